@@ -1,0 +1,186 @@
+"""The settings of a FlashCur process: read from the environment once, cast, checked, frozen.
+
+Nothing else in the package reads the environment. `python -m flashcur.settings` prints the table of all settings.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from flashcur.errors import ConfigError
+from flashcur.settings import table
+from flashcur.settings.secret import MIN_SECRET_CHARS, Secret, development_secret, weakness
+from flashcur.settings.table import AUDIENCES, EXCHANGES
+
+__all__ = [
+    "AUDIENCES",
+    "EXCHANGES",
+    "Secret",
+    "SendGridSettings",
+    "Settings",
+    "StripeSettings",
+    "TelegramSettings",
+    "TwilioSettings",
+    "VenueUrls",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class VenueUrls:
+    """Where an exchange is reached instead of its own addresses; None: its own."""
+
+    rest: str | None = None
+    ws: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StripeSettings:
+    secret_key: Secret | None
+    webhook_secret: Secret | None
+    prices: Mapping[tuple[str, str], str]
+    """(plan, `monthly` or `yearly`) to price id; only those that are set."""
+    api_base: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SendGridSettings:
+    api_key: Secret | None
+    api_base: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TwilioSettings:
+    account_sid: str | None
+    auth_token: Secret | None
+    from_number: str | None
+    api_base: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TelegramSettings:
+    bot_token: Secret | None
+    api_base: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings. URLs that may carry a password are kept out of `repr`."""
+
+    env: str
+    """`dev` or `prod`."""
+    secret_key: Secret
+    public_url: str | None
+    """Origin without a trailing slash; None: the address the started command serves."""
+    port: int
+    data_dir: Path
+    exchanges: tuple[str, ...]
+    """ccxt ids in order of preference, at least one."""
+    venue_urls: Mapping[str, VenueUrls]
+    """ccxt id to overrides; every known exchange is a key."""
+    demo: str
+    """`on`, `auto` or `off`."""
+    demo_symbols: int
+    demo_seed: int
+    dev_audience: str
+    """The plan of a visitor without an account: as configured in dev, always `guest` in prod."""
+    spike_multiple: float
+    spike_floor: float
+    """USDT."""
+    engine: str
+    """`embedded` or `external`."""
+    admin_emails: tuple[str, ...]
+    database_url: str = field(repr=False)
+    redis_url: str | None = field(repr=False)
+    from_email: str | None
+    stripe: StripeSettings
+    sendgrid: SendGridSettings
+    twilio: TwilioSettings
+    telegram: TelegramSettings
+
+    @property
+    def is_prod(self) -> bool:
+        return self.env == "prod"
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read `environ`; without it the process environment, which in dev is completed from the file `.env`.
+
+        In dev a missing secret key is generated into the data directory. Raises ConfigError, one line.
+        """
+        if environ is None:
+            environ = _process_environ()
+        prod = table.ENV.require(environ) == "prod"
+        _refuse_unknown_exchange_urls(environ)
+        if prod and table.DEV_AUDIENCE.given(environ):
+            raise ConfigError("FLASHCUR_DEV_AUDIENCE: expected to be unset in prod, where plans come from accounts")
+        data_dir = table.DATA_DIR.require(environ)
+        return cls(
+            env="prod" if prod else "dev",
+            secret_key=_secret_key(environ, data_dir, prod=prod),
+            public_url=table.PUBLIC_URL.read(environ),
+            port=table.PORT.require(environ),
+            data_dir=data_dir,
+            exchanges=table.EXCHANGE_IDS.require(environ),
+            venue_urls={
+                name: VenueUrls(table.REST_URLS[name].read(environ), table.WS_URLS[name].read(environ))
+                for name in EXCHANGES
+            },
+            demo=table.DEMO.require(environ, "off" if prod else "auto"),
+            demo_symbols=table.DEMO_SYMBOLS.require(environ),
+            demo_seed=table.DEMO_SEED.require(environ),
+            dev_audience="guest" if prod else table.DEV_AUDIENCE.require(environ),
+            spike_multiple=table.SPIKE_MULTIPLE.require(environ),
+            spike_floor=table.SPIKE_FLOOR.require(environ),
+            engine=table.ENGINE.require(environ),
+            admin_emails=table.ADMIN_EMAILS.read(environ) or (),
+            database_url=table.DATABASE_URL.require(environ, f"sqlite:///{data_dir / 'flashcur.db'}"),
+            redis_url=table.REDIS_URL.read(environ),
+            from_email=table.FROM_EMAIL.read(environ),
+            stripe=StripeSettings(
+                secret_key=table.STRIPE_SECRET_KEY.read(environ),
+                webhook_secret=table.STRIPE_WEBHOOK_SECRET.read(environ),
+                prices={key: price for key, setting in table.STRIPE_PRICES.items() if (price := setting.read(environ))},
+                api_base=table.STRIPE_API_BASE.read(environ),
+            ),
+            sendgrid=SendGridSettings(table.SENDGRID_API_KEY.read(environ), table.SENDGRID_API_BASE.read(environ)),
+            twilio=TwilioSettings(
+                account_sid=table.TWILIO_ACCOUNT_SID.read(environ),
+                auth_token=table.TWILIO_AUTH_TOKEN.read(environ),
+                from_number=table.TWILIO_FROM_NUMBER.read(environ),
+                api_base=table.TWILIO_API_BASE.read(environ),
+            ),
+            telegram=TelegramSettings(table.TELEGRAM_BOT_TOKEN.read(environ), table.TELEGRAM_API_BASE.read(environ)),
+        )
+
+
+def _process_environ() -> Mapping[str, str]:
+    if table.ENV.require(os.environ) == "prod":
+        return os.environ
+    from_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+    return {**from_file, **os.environ}
+
+
+def _refuse_unknown_exchange_urls(environ: Mapping[str, str]) -> None:
+    """A misspelt exchange in an override would otherwise be ignored, and the real one contacted."""
+    known = {setting.name for setting in (*table.REST_URLS.values(), *table.WS_URLS.values())}
+    for name in environ:
+        if re.fullmatch(r"FLASHCUR_[A-Z0-9]+_(REST|WS)_URL", name) and name not in known:
+            raise ConfigError(f"{name}: expected the exchange to be one of {', '.join(EXCHANGES)} (in capitals)")
+
+
+def _secret_key(environ: Mapping[str, str], data_dir: Path, *, prod: bool) -> Secret:
+    secret = table.SECRET_KEY.read(environ)
+    if not prod:
+        return secret or development_secret(data_dir)
+    expected = f"FLASHCUR_SECRET_KEY: expected at least {MIN_SECRET_CHARS} random characters (openssl rand -hex 32)"
+    if secret is None:
+        raise ConfigError(f"{expected}, was unset")
+    if reason := weakness(secret.reveal()):
+        raise ConfigError(f"{expected}, but {reason}")
+    return secret

@@ -1,0 +1,140 @@
+"""Turn the text of an environment variable into a value, or say what was expected.
+
+A cast takes the text (never blank) and returns the value; it raises `ValueError` with the words that follow
+"expected", for example "a whole number from 1 to 5000". The reader of the settings adds the variable's name and
+what came instead.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+
+def text(raw: str) -> str:
+    return raw
+
+
+def path(raw: str) -> Path:
+    return Path(raw).expanduser()
+
+
+def choice(*allowed: str) -> Callable[[str], str]:
+    def cast(raw: str) -> str:
+        value = raw.lower()
+        if value not in allowed:
+            raise ValueError(f"one of {', '.join(allowed)}")
+        return value
+
+    return cast
+
+
+def integer(low: int, high: int) -> Callable[[str], int]:
+    def cast(raw: str) -> int:
+        try:
+            value = int(raw.replace("_", ""))
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return value
+
+    return cast
+
+
+def number(low: float) -> Callable[[str], float]:
+    def cast(raw: str) -> float:
+        try:
+            value = float(raw)
+        except ValueError:
+            value = math.nan
+        # NaN compares false with everything, so it fails here too.
+        if not (value >= low and math.isfinite(value)):
+            raise ValueError(f"a number of at least {low:g}")
+        return value
+
+    return cast
+
+
+def words(allowed: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+    """A comma-separated list of distinct words out of `allowed`, order kept."""
+
+    def cast(raw: str) -> tuple[str, ...]:
+        values = tuple(word.strip().lower() for word in raw.split(",") if word.strip())
+        if not values or len(set(values)) != len(values) or not set(values) <= set(allowed):
+            raise ValueError(f"a comma-separated list out of {', '.join(allowed)}, each at most once")
+        return values
+
+    return cast
+
+
+def email(raw: str) -> str:
+    local, at, host = raw.strip().rpartition("@")
+    if not (local and at and host) or any(character.isspace() for character in local + host):
+        raise ValueError("an e-mail address")
+    return raw.strip().lower()
+
+
+def emails(raw: str) -> tuple[str, ...]:
+    try:
+        return tuple(email(address) for address in raw.split(",") if address.strip())
+    except ValueError:
+        raise ValueError("e-mail addresses separated by commas") from None
+
+
+def phone(raw: str) -> str:
+    if not re.fullmatch(r"\+[1-9][0-9]{6,14}", raw):
+        raise ValueError("a phone number as + and 7 to 15 digits")
+    return raw
+
+
+def url(*schemes: str) -> Callable[[str], str]:
+    """An absolute URL of one of `schemes` with a host; a trailing slash is dropped."""
+
+    def cast(raw: str) -> str:
+        parts = _split(raw)
+        if parts is None or parts.scheme not in schemes or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError(f"a URL starting with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        return raw.rstrip("/")
+
+    return cast
+
+
+def origin(raw: str) -> str:
+    """Scheme, host and optional port, without a path: what browsers send as `Origin`."""
+    value = url("http", "https")(raw)
+    if urlsplit(value).path or urlsplit(value).username:
+        raise ValueError("scheme://host[:port] without a path, such as https://flashcur.example")
+    return value
+
+
+def database_url(raw: str) -> str:
+    """An SQLAlchemy URL of SQLite or PostgreSQL; the plain PostgreSQL schemes get the psycopg driver."""
+    for plain in ("postgres://", "postgresql://"):
+        if raw.startswith(plain):
+            raw = "postgresql+psycopg://" + raw.removeprefix(plain)
+    parts = _split(raw)
+    if raw.startswith("sqlite:///") and raw not in ("sqlite:///", "sqlite:///:memory:"):
+        return raw
+    if parts is None or parts.scheme != "postgresql+psycopg" or not parts.path.strip("/"):
+        raise ValueError("sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE")
+    return raw
+
+
+def redis_url(raw: str) -> str:
+    parts = _split(raw)
+    if parts is None or parts.scheme not in ("redis", "rediss", "unix") or not (parts.hostname or parts.path):
+        raise ValueError("redis://HOST:PORT/NUMBER, rediss://… or unix://PATH")
+    return raw
+
+
+def _split(raw: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(raw)
+        _ = parts.port  # raises on a port that is no number
+    except ValueError:
+        return None
+    return parts
