@@ -1,0 +1,163 @@
+"""Who may import whom. A module imports from rows above its own; each vendor library lives in one place."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "flashcur"
+
+ROWS: tuple[tuple[str, ...], ...] = (
+    ("flashcur.errors",),
+    ("flashcur.settings",),
+    ("flashcur.domain",),
+    ("flashcur.models",),
+    ("flashcur.services",),
+    ("flashcur.runtime",),
+    ("flashcur.state",),
+    ("flashcur.components",),
+    ("flashcur.pages",),
+)
+"""From the ground up. Modules that belong to no row (`flashcur.flashcur`, `flashcur.engine`, …) stand on top."""
+
+WITHOUT_REFLEX = (*(name for names in ROWS[:6] for name in names), "flashcur.engine")
+
+CONFINED = {
+    "ccxt": ("flashcur.services.market",),
+    "stripe": ("flashcur.services.billing",),
+    "web3": ("flashcur.services.auth",),
+    "eth_account": ("flashcur.services.auth",),
+    "sendgrid": ("flashcur.services.notify",),
+    "twilio": ("flashcur.services.notify",),
+    "alembic": ("flashcur.services",),
+    "prometheus_client": ("flashcur.services",),
+}
+"""Library to the packages that may import it."""
+
+PURE = ("flashcur.domain",)
+NO_IO = {
+    "asyncio",
+    "os",
+    "socket",
+    "threading",
+    "subprocess",
+    "time",
+    "random",
+    "aiohttp",
+    "redis",
+    "sqlmodel",
+    "logging",
+}
+"""What a pure module does without: input, output, clocks and chance come in as arguments."""
+
+
+def module_name(path: Path) -> str:
+    parts = list(path.relative_to(ROOT).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, absolute module) of every import, also those inside functions."""
+    package = module_name(path).split(".")
+    if path.name != "__init__.py":
+        package = package[:-1]
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            target = ".".join(part for part in (base, node.module or "") if part)
+            for alias in node.names:
+                yield node.lineno, f"{target}.{alias.name}"
+
+
+def inside(name: str, packages: tuple[str, ...]) -> bool:
+    return any(name == package or name.startswith(package + ".") for package in packages)
+
+
+def row(name: str) -> int:
+    for index, packages in enumerate(ROWS):
+        if inside(name, packages):
+            return index
+    return len(ROWS)
+
+
+def problems(paths: list[Path]) -> Iterator[str]:
+    for path in paths:
+        importer = module_name(path)
+        for line, target in imported(path):
+            where = f"{path.relative_to(ROOT)}:{line}: {importer} imports {target}"
+            top = target.split(".")[0]
+            if top == "flashcur" and row(target) > row(importer):
+                yield f"{where}, which stands above it"
+            if top.startswith("reflex") and inside(importer, WITHOUT_REFLEX):
+                yield f"{where}: only the user interface knows Reflex"
+            if top in CONFINED and not inside(importer, CONFINED[top]):
+                yield f"{where}, which belongs to {' '.join(CONFINED[top])} alone"
+            if inside(importer, PURE) and top in NO_IO:
+                yield f"{where}: the domain is pure"
+
+
+def sources() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def test_imports_point_upwards_and_vendors_stay_confined() -> None:
+    assert not list(problems(sources()))
+
+
+@pytest.mark.parametrize(
+    ("module", "code", "word"),
+    [
+        ("flashcur/domain/x.py", "from flashcur.services import bus", "above"),
+        ("flashcur/services/x.py", "def f():\n    import flashcur.state.market", "above"),
+        ("flashcur/services/x.py", "from ..state import market", "above"),
+        ("flashcur/settings/x.py", "from flashcur.domain.ticks import Tick", "above"),
+        ("flashcur/runtime/x.py", "import reflex as rx", "only the user interface"),
+        ("flashcur/runtime/x.py", "from reflex_base.config import get_config", "only the user interface"),
+        ("flashcur/services/bus.py", "import ccxt.pro", "belongs to flashcur.services.market"),
+        ("flashcur/domain/x.py", "import time", "pure"),
+    ],
+)
+def test_a_wrong_import_is_found(
+    module: str, code: str, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
+    path = tmp_path / module
+    path.parent.mkdir(parents=True)
+    path.write_text(code)
+    found = list(problems([path]))
+    assert len(found) == 1
+    assert word in found[0]
+
+
+def test_every_package_below_the_top_has_a_row() -> None:
+    packages = {path.name for path in PACKAGE.iterdir() if path.is_dir() and (path / "__init__.py").exists()}
+    assert packages <= {name.split(".")[1] for names in ROWS for name in names}
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    readers = [
+        str(path.relative_to(ROOT))
+        for path in sources()
+        if not inside(module_name(path), ("flashcur.settings",))
+        and any(target in ("os.environ", "os.getenv", "dotenv.dotenv_values") for target in _names(path))
+    ]
+    assert not readers
+
+
+def _names(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield f"{node.value.id}.{node.attr}"
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_alembic_folder_does_not_hide_the_library() -> None:
+    assert not (ROOT / "alembic" / "__init__.py").exists()
