@@ -1,0 +1,1 @@
+"""FlashCur: a live dashboard and alert service for crypto perpetual futures."""

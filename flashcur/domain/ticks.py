@@ -1,0 +1,97 @@
+"""What an exchange told us, in one shape for every exchange.
+
+Every message is frozen and carries two times in Unix milliseconds: `event_ms`, the exchange's own time, and
+`seen_ms`, our clock when the raw message arrived. Parsers create these from raw messages and nothing else does;
+a value that is NaN, infinite, negative where it cannot be, blank or absurd never becomes a tick.
+
+Prices and volumes are in USDT, rates are fractions per funding interval (0.0001 is 0.01 %), percentages are
+percent (1.5 is 1.5 %).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One USDT-quoted linear perpetual contract in trading state."""
+
+    symbol: str
+    """The exchange's own id, opaque (`BTCUSDT`, `1000PEPEUSDT`, Chinese characters occur)."""
+    base: str
+    """Base asset as the exchange writes it (`BTC`, `1000PEPE`)."""
+    tick_size: float
+    """Smallest price step in USDT, > 0."""
+    price_decimals: int
+    """Decimals a price is shown with, from the tick size."""
+    contract_size: float = 1.0
+    """Base units in one contract, > 0 (1 on Binance USD-M and Bybit linear)."""
+    funding_interval_hours: int = 8
+    """Hours between funding payments: 1, 2, 4 or 8."""
+    listed_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ticker:
+    """Last trade and the rolling 24 hours."""
+
+    symbol: str
+    price: float
+    change_pct: float
+    volume_quote: float
+    event_ms: int
+    seen_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Funding:
+    """Mark price and current funding rate."""
+
+    symbol: str
+    mark_price: float
+    rate: float
+    next_funding_ms: int | None
+    event_ms: int
+    seen_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candle:
+    """One hourly candle; `volume_quote` in USDT is the exchange's own figure, never base volume times a price."""
+
+    symbol: str
+    open_ms: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume_quote: float
+    closed: bool
+    event_ms: int
+    seen_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInterest:
+    """Open contracts; in USD it is contracts × contract size × price."""
+
+    symbol: str
+    contracts: float
+    event_ms: int
+    seen_ms: int
+
+
+Tick = Ticker | Funding | Candle | OpenInterest
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A raw value that was refused, with what the log needs."""
+
+    stream: str
+    """`ticker`, `funding`, `candle`, `open_interest` or `instrument`."""
+    reason: str
+    """Short stable word, a metric label: `missing`, `not_a_number`, `negative`, `crossed`, `absurd`, `malformed`."""
+    symbol: str | None = None
+    detail: str = ""
