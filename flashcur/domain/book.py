@@ -1,0 +1,235 @@
+"""The market book: the newest value and age of each field of each contract.
+
+Nothing leaves the book per tick: `frames.take` reads it once a second. The book has no clock; every time comes from
+a tick or from the caller. A value is only ever replaced by a newer one (by the exchange's own time), so messages that
+arrive twice or out of order change nothing, and it is never blanked: what stops arriving grows old.
+
+Ages. An exchange that streams only what changed confirms the rest by staying alive: a contract that is absent from a
+ticker message has not traded. So the age of a value is the time since its own last message or, unless the last
+message about it was refused, since the last message of its stream (`alive`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from flashcur.domain.spikes import HOUR_MS, volume_ratio
+from flashcur.domain.ticks import Candle, Funding, Instrument, OpenInterest, Reject, Tick, Ticker
+
+Stream = Literal["ticker", "funding", "candle", "open_interest"]
+STREAMS: tuple[Stream, ...] = ("ticker", "funding", "candle", "open_interest")
+
+OI_STEP_MS = 60_000
+"""Open interest history is kept by the minute: enough for the 1 h change."""
+_OI_STEPS = 66
+
+_CLOSE_GRACE_MS = 2_000
+"""How long after the hour its closing candle may take to arrive."""
+
+LIQUID_ENTER = 4_000_000.0
+LIQUID_LEAVE = 2_000_000.0
+"""24 h quote volume in USDT at which a contract's open interest is watched closely, and at which no longer."""
+
+
+@dataclass(slots=True)
+class Row:
+    """Everything known of one contract; None is not known yet."""
+
+    instrument: Instrument
+    ticker: Ticker | None = None
+    funding: Funding | None = None
+    candle: Candle | None = None
+    """The newest hour seen, in progress or closed."""
+    previous_hour: Candle | None = None
+    """The candle exactly one hour before `candle`, if it was seen."""
+    open_interest: OpenInterest | None = None
+    open_interest_history: deque[OpenInterest] = field(default_factory=lambda: deque(maxlen=_OI_STEPS))
+    refused: set[str] = field(default_factory=set[str])
+    """Streams whose last message about this contract was refused: its age is its own, not the stream's."""
+    candle_streamed: bool = False
+    liquid: bool = False
+    """24 h volume entered at LIQUID_ENTER and has not fallen below LIQUID_LEAVE."""
+
+    @property
+    def price(self) -> float | None:
+        return None if self.ticker is None else self.ticker.price
+
+    def hour_volumes(self) -> tuple[float | None, float | None]:
+        """Quote volume of the hour before and of the hour in progress.
+
+        Once an hour has closed and nothing has traded since, the hour in progress is an empty one.
+        """
+        if self.candle is None:
+            return None, None
+        if self.candle.closed:
+            return self.candle.volume_quote, 0.0
+        before = None if self.previous_hour is None else self.previous_hour.volume_quote
+        return before, self.candle.volume_quote
+
+    @property
+    def ratio(self) -> float | None:
+        return volume_ratio(*self.hour_volumes())
+
+    @property
+    def open_interest_usd(self) -> float | None:
+        """Contracts × contract size × last price."""
+        if self.open_interest is None or self.ticker is None:
+            return None
+        return self.open_interest.contracts * self.instrument.contract_size * self.ticker.price
+
+    def open_interest_change_pct(self, window_ms: int) -> float | None:
+        """Change of the contracts over the window in percent; None until there is a value that old (± 10 %)."""
+        now = self.open_interest
+        if now is None:
+            return None
+        target = now.event_ms - window_ms
+        base = min(self.open_interest_history, key=lambda past: abs(past.event_ms - target), default=None)
+        if base is None or abs(base.event_ms - target) > window_ms // 10 or base.contracts <= 0:
+            return None
+        return (now.contracts / base.contracts - 1) * 100
+
+
+class MarketBook:
+    """The newest values of every contract of one exchange."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, Row] = {}
+        self._alive_ms: dict[Stream, int] = dict.fromkeys(STREAMS, 0)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, symbol: str) -> bool:
+        return symbol in self._rows
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._rows.values())
+
+    def row(self, symbol: str) -> Row | None:
+        return self._rows.get(symbol)
+
+    def set_instruments(self, instruments: Iterable[Instrument]) -> tuple[list[str], list[str]]:
+        """Take the universe as it is now; returns the symbols that joined and those that left."""
+        fresh = {instrument.symbol: instrument for instrument in instruments}
+        joined = [symbol for symbol in fresh if symbol not in self._rows]
+        left = [symbol for symbol in self._rows if symbol not in fresh]
+        for symbol in left:
+            del self._rows[symbol]
+        for symbol, instrument in fresh.items():
+            if symbol in self._rows:
+                self._rows[symbol].instrument = instrument
+            else:
+                self._rows[symbol] = Row(instrument)
+        return joined, left
+
+    def set_streamed_candles(self, symbols: Iterable[str]) -> None:
+        """Say which contracts have their hourly candle streamed; the others are polled and may be older."""
+        streamed = set(symbols)
+        for symbol, row in self._rows.items():
+            row.candle_streamed = symbol in streamed
+
+    def alive(self, stream: Stream, seen_ms: int) -> None:
+        """The stream delivered something at `seen_ms`, so what it did not mention has not changed."""
+        if seen_ms > self._alive_ms[stream]:
+            self._alive_ms[stream] = seen_ms
+
+    def apply(self, tick: Tick) -> bool:
+        """Take one tick; False if its contract is unknown or it is not newer than what is known."""
+        row = self._rows.get(tick.symbol)
+        if row is None:
+            return False
+        match tick:
+            case Ticker():
+                taken = row.ticker is None or tick.event_ms >= row.ticker.event_ms
+                if taken:
+                    row.ticker = tick
+                    row.liquid = tick.volume_quote >= (LIQUID_LEAVE if row.liquid else LIQUID_ENTER)
+                stream: Stream = "ticker"
+            case Funding():
+                taken = row.funding is None or tick.event_ms >= row.funding.event_ms
+                if taken:
+                    row.funding = tick
+                stream = "funding"
+            case Candle():
+                taken = _apply_candle(row, tick)
+                stream = "candle"
+            case OpenInterest():
+                taken = _apply_open_interest(row, tick)
+                stream = "open_interest"
+        if taken:
+            if row.refused:
+                row.refused.discard(stream)
+            self.alive(stream, tick.seen_ms)
+        return taken
+
+    def refuse(self, reject: Reject) -> None:
+        """A message about this contract was refused: its value no longer counts as confirmed by the stream."""
+        row = self._rows.get(reject.symbol or "")
+        if row is not None:
+            row.refused.add(reject.stream)
+
+    def age_ms(self, row: Row, stream: Stream, now_ms: int) -> int | None:
+        """How long ago the field's value was last known to be true; None if it never was."""
+        value = {
+            "ticker": row.ticker,
+            "funding": row.funding,
+            "candle": row.candle,
+            "open_interest": row.open_interest,
+        }[stream]
+        if value is None:
+            return None
+        seen = value.seen_ms
+        if stream == "candle" and row.candle is not None and not row.candle.closed:
+            # An hour whose close never arrived is not confirmed by messages about later hours.
+            if now_ms >= row.candle.open_ms + HOUR_MS + _CLOSE_GRACE_MS:
+                return max(0, now_ms - seen)
+        streamed = stream in ("ticker", "funding") or (stream == "candle" and row.candle_streamed)
+        if streamed and stream not in row.refused:
+            seen = max(seen, self._alive_ms[stream])
+        return max(0, now_ms - seen)
+
+
+def _apply_candle(row: Row, candle: Candle) -> bool:
+    known = row.candle
+    if known is None or candle.open_ms > known.open_ms:
+        row.previous_hour = known if known is not None and known.open_ms == candle.open_ms - HOUR_MS else None
+        row.candle = candle
+        return True
+    if candle.open_ms == known.open_ms:
+        # The closed candle is the last word on its hour, whatever arrives after it.
+        if candle.event_ms < known.event_ms or (known.closed and not candle.closed):
+            return False
+        row.candle = candle
+        return True
+    if candle.open_ms == known.open_ms - HOUR_MS:
+        before = row.previous_hour
+        if before is None or candle.event_ms >= before.event_ms:
+            row.previous_hour = candle
+            return True
+    return False
+
+
+def _apply_open_interest(row: Row, tick: OpenInterest) -> bool:
+    known = row.open_interest
+    if known is not None and tick.event_ms < known.event_ms:
+        return remember_open_interest(row, tick)
+    row.open_interest = tick
+    remember_open_interest(row, tick)
+    return True
+
+
+def remember_open_interest(row: Row, tick: OpenInterest) -> bool:
+    """Keep one value a minute in order of time; older values may arrive later (history read from the exchange)."""
+    history = row.open_interest_history
+    if not history or tick.event_ms >= history[-1].event_ms + OI_STEP_MS:
+        history.append(tick)
+        return True
+    if tick.event_ms < history[0].event_ms:
+        if len(history) < _OI_STEPS:
+            history.appendleft(tick)
+            return True
+        return False
+    return False

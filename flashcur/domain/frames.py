@@ -1,0 +1,255 @@
+"""Frames: the whole table as it is shown, taken from the book once a second.
+
+A frame holds columns, each one string: the values of all contracts as they are displayed, in the frame's symbol
+order, joined by `SEPARATOR` (flag columns are one character a contract, without separator). Packed this way a column
+is compared, sent and kept as one value, and costs the browser one split. A missing value is empty.
+
+======== =====================================================================
+symbol   the exchange's id                    (moves only with the universe)
+base     base asset                           (moves only with the universe)
+interval hours between funding payments
+next     minute of the next funding payment, Unix minutes
+price    decimals by tick size
+change   24 h, percent, signed
+volume   24 h quote volume, compact
+ratio    quote volume of this hour over the hour before
+funding  current rate, percent, signed, 4 decimals
+oi       open interest in USD, compact
+oi1h     change of open interest in 1 h, percent, signed
+move     `u` `d` `-`: the price against the frame before
+spike    `1` where the canonical volume rule holds now
+age      ages of the cells that are older than their allowance: `p12s,f3m`
+======== =====================================================================
+
+`exact` carries the unrounded numbers for the API. Every frame on the bus is whole, so a reader that missed some is
+right again with the next one; `seq` only orders them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self, cast
+
+import orjson
+
+from flashcur.domain import formats
+from flashcur.domain.book import MarketBook, Row, Stream
+from flashcur.domain.plans import Plan
+from flashcur.domain.spikes import HOUR_MS, SpikeRule
+
+SEPARATOR = "|"
+FLAG_COLUMNS = ("move", "spike")
+OPEN_INTEREST_COLUMNS = ("oi", "oi1h")
+COLUMNS = (
+    *("symbol", "base", "interval", "next", "price", "change", "volume", "ratio", "funding"),
+    *OPEN_INTEREST_COLUMNS,
+    *FLAG_COLUMNS,
+    "age",
+)
+EXACT_COLUMNS = ("price", "change_pct", "volume_quote", "ratio", "funding_rate", "open_interest_usd", "oi_change_1h_pct")
+STRIP_SIZE = 5
+
+FeedState = Literal["connecting", "live", "delayed", "stale"]
+
+LIVE_MS = 5_000
+STALE_MS = 60_000
+"""A feed is live while prices are at most 5 s old, delayed up to a minute, then stale."""
+
+_PRICE_ALLOWANCE_MS = 5_000
+_FUNDING_ALLOWANCE_MS = 10_000
+_RATIO_STREAMED_ALLOWANCE_MS = 10_000
+_RATIO_POLLED_ALLOWANCE_MS = 6 * 60_000
+_OI_LIQUID_ALLOWANCE_MS = 90_000
+_OI_ALLOWANCE_MS = 10 * 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One second of the market, as shown."""
+
+    seq: int
+    as_of_ms: int
+    exchange: str
+    """ccxt id of the exchange the values come from."""
+    title: str
+    """The exchange's name for people."""
+    demo: bool
+    state: FeedState
+    count: int
+    """Contracts in the frame."""
+    columns: dict[str, str] = field(default_factory=dict[str, str])
+    strip: str = ""
+    """The five largest by 24 h volume: `base|price|change|move` joined by `;`."""
+    exact: dict[str, list[float | None]] = field(default_factory=dict[str, "list[float | None]"])
+
+    def encode(self) -> bytes:
+        """The frame as JSON bytes for the bus and the database."""
+        return orjson.dumps(self)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """The frame that `encode` wrote; ValueError on anything else."""
+        raw = orjson.loads(data)
+        if not isinstance(raw, dict):
+            raise ValueError(f"expected a frame, was {type(raw).__name__}")
+        try:
+            return cls(**cast("dict[str, Any]", raw))
+        except TypeError as error:
+            raise ValueError(f"expected a frame: {error}") from None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the frame can stand as a mark: it has contracts, and prices for nearly all of them."""
+        prices = self.exact.get("price", [])
+        return self.count > 0 and sum(value is not None for value in prices) >= 0.9 * self.count
+
+    def values(self, column: str) -> list[str]:
+        """A column unpacked, one text a contract."""
+        packed = self.columns.get(column, "")
+        if not self.count:
+            return []
+        return list(packed) if column in FLAG_COLUMNS else packed.split(SEPARATOR)
+
+    def only(self, plan: Plan) -> Frame:
+        """The frame as a plan may see it: its largest contracts, without what is not its to see."""
+        keep = self._largest(plan.rows) if plan.rows is not None and plan.rows < self.count else None
+        if keep is None and plan.open_interest:
+            return self
+        hidden = () if plan.open_interest else OPEN_INTEREST_COLUMNS
+        columns: dict[str, str] = {}
+        for name, packed in self.columns.items():
+            if name in hidden:
+                continue
+            if keep is None:
+                columns[name] = packed
+            else:
+                glue = "" if name in FLAG_COLUMNS else SEPARATOR
+                values = self.values(name)
+                columns[name] = glue.join([values[i] for i in keep])
+        if "age" in columns and hidden:
+            columns["age"] = _without_open_interest_ages(columns["age"])
+        exact = {
+            name: values if keep is None else [values[i] for i in keep]
+            for name, values in self.exact.items()
+            if plan.open_interest or not name.startswith(("open_interest", "oi_"))
+        }
+        return replace(self, columns=columns, exact=exact, count=self.count if keep is None else len(keep))
+
+    def _largest(self, rows: int) -> list[int]:
+        volumes = self.exact["volume_quote"]
+        ranked = sorted(range(self.count), key=lambda i: -(volumes[i] or 0.0))
+        return sorted(ranked[:rows])
+
+
+def take(
+    book: MarketBook,
+    order: Sequence[str],
+    *,
+    seq: int,
+    now_ms: int,
+    exchange: str,
+    title: str,
+    demo: bool,
+    state: FeedState,
+    rule: SpikeRule,
+    previous: Frame | None = None,
+) -> Frame:
+    """Read the book into a frame. `order` is the symbol order; symbols no longer in the book are left out."""
+    rows = [row for symbol in order if (row := book.row(symbol)) is not None]
+    before = _previous_prices(previous)
+    exact: dict[str, list[float | None]] = {
+        "price": [row.price for row in rows],
+        "change_pct": [None if row.ticker is None else row.ticker.change_pct for row in rows],
+        "volume_quote": [None if row.ticker is None else row.ticker.volume_quote for row in rows],
+        "ratio": [row.ratio for row in rows],
+        "funding_rate": [None if row.funding is None else row.funding.rate for row in rows],
+        "open_interest_usd": [row.open_interest_usd for row in rows],
+        "oi_change_1h_pct": [row.open_interest_change_pct(HOUR_MS) for row in rows],
+    }
+    prices = [formats.price(row.price, row.instrument.price_decimals) for row in rows]
+    join = SEPARATOR.join
+    columns = {
+        "symbol": join([row.instrument.symbol for row in rows]),
+        "base": join([row.instrument.base for row in rows]),
+        "interval": join([str(row.instrument.funding_interval_hours) for row in rows]),
+        "next": join([_next_funding(row) for row in rows]),
+        "price": join(prices),
+        "change": join(list(map(formats.percent, exact["change_pct"]))),
+        "volume": join(list(map(formats.compact, exact["volume_quote"]))),
+        "ratio": join(list(map(formats.multiple, exact["ratio"]))),
+        "funding": join(list(map(formats.rate_percent, exact["funding_rate"]))),
+        "oi": join(list(map(formats.compact, exact["open_interest_usd"]))),
+        "oi1h": join(list(map(formats.percent, exact["oi_change_1h_pct"]))),
+        "move": "".join([_move(before.get(row.instrument.symbol), row.price) for row in rows]),
+        "spike": "".join(["1" if rule.holds(*row.hour_volumes()) else "0" for row in rows]),
+        "age": join([_ages(book, row, now_ms) for row in rows]),
+    }
+    frame = Frame(seq, now_ms, exchange, title, demo, state, len(rows), columns, "", exact)
+    return replace(frame, strip=_strip(frame))
+
+
+def changed(now: Frame, before: Frame | None) -> dict[str, str]:
+    """The columns of `now` that differ from `before`; all of them without one."""
+    if before is None:
+        return now.columns
+    return {name: packed for name, packed in now.columns.items() if before.columns.get(name) != packed}
+
+
+def _previous_prices(previous: Frame | None) -> dict[str, float | None]:
+    if previous is None:
+        return {}
+    return dict(zip(previous.values("symbol"), previous.exact["price"], strict=True))
+
+
+def _move(before: float | None, price: float | None) -> str:
+    if before is None or price is None or before == price:
+        return "-"
+    return "u" if price > before else "d"
+
+
+def _next_funding(row: Row) -> str:
+    if row.funding is None or row.funding.next_funding_ms is None:
+        return ""
+    return str(row.funding.next_funding_ms // 60_000)
+
+
+def _allowances(row: Row) -> tuple[tuple[Stream, str, int], ...]:
+    return (
+        ("ticker", "p", _PRICE_ALLOWANCE_MS),
+        ("funding", "f", _FUNDING_ALLOWANCE_MS),
+        ("candle", "r", _RATIO_STREAMED_ALLOWANCE_MS if row.candle_streamed else _RATIO_POLLED_ALLOWANCE_MS),
+        ("open_interest", "o", _OI_LIQUID_ALLOWANCE_MS if row.liquid else _OI_ALLOWANCE_MS),
+    )
+
+
+def _ages(book: MarketBook, row: Row, now_ms: int) -> str:
+    late = [
+        f"{letter}{duration(age)}"
+        for stream, letter, allowance in _allowances(row)
+        if (age := book.age_ms(row, stream, now_ms)) is not None and age > allowance
+    ]
+    return ",".join(late)
+
+
+def duration(age_ms: int) -> str:
+    """An age in its largest unit: `12s`, `3m`, `2h`, `5d`."""
+    seconds = age_ms // 1000
+    for size, letter in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // size}{letter}"
+    return f"{seconds}s"
+
+
+def _without_open_interest_ages(packed: str) -> str:
+    return SEPARATOR.join(
+        ",".join(age for age in cell.split(",") if not age.startswith("o")) for cell in packed.split(SEPARATOR)
+    )
+
+
+def _strip(frame: Frame) -> str:
+    volumes = frame.exact["volume_quote"]
+    ranked = sorted(range(frame.count), key=lambda i: -(volumes[i] or 0.0))[:STRIP_SIZE]
+    bases, prices, changes = frame.values("base"), frame.values("price"), frame.values("change")
+    moves = frame.values("move")
+    return ";".join(SEPARATOR.join((bases[i], prices[i], changes[i], moves[i])) for i in ranked)
