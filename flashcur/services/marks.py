@@ -1,0 +1,25 @@
+"""The last mark's frame of each audience, kept for restarts."""
+
+from __future__ import annotations
+
+from sqlmodel import Session, col, delete
+
+from flashcur.models import MarkFrame
+
+
+def save_mark(session: Session, mark: MarkFrame) -> bool:
+    """Keep `mark` as its audience's last one. False, and nothing is written, when a newer one is already kept."""
+    kept = session.get(MarkFrame, mark.audience)
+    if kept is not None and kept.as_of_ms > mark.as_of_ms:
+        return False
+    session.merge(mark)
+    return True
+
+
+def last_mark(session: Session, audience: str) -> MarkFrame | None:
+    return session.get(MarkFrame, audience)
+
+
+def purge_demo_marks(session: Session) -> None:
+    """Forget marks of the simulated exchange; real data has returned."""
+    session.exec(delete(MarkFrame).where(col(MarkFrame.demo)))

@@ -1,0 +1,28 @@
+"""Clocks. Times travel as Unix milliseconds; the database holds aware datetimes."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def now_ms() -> int:
+    """The wall clock, Unix ms."""
+    return time.time_ns() // 1_000_000
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def from_ms(unix_ms: int) -> datetime:
+    return EPOCH + timedelta(milliseconds=unix_ms)
+
+
+def to_ms(moment: datetime) -> int:
+    """Raises ValueError for a time without a zone."""
+    if moment.tzinfo is None:
+        raise ValueError(f"expected a time with its zone, was {moment!r}")
+    return (moment - EPOCH) // timedelta(milliseconds=1)
