@@ -103,6 +103,8 @@ class Database:
                 session.connection(execution_options={_READONLY: True, **self._readonly_options()})
             yield session
             if readonly:
+                # A rollback would empty the objects that were read, which outlive the session.
+                session.expunge_all()
                 session.rollback()
             else:
                 session.commit()
