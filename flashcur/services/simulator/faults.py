@@ -1,0 +1,274 @@
+"""Faults on command: what the exchange does wrong, for how long, and to which contract.
+
+The rest of the exchange asks this object at the few places where a fault can bite. Durations are in seconds of the
+exchange's clock; None lasts until `clear`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from flashcur.services.simulator.recorder import KINDS, Kind
+from flashcur.services.simulator.universe import ContractSpec
+
+if TYPE_CHECKING:
+    from flashcur.services.simulator.exchange import SimulatedExchange
+
+Garbage = Literal[
+    "invalid_json", "missing_field", "nan", "negative", "blank", "crossed", "absurd", "null", "wrong_type"
+]
+GARBAGE: Final[tuple[Garbage, ...]] = get_args(Garbage)
+FOREVER_MS: Final = 1 << 62
+_PRICE_FIELD: Final[dict[Kind, str]] = {"ticker": "c", "mark": "p", "kline": "c", "oi": "openInterest"}
+
+
+@dataclass(slots=True)
+class _Spoil:
+    variety: Garbage
+    kinds: tuple[Kind, ...]
+    field: str | None
+    left: int | None
+
+
+@dataclass(slots=True)
+class Refusal:
+    """How every REST request (and handshake, if `handshakes`) is answered for a while."""
+
+    status: int
+    until_ms: int
+    retry_after: int | None
+    handshakes: bool
+
+
+class Faults:
+    """Everything that can be broken. Methods return at once; effects begin with the next message or request."""
+
+    def __init__(self, exchange: SimulatedExchange, now_ms: Callable[[], int]) -> None:
+        self._exchange = exchange
+        self._now_ms = now_ms
+        self._silent: dict[Kind, int] = {}
+        self._spoils: dict[str, list[_Spoil]] = {}
+        self._duplicate: dict[Kind, int] = {}
+        self._reorder: dict[Kind, int] = {}
+        self._held: dict[str, str] = {}
+        self._refusal: Refusal | None = None
+        self._latency: tuple[float, int] = (0.0, 0)
+
+    # Connection and transport
+
+    def silence(self, kind: Kind, seconds: float | None = None) -> None:
+        """Send nothing of one kind while sockets stay open; for `oi`, requests hang without an answer."""
+        self._silent[_kind(kind)] = self._until(seconds)
+
+    def speak(self, kind: Kind) -> None:
+        """End a silence."""
+        self._silent.pop(_kind(kind), None)
+
+    def disconnect_all(self) -> int:
+        """Cut every WebSocket without a closing handshake; returns how many there were."""
+        return self._exchange.streams.abort_all()
+
+    def refuse(self, status: int = 451, seconds: float | None = None) -> None:
+        """Answer every request and every WebSocket handshake with 451 or 403, as a blocked address gets it.
+
+        Sockets that are open stay open: see `disconnect_all`.
+        """
+        if status not in (403, 451):
+            raise ValueError(f"expected status 403 or 451, was {status}")
+        self._refusal = Refusal(status, self._until(seconds), None, handshakes=True)
+
+    def rate_limit(self, seconds: float | None = None, retry_after: int = 5, status: int = 429) -> None:
+        """Answer every request with 429 (or 418) and Retry-After in seconds."""
+        if status not in (418, 429):
+            raise ValueError(f"expected status 418 or 429, was {status}")
+        self._refusal = Refusal(status, self._until(seconds), retry_after, handshakes=False)
+
+    def server_error(self, seconds: float | None = None, status: int = 503) -> None:
+        """Answer every request and handshake with a 5xx status."""
+        if not 500 <= status <= 599:
+            raise ValueError(f"expected a status from 500 to 599, was {status}")
+        self._refusal = Refusal(status, self._until(seconds), None, handshakes=True)
+
+    def latency(self, delay_s: float, seconds: float | None = None) -> None:
+        """Answer every request `delay_s` seconds late."""
+        if not 0 <= delay_s <= 600:
+            raise ValueError(f"expected a delay from 0 to 600 seconds, was {delay_s}")
+        self._latency = (delay_s, self._until(seconds))
+
+    # Messages
+
+    def garbage(
+        self, symbol: str, variety: Garbage, kind: Kind | None = None, count: int | None = 1, field: str | None = None
+    ) -> None:
+        """Spoil the next `count` messages about a contract (None: all), in the price field or in the one named.
+
+        `crossed` swaps high and low and so does nothing to mark prices and open interest.
+        """
+        if variety not in GARBAGE:
+            raise ValueError(f"expected one of {', '.join(GARBAGE)}, was {variety!r}")
+        self._exchange.contract(symbol)
+        kinds = KINDS if kind is None else (_kind(kind),)
+        self._spoils.setdefault(symbol, []).append(_Spoil(variety, kinds, field, count))
+
+    def duplicate(self, kind: Kind, count: int = 1) -> None:
+        """Send the next `count` messages of a kind twice."""
+        self._duplicate[_kind(kind)] = count
+
+    def reorder(self, kind: Kind, count: int = 1) -> None:
+        """Hold back the next `count` messages of a kind until after the message that follows on the same stream."""
+        self._reorder[_kind(kind)] = count
+
+    # Market
+
+    def volume_spike(self, symbol: str, ratio: float = 5.0, floor: float = 3_000_000.0, over_s: float = 5.0) -> float:
+        """Raise this hour's quote volume to `ratio` times last hour's, at least `floor`, within `over_s`; returns it.
+
+        The target is on top of the past volume only: what trades otherwise is added to it.
+        """
+        c = self._exchange.contract(symbol)
+        return self._exchange.market.surge_volume(c, ratio, floor, int(over_s * 1000), self._now_ms())
+
+    def price_jump(self, symbol: str, percent: float) -> None:
+        """Move the price by `percent` at once and for good."""
+        if percent <= -100:
+            raise ValueError(f"expected more than -100 percent, was {percent}")
+        self._exchange.market.shift_price(self._exchange.contract(symbol), 1.0 + percent / 100.0)
+
+    def set_price(self, symbol: str, price: float) -> None:
+        """Trade at exactly this price until `release_price`."""
+        if not price > 0:
+            raise ValueError(f"expected a price above 0, was {price}")
+        self._exchange.contract(symbol).pinned = price
+
+    def release_price(self, symbol: str) -> None:
+        """Let a price that was set move again, from where it stands."""
+        self._exchange.market.release_price(self._exchange.contract(symbol), self._now_ms())
+
+    def oi_jump(self, symbol: str, percent: float) -> None:
+        """Change the open interest by `percent` at once and for good."""
+        if percent <= -100:
+            raise ValueError(f"expected more than -100 percent, was {percent}")
+        self._exchange.contract(symbol).oi_scale *= 1.0 + percent / 100.0
+
+    def set_funding(self, symbol: str, rate: float | None) -> None:
+        """Fix the funding rate of a contract (a fraction per its interval); None lets it move again."""
+        c = self._exchange.contract(symbol)
+        c.fixed_rate = rate
+        c.rate_until_ms = 0
+
+    def delist(self, symbol: str, settling_s: float = 5.0) -> None:
+        """Stop trading: status SETTLING at once, gone from the list after `settling_s` seconds."""
+        self._exchange.delist(symbol, settling_s)
+
+    def list_new(self, base: str | None = None, price: float | None = None) -> ContractSpec:
+        """List a new USDT perpetual now; a name and a price from the reserve unless given."""
+        return self._exchange.list_new(base, price)
+
+    def clear(self) -> None:
+        """End every fault of connection and messages; what the market became stays."""
+        self._silent.clear()
+        self._spoils.clear()
+        self._duplicate.clear()
+        self._reorder.clear()
+        self._held.clear()
+        self._refusal = None
+        self._latency = (0.0, 0)
+
+    def active(self) -> dict[str, object]:
+        """What is broken now, for people."""
+        refusal = self.refusal()
+        return {
+            "silent": [kind for kind in KINDS if self.is_silent(kind)],
+            "garbage": sorted(self._spoils),
+            "refusal": refusal.status if refusal else None,
+            "latency_s": self.delay_s(),
+        }
+
+    # Asked by the rest of the exchange
+
+    def is_silent(self, kind: Kind) -> bool:
+        """Whether nothing of this kind is to be sent."""
+        return self._now_ms() < self._silent.get(kind, 0)
+
+    def refusal(self) -> Refusal | None:
+        """The refusal in force."""
+        refusal = self._refusal
+        if refusal is not None and self._now_ms() >= refusal.until_ms:
+            refusal = self._refusal = None
+        return refusal
+
+    def delay_s(self) -> float:
+        """By how much answers are late."""
+        delay, until_ms = self._latency
+        return delay if self._now_ms() < until_ms else 0.0
+
+    def spoil(self, symbol: str, kind: Kind, text: str) -> str:
+        """The text of a message about a contract, spoiled if that was ordered."""
+        spoils = self._spoils.get(symbol)
+        if not spoils:
+            return text
+        for spoil in list(spoils):
+            if kind not in spoil.kinds:
+                continue
+            text = spoil_text(text, spoil.variety, spoil.field or _PRICE_FIELD[kind])
+            if spoil.left is not None:
+                spoil.left -= 1
+                if spoil.left <= 0:
+                    spoils.remove(spoil)
+        return text
+
+    def arrange(self, stream: str, kind: Kind, text: str) -> list[str]:
+        """The messages to send on a stream in place of this one: doubled, held back, or behind a later one."""
+        held = self._held.pop(stream, None)
+        if held is not None:
+            return [text, held]
+        if self._reorder.get(kind, 0) > 0:
+            self._reorder[kind] -= 1
+            self._held[stream] = text
+            return []
+        if self._duplicate.get(kind, 0) > 0:
+            self._duplicate[kind] -= 1
+            return [text, text]
+        return [text]
+
+    def _until(self, seconds: float | None) -> int:
+        if seconds is None:
+            return FOREVER_MS
+        if seconds < 0:
+            raise ValueError(f"expected 0 or more seconds, was {seconds}")
+        return self._now_ms() + int(seconds * 1000)
+
+
+def spoil_text(text: str, variety: Garbage, field: str) -> str:
+    """A message text with one kind of damage; unchanged where the field does not occur."""
+    if variety == "invalid_json":
+        return text[: len(text) // 2]
+    if variety == "crossed":
+        high, low = re.search(r'"h":"([^"]*)"', text), re.search(r'"l":"([^"]*)"', text)
+        if high is None or low is None:
+            return text
+        text = text.replace(high[0], '"h":"\0"').replace(low[0], f'"l":"{high[1]}"')
+        return text.replace('"h":"\0"', f'"h":"{low[1]}"')
+    pattern = re.compile(rf'"{re.escape(field)}":("[^"]*"|[^,}}\]]+)')
+    if variety == "missing_field":
+        return re.sub(rf"{pattern.pattern},|,{pattern.pattern}", "", text)
+    replacements: dict[str, Callable[[str], str]] = {
+        "nan": lambda value: '"NaN"',
+        "negative": lambda value: f'"-{value}"',
+        "blank": lambda value: '""',
+        "absurd": lambda value: f'"{value}000000000000"' if "." not in value else f'"9999999999{value}"',
+        "null": lambda value: "null",
+        "wrong_type": lambda value: '{"value":1}',
+    }
+    make = replacements[variety]
+    return pattern.sub(lambda match: f'"{field}":{make(match[1].strip(chr(34)))}', text)
+
+
+def _kind(kind: str) -> Kind:
+    for known in KINDS:
+        if kind == known:
+            return known
+    raise ValueError(f"expected one of {', '.join(KINDS)}, was {kind!r}")

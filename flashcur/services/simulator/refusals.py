@@ -1,0 +1,52 @@
+"""How the exchange says no: the bodies and headers that the real one sends."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from flashcur.services.simulator.faults import Refusal
+
+_BLOCKED = (
+    "Service unavailable from a restricted location according to 'b. Eligibility' in "
+    "https://www.binance.com/en/terms. Please contact customer service if you believe you received this message "
+    "in error."
+)
+_TOO_MANY = (
+    "Too many requests; current limit of IP(127.0.0.1) is 2400 requests per minute. "
+    "Please use the websocket for live updates to avoid polling the API."
+)
+
+
+def error(status: int, code: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
+    """An error in the shape of the REST API."""
+    return web.json_response({"code": code, "msg": text}, status=status, headers=headers)
+
+
+def too_many(retry_after: int) -> web.Response:
+    """429: wait `retry_after` seconds."""
+    return error(429, -1003, _TOO_MANY, {"Retry-After": str(retry_after)})
+
+
+def banned(retry_after: int, now_ms: int) -> web.Response:
+    """418: the address kept asking after 429 and is shut out for `retry_after` seconds."""
+    until_ms = now_ms + retry_after * 1000
+    text = (
+        f"Way too many requests; IP(127.0.0.1) banned until {until_ms}. "
+        "Please use the websocket for live updates to avoid bans."
+    )
+    return error(418, -1003, text, {"Retry-After": str(retry_after)})
+
+
+def refusal_response(refusal: Refusal, now_ms: int) -> web.Response:
+    """The answer while a refusal ordered as a fault is in force."""
+    retry_after = refusal.retry_after or 0
+    if refusal.status == 451:
+        return error(451, 0, _BLOCKED)
+    if refusal.status == 403:
+        body = "<html><head><title>403 Forbidden</title></head><body><h1>403 Forbidden</h1></body></html>"
+        return web.Response(status=403, text=body, content_type="text/html")
+    if refusal.status == 429:
+        return too_many(retry_after)
+    if refusal.status == 418:
+        return banned(retry_after, now_ms)
+    return error(refusal.status, -1000, "An unknown error occurred while processing the request.")
