@@ -1,0 +1,214 @@
+"""One interface to the live market of any venue: instruments, a first snapshot, supervised streams, REST requests."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from flashcur.domain.ticks import Candle, Instrument, OpenInterest, Reject, Tick
+from flashcur.errors import VenueError, VenueUnavailable
+from flashcur.services.market.connection import Channel, Wire
+from flashcur.services.market.counters import FeedCounters
+from flashcur.services.market.sequence import Sequencer
+from flashcur.services.market.stream_group import StreamGroup
+from flashcur.services.market.venues import Stream, Venue
+
+if TYPE_CHECKING:
+    # At run time this module would import ccxt.
+    from flashcur.services.market.ccxt_client import Transport
+
+
+class VenueFeed(ABC):
+    """The market of one venue. `instruments` comes first, then `snapshot` and `run` in any order.
+
+    Ticks and rejects are handed over synchronously, on the event loop, as they arrive; a tick is never older than the
+    one handed over before it. All methods may raise VenueError.
+    """
+
+    wire: ClassVar[Wire]
+
+    def __init__(
+        self,
+        venue: Venue,
+        transport: Transport,
+        on_tick: Callable[[Tick], None],
+        on_reject: Callable[[Reject], None],
+    ) -> None:
+        self.venue = venue
+        self.counters = FeedCounters()
+        self.symbols: frozenset[str] = frozenset()
+        """Contracts of the last `instruments` answer."""
+        self.skew_ms = 0
+        """How far the venue's clock is ahead of ours."""
+        self._transport = transport
+        self._on_tick = on_tick
+        self._on_reject = on_reject
+        self._sequencer = Sequencer()
+        self._candle_symbols: frozenset[str] = frozenset()
+        self._groups = {stream: StreamGroup(self._channel(stream, take)) for stream, take in self._takers().items()}
+
+    async def instruments(self) -> list[Instrument]:
+        """USDT-quoted linear perpetuals in trading state. Streams follow: new contracts join, gone ones leave."""
+        parsed = await self._fetch_instruments()
+        listed: list[Instrument] = []
+        for entry in parsed:
+            if isinstance(entry, Reject):
+                self._reject(entry)
+            else:
+                listed.append(entry)
+        if not listed:
+            raise VenueUnavailable(f"{self.venue.name}: expected contracts in trading state, was none")
+        self.symbols = frozenset(instrument.symbol for instrument in listed)
+        self._sequencer.keep_only(set(self.symbols))
+        self._subscribe()
+        return listed
+
+    async def snapshot(self) -> list[Tick]:
+        """The first values of every contract by REST: tickers, funding, and open interest where it is cheap."""
+        parsed = await self._fetch_snapshot()
+        ticks: list[Tick] = []
+        for entry in parsed:
+            if isinstance(entry, Reject):
+                if entry.symbol is None or entry.symbol in self.symbols:
+                    self._reject(entry)
+            elif entry.symbol in self.symbols and self._sequencer.refuse(entry) is None:
+                ticks.append(entry)
+        return ticks
+
+    async def run(self) -> None:
+        """Open the streams and keep them up until cancelled.
+
+        Raises VenueBlocked or VenueRateLimited when the venue refuses connections, VenueSilent or VenueUnavailable when
+        a stream stays without data through its restarts.
+        """
+        if not self.symbols:
+            await self.instruments()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for group in self._groups.values():
+                    tasks.create_task(group.run())
+        except BaseExceptionGroup as group:
+            raise _first_error(group) from group
+
+    def set_candle_symbols(self, symbols: Iterable[str]) -> None:
+        """Which contracts have their hourly candles streamed; unknown ones are left out until they are listed."""
+        self._candle_symbols = frozenset(symbols)
+        self._groups[Stream.CANDLE].set_topics(map(self._candle_topic, self._candle_symbols & self.symbols))
+
+    async def candles(self, symbol: str, limit: int) -> list[Candle]:
+        """The last `limit` hourly candles, oldest first, the last one usually still open."""
+        candles: list[Candle] = []
+        for entry in await self._fetch_candles(symbol, limit):
+            if isinstance(entry, Reject):
+                self._reject(entry)
+            else:
+                candles.append(entry)
+        return candles
+
+    async def open_interest(self, symbol: str) -> OpenInterest:
+        """Open contracts of one symbol; VenueUnavailable when the answer cannot be used."""
+        parsed = await self._fetch_open_interest(symbol)
+        if isinstance(parsed, Reject):
+            self._reject(parsed)
+            raise VenueUnavailable(f"{self.venue.name}: open interest of {symbol}: {parsed.detail}")
+        return parsed
+
+    async def close(self) -> None:
+        """Close every connection. The feed cannot be used again."""
+        await self._transport.close()
+
+    def _subscribe(self) -> None:
+        for stream, group in self._groups.items():
+            if stream is not Stream.CANDLE:
+                group.set_topics(self._topics(stream))
+        self.set_candle_symbols(self._candle_symbols)
+
+    def _channel(self, stream: Stream, take: Callable[[object, int], int]) -> Channel:
+        return Channel(
+            venue=self.venue,
+            stream=stream,
+            transport=self._transport,
+            wire=self.wire,
+            url=lambda number: self._url(stream, number),
+            take=take,
+            connected=lambda: self._connected(stream),
+            reject=self._reject,
+            counters=self.counters.streams[stream],
+        )
+
+    def _connected(self, stream: Stream) -> None:  # noqa: B027  (most venues keep nothing by connection)
+        """A connection of `stream` was opened."""
+
+    def _hand_over(self, stream: Stream, parsed: Tick | Reject) -> bool:
+        """Pass a parsed value on; True when it was news."""
+        if isinstance(parsed, Reject):
+            self._reject(parsed)
+            return False
+        if parsed.symbol not in self.symbols:
+            return False
+        refused = self._sequencer.refuse(parsed)
+        if refused is not None:
+            self._reject(Reject(stream, refused, parsed.symbol, f"event {parsed.event_ms}"))
+            return False
+        self.counters.streams[stream].ticks += 1
+        self._on_tick(parsed)
+        return True
+
+    def _reject(self, reject: Reject) -> None:
+        self.counters.count(reject)
+        self._on_reject(reject)
+
+    def _learn_clock(self, answer: object, key: str, asked_ms: int, seen_ms: int) -> None:
+        """Set `skew_ms` from the server time in an answer; the request took from `asked_ms` to `seen_ms`."""
+        venue_ms = cast("dict[str, object]", answer).get(key) if isinstance(answer, dict) else None
+        if isinstance(venue_ms, int) and venue_ms > 0:
+            skew_ms = venue_ms - (asked_ms + seen_ms) // 2
+            # Half of the round trip is uncertain: a smaller difference is none.
+            self.skew_ms = skew_ms if abs(skew_ms) > max(250, seen_ms - asked_ms) else 0
+
+    @abstractmethod
+    def _takers(self) -> dict[Stream, Callable[[object, int], int]]:
+        """What takes the messages of each stream of the venue."""
+
+    @abstractmethod
+    def _topics(self, stream: Stream) -> list[str]:
+        """Topics of a stream other than candles, for the current symbols."""
+
+    @abstractmethod
+    def _candle_topic(self, symbol: str) -> str: ...
+
+    @abstractmethod
+    def _url(self, stream: Stream, number: int) -> str: ...
+
+    @abstractmethod
+    def _fetch_instruments(self) -> Awaitable[list[Instrument | Reject]]: ...
+
+    @abstractmethod
+    def _fetch_snapshot(self) -> Awaitable[list[Tick | Reject]]: ...
+
+    @abstractmethod
+    def _fetch_candles(self, symbol: str, limit: int) -> Awaitable[list[Candle | Reject]]: ...
+
+    @abstractmethod
+    def _fetch_open_interest(self, symbol: str) -> Awaitable[OpenInterest | Reject]: ...
+
+
+def now_ms() -> int:
+    """Our clock in Unix ms."""
+    return int(time.time() * 1000)
+
+
+def _first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The VenueError in a group of failed tasks, or whatever else is first."""
+    leaves: list[BaseException] = []
+    pending: list[BaseException] = [group]
+    while pending:
+        error = pending.pop(0)
+        if isinstance(error, BaseExceptionGroup):
+            pending.extend(error.exceptions)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        else:
+            leaves.append(error)
+    return next((error for error in leaves if isinstance(error, VenueError)), leaves[0])
