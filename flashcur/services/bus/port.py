@@ -1,0 +1,115 @@
+"""What a bus is: topics of numbered messages from the one engine to any number of readers, and a snapshot of each.
+
+Messages are ordered by (epoch, seq). An epoch is one engine's time in office, taken from its lease; numbers start anew
+with it. A reader that is slow gets the newest message next, never a queue, so numbers may jump.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol, Self
+
+
+@dataclass(frozen=True, slots=True)
+class BusMessage:
+    """One message of a topic."""
+
+    topic: str
+    epoch: int
+    seq: int
+    payload: bytes
+    is_snapshot: bool = False
+    """Whether `payload` is what `publish` was given as `snapshot`, not as `payload`."""
+
+    @property
+    def position(self) -> tuple[int, int]:
+        return self.epoch, self.seq
+
+
+@dataclass(slots=True)
+class BusCounters:
+    """What a bus did since its process started."""
+
+    published: int = 0
+    failed: int = 0
+    """Messages that could not be handed over in time; the next one stands in for them."""
+    fenced: int = 0
+    """Messages refused because a newer engine is in office."""
+    received: int = 0
+    skipped: int = 0
+    """Messages a slow reader never saw, because a newer one had come."""
+    reconnects: int = 0
+
+
+class Subscription(Protocol):
+    """The messages of a topic as they come, from the moment of `subscribe`. Close it, or leave `async with`."""
+
+    def __aiter__(self) -> Self: ...
+
+    async def __anext__(self) -> BusMessage: ...
+
+    async def aclose(self) -> None: ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(self, *exc: object) -> None: ...
+
+
+class Bus(Protocol):
+    """Implemented by `MemoryBus` for one process and by `RedisBus` for many."""
+
+    epoch: int
+    """Stamped on what is published; an engine sets it to its lease's epoch when it takes office."""
+    counters: BusCounters
+
+    async def publish(self, topic: str, seq: int, payload: bytes, snapshot: bytes | None = None) -> bool:
+        """Hand `payload` to all readers of `topic`, and keep `snapshot` for those that come later.
+
+        Returns within a bounded time (PUBLISH_TIMEOUT_S), False when the message was not handed over: that is
+        counted, and nothing is raised, because a newer message follows anyway.
+        """
+        ...
+
+    async def snapshot(self, topic: str) -> BusMessage | None:
+        """The newest snapshot, None when there is none or it has expired. Raises BusError when it cannot be read."""
+        ...
+
+    def subscribe(self, topic: str) -> Subscription:
+        """Follow `topic`. The snapshot comes first, if there is one; after a broken connection again, if newer."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Verdict(Enum):
+    NEXT = "next"
+    """Follows what was seen: apply it."""
+    GAP = "gap"
+    """Something is missing before it: load the snapshot."""
+    STALE = "stale"
+    """Older than what was seen, or from an engine no longer in office: drop it."""
+
+
+class SequenceGuard:
+    """Tells a reader of one topic whether a message follows the last one it applied. Pure."""
+
+    def __init__(self) -> None:
+        self._position: tuple[int, int] | None = None
+
+    def see(self, message: BusMessage) -> Verdict:
+        """Judge `message`; NEXT and GAP move the position to it, and a newer snapshot is always NEXT."""
+        last = self._position
+        if last is not None and message.position <= last:
+            return Verdict.STALE
+        self._position = message.position
+        if message.is_snapshot or (last is not None and message.position == (last[0], last[1] + 1)):
+            return Verdict.NEXT
+        return Verdict.GAP
+
+    def reload(self, snapshot: BusMessage) -> bool:
+        """Note that `snapshot` was loaded after a gap. False when it is older than the message that showed the gap."""
+        if self._position is not None and snapshot.position < self._position:
+            return False
+        self._position = snapshot.position
+        return True
