@@ -1,0 +1,172 @@
+"""The market table: header, rows, and what stands in their place while there are none."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from flashcur.components import browser, shell
+from flashcur.domain import frames
+from flashcur.state.market import FeedState, MarketState
+
+_GHOST_ROWS = 40
+
+COLUMNS: tuple[tuple[str, str, str], ...] = (
+    ("symbol", "Symbol", "Base asset. A bar marks funding of 0.03 % or more either way."),
+    ("price", "Price", "Last trade, USDT"),
+    ("change", "24h %", "Change of the last trade over 24 hours"),
+    ("volume", "Volume 24h", "Quote volume over 24 hours, USDT"),
+    ("ratio", "Hour ratio", "Quote volume of this hour over the hour before. Filled where it is a spike."),
+    ("funding", "Funding", "Current rate per interval; longs pay shorts where it is positive"),
+    ("oi", "Open int.", "Open interest in USD"),
+    ("oi1h", "OI 1h %", "Change of open interest over one hour"),
+)
+OPEN_INTEREST = ("oi", "oi1h")
+
+@rx.memo
+def market_row(
+    symbol: rx.Var[str],
+    base: rx.Var[str],
+    price: rx.Var[str],
+    change: rx.Var[str],
+    volume: rx.Var[str],
+    ratio: rx.Var[str],
+    funding: rx.Var[str],
+    oi: rx.Var[str],
+    oi1h: rx.Var[str],
+    look: rx.Var[str],
+    move: rx.Var[str],
+    age: rx.Var[str],
+    hint: rx.Var[str],
+    open_interest: rx.Var[bool],
+    rest: rx.RestProp,
+) -> rx.Component:
+    """One contract. Every prop is a plain string, so React leaves a row alone whose values did not change."""
+    return rx.el.tr(
+        rx.el.th(base, scope="row", role="rowheader", custom_attrs={"data-col": "symbol"}),
+        _cell("price", price, age, "p", class_name=move),
+        _cell("change", change, age, "p", class_name=_direction(change), suffix=" %"),
+        _cell("volume", volume, age, "p", prefix="$"),
+        _cell("ratio", ratio, age, "r", suffix="×"),
+        _cell("funding", funding, age, "f", suffix=" %", hint=hint),
+        rx.cond(open_interest, _cell("oi", oi, age, "o", prefix="$")),
+        rx.cond(open_interest, _cell("oi1h", oi1h, age, "o", class_name=_direction(oi1h), suffix=" %")),
+        rest,
+        role="row",
+        class_name=look,
+        custom_attrs={"data-symbol": symbol},
+    )
+
+
+def _cell(
+    column: str,
+    value: rx.Var[str],
+    age: rx.Var[str],
+    letter: str,
+    *,
+    prefix: str = "",
+    suffix: str = "",
+    class_name: rx.Var[str] | str | None = None,
+    hint: rx.Var[str] | None = None,
+) -> rx.Component:
+    """A value, a dash where it is missing, and its age where that is above the allowance.
+
+    As few elements as will do: 500 rows of these are compared every second.
+    """
+    attributes: dict[str, rx.Var[str] | str] = {
+        "data-col": column,
+        "data-age": browser.function("ageOf").call(age, letter).to(str),
+    }
+    if hint is not None:
+        attributes["data-hint"] = hint
+    text = rx.cond(value, f"{prefix}{value}{suffix}", "–")
+    return rx.el.td(
+        # Only the ratio has something drawn around its text.
+        rx.el.b(text) if column == "ratio" else text,
+        role="cell",
+        custom_attrs=attributes,
+        **({} if class_name is None else {"class_name": class_name}),
+    )
+
+
+def _direction(value: rx.Var[str]) -> rx.Var[str]:
+    return rx.cond(value.startswith("+"), "up", rx.cond(value.startswith("-"), "down", ""))
+
+
+def market_table() -> rx.Component:
+    """The table in its scroller."""
+    open_interest = FeedState.open_interest
+    lag = shell.lag()
+    rows = (
+        browser.function("marketRows")
+        .call(rx.Var.create({name: getattr(MarketState, name) for name in (*frames.COLUMNS, "beat")}), browser.VIEW, lag)
+        .to(list[dict[str, str]])
+    )
+    return rx.el.div(
+        rx.el.table(
+            rx.el.caption("USDT perpetual futures", class_name="unseen"),
+            rx.el.thead(
+                rx.el.tr(*(_heading(*column, open_interest) for column in COLUMNS), role="row"), role="rowgroup"
+            ),
+            rx.el.tbody(
+                rx.cond(
+                    MarketState.symbol,
+                    rx.foreach(rows, lambda row: _row(row, open_interest)),
+                    rx.fragment(*(ghost_row() for _ in range(_GHOST_ROWS))),
+                ),
+                role="rowgroup",
+            ),
+            role="table",
+            class_name=rx.cond(open_interest, "market", "market without-oi"),
+            custom_attrs={
+                "data-testid": "market-table",
+                "ref": _flash(),
+                "onMouseOver": browser.function("pointAt"),
+                "onMouseLeave": browser.function("pointAt"),
+                "onClick": browser.function("pointAt"),
+            },
+        ),
+        class_name="scroller",
+        tab_index=0,
+        role="region",
+        aria_label="Market table",
+    )
+
+
+def _flash() -> rx.Var[object]:
+    return browser.hook("flash", f"useFlash({MarketState.beat!s})", "useFlash", MarketState.beat)
+
+
+def _row(row: rx.Var[dict[str, str]], open_interest: rx.Var[bool]) -> rx.Component:
+    names = (*("symbol", "base", "price", "change", "volume", "ratio", "funding", "oi", "oi1h"), "look", "move", "age", "hint")
+    return market_row(**{name: row[name] for name in names}, open_interest=open_interest, key=row["symbol"])
+
+
+def _heading(column: str, title: str, explanation: str, open_interest: rx.Var[bool]) -> rx.Component:
+    sort, direction = browser.chosen("sort"), browser.chosen("dir")
+    cell = rx.el.th(
+        rx.el.button(
+            title,
+            type="button",
+            title=explanation,
+            custom_attrs={"onClick": browser.handler(f'() => sortBy("{column}")', "sortBy")},
+        ),
+        scope="col",
+        role="columnheader",
+        custom_attrs={
+            "data-col": column,
+            "aria-sort": rx.cond(
+                sort == column, rx.cond(direction == "asc", "ascending", "descending"), rx.Var("undefined")
+            ),
+        },
+    )
+    return rx.cond(open_interest, cell) if column in OPEN_INTEREST else cell
+
+
+@rx.memo
+def ghost_row() -> rx.Component:
+    """A row before the first frame: the table's final size, without values."""
+    return rx.el.tr(
+        *(rx.el.td(rx.el.b(), custom_attrs={"data-col": column}) for column, _, _ in COLUMNS),
+        class_name="ghost",
+        aria_hidden=True,
+    )

@@ -1,0 +1,92 @@
+"""What every page has at its top: the name, the ticker strip, where the numbers come from, the theme."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from flashcur.components import browser
+from flashcur.state.market import FeedState
+
+
+def lag() -> rx.Var[int]:
+    """Seconds since the last frame arrived, 0 while frames come."""
+    return browser.hook("lag", f"useLag({FeedState.beat!s})", "useLag", FeedState.beat).to(int)
+
+
+def header() -> rx.Component:
+    return rx.el.header(
+        rx.el.a(rx.el.b("Flash"), "Cur", href="/", class_name="brand", aria_label="FlashCur, to the markets"),
+        ticker_strip(),
+        feed_status(),
+        theme_button(),
+        class_name="head",
+    )
+
+
+def ticker_strip() -> rx.Component:
+    """The five largest by volume, live for every audience."""
+    return rx.el.ul(
+        rx.foreach(
+            browser.function("stripItems").call(FeedState.strip).to(list[dict[str, str]]),
+            lambda item: rx.el.li(
+                rx.el.b(item["base"]),
+                rx.el.span(item["price"]),
+                rx.el.span(item["change"], "%", class_name=item["direction"]),
+                key=item["base"],
+            ),
+        ),
+        class_name="strip",
+        aria_label="Five largest by volume",
+    )
+
+
+def feed_status() -> rx.Component:
+    """Exchange, state and age of the numbers; read aloud only when the state changes."""
+    quiet = lag()
+    state = rx.cond(quiet > 0, "offline", FeedState.state)
+    word = rx.match(
+        state,
+        ("live", "Live"),
+        ("delayed", "Delayed"),
+        ("stale", "Stale"),
+        ("offline", "Disconnected"),
+        "Connecting",
+    )
+    age = rx.cond(
+        quiet > 0,
+        browser.function("duration").call(quiet).to(str) + " old",
+        browser.function("clock").call(FeedState.as_of).to(str),
+    )
+    return rx.el.div(
+        rx.cond(FeedState.demo, rx.el.span("DEMO DATA", class_name="tag", title="Simulated exchange: no number on this page is a market price")),
+        rx.el.span(class_name="dot", aria_hidden=True),
+        rx.el.span(word, role="status", class_name="word"),
+        rx.cond(FeedState.exchange, rx.el.span(FeedState.exchange, class_name="soft name")),
+        rx.cond(FeedState.as_of, rx.el.span(age, class_name=rx.cond(quiet > 0, "age", "soft clock"), title="Time of these numbers, UTC")),
+        class_name="feed",
+        custom_attrs={"data-testid": "feed-status", "data-state": state},
+    )
+
+
+def theme_button() -> rx.Component:
+    return rx.el.button(
+        _icon("M12 3v2M12 19v2M3 12h2M19 12h2M5.6 5.6 7 7M17 17l1.4 1.4M5.6 18.4 7 17M17 7l1.4-1.4M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8", "sun"),
+        _icon("M20 14.5A8 8 0 0 1 9.5 4 8 8 0 1 0 20 14.5", "moon"),
+        type="button",
+        class_name="icon",
+        aria_label="Switch between light and dark",
+        on_click=rx.toggle_color_mode,
+    )
+
+
+def _icon(path: str, name: str) -> rx.Component:
+    return rx.el.svg(
+        rx.el.path(d=path),
+        view_box="0 0 24 24",
+        fill="none",
+        stroke="currentColor",
+        stroke_width="1.8",
+        stroke_linecap="round",
+        class_name=name,
+        aria_hidden=True,
+    )

@@ -1,0 +1,131 @@
+"""The market as the browser holds it: the frame's columns and the feed's status.
+
+The values in these states are placeholders: one delta a second is written to every socket of an audience by
+`broadcast`, past the per-visitor state, so a visitor's own state object never holds the market. What Reflex sends
+when a page loads or a lost connection returns is built by `dict`, which puts the current frame in their place; so no
+cell goes blank then.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import reflex as rx
+
+from flashcur.domain.frames import Frame
+from flashcur.domain.plans import PLANS, Audience, next_mark_ms
+from flashcur.runtime.market_hub import MarketHub
+
+
+
+class Viewers(Protocol):
+    """Who sends frames to sockets (the broadcaster)."""
+
+    def join(self, sid: str, audience: Audience) -> None: ...
+
+    def leave(self, sid: str) -> None: ...
+
+
+_hub: MarketHub | None = None
+_viewers: Viewers | None = None
+
+
+def connect(hub: MarketHub, viewers: Viewers) -> None:
+    """Tell the states of this process where the market is and who sends it."""
+    global _hub, _viewers
+    _hub, _viewers = hub, viewers
+
+
+class MarketState(rx.State):
+    """The table's frame, column by column (`domain.frames` says what each is)."""
+
+    symbol: str = ""
+    base: str = ""
+    interval: str = ""
+    next: str = ""
+    price: str = ""
+    change: str = ""
+    volume: str = ""
+    ratio: str = ""
+    funding: str = ""
+    oi: str = ""
+    oi1h: str = ""
+    move: str = ""
+    spike: str = ""
+    age: str = ""
+    beat: int = 0
+    """Sequence number of the frame: flashes alternate with it."""
+
+    @rx.event
+    def watch(self) -> None:
+        """The page with the table was opened: this socket gets frames."""
+        if _viewers is not None:
+            _viewers.join(self.router.session.session_id, audience_of(self))
+
+    @rx.event
+    def unwatch(self) -> None:
+        """A page without the table was opened: this socket gets no frames."""
+        if _viewers is not None:
+            _viewers.leave(self.router.session.session_id)
+
+
+class FeedState(rx.State):
+    """Where the numbers come from and how old they are; live for every audience."""
+
+    open_interest: bool = True
+    """Whether the visitor's plan has the open interest columns."""
+    exchange: str = ""
+    state: str = "connecting"
+    demo: bool = False
+    as_of: int = 0
+    """Time of the newest live frame, Unix ms."""
+    beat: int = 0
+    count: int = 0
+    """Contracts on the exchange."""
+    strip: str = ""
+    mark: int = 0
+    """Time of the table's frame, Unix ms; 0 where the table is live."""
+    next_mark: int = 0
+
+
+def shown(state: rx.State) -> dict[str, Any]:
+    """The vars that the page shows at this moment in place of a state's own; {} before the first frame."""
+    if _hub is None:
+        return {}
+    audience = audience_of(state)
+    if isinstance(state, MarketState):
+        return table_vars(_hub.table(audience))
+    return feed_vars(audience, _hub.live, _hub.table(audience))
+
+
+def audience_of(state: rx.State) -> Audience:
+    """The plan of the visitor behind a state."""
+    return _dev_audience
+
+
+_dev_audience: Audience = "elite"
+
+
+def table_vars(frame: Frame | None) -> dict[str, Any]:
+    """MarketState's vars for a whole frame."""
+    return {} if frame is None else {**frame.columns, "beat": frame.seq}
+
+
+def feed_vars(audience: Audience, live: Frame | None, table: Frame | None) -> dict[str, Any]:
+    """FeedState's vars for an audience."""
+    if live is None:
+        return {"open_interest": PLANS[audience].open_interest}
+    plan = PLANS[audience]
+    timed = not plan.live and table is not None
+    return {
+        "open_interest": plan.open_interest,
+        "exchange": live.title,
+        "state": live.state,
+        "demo": live.demo,
+        "as_of": live.as_of_ms,
+        "beat": live.seq,
+        "count": live.count,
+        "strip": live.strip,
+        "mark": table.as_of_ms if timed and table is not None else 0,
+        "next_mark": next_mark_ms(plan.cadence_s, live.as_of_ms) if timed else 0,
+    }
