@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import signal
 import sys
 
@@ -52,7 +53,7 @@ async def _serve(host: str, port: int, symbols: int, seed: int, exit_with_stdin:
 
 
 def _read_stdin(finished: asyncio.Event) -> None:
-    if not sys.stdin.buffer.raw.read(4096):
+    if not os.read(sys.stdin.fileno(), 4096):
         finished.set()
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Final
 
 from flashcur.services.simulator.contract import LiveContract
+from flashcur.services.simulator.funding import funding_rate
 from flashcur.services.simulator.history import Bar
-from flashcur.services.simulator.market import HOUR_MS, Market, funding_rate
+from flashcur.services.simulator.market import HOUR_MS, Market
+from flashcur.services.simulator.open_interest import open_interest
 from flashcur.services.simulator.universe import ContractSpec, build_decoys
 from flashcur.services.simulator.wire import INTERVAL_MS, Rolling, marks, next_funding_ms
 
@@ -21,33 +24,33 @@ _RATE_LIMITS: Final = [
 _ORDER_TYPES: Final = ["LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET"]
 
 
-def exchange_info(symbols: str, now_ms: int) -> str:
-    """The `exchangeInfo` answer around its list of symbols."""
+def exchange_info(rows: Iterable[str], now_ms: int) -> str:
+    """The `exchangeInfo` answer around its rows."""
     limits = json.dumps(_RATE_LIMITS, separators=(",", ":"))
     return (
         f'{{"timezone":"UTC","serverTime":{now_ms},"futuresType":"U_MARGINED","rateLimits":{limits},'
         f'"exchangeFilters":[],"assets":[{{"asset":"USDT","marginAvailable":true,"autoAssetExchange":"-10000"}}],'
-        f'"symbols":{symbols}}}'
+        f'"symbols":[{",".join(rows)}]}}'
     )
 
 
-def exchange_info_symbols(market: Market) -> str:
-    """All contracts, and among them those that are no USDT perpetuals in trading state."""
-    rows = [_info_row(c.spec, c.status, c.listed_ms) for c in market.contracts.values()]
+def exchange_info_rows(market: Market) -> dict[str, str]:
+    """A row for every contract by symbol, and among them those that are no USDT perpetuals in trading state."""
+    rows = {c.symbol: _info_row(c.spec, c.status, c.listed_ms) for c in market.contracts.values()}
     prices = {s: market.contracts[s].spec.base_price for s in ("BTCUSDT", "ETHUSDT") if s in market.contracts}
     for decoy in build_decoys(market.seed, prices.get("BTCUSDT", 1e5), prices.get("ETHUSDT", 3e3)):
-        rows.append(_info_row(decoy.spec, decoy.status, decoy.spec.onboard_ms))
-    return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+        rows[decoy.spec.symbol] = _info_row(decoy.spec, decoy.status, decoy.spec.onboard_ms)
+    return rows
 
 
-def _info_row(spec: ContractSpec, status: str, listed_ms: int) -> dict[str, object]:
+def _info_row(spec: ContractSpec, status: str, listed_ms: int) -> str:
     tick = f"{spec.tick_size:.{spec.price_decimals}f}"
     step = f"{10.0**-spec.quantity_decimals:.{spec.quantity_decimals}f}"
     largest = str(10 ** max(3, 8 - math.ceil(math.log10(spec.base_price))))
     highest = f"{spec.base_price * 50:.2f}"
     perpetual = spec.contract_type.endswith("PERPETUAL")
     lot = {"minQty": step, "maxQty": largest, "stepSize": step}
-    return {
+    row: dict[str, object] = {
         "symbol": spec.symbol,
         "pair": spec.base + spec.quote,
         "contractType": spec.contract_type,
@@ -86,6 +89,7 @@ def _info_row(spec: ContractSpec, status: str, listed_ms: int) -> dict[str, obje
         "orderTypes": [*_ORDER_TYPES, "TRAILING_STOP_MARKET"],
         "timeInForce": ["GTC", "IOC", "FOK", "GTX", "GTD"],
     }
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
 
 
 def delivery_ms(symbol: str) -> int:
@@ -157,7 +161,7 @@ def open_interest_history(
     rows: list[str] = []
     for i in range(first, last + 1):
         at_ms = i * step_ms
-        contracts = market.open_interest(c, at_ms)
+        contracts = open_interest(market, c, at_ms)
         price = market.price_at(c, at_ms)
         rows.append(
             f'{{"symbol":"{c.symbol}","sumOpenInterest":"{contracts:.8f}",'

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import web
 
-from flashcur.services.simulator.recorder import KINDS
+from flashcur.services.simulator.recorder import KINDS, Kind
 
 if TYPE_CHECKING:
     from flashcur.services.simulator.exchange import SimulatedExchange
@@ -55,7 +55,7 @@ class Control:
     async def _last(self, request: web.Request) -> web.Response:
         symbol, limit = request.query.get("symbol", ""), request.query.get("limit", "100")
         wanted = request.query.get("kind")
-        kind = next((k for k in KINDS if k == wanted), None)
+        kind: Kind | None = next((k for k in KINDS if k == wanted), None)
         if not symbol or not limit.isdigit() or (wanted is not None and kind is None):
             return _bad(f"expected symbol, limit ≥ 0 and kind among {', '.join(KINDS)}, was {request.query_string!r}")
         sent = self._exchange.sent(symbol, int(limit), kind)

@@ -22,6 +22,7 @@ from flashcur.services.simulator.streams import Streams
 from flashcur.services.simulator.universe import ContractSpec, new_spec
 
 _TICK_S: Final = 0.05
+_KEEP_ALIVE_S: Final = 10.0
 _EVENT_SLOT_MS: Final = 600_000
 _LISTINGS_PER_SLOT: Final = 1 / 24
 _DELISTINGS_PER_SLOT: Final = 1 / 36
@@ -60,7 +61,7 @@ class SimulatedExchange:
         self.streams = Streams(self.market, self.faults, self.recorder, self.now_ms)
         self.rest = Rest(self.market, self.faults, self.recorder, WeightLimiter(weight_limit), self.now_ms)
         self._runner: web.AppRunner | None = None
-        self._pump: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._address = ""
         self._second = -1
 
@@ -98,15 +99,15 @@ class SimulatedExchange:
             self._runner = None
             raise
         self._address = f"{host}:{self._runner.addresses[0][1]}"
-        self._pump = asyncio.create_task(self._run(), name="simulated-exchange")
+        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._keep_alive())]
 
     async def stop(self) -> None:
         """Close every connection and the port."""
-        if self._pump is not None:
-            self._pump.cancel()
+        for task in self._tasks:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._pump
-            self._pump = None
+                await task
+        self._tasks.clear()
         await self.streams.close_all()
         if self._runner is not None:
             await self._runner.cleanup()
@@ -160,19 +161,22 @@ class SimulatedExchange:
         while True:
             self.tick(tick % PHASES)
             tick += 1
-            if tick % 200 == 0:
-                await self.streams.keep_alive()
             due = max(due + _TICK_S, loop.time() - 1.0)
             await asyncio.sleep(max(0.0, due - loop.time()))
+
+    async def _keep_alive(self) -> None:
+        while True:
+            await asyncio.sleep(_KEEP_ALIVE_S)
+            await self.streams.keep_alive()
 
     def tick(self, phase: int) -> None:
         """One twentieth of a second: step a fifth of the contracts and send what is due."""
         now_ms = self.now_ms()
+        self.streams.send_closed_others(now_ms)
         finals = self.market.roll_hour(now_ms)
         if finals:
             self.streams.send_closed_hours(finals, now_ms)
         self.streams.send_klines(self.market.step(self.market.groups[phase], now_ms), now_ms)
-        self.streams.send_closed_others(now_ms)
         second = now_ms // 1000
         if second != self._second:
             self._second = second

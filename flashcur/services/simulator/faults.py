@@ -17,18 +17,29 @@ from flashcur.services.simulator.universe import ContractSpec
 if TYPE_CHECKING:
     from flashcur.services.simulator.exchange import SimulatedExchange
 
+Target = Literal["ticker", "mark", "kline", "oi", "ticker_rest", "mark_rest", "instrument"]
+"""What can be spoiled: the streams, and the answers of `ticker/24hr`, `premiumIndex` and `exchangeInfo`."""
+TARGETS: Final[tuple[Target, ...]] = get_args(Target)
 Garbage = Literal[
     "invalid_json", "missing_field", "nan", "negative", "blank", "crossed", "absurd", "null", "wrong_type"
 ]
 GARBAGE: Final[tuple[Garbage, ...]] = get_args(Garbage)
 FOREVER_MS: Final = 1 << 62
-_PRICE_FIELD: Final[dict[Kind, str]] = {"ticker": "c", "mark": "p", "kline": "c", "oi": "openInterest"}
+_MAIN_FIELD: Final[dict[Target, str]] = {
+    "ticker": "c",
+    "mark": "p",
+    "kline": "c",
+    "oi": "openInterest",
+    "ticker_rest": "lastPrice",
+    "mark_rest": "markPrice",
+    "instrument": "tickSize",
+}
 
 
 @dataclass(slots=True)
 class _Spoil:
     variety: Garbage
-    kinds: tuple[Kind, ...]
+    targets: tuple[Target, ...]
     field: str | None
     left: int | None
 
@@ -94,32 +105,40 @@ class Faults:
 
     def latency(self, delay_s: float, seconds: float | None = None) -> None:
         """Answer every request `delay_s` seconds late."""
-        if not 0 <= delay_s <= 600:
-            raise ValueError(f"expected a delay from 0 to 600 seconds, was {delay_s}")
+        _number("a delay in seconds", delay_s, 0, 600)
         self._latency = (delay_s, self._until(seconds))
 
     # Messages
 
     def garbage(
-        self, symbol: str, variety: Garbage, kind: Kind | None = None, count: int | None = 1, field: str | None = None
+        self,
+        symbol: str,
+        variety: Garbage,
+        target: Target | None = None,
+        count: int | None = 1,
+        field: str | None = None,
     ) -> None:
-        """Spoil the next `count` messages about a contract (None: all), in the price field or in the one named.
+        """Spoil the next `count` messages about a contract (None: all), in the main field or in the one named.
 
-        `crossed` swaps high and low and so does nothing to mark prices and open interest.
+        Without a target the three streams and open interest are meant. `crossed` swaps high and low, so it does
+        nothing where there are none.
         """
         if variety not in GARBAGE:
             raise ValueError(f"expected one of {', '.join(GARBAGE)}, was {variety!r}")
         self._exchange.contract(symbol)
-        kinds = KINDS if kind is None else (_kind(kind),)
-        self._spoils.setdefault(symbol, []).append(_Spoil(variety, kinds, field, count))
+        if target is not None and target not in TARGETS:
+            raise ValueError(f"expected one of {', '.join(TARGETS)}, was {target!r}")
+        left = None if count is None else _count(count)
+        targets: tuple[Target, ...] = KINDS if target is None else (target,)
+        self._spoils.setdefault(symbol, []).append(_Spoil(variety, targets, field, left))
 
     def duplicate(self, kind: Kind, count: int = 1) -> None:
         """Send the next `count` messages of a kind twice."""
-        self._duplicate[_kind(kind)] = count
+        self._duplicate[_kind(kind)] = _count(count)
 
     def reorder(self, kind: Kind, count: int = 1) -> None:
         """Hold back the next `count` messages of a kind until after the message that follows on the same stream."""
-        self._reorder[_kind(kind)] = count
+        self._reorder[_kind(kind)] = _count(count)
 
     # Market
 
@@ -129,19 +148,21 @@ class Faults:
         The target is on top of the past volume only: what trades otherwise is added to it.
         """
         c = self._exchange.contract(symbol)
+        _number("a ratio", ratio, 0, 1e6)
+        _number("a floor", floor, 0, 1e12)
+        _number("seconds", over_s, 0, 3600)
         return self._exchange.market.surge_volume(c, ratio, floor, int(over_s * 1000), self._now_ms())
 
     def price_jump(self, symbol: str, percent: float) -> None:
         """Move the price by `percent` at once and for good."""
-        if percent <= -100:
-            raise ValueError(f"expected more than -100 percent, was {percent}")
+        _number("percent", percent, -99.9, 1e5)
         self._exchange.market.shift_price(self._exchange.contract(symbol), 1.0 + percent / 100.0)
 
     def set_price(self, symbol: str, price: float) -> None:
         """Trade at exactly this price until `release_price`."""
-        if not price > 0:
-            raise ValueError(f"expected a price above 0, was {price}")
-        self._exchange.contract(symbol).pinned = price
+        c = self._exchange.contract(symbol)
+        _number("a price", price, c.spec.tick_size, 1e9)
+        c.pinned = round(float(price), c.spec.price_decimals)
 
     def release_price(self, symbol: str) -> None:
         """Let a price that was set move again, from where it stands."""
@@ -149,22 +170,26 @@ class Faults:
 
     def oi_jump(self, symbol: str, percent: float) -> None:
         """Change the open interest by `percent` at once and for good."""
-        if percent <= -100:
-            raise ValueError(f"expected more than -100 percent, was {percent}")
+        _number("percent", percent, -99.9, 1e5)
         self._exchange.contract(symbol).oi_scale *= 1.0 + percent / 100.0
 
     def set_funding(self, symbol: str, rate: float | None) -> None:
         """Fix the funding rate of a contract (a fraction per its interval); None lets it move again."""
         c = self._exchange.contract(symbol)
+        if rate is not None:
+            _number("a rate", rate, -1, 1)
         c.fixed_rate = rate
         c.rate_until_ms = 0
 
     def delist(self, symbol: str, settling_s: float = 5.0) -> None:
         """Stop trading: status SETTLING at once, gone from the list after `settling_s` seconds."""
+        _number("seconds", settling_s, 0, 86_400)
         self._exchange.delist(symbol, settling_s)
 
     def list_new(self, base: str | None = None, price: float | None = None) -> ContractSpec:
         """List a new USDT perpetual now; a name and a price from the reserve unless given."""
+        if price is not None:
+            _number("a price", price, 1e-6, 1e6)
         return self._exchange.list_new(base, price)
 
     def clear(self) -> None:
@@ -205,15 +230,19 @@ class Faults:
         delay, until_ms = self._latency
         return delay if self._now_ms() < until_ms else 0.0
 
-    def spoil(self, symbol: str, kind: Kind, text: str) -> str:
+    def spoils(self, target: Target) -> bool:
+        """Whether anything of this sort is to be spoiled."""
+        return any(target in spoil.targets for spoils in self._spoils.values() for spoil in spoils)
+
+    def spoil(self, symbol: str, target: Target, text: str) -> str:
         """The text of a message about a contract, spoiled if that was ordered."""
         spoils = self._spoils.get(symbol)
         if not spoils:
             return text
         for spoil in list(spoils):
-            if kind not in spoil.kinds:
+            if target not in spoil.targets:
                 continue
-            text = spoil_text(text, spoil.variety, spoil.field or _PRICE_FIELD[kind])
+            text = spoil_text(text, spoil.variety, spoil.field or _MAIN_FIELD[target])
             if spoil.left is not None:
                 spoil.left -= 1
                 if spoil.left <= 0:
@@ -237,8 +266,7 @@ class Faults:
     def _until(self, seconds: float | None) -> int:
         if seconds is None:
             return FOREVER_MS
-        if seconds < 0:
-            raise ValueError(f"expected 0 or more seconds, was {seconds}")
+        _number("seconds", seconds, 0, 1e9)
         return self._now_ms() + int(seconds * 1000)
 
 
@@ -265,6 +293,18 @@ def spoil_text(text: str, variety: Garbage, field: str) -> str:
     }
     make = replacements[variety]
     return pattern.sub(lambda match: f'"{field}":{make(match[1].strip(chr(34)))}', text)
+
+
+def _number(what: str, value: float, lowest: float, highest: float) -> None:
+    # Also refuses NaN, which compares false; a wrong type raises TypeError.
+    if not lowest <= value <= highest:
+        raise ValueError(f"expected {what} from {lowest:g} to {highest:g}, was {value}")
+
+
+def _count(value: int) -> int:
+    if value < 1 or int(value) != value:
+        raise ValueError(f"expected a count of 1 or more, was {value}")
+    return int(value)
 
 
 def _kind(kind: str) -> Kind:

@@ -35,7 +35,7 @@ class WeightLimiter:
     def __init__(self, limit: int = WEIGHT_PER_MINUTE) -> None:
         self.limit = limit
         self.used = 0
-        self._minute = -1
+        self._minute: int = -1
         self._refused = 0
         self._banned_until_ms = 0
 
@@ -43,7 +43,8 @@ class WeightLimiter:
         """Add a request; returns the status (200, 429, 418) and Retry-After in seconds (0 for 200)."""
         minute = now_ms // 60_000
         if minute != self._minute:
-            self._minute, self.used, self._refused = minute, 0, 0
+            self._minute = minute
+            self.used = self._refused = 0
         if now_ms < self._banned_until_ms:
             return 418, -(-(self._banned_until_ms - now_ms) // 1000)
         self.used += weight

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from flashcur.services.simulator.contract import LiveContract
-from flashcur.services.simulator.history import Bar, History, HourPlan, buy_share, make_bar, trade_count
-from flashcur.services.simulator.noise import GAUSS, draw, normal, smooth, subkey, uniform
+from flashcur.services.simulator.funding import RATE_STEP_MS, funding_rate
+from flashcur.services.simulator.history import Bar, History, buy_share, make_bar, trade_count
+from flashcur.services.simulator.noise import GAUSS, subkey
 from flashcur.services.simulator.universe import ContractSpec, build_universe
 
 HOUR_MS: Final = 3_600_000
@@ -17,7 +18,6 @@ SLOT_MS: Final = 250
 PHASES: Final = 5
 """Contracts are stepped in five groups, 50 ms apart, so that messages do not come in one burst."""
 _KEPT_HOURS: Final = 200
-_RATE_STEP_MS: Final = 10_000
 _MIX_STEP: Final = 0x9E3779B97F4A7C15
 _M64: Final = (1 << 64) - 1
 
@@ -84,7 +84,7 @@ class Market:
             x = (c.key + salt) & _M64
             x = (x ^ (x >> 31)) * 0x7FB5D329728EA185 & _M64
             x = (x ^ (x >> 27)) * 0x81DADEF4BC2DD44D & _M64
-            if (x >> 50 & 1023) >= c.trade_odds and c.pinned is None:
+            if (x >> 50 & 1023) >= c.trade_odds and c.pinned is None and c.surge is None:
                 continue
             plan = c.plan
             volumes = plan.volumes
@@ -195,30 +195,6 @@ class Market:
             o, h, low, c.close, volume, quote, trade_count(c.spec, quote), volume * share, quote * share
         )  # fmt: skip
 
-    def open_interest(self, c: LiveContract, at_ms: int) -> float:
-        """Open contracts (base units) at a moment: drifts, follows the price in part, and pulses now and then."""
-        spec, key = c.spec, c.key ^ 0x01
-        hours = at_ms / HOUR_MS
-        usd = spec.volume_24h * 0.35 * math.exp(0.5 * normal(key, -1))
-        drift = 0.10 * smooth(key, hours / 24) + 0.04 * smooth(key ^ 2, hours / 4)
-        drift += 0.010 * smooth(key ^ 4, hours * 2) + 0.003 * smooth(key ^ 8, hours * 20)
-        if at_ms // HOUR_MS >= c.hour:
-            log_price = math.log(c.price)
-        else:
-            hour = at_ms // HOUR_MS
-            left, right = (self.history.log_price(spec, hour + i) for i in (0, 1))
-            log_price = left + (right - left) * (hours - hour)
-        for back in range(6):
-            hour = int(hours) - back
-            bits = draw(key ^ 0x0F, hour)
-            if bits & 1023 < 8:
-                size = (0.04 + 0.10 * uniform(bits)) * (1 if bits >> 12 & 1 else -1)
-                since = (hours - hour) * 60.0 - (bits >> 13 & 63) * 0.75
-                if since > 0:
-                    drift += size * min(1.0, since / 6.0) * math.exp(-since / 120.0)
-        drift += 0.3 * (log_price - math.log(spec.base_price))
-        return usd / spec.base_price * math.exp(drift) * c.oi_scale
-
     def price_at(self, c: LiveContract, at_ms: int) -> float:
         """Price at a moment: the last one now, in the past on the line between the bounds of the hour."""
         hour = at_ms // HOUR_MS
@@ -233,7 +209,7 @@ class Market:
         """Recompute the funding rate of a contract; it moves a little every ten seconds."""
         c.rate = c.fixed_rate if c.fixed_rate is not None else funding_rate(c.spec, now_ms)
         c.rate_text = f"{c.rate:.8f}"
-        c.rate_until_ms = now_ms - now_ms % _RATE_STEP_MS + _RATE_STEP_MS
+        c.rate_until_ms = now_ms - now_ms % RATE_STEP_MS + RATE_STEP_MS
 
     # Faults
 
@@ -335,6 +311,17 @@ class Market:
             total = c.plan.volumes[60] - c.skipped_quote
             if c.surge is not None:
                 total += c.surge[2]
+            price = c.pinned
+            if price is None:
+                # The last trade of the hour is at the planned price; what a jump of the clock left out is made up for.
+                ahead = [math.exp(x + c.shift) for x in c.plan.logs[max(0, c.minute) + 1 :]]
+                d, tick = c.spec.price_decimals, c.spec.tick_size
+                if c.minute < 59:
+                    c.high = max(c.high, round(max(ahead), d))
+                    c.low = min(c.low, round(min(ahead), d) or tick)
+                price = round(ahead[-1], d) or tick
+            c.close = price
+            c.high, c.low = max(c.high, price), min(c.low, price)
             if total > c.quote:
                 c.volume += (total - c.quote) / c.close
                 c.quote = total
@@ -356,31 +343,9 @@ class Market:
         ]
 
 
-def funding_rate(spec: ContractSpec, at_ms: int) -> float:
-    """Funding rate per interval of the contract: mostly the base rate of 0.01 % per 8 hours, with fat tails.
-
-    While the premium stays within a band the rate is the base rate exactly, as on the real exchange.
-    """
-    key = spec.key ^ 0xF00D
-    hours = (at_ms - at_ms % _RATE_STEP_MS) / HOUR_MS
-    premium = 0.9 * smooth(key, hours / 9.0) + 0.35 * smooth(key ^ 3, hours / 1.5)
-    excess = abs(premium) - 0.75
-    per_8h = 0.0001
-    if excess > 0:
-        size = 0.00016 * math.exp(0.9 * normal(key, -5)) * (0.25 if spec.volume_24h > 300e6 else 1.0)
-        per_8h += math.copysign(excess**1.4 * size, premium - 0.1)
-    return max(-0.02, min(0.02, per_8h)) * spec.funding_interval_hours / 8.0
-
-
 def market_key(seed: int) -> int:
     """Root of the random numbers of events that concern the whole exchange."""
     return subkey(seed, "events")
-
-
-def plan_price(plan: HourPlan, in_hour_ms: int) -> float:
-    """Planned log price at a moment of the hour, without noise."""
-    m, rest = divmod(in_hour_ms, MINUTE_MS)
-    return plan.logs[m] + (plan.logs[m + 1] - plan.logs[m]) * rest / MINUTE_MS
 
 
 def _surge_volume(surge: tuple[int, int, float], now_ms: int) -> float:

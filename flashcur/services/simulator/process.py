@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import json
 import sys
+from pathlib import Path
 from typing import Final
 
 from flashcur.errors import VenueUnavailable
 
+_ROOT: Final = Path(__file__).parents[3]
+"""Where the package can be imported from, whatever the parent's working directory is."""
 _START_TIMEOUT_S: Final = 30.0
 _STOP_TIMEOUT_S: Final = 5.0
 
@@ -42,7 +45,7 @@ class SimulatorProcess:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "flashcur.services.simulator", "--exit-with-stdin",
             "--symbols", str(self._symbols), "--seed", str(self._seed),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=_ROOT,
         )  # fmt: skip
         self._process = process
         assert process.stdout is not None

@@ -43,8 +43,10 @@ class Recorder:
 
     def last(self, symbol: str, limit: int = 100, kind: Kind | None = None) -> list[Sent]:
         """At most `limit` of the latest messages of a contract, oldest first."""
-        kinds = KINDS if kind is None else (kind,)
-        log = [(event_ms, k, text) for k in kinds for event_ms, text in self._sent[k].get(symbol, ())]
+        kinds: tuple[Kind, ...] = KINDS if kind is None else (kind,)
+        log: list[tuple[int, Kind, str]] = [
+            (event_ms, k, text) for k in kinds for event_ms, text in self._sent[k].get(symbol, ())
+        ]
         log.sort(key=lambda entry: entry[0])
         return [_read(k, event_ms, text) for event_ms, k, text in log[-limit:]] if limit > 0 else []
 

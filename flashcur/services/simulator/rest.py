@@ -14,6 +14,7 @@ from flashcur.services.simulator.contract import LiveContract
 from flashcur.services.simulator.faults import Faults
 from flashcur.services.simulator.limits import WeightLimiter, request_weight
 from flashcur.services.simulator.market import Market
+from flashcur.services.simulator.open_interest import open_interest
 from flashcur.services.simulator.recorder import Recorder
 from flashcur.services.simulator.refusals import banned, error, refusal_response, too_many
 from flashcur.services.simulator.wire import INTERVAL_MS
@@ -43,7 +44,7 @@ class Rest:
         self._recorder = recorder
         self.limiter = limiter
         self._now_ms = now_ms
-        self._info: tuple[int, str] = (-1, "")
+        self._rows: tuple[int, dict[str, str]] = (-1, {})
 
     def routes(self) -> list[web.RouteDef]:
         """Every path served."""
@@ -98,18 +99,18 @@ class Rest:
 
     async def _exchange_info(self, request: web.Request) -> web.Response:
         revision = self._market.revision
-        if self._info[0] != revision:
-            self._info = (revision, answers.exchange_info_symbols(self._market))
-        return _json(answers.exchange_info(self._info[1], self._now_ms()))
+        if self._rows[0] != revision:
+            self._rows = (revision, answers.exchange_info_rows(self._market))
+        rows = self._rows[1]
+        if self._faults.spoils("instrument"):
+            rows = {symbol: self._faults.spoil(symbol, "instrument", row) for symbol, row in rows.items()}
+        return _json(answers.exchange_info(rows.values(), self._now_ms()))
 
     async def _ticker(self, request: web.Request) -> web.Response:
         now_ms = self._now_ms()
-
-        def build(c: LiveContract) -> str:
-            text = self._faults.spoil(c.symbol, "ticker", answers.ticker(c, now_ms))
-            return text
-
-        return self._one_or_all(request, build)
+        return self._one_or_all(
+            request, lambda c: self._faults.spoil(c.symbol, "ticker_rest", answers.ticker(c, now_ms))
+        )
 
     async def _price(self, request: web.Request) -> web.Response:
         now_ms = self._now_ms()
@@ -122,7 +123,9 @@ class Rest:
         for c in self._market.trading():
             if now_ms >= c.rate_until_ms:
                 self._market.refresh_rate(c, now_ms)
-        return self._one_or_all(request, lambda c: answers.premium_index(c, now_ms))
+        return self._one_or_all(
+            request, lambda c: self._faults.spoil(c.symbol, "mark_rest", answers.premium_index(c, now_ms))
+        )
 
     async def _funding_info(self, request: web.Request) -> web.Response:
         rows = (answers.funding_info(c) for c in self._market.trading() if c.spec.funding_interval_hours != 8)
@@ -138,7 +141,7 @@ class Rest:
         while self._faults.is_silent("oi"):  # noqa: ASYNC110 (ends with a moment of the exchange's clock, not an event)
             await asyncio.sleep(_SILENCE_POLL_S)
         now_ms = self._now_ms()
-        contracts = self._market.open_interest(c, now_ms)
+        contracts = open_interest(self._market, c, now_ms)
         text = f'{{"symbol":"{c.symbol}","openInterest":"{contracts:.{c.spec.quantity_decimals}f}","time":{now_ms}}}'
         text = self._faults.spoil(c.symbol, "oi", text)
         self._recorder.note(c.symbol, "oi", now_ms, text)

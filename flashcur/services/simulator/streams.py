@@ -8,6 +8,7 @@ are not simulated, so it is silent too.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -38,6 +39,7 @@ MAX_MESSAGES_PER_S: Final = 10
 PING_EVERY_MS: Final = 180_000
 PONG_WITHIN_MS: Final = 600_000
 MAX_AGE_MS: Final = 24 * HOUR_MS
+_SLOW_CLIENT_S: Final = 5.0
 MAX_BACKLOG: Final = 16 * 1024 * 1024
 """Bytes a client may leave unread before it is cut off."""
 _METHODS: Final = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
@@ -167,7 +169,7 @@ class Streams:
             f'{{"e":"contractInfo","E":{now_ms},"s":"{c.symbol}","ps":"{c.symbol}","ct":"{c.spec.contract_type}",'
             f'"dt":4133404800000,"ot":{c.listed_ms},"cs":"{status}"}}'
         )
-        self._publish("!contractInfo", "ticker", text)
+        self._publish("!contractInfo", None, text)
 
     def flush(self) -> None:
         """Write to every connection what was gathered for it."""
@@ -178,11 +180,13 @@ class Streams:
         """Ping every three minutes; close connections that never answer or are a day old."""
         now_ms = self._now_ms()
         for connection in list(self.connections):
-            if now_ms - connection.opened_ms > MAX_AGE_MS or now_ms - connection.ponged_ms > PONG_WITHIN_MS:
-                await connection.ws.close(code=1008, message=b"Pong timeout")
-            elif now_ms - connection.pinged_ms >= PING_EVERY_MS:
-                connection.pinged_ms = now_ms
-                await connection.ws.ping(str(now_ms).encode())
+            with contextlib.suppress(ConnectionError, TimeoutError):
+                async with asyncio.timeout(_SLOW_CLIENT_S):
+                    if now_ms - connection.opened_ms > MAX_AGE_MS or now_ms - connection.ponged_ms > PONG_WITHIN_MS:
+                        await connection.ws.close(code=1008, message=b"Pong timeout")
+                    elif now_ms - connection.pinged_ms >= PING_EVERY_MS:
+                        connection.pinged_ms = now_ms
+                        await connection.ws.ping(str(now_ms).encode())
 
     def abort_all(self) -> int:
         """Cut every connection without a word."""
@@ -231,11 +235,11 @@ class Streams:
         self._recorder.note(c.symbol, "kline", now_ms, text)
         self._publish(f"{c.lower}@kline_{interval}", "kline", text)
 
-    def _publish(self, stream: str, kind: Kind, text: str) -> None:
+    def _publish(self, stream: str, kind: Kind | None, text: str) -> None:
         listeners = self._listeners.get(stream)
         if not listeners:
             return
-        for message in self._faults.arrange(stream, kind, text):
+        for message in [text] if kind is None else self._faults.arrange(stream, kind, text):
             raw = frame(message)
             wrapped: bytes | None = None
             for connection in listeners:
