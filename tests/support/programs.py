@@ -22,6 +22,8 @@ from typing import NoReturn
 import psycopg
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 START_TIMEOUT_S = 30
 INITDB_OPTIONS = ("--username=flashcur", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C")
@@ -94,7 +96,7 @@ class RedisServer:
         self.process.send_signal(signal.SIGCONT)
 
     def _answers(self) -> bool:
-        with redis.Redis(port=self.port, socket_timeout=1) as client:
+        with redis.Redis(port=self.port, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
             try:
                 return bool(client.ping())
             except redis.RedisError:

@@ -1,0 +1,27 @@
+"""The lease of the one active engine."""
+
+from flashcur.services.lease.file_lease import FileLease
+from flashcur.services.lease.port import TAKEOVER_S, Lease, LeaseUnavailable, Tenure
+from flashcur.services.lease.postgres_lease import PostgresLease
+from flashcur.services.lease.redis_lease import RedisLease
+from flashcur.settings import Settings
+
+__all__ = [
+    "TAKEOVER_S",
+    "FileLease",
+    "Lease",
+    "LeaseUnavailable",
+    "PostgresLease",
+    "RedisLease",
+    "Tenure",
+    "make_lease",
+]
+
+
+def make_lease(settings: Settings, name: str = "engine") -> Lease:
+    """In Redis where it is configured, else in PostgreSQL, else on a file in the data directory."""
+    if settings.redis_url:
+        return RedisLease(settings.redis_url, name)
+    if settings.database_url.startswith("postgresql"):
+        return PostgresLease(settings.database_url, name)
+    return FileLease(settings.data_dir / f"{name}.lock")
