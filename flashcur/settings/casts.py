@@ -105,9 +105,12 @@ def url(*schemes: str) -> Callable[[str], str]:
 
 def origin(raw: str) -> str:
     """Scheme, host and optional port, without a path: what browsers send as `Origin`."""
-    value = url("http", "https")(raw)
-    if urlsplit(value).path or urlsplit(value).username:
+    value = raw.rstrip("/")
+    parts = _split(value)
+    if parts is None or parts.scheme not in ("http", "https") or value != f"{parts.scheme}://{parts.netloc}":
         raise ValueError("scheme://host[:port] without a path, such as https://flashcur.example")
+    if not parts.hostname or parts.username is not None:
+        raise ValueError("scheme://host[:port] without a user, such as https://flashcur.example")
     return value
 
 

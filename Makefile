@@ -1,0 +1,46 @@
+# Every target does its own set-up: a bare machine needs Python 3.11, git, make and curl.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PORT ?= 8000
+REFLEX_FRONTEND_PORT ?= 3000
+VENV := $(CURDIR)/.venv/bin
+# node and npm come from the virtual environment too.
+export PATH := $(VENV):$(PATH)
+export PORT
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.PHONY: run serve test bench format migrate build setup setup-dev
+
+run: setup                ## development mode: pages on :3000, HTTP routes on :8000
+	@python scripts/check_ports.py REFLEX_FRONTEND_PORT=$(REFLEX_FRONTEND_PORT) PORT=$(PORT)
+	@python -m flashcur.migrate
+	@REFLEX_FRONTEND_PORT=$(REFLEX_FRONTEND_PORT) exec reflex run
+
+serve: setup              ## production build, everything on PORT
+	@python scripts/check_ports.py PORT=$(PORT)
+	@python scripts/build_frontend.py
+	@exec python -m flashcur.serve
+
+test: setup-dev           ## style, types, all tests
+	ruff format --check .
+	ruff check .
+	pyright
+	pytest
+
+bench: setup-dev          ## benchmarks; writes docs/performance.md
+	@exec python -m bench
+
+format: setup-dev
+	ruff format .
+	ruff check --fix .
+
+migrate: setup            ## bring the database to this version
+	@python -m flashcur.migrate
+
+build: setup              ## the production frontend, if anything it is made from changed
+	@python scripts/build_frontend.py
+
+setup:
+	@$(PYTHON) scripts/prepare.py
+
+setup-dev:
+	@$(PYTHON) scripts/prepare.py --dev
