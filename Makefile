@@ -8,16 +8,15 @@ export PATH := $(VENV):$(PATH)
 export PORT
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: run serve test bench format migrate build setup setup-dev
+.PHONY: run serve test bench format migrate setup setup-dev
 
 run: setup                ## development mode: pages on :3000, HTTP routes on :8000
 	@python scripts/check_ports.py REFLEX_FRONTEND_PORT=$(REFLEX_FRONTEND_PORT) PORT=$(PORT)
 	@python -m flashcur.migrate
 	@REFLEX_FRONTEND_PORT=$(REFLEX_FRONTEND_PORT) exec reflex run
 
-serve: setup              ## production build, everything on PORT
+serve: setup              ## production build, everything on PORT; built anew when sources or address changed
 	@python scripts/check_ports.py PORT=$(PORT)
-	@python scripts/build_frontend.py
 	@exec python -m flashcur.serve
 
 test: setup-dev           ## style, types, all tests
@@ -35,9 +34,6 @@ format: setup-dev
 
 migrate: setup            ## bring the database to this version
 	@python -m flashcur.migrate
-
-build: setup              ## the production frontend, if anything it is made from changed
-	@python scripts/build_frontend.py
 
 setup:
 	@$(PYTHON) scripts/prepare.py

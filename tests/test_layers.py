@@ -141,22 +141,48 @@ def test_every_package_below_the_top_has_a_row() -> None:
     assert packages <= {name.split(".")[1] for names in ROWS for name in names}
 
 
+def environment_reads(tree: ast.AST) -> Iterator[int]:
+    """Lines that look a variable up. Setting one for Reflex, or handing all of them to a child process, is no reading."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "os":
+            yield from (node.lineno for alias in node.names if alias.name in ("environ", "getenv"))
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.getenv", "os.environ.get"):
+            yield node.lineno
+        elif (
+            isinstance(node, ast.Subscript)
+            and isinstance(node.ctx, ast.Load)
+            and ast.unparse(node.value) == "os.environ"
+        ):
+            yield node.lineno
+        elif isinstance(node, ast.Compare) and "os.environ" in map(ast.unparse, node.comparators):
+            yield node.lineno
+
+
 def test_only_the_settings_read_the_environment() -> None:
     readers = [
-        str(path.relative_to(ROOT))
+        f"{path.relative_to(ROOT)}:{line}"
         for path in sources()
         if not inside(module_name(path), ("flashcur.settings",))
-        and any(target in ("os.environ", "os.getenv", "dotenv.dotenv_values") for target in _names(path))
+        for line in environment_reads(ast.parse(path.read_text()))
     ]
     assert not readers
 
 
-def _names(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            yield f"{node.value.id}.{node.attr}"
-        elif isinstance(node, ast.ImportFrom):
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("import os; x = os.environ['A']", True),
+        ("import os; x = os.environ.get('A')", True),
+        ("import os; x = os.getenv('A')", True),
+        ("import os; x = 'A' in os.environ", True),
+        ("from os import environ", True),
+        ("import os; os.environ['A'] = 'b'", False),
+        ("import os; os.environ |= {'A': 'b'}", False),
+        ("import os; f(env={**os.environ})", False),
+    ],
+)
+def test_a_read_of_the_environment_is_found(code: str, found: bool) -> None:
+    assert bool(list(environment_reads(ast.parse(code)))) is found
 
 
 def test_alembic_folder_does_not_hide_the_library() -> None:

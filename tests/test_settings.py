@@ -135,6 +135,11 @@ def test_production_refuses_a_weak_secret_without_showing_it(prod: dict[str, str
     assert not secret or secret not in message
 
 
+def test_several_workers_need_redis(environ: dict[str, str]) -> None:
+    assert refused(environ | {"WEB_CONCURRENCY": "2"}) == "WEB_CONCURRENCY: expected 1 without REDIS_URL, was 2"
+    assert Settings.load(environ | {"WEB_CONCURRENCY": "2", "REDIS_URL": "redis://127.0.0.1"}).workers == 2
+
+
 def test_production_refuses_a_plan_for_everybody(prod: dict[str, str]) -> None:
     assert refused(prod | {"FLASHCUR_DEV_AUDIENCE": "elite"}).startswith("FLASHCUR_DEV_AUDIENCE: ")
 

@@ -78,6 +78,8 @@ class Settings:
     public_url: str | None
     """Origin without a trailing slash; None: the address the started command serves."""
     port: int
+    workers: int
+    """Processes of the production server; 1 without Redis, which they would need to share anything."""
     data_dir: Path
     exchanges: tuple[str, ...]
     """ccxt ids in order of preference, at least one."""
@@ -120,11 +122,16 @@ class Settings:
         if prod and table.DEV_AUDIENCE.given(environ):
             raise ConfigError("FLASHCUR_DEV_AUDIENCE: expected to be unset in prod, where plans come from accounts")
         data_dir = table.DATA_DIR.require(environ)
+        redis_url = table.REDIS_URL.read(environ)
+        workers = table.WORKERS.require(environ)
+        if workers > 1 and redis_url is None:
+            raise ConfigError(f"WEB_CONCURRENCY: expected 1 without REDIS_URL, was {workers}")
         return cls(
             env="prod" if prod else "dev",
             secret_key=_secret_key(environ, data_dir, prod=prod),
             public_url=table.PUBLIC_URL.read(environ),
             port=table.PORT.require(environ),
+            workers=workers,
             data_dir=data_dir,
             exchanges=table.EXCHANGE_IDS.require(environ),
             venue_urls={
@@ -140,7 +147,7 @@ class Settings:
             engine=table.ENGINE.require(environ),
             admin_emails=table.ADMIN_EMAILS.read(environ) or (),
             database_url=table.DATABASE_URL.require(environ, f"sqlite:///{data_dir / 'flashcur.db'}"),
-            redis_url=table.REDIS_URL.read(environ),
+            redis_url=redis_url,
             from_email=table.FROM_EMAIL.read(environ),
             stripe=StripeSettings(
                 secret_key=table.STRIPE_SECRET_KEY.read(environ),

@@ -101,6 +101,12 @@ PUBLIC_URL = _setting(
     default_doc="the address the started command serves",
 )
 PORT = _setting("PORT", "8000", "port of `make serve` and of the HTTP routes", casts.integer(1, 65535))
+WORKERS = _setting(
+    "WEB_CONCURRENCY",
+    "1",
+    "processes of `make serve` that share the port; more than one needs `REDIS_URL`",
+    casts.integer(1, 64),
+)
 DATA_DIR = _setting("FLASHCUR_DATA_DIR", "./data", "SQLite file, development mail, generated secrets", casts.path)
 EXCHANGE_IDS = _setting(
     "FLASHCUR_EXCHANGES",
