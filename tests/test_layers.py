@@ -142,20 +142,19 @@ def test_every_package_below_the_top_has_a_row() -> None:
 
 
 def environment_reads(tree: ast.AST) -> Iterator[int]:
-    """Lines that look a variable up. Setting one for Reflex, or handing all of them to a child process, is no reading."""
+    """Lines that look a variable up; setting one for Reflex, or handing all to a child process, is no reading."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module == "os":
-            yield from (node.lineno for alias in node.names if alias.name in ("environ", "getenv"))
-        elif isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.getenv", "os.environ.get"):
-            yield node.lineno
-        elif (
-            isinstance(node, ast.Subscript)
-            and isinstance(node.ctx, ast.Load)
-            and ast.unparse(node.value) == "os.environ"
-        ):
-            yield node.lineno
-        elif isinstance(node, ast.Compare) and "os.environ" in map(ast.unparse, node.comparators):
-            yield node.lineno
+        match node:
+            case ast.ImportFrom(module="os", names=names) if {"environ", "getenv"} & {alias.name for alias in names}:
+                yield node.lineno
+            case ast.Attribute() if ast.unparse(node) in ("os.getenv", "os.environ.get"):
+                yield node.lineno
+            case ast.Subscript(ctx=ast.Load(), value=value) if ast.unparse(value) == "os.environ":
+                yield node.lineno
+            case ast.Compare(comparators=right) if "os.environ" in map(ast.unparse, right):
+                yield node.lineno
+            case _:
+                pass
 
 
 def test_only_the_settings_read_the_environment() -> None:
