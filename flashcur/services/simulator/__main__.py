@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -30,7 +31,8 @@ def main(argv: list[str] | None = None) -> int:
     except ValueError as error:
         print(f"simulator: {error}", file=sys.stderr)
     except OSError as error:
-        print(f"simulator: cannot listen on {options.host}:{options.port}: {error.strerror}", file=sys.stderr)
+        why = "the port is taken" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+        print(f"simulator: cannot listen on {options.host}:{options.port}: {why}", file=sys.stderr)
     return 2
 
 

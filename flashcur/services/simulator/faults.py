@@ -99,8 +99,8 @@ class Faults:
 
     def server_error(self, seconds: float | None = None, status: int = 503) -> None:
         """Answer every request and handshake with a 5xx status."""
-        if not 500 <= status <= 599:
-            raise ValueError(f"expected a status from 500 to 599, was {status}")
+        if status not in (500, 502, 503, 504):
+            raise ValueError(f"expected status 500, 502, 503 or 504, was {status}")
         self._refusal = Refusal(status, self._until(seconds), None, handshakes=True)
 
     def latency(self, delay_s: float, seconds: float | None = None) -> None:

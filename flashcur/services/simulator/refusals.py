@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from aiohttp import web
 
 from flashcur.services.simulator.faults import Refusal
@@ -42,11 +44,13 @@ def refusal_response(refusal: Refusal, now_ms: int) -> web.Response:
     retry_after = refusal.retry_after or 0
     if refusal.status == 451:
         return error(451, 0, _BLOCKED)
-    if refusal.status == 403:
-        body = "<html><head><title>403 Forbidden</title></head><body><h1>403 Forbidden</h1></body></html>"
-        return web.Response(status=403, text=body, content_type="text/html")
     if refusal.status == 429:
         return too_many(retry_after)
     if refusal.status == 418:
         return banned(retry_after, now_ms)
-    return error(refusal.status, -1000, "An unknown error occurred while processing the request.")
+    if refusal.status == 500:
+        return error(500, -1000, "An unknown error occurred while processing the request.")
+    # What stands in front of the exchange answers with a page.
+    title = f"{refusal.status} {HTTPStatus(refusal.status).phrase}"
+    body = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
+    return web.Response(status=refusal.status, text=body, content_type="text/html")
