@@ -150,6 +150,20 @@ def parse_open_interest(raw: object, seen_ms: int, skew_ms: int = 0) -> OpenInte
         return bad.reject("open_interest", raw, "symbol")
 
 
+def parse_past_open_interest(raw: object, seen_ms: int, skew_ms: int = 0) -> OpenInterest | Reject:
+    """One row of `GET /futures/data/openInterestHist`: contracts of one base unit each."""
+    try:
+        row = checks.fields(raw)
+        return OpenInterest(
+            symbol=checks.text(row, "symbol"),
+            contracts=checks.number(row.get("sumOpenInterest"), "sumOpenInterest", 0.0, MAX_CONTRACTS),
+            event_ms=checks.moment(row.get("timestamp"), "timestamp", seen_ms + skew_ms),
+            seen_ms=seen_ms,
+        )
+    except Bad as bad:
+        return bad.reject("open_interest", raw, "symbol")
+
+
 def parse_funding_hours(raw: object) -> dict[str, int]:
     """Symbol to hours from `GET /fapi/v1/fundingInfo`, which lists only contracts whose interval was adjusted.
 
@@ -205,11 +219,9 @@ def parse_instruments(exchange_info: object, funding_hours: dict[str, int]) -> l
 
 
 def _is_listed_perpetual(row: Raw) -> bool:
-    # Perpetuals on stocks and metals are typed TRADIFI_PERPETUAL; they trade like the others.
-    kind = row.get("contractType")
+    # Perpetuals on stocks and metals are typed TRADIFI_PERPETUAL and left out: FlashCur is about crypto.
     return (
-        isinstance(kind, str)
-        and kind.endswith("PERPETUAL")
+        row.get("contractType") == "PERPETUAL"
         and row.get("quoteAsset") == "USDT"
         and row.get("marginAsset", "USDT") == "USDT"
         and row.get("status") == "TRADING"

@@ -84,7 +84,8 @@ def number(value: object, name: str, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, str | float | int):
         raise Bad("not_a_number", f"expected {name} as a number, was {short(value)}")
     try:
-        result = float(value)
+        # Python reads "1_0" as 10; no exchange writes that.
+        result = float("" if isinstance(value, str) and "_" in value else value)
     except (ValueError, OverflowError):
         raise Bad("not_a_number", f"expected {name} as a number, was {short(value)}") from None
     if low <= result <= high:

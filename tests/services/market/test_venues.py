@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from flashcur.errors import ConfigError, VenueBlocked, VenueError, VenueRateLimited, VenueUnavailable
+from flashcur.services.market.backoff import Backoff
+from flashcur.services.market.feeds import FEEDS
+from flashcur.services.market.http_errors import retry_after_s, venue_error
+from flashcur.services.market.venues import KNOWN_VENUES, venue_by_id
+from flashcur.settings import EXCHANGES
+
+
+def test_settings_and_feeds_know_the_same_exchanges() -> None:
+    assert set(EXCHANGES) == set(KNOWN_VENUES) == set(FEEDS)
+
+
+def test_an_unknown_exchange_is_refused_naming_the_valid_ones() -> None:
+    with pytest.raises(ConfigError, match="expected binanceusdm, bybit, was 'kraken'"):
+        venue_by_id("kraken")
+
+
+def test_ccxt_is_not_imported_until_a_feed_starts() -> None:
+    code = "import sys, flashcur.services.market.source; print([m for m in sys.modules if m.startswith('ccxt')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (451, VenueBlocked),
+        (403, VenueBlocked),
+        (429, VenueRateLimited),
+        (418, VenueRateLimited),
+        (503, VenueUnavailable),
+        (404, VenueError),
+    ],
+)
+def test_errors_by_status(status: int, kind: type[Exception]) -> None:
+    assert type(venue_error("Binance", status, {}, "no")) is kind
+    assert venue_error("Binance", 200, {}, "") is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"Retry-After": "7"}, 7.0),
+        ({"retry-after": "1e9"}, 3600.0),
+        ({"Retry-After": "-3"}, 0.0),
+        ({"Retry-After": "nan"}, None),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0.0),
+        ({}, None),
+    ],
+)
+def test_retry_after(headers: dict[str, str], expected: float | None) -> None:
+    assert retry_after_s(headers) == expected
+
+
+def test_retry_after_reaches_the_error() -> None:
+    error = venue_error("Binance", 429, {"Retry-After": "9"}, "slow down")
+    assert error is not None
+    assert error.retry_after == 9.0
+
+
+def test_backoff_doubles_is_capped_and_jittered() -> None:
+    backoff = Backoff(1.0, 30.0)
+    delays = [backoff.next_s() for _ in range(50)]
+    for step, delay in enumerate(delays):
+        full = min(30.0, 2.0**step)
+        assert full / 2 <= delay <= full
+    assert len(set(delays[10:])) > 10
+    backoff.reset()
+    assert backoff.next_s() <= 1.0
