@@ -1,0 +1,260 @@
+"""The real ccxt client against the simulated exchange, with each of its faults."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from itertools import pairwise
+
+import pytest
+
+from flashcur.errors import VenueBlocked, VenueError, VenueRateLimited, VenueSilent, VenueUnavailable
+from flashcur.services.market.feed import VenueFeed
+from flashcur.services.market.venues import BINANCE, Stream
+from flashcur.services.simulator import SimulatedExchange
+from flashcur.services.simulator.faults import GARBAGE, Garbage, Target
+from flashcur.services.simulator.recorder import Kind
+from tests.services.market.harness import Taken, feed_of, hasty
+from tests.support.waiting import eventually
+
+SYMBOLS = 30
+
+
+@pytest.fixture
+async def exchange() -> AsyncIterator[SimulatedExchange]:
+    exchange = SimulatedExchange(symbols=SYMBOLS, listings=False)
+    await exchange.start()
+    yield exchange
+    await exchange.stop()
+
+
+@pytest.fixture
+def taken() -> Taken:
+    return Taken()
+
+
+@pytest.fixture
+async def feed(exchange: SimulatedExchange, taken: Taken) -> AsyncIterator[VenueFeed]:
+    async with feed_of(hasty(BINANCE), exchange.rest_url, exchange.ws_url, taken) as feed:
+        yield feed
+
+
+@pytest.fixture
+async def running(feed: VenueFeed, taken: Taken) -> AsyncIterator[asyncio.Task[None]]:
+    """The feed with its streams up; the task ends when the feed gives up."""
+    await feed.instruments()
+    feed.set_candle_symbols(["BTCUSDT", "ETHUSDT"])
+    task = asyncio.create_task(feed.run())
+    await eventually(lambda: bool(taken.tickers() and taken.funding() and taken.candles()), "all three streams", 10)
+    yield task
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def failure(task: asyncio.Task[None], within_s: float = 15.0) -> BaseException | None:
+    await asyncio.wait({task}, timeout=within_s)
+    assert task.done(), f"expected the feed to give up within {within_s} s"
+    return task.exception()
+
+
+async def test_instruments_and_snapshot(feed: VenueFeed, exchange: SimulatedExchange) -> None:
+    instruments = await feed.instruments()
+    assert {i.symbol for i in instruments} == {contract.symbol for contract in exchange.market.trading()}
+    snapshot = Taken()
+    snapshot.ticks = await feed.snapshot()
+    assert {t.symbol for t in snapshot.tickers()} == feed.symbols
+    assert {t.symbol for t in snapshot.funding()} == feed.symbols
+
+
+async def test_streamed_values_are_those_that_were_sent(
+    running: asyncio.Task[None], taken: Taken, exchange: SimulatedExchange
+) -> None:
+    exchange.faults.set_price("BTCUSDT", 98765.4)
+    await eventually(lambda: taken.tickers("BTCUSDT")[-1].price == 98765.4, "the price that was set")
+    exchange.faults.set_funding("BTCUSDT", -0.000321)
+    await eventually(lambda: taken.funding("BTCUSDT")[-1].rate == -0.000321, "the funding that was set")
+    await eventually(lambda: taken.candles("BTCUSDT")[-1].close == 98765.4, "the candle at that price")
+    assert {candle.symbol for candle in taken.candles()} <= {"BTCUSDT", "ETHUSDT"}
+    assert not taken.rejects
+
+
+async def test_candle_symbols_change_while_running(running: asyncio.Task[None], feed: VenueFeed, taken: Taken) -> None:
+    feed.set_candle_symbols(["ETHUSDT", "SOLUSDT", "NOSUCHUSDT"])
+    await eventually(lambda: bool(taken.candles("SOLUSDT")), "candles of SOLUSDT")
+    taken.clear()
+    await eventually(lambda: len(taken.candles("ETHUSDT")) >= 4, "candles of ETHUSDT")
+    assert not taken.candles("BTCUSDT")
+    assert feed.counters.streams[Stream.CANDLE].connects == 1
+
+
+async def test_candles_and_open_interest_by_rest(feed: VenueFeed) -> None:
+    await feed.instruments()
+    candles = await feed.candles("BTCUSDT", 5)
+    assert [candle.closed for candle in candles] == [True] * 4 + [False]
+    assert [b.open_ms - a.open_ms for a, b in pairwise(candles)] == [3_600_000] * 4
+    assert (await feed.open_interest("BTCUSDT")).contracts > 0
+    with pytest.raises(VenueError, match="400"):
+        await feed.open_interest("NOSUCHUSDT")
+
+
+async def test_a_symbol_with_chinese_characters_works_everywhere(
+    exchange: SimulatedExchange, running: asyncio.Task[None], feed: VenueFeed, taken: Taken
+) -> None:
+    exchange.list_new("币安人生", 0.15)
+    await feed.instruments()
+    feed.set_candle_symbols(["币安人生USDT"])
+    await eventually(lambda: bool(taken.candles("币安人生USDT") and taken.tickers("币安人生USDT")), "its streams")
+    assert (await feed.candles("币安人生USDT", 1))[0].symbol == "币安人生USDT"
+    assert (await feed.open_interest("币安人生USDT")).symbol == "币安人生USDT"
+
+
+@pytest.mark.parametrize(("kind", "stream"), [("ticker", "ticker"), ("mark", "funding"), ("kline", "candle")])
+async def test_a_silent_stream_is_restarted_and_then_the_exchange_is_left(
+    kind: Kind, stream: str, running: asyncio.Task[None], exchange: SimulatedExchange, feed: VenueFeed
+) -> None:
+    exchange.faults.silence(kind)
+    error = await failure(running)
+    assert isinstance(error, VenueSilent)
+    assert f"no {stream} message" in str(error)
+    assert feed.counters.streams[Stream(stream)].restarts == 2
+    assert sum(counters.restarts for counters in feed.counters.streams.values()) == 2
+
+
+async def test_a_short_silence_heals_by_the_restart(
+    running: asyncio.Task[None], exchange: SimulatedExchange, feed: VenueFeed, taken: Taken
+) -> None:
+    exchange.faults.silence("ticker")
+    await eventually(lambda: feed.counters.streams[Stream.TICKER].restarts == 1, "a restart", 8)
+    exchange.faults.speak("ticker")
+    taken.clear()
+    await eventually(lambda: bool(taken.tickers()), "tickers on the new connection")
+    assert not running.done()
+
+
+async def test_after_a_disconnect_every_subscription_is_replayed(
+    running: asyncio.Task[None], exchange: SimulatedExchange, feed: VenueFeed, taken: Taken
+) -> None:
+    assert exchange.faults.disconnect_all() == 3
+    taken.clear()
+    await eventually(
+        lambda: bool(taken.tickers() and taken.funding() and taken.candles("BTCUSDT") and taken.candles("ETHUSDT")),
+        "all streams again",
+    )
+    assert feed.counters.reconnects == 3
+    assert not running.done()
+
+
+async def test_a_server_that_is_gone_is_left_as_unavailable(
+    running: asyncio.Task[None], exchange: SimulatedExchange
+) -> None:
+    await exchange.stop()
+    error = await failure(running)
+    assert isinstance(error, VenueUnavailable)
+    assert not isinstance(error, VenueSilent)
+
+
+@pytest.mark.parametrize("status", [451, 403])
+async def test_a_block_is_told_by_its_status(status: int, feed: VenueFeed, exchange: SimulatedExchange) -> None:
+    exchange.faults.refuse(status)
+    with pytest.raises(VenueBlocked, match=f"answered {status}"):
+        await feed.instruments()
+
+
+async def test_a_block_of_the_handshake_ends_the_feed_at_once(
+    running: asyncio.Task[None], exchange: SimulatedExchange
+) -> None:
+    exchange.faults.refuse(451)
+    exchange.faults.disconnect_all()
+    assert isinstance(await failure(running, 5), VenueBlocked)
+
+
+async def test_after_a_429_nothing_is_asked_until_retry_after(feed: VenueFeed, exchange: SimulatedExchange) -> None:
+    await feed.instruments()
+    exchange.faults.rate_limit(seconds=1, retry_after=2)
+    with pytest.raises(VenueRateLimited) as first:
+        await feed.open_interest("BTCUSDT")
+    assert first.value.retry_after == 2
+    used = exchange.rest.limiter.used
+    started = time.monotonic()
+    with pytest.raises(VenueRateLimited, match="asked to wait"):
+        await feed.open_interest("BTCUSDT")
+    assert exchange.rest.limiter.used == used
+    assert time.monotonic() - started < 0.5
+
+    async def answered() -> float:
+        while True:
+            try:
+                await feed.open_interest("BTCUSDT")
+                return time.monotonic() - started
+            except VenueRateLimited as error:
+                await asyncio.sleep(error.retry_after or 0)
+
+    assert 1.5 < await asyncio.wait_for(answered(), 10) < 6
+
+
+async def test_a_server_error_is_unavailable(feed: VenueFeed, exchange: SimulatedExchange) -> None:
+    exchange.faults.server_error()
+    with pytest.raises(VenueUnavailable, match="answered 503"):
+        await feed.instruments()
+
+
+@pytest.mark.parametrize("variety", GARBAGE)
+async def test_garbage_is_rejected_and_counted_and_the_streams_go_on(
+    variety: Garbage, running: asyncio.Task[None], exchange: SimulatedExchange, feed: VenueFeed, taken: Taken
+) -> None:
+    targets: dict[str, Target] = {"ticker": "ticker", "candle": "kline"}
+    if variety != "crossed":
+        targets["funding"] = "mark"
+    for target in targets.values():
+        exchange.faults.garbage("ETHUSDT", variety, target)
+    await eventually(lambda: all(taken.reasons(stream) for stream in targets), "a reject of each stream")
+    assert {reject.symbol for reject in taken.rejects} <= {"ETHUSDT", None}
+    assert feed.counters.rejects.total() == len(taken.rejects)
+    taken.clear()
+    await eventually(lambda: bool(taken.tickers("ETHUSDT") and taken.candles("ETHUSDT")), "good values after it")
+    assert feed.counters.reconnects == 0
+
+
+async def test_garbage_alone_is_no_sign_of_life(running: asyncio.Task[None], exchange: SimulatedExchange) -> None:
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        exchange.faults.garbage(symbol, "nan", "kline", count=None)
+    assert isinstance(await failure(running), VenueSilent)
+
+
+async def test_out_of_order_and_duplicate_messages_are_dropped(
+    running: asyncio.Task[None], exchange: SimulatedExchange, taken: Taken
+) -> None:
+    exchange.faults.reorder("ticker", 2)
+    await eventually(lambda: "stale" in taken.reasons("ticker"), "stale tickers")
+    exchange.faults.duplicate("mark", 1)
+    await eventually(lambda: "duplicate" in taken.reasons("funding"), "duplicate funding")
+    events = [tick.event_ms for tick in taken.tickers("BTCUSDT")]
+    assert events == sorted(events)
+
+
+async def test_delisted_contracts_leave_and_new_ones_join(
+    running: asyncio.Task[None], exchange: SimulatedExchange, feed: VenueFeed, taken: Taken
+) -> None:
+    exchange.faults.delist("ETHUSDT")
+    spec = exchange.faults.list_new("NEWCOIN", 3.5)
+    listed = {instrument.symbol for instrument in await feed.instruments()}
+    assert "ETHUSDT" not in listed
+    assert f"{spec.base}USDT" in listed
+    taken.clear()
+    await eventually(lambda: bool(taken.tickers("NEWCOINUSDT")), "tickers of the new contract")
+    assert not taken.tickers("ETHUSDT")
+    assert not taken.rejects
+
+
+async def test_close_leaves_no_task_and_no_socket(exchange: SimulatedExchange, taken: Taken) -> None:
+    before = asyncio.all_tasks()
+    async with feed_of(hasty(BINANCE), exchange.rest_url, exchange.ws_url, taken) as feed:
+        await feed.instruments()
+        task = asyncio.create_task(feed.run())
+        await eventually(lambda: bool(taken.tickers()), "tickers")
+        task.cancel()
+        await asyncio.wait({task})
+    await eventually(lambda: not exchange.streams.connections, "no connection")
+    mine = {t for t in asyncio.all_tasks() - before if "simulat" not in repr(t.get_coro()) and "aiohttp" not in repr(t)}
+    assert not mine
