@@ -12,8 +12,9 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from importlib import import_module
+from string import punctuation
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from aiohttp import WSMsgType
 
@@ -113,6 +114,11 @@ def _raw_class(base: Any, venue: Venue) -> Any:
             if error is not None:
                 raise error
             base.handle_errors(self, code, reason, url, method, headers, body, response, *sent)
+
+        async def fetch(self, url: str, *request: Any, **options: Any) -> Any:
+            # ccxt leaves symbols with Chinese characters as they are in Bybit's queries; HTTP wants them quoted.
+            ascii_url = url if url.isascii() else quote(url, safe=punctuation)
+            return await base.fetch(self, ascii_url, *request, **options)
 
         def ws_dial_delay(self, url: str) -> float:
             # The connections have their own back-off, with jitter.
