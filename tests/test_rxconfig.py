@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -74,7 +75,13 @@ def test_node_comes_from_the_virtual_environment_and_nothing_is_asked_over_the_n
     shown = config(environ)["environ"]
     assert shown["REFLEX_USE_NPM"] == "1"
     assert shown["REFLEX_CHECK_LATEST_VERSION"] == "0"
-    assert shown["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
+    found = shutil.which("node", path=shown["PATH"])
+    assert found is not None
+    assert Path(found).is_relative_to(sys.prefix)
+    npm = shutil.which("npm", path=shown["PATH"])
+    assert npm is not None
+    version = subprocess.run([npm, "--version"], env={"PATH": shown["PATH"]}, capture_output=True, text=True)
+    assert version.returncode == 0, version.stderr
 
 
 def test_the_package_managers_registry_is_left_to_the_machine() -> None:
