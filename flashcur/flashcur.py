@@ -5,18 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 import reflex as rx
+from reflex.app import default_error_boundary
 
 from flashcur.components import theme
-from flashcur.pages import dashboard
-from flashcur.state.market import MarketState
+from flashcur.pages import dashboard, not_found
+from flashcur.state.market import FeedState
 
 theme.write_stylesheet(Path(__file__).parent.parent / "assets")
 
-app = rx.App(stylesheets=["/flashcur.css"], reset_style=False, toaster=None, html_lang="en")
+app = rx.App(
+    stylesheets=["/flashcur.css"],
+    reset_style=False,
+    toaster=None,
+    html_lang="en",
+    head_components=[
+        rx.el.link(rel="icon", href="/favicon.svg", type="image/svg+xml"),
+        rx.el.meta(name="theme-color", content=theme.DARK["ground"]),
+    ],
+    # Reflex's own overlay announces a lost connection with an icon in the corner; the feed's status says it better.
+    app_wraps={(55, "ErrorBoundary"): lambda stateful: default_error_boundary()},
+)
 app.add_page(
     dashboard.dashboard,
     route="/",
     title=dashboard.TITLE,
     description=dashboard.DESCRIPTION,
-    on_load=MarketState.watch,
+    image="/favicon.svg",
+    on_load=FeedState.watch_table,
 )
+app.add_page(not_found.not_found, route="404", title="Not found: FlashCur", image="/favicon.svg", on_load=FeedState.watch_feed)

@@ -8,8 +8,6 @@ from flashcur.components import browser, shell
 from flashcur.domain import frames
 from flashcur.state.market import FeedState, MarketState
 
-_GHOST_ROWS = 40
-
 COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("symbol", "Symbol", "Base asset. A bar marks funding of 0.03 % or more either way."),
     ("price", "Price", "Last trade, USDT"),
@@ -21,6 +19,8 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("oi1h", "OI 1h %", "Change of open interest over one hour"),
 )
 OPEN_INTEREST = ("oi", "oi1h")
+
+_EMPTY = rx.Var('({ __html: "" })')
 
 @rx.memo
 def market_row(
@@ -107,13 +107,16 @@ def market_table() -> rx.Component:
             rx.el.thead(
                 rx.el.tr(*(_heading(*column, open_interest) for column in COLUMNS), role="row"), role="rowgroup"
             ),
-            rx.el.tbody(
-                rx.cond(
-                    MarketState.symbol,
-                    rx.foreach(rows, lambda row: _row(row, open_interest)),
-                    rx.fragment(*(ghost_row() for _ in range(_GHOST_ROWS))),
+            rx.cond(
+                MarketState.symbol,
+                rx.el.tbody(
+                    rx.foreach(rows, lambda row: _row(row, open_interest)), class_name="rows", role="rowgroup"
                 ),
-                role="rowgroup",
+                # The server puts the newest prices here before it sends the page (runtime.first_paint); without them
+                # stripes of the table's size stand in, since hundreds of empty cells would delay the paint.
+                rx.el.tbody(
+                    id="first-rows", class_name="ghost", role="rowgroup", custom_attrs={"dangerouslySetInnerHTML": _EMPTY}
+                ),
             ),
             role="table",
             class_name=rx.cond(open_interest, "market", "market without-oi"),
@@ -124,6 +127,15 @@ def market_table() -> rx.Component:
                 "onMouseLeave": browser.function("pointAt"),
                 "onClick": browser.function("pointAt"),
             },
+        ),
+        rx.el.div(
+            "No contract matches these filters. ",
+            rx.el.button(
+                "Clear them",
+                type="button",
+                custom_attrs={"onClick": browser.handler('() => setView({ q: "", min: "", show: "all" })', "setView")},
+            ),
+            class_name="message",
         ),
         class_name="scroller",
         tab_index=0,
@@ -160,13 +172,3 @@ def _heading(column: str, title: str, explanation: str, open_interest: rx.Var[bo
         },
     )
     return rx.cond(open_interest, cell) if column in OPEN_INTEREST else cell
-
-
-@rx.memo
-def ghost_row() -> rx.Component:
-    """A row before the first frame: the table's final size, without values."""
-    return rx.el.tr(
-        *(rx.el.td(rx.el.b(), custom_attrs={"data-col": column}) for column, _, _ in COLUMNS),
-        class_name="ghost",
-        aria_hidden=True,
-    )

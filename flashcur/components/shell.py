@@ -7,6 +7,9 @@ import reflex as rx
 from flashcur.components import browser
 from flashcur.state.market import FeedState
 
+UNREACHED_S = 8
+"""After so many seconds without an answer a page that is still loading says so."""
+
 
 def lag() -> rx.Var[int]:
     """Seconds since the last frame arrived, 0 while frames come."""
@@ -43,14 +46,18 @@ def ticker_strip() -> rx.Component:
 def feed_status() -> rx.Component:
     """Exchange, state and age of the numbers; read aloud only when the state changes."""
     quiet = lag()
-    state = rx.cond(quiet > 0, "offline", FeedState.state)
+    state = rx.cond(FeedState.beat == 0, "connecting", rx.cond(quiet > 0, "offline", FeedState.state))
     word = rx.match(
         state,
         ("live", "Live"),
         ("delayed", "Delayed"),
         ("stale", "Stale"),
         ("offline", "Disconnected"),
-        "Connecting",
+        rx.cond(
+            FeedState.reached,
+            "Waiting for the exchange",
+            rx.cond(quiet >= UNREACHED_S, "No connection, retrying", "Connecting"),
+        ),
     )
     age = rx.cond(
         quiet > 0,
@@ -61,7 +68,11 @@ def feed_status() -> rx.Component:
         rx.cond(FeedState.demo, rx.el.span("DEMO DATA", class_name="tag", title="Simulated exchange: no number on this page is a market price")),
         rx.el.span(class_name="dot", aria_hidden=True),
         rx.el.span(word, role="status", class_name="word"),
-        rx.cond(FeedState.exchange, rx.el.span(FeedState.exchange, class_name="soft name")),
+        rx.cond(
+            FeedState.exchange,
+            rx.el.span(FeedState.exchange, class_name="soft name"),
+            rx.el.span(id="first-status", custom_attrs={"dangerouslySetInnerHTML": rx.Var('({ __html: "" })')}),
+        ),
         rx.cond(FeedState.as_of, rx.el.span(age, class_name=rx.cond(quiet > 0, "age", "soft clock"), title="Time of these numbers, UTC")),
         class_name="feed",
         custom_attrs={"data-testid": "feed-status", "data-state": state},

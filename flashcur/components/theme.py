@@ -35,7 +35,8 @@ LIGHT = {
 }
 
 SIZES = {
-    "font": "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif",
+    # One name: each missing family is looked up before the first text is painted.
+    "font": "system-ui, sans-serif",
     "text-size": "13px",
     "small": "12px",
     "row": "27px",

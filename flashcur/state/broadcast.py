@@ -30,15 +30,17 @@ logger = logging.getLogger(__name__)
 
 NAMESPACE = "/_event"
 
+Group = tuple[Audience, bool]
+"""An audience, and whether its page shows the table."""
+
 AsgiSend = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 @dataclass(slots=True, eq=False)
 class Viewer:
-    """One socket that shows the table."""
+    """One socket that shows the market."""
 
     sid: str
-    audience: Audience
     writer: SharedFrameWriter | None
     """The server's direct writer; None on a server without one."""
     send: AsgiSend
@@ -65,50 +67,48 @@ class Broadcaster:
     def __init__(self, app: rx.App, hub: MarketHub) -> None:
         self._app = app
         self._hub = hub
-        self._viewers: dict[Audience, dict[str, Viewer]] = {audience: {} for audience in AUDIENCES}
+        self._groups: dict[Group, dict[str, Viewer]] = {(a, table): {} for a in AUDIENCES for table in (True, False)}
         self.counters = Counters()
         hub.listen(self._on_updates)
 
-    def join(self, sid: str, audience: Audience) -> None:
-        """Send frames of this audience to a socket from now on; moves it if it had another."""
+    def join(self, sid: str, audience: Audience, *, table: bool) -> None:
+        """Send frames of this audience to a socket from now on; with the table's columns or without."""
         self.leave(sid)
         sio = self._app.sio
         environ: dict[str, Any] | None = sio.get_environ(sid, NAMESPACE) if sio else None
         if environ is None:
             return
-        scope = environ["asgi.scope"]
-        writer = scope.get("extensions", {}).get(SharedFrameWriter.EXTENSION)
+        writer = environ["asgi.scope"].get("extensions", {}).get(SharedFrameWriter.EXTENSION)
         # A frame may have passed between the page's snapshot and this call: the next message is a whole one.
-        self._viewers[audience][sid] = Viewer(sid, audience, writer, environ["asgi.send"], behind=True)
-        self.counters.viewers[audience] = len(self._viewers[audience])
+        self._groups[audience, table][sid] = Viewer(sid, writer, environ["asgi.send"], behind=True)
+        self._count(audience)
 
     def leave(self, sid: str) -> None:
         """Stop sending frames to a socket."""
-        for audience, viewers in self._viewers.items():
+        for (audience, _), viewers in self._groups.items():
             if viewers.pop(sid, None) is not None:
-                self.counters.viewers[audience] = len(viewers)
+                self._count(audience)
+
+    def _count(self, audience: Audience) -> None:
+        self.counters.viewers[audience] = sum(len(self._groups[audience, table]) for table in (True, False))
 
     def _on_updates(self, updates: list[Update]) -> None:
         started = asyncio.get_running_loop().time()
         for update in updates:
-            viewers = self._viewers[update.audience]
-            if viewers:
-                self._write(update, viewers)
+            feed = feed_vars(update.audience, update.live, update.table)
+            if viewers := self._groups[update.audience, True]:
+                self._write(viewers, SharedFrame(encode(_news(update), feed)), lambda u=update, f=feed: _whole(u, f))
+            if viewers := self._groups[update.audience, False]:
+                status = SharedFrame(encode({}, feed))
+                self._write(viewers, status, lambda s=status: s)
         self.counters.seconds = asyncio.get_running_loop().time() - started
 
-    def _write(self, update: Update, viewers: dict[str, Viewer]) -> None:
-        columns: dict[str, Any] = dict(update.columns)
-        if columns and update.table is not None:
-            columns["beat"] = update.table.seq
-        feed = feed_vars(update.audience, update.live, update.table)
-        news = SharedFrame(encode(columns, feed))
+    def _write(self, viewers: dict[str, Viewer], news: SharedFrame, make_whole: Callable[[], SharedFrame]) -> None:
         whole: SharedFrame | None = None
         gone: list[str] = []
         for sid, viewer in viewers.items():
             if viewer.behind:
-                if whole is None:
-                    whole = SharedFrame(encode(table_vars(update.table), feed))
-                frame = whole
+                frame = whole = whole or make_whole()
             else:
                 frame = news
             if viewer.writer is not None:
@@ -141,6 +141,17 @@ class Broadcaster:
         except Exception as error:  # every server raises its own when a socket has closed
             logger.debug("socket %s closed: %s", viewer.sid, error)
             self.leave(viewer.sid)
+
+
+def _news(update: Update) -> dict[str, Any]:
+    """The table's vars that changed with a frame."""
+    if not update.columns or update.table is None:
+        return {}
+    return {**update.columns, "beat": update.table.seq}
+
+
+def _whole(update: Update, feed: dict[str, Any]) -> SharedFrame:
+    return SharedFrame(encode(table_vars(update.table), feed))
 
 
 def encode(table: dict[str, Any], feed: dict[str, Any]) -> str:

@@ -19,11 +19,9 @@ from flashcur.runtime.market_hub import MarketHub
 
 
 class Viewers(Protocol):
-    """Who sends frames to sockets (the broadcaster)."""
+    """Who sends frames to sockets (the broadcaster); `table`: with the table's columns, not only the feed's status."""
 
-    def join(self, sid: str, audience: Audience) -> None: ...
-
-    def leave(self, sid: str) -> None: ...
+    def join(self, sid: str, audience: Audience, *, table: bool) -> None: ...
 
 
 _hub: MarketHub | None = None
@@ -56,24 +54,14 @@ class MarketState(rx.State):
     beat: int = 0
     """Sequence number of the frame: flashes alternate with it."""
 
-    @rx.event
-    def watch(self) -> None:
-        """The page with the table was opened: this socket gets frames."""
-        if _viewers is not None:
-            _viewers.join(self.router.session.session_id, audience_of(self))
-
-    @rx.event
-    def unwatch(self) -> None:
-        """A page without the table was opened: this socket gets no frames."""
-        if _viewers is not None:
-            _viewers.leave(self.router.session.session_id)
-
 
 class FeedState(rx.State):
     """Where the numbers come from and how old they are; live for every audience."""
 
     open_interest: bool = True
     """Whether the visitor's plan has the open interest columns."""
+    reached: bool = False
+    """The server has answered; it may still be waiting for the exchange."""
     exchange: str = ""
     state: str = "connecting"
     demo: bool = False
@@ -86,6 +74,20 @@ class FeedState(rx.State):
     mark: int = 0
     """Time of the table's frame, Unix ms; 0 where the table is live."""
     next_mark: int = 0
+
+    @rx.event
+    def watch_table(self) -> None:
+        """The page with the table was opened: this socket gets its frames."""
+        self._watch(table=True)
+
+    @rx.event
+    def watch_feed(self) -> None:
+        """Another page was opened: this socket gets the feed's status and the ticker strip, and no table."""
+        self._watch(table=False)
+
+    def _watch(self, *, table: bool) -> None:
+        if _viewers is not None:
+            _viewers.join(self.router.session.session_id, audience_of(self), table=table)
 
 
 def shown(state: rx.State) -> dict[str, Any]:
@@ -114,11 +116,12 @@ def table_vars(frame: Frame | None) -> dict[str, Any]:
 def feed_vars(audience: Audience, live: Frame | None, table: Frame | None) -> dict[str, Any]:
     """FeedState's vars for an audience."""
     if live is None:
-        return {"open_interest": PLANS[audience].open_interest}
+        return {"open_interest": PLANS[audience].open_interest, "reached": True}
     plan = PLANS[audience]
     timed = not plan.live and table is not None
     return {
         "open_interest": plan.open_interest,
+        "reached": True,
         "exchange": live.title,
         "state": live.state,
         "demo": live.demo,

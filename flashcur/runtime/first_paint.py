@@ -1,0 +1,134 @@
+"""The dashboard's HTML with the newest prices already in it, so that they are there at the first paint.
+
+The built page has two empty places, `#first-rows` and `#first-status`. Before it is sent they are filled from the
+newest frame the visitor may see; once the page's own state arrives, React puts the live table in their place. The
+markup is that of `components/market_table.py` (`tests/pages/test_first_paint.py` compares the two in a browser).
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Awaitable, Callable, MutableMapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from flashcur.domain.frames import Frame
+from flashcur.domain.plans import Audience
+from flashcur.runtime.market_hub import MarketHub
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+AsgiApp = Callable[[Scope, Callable[[], Awaitable[MutableMapping[str, Any]]], Send], Awaitable[None]]
+
+ROWS = 50
+"""Rows that are sent ahead: more than the tallest usual screen shows."""
+
+_ROWS_PLACE = '<tbody class="ghost" id="first-rows" role="rowgroup"></tbody>'
+_STATUS_PLACE = '<span id="first-status"></span>'
+
+
+class FirstPaint:
+    """ASGI application around another: answers `GET /` from the built page and the hub, and passes on the rest."""
+
+    def __init__(self, app: AsgiApp, hub: MarketHub, page: Path, audience_of: Callable[[Scope], Audience]) -> None:
+        self._app = app
+        self._hub = hub
+        self._audience_of = audience_of
+        self._page = page
+        self._template: str | None = None
+        self._made: dict[tuple[str, int, bool], bytes] = {}
+
+    async def __call__(self, scope: Scope, receive: Any, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == "/" and not scope["query_string"]:
+            frame = self._hub.table(self._audience_of(scope))
+            template = self._read_template()
+            if frame is not None and template is not None:
+                await self._answer(scope, send, frame, template)
+                return
+        await self._app(scope, receive, send)
+
+    def _read_template(self) -> str | None:
+        if self._template is None:
+            try:
+                page = self._page.read_text(encoding="utf-8")
+            except OSError:
+                return None
+            if _ROWS_PLACE not in page:
+                return None
+            self._template = page
+        return self._template
+
+    async def _answer(self, scope: Scope, send: Send, frame: Frame, template: str) -> None:
+        compressed = any(name == b"accept-encoding" and b"gzip" in value for name, value in scope["headers"])
+        key = (self._audience_of(scope), frame.seq, compressed)
+        body = self._made.get(key)
+        if body is None:
+            # One page serves everyone until the next frame.
+            self._made = {old: page for old, page in self._made.items() if old[1] == frame.seq}
+            text = fill(template, frame).encode()
+            body = self._made[key] = gzip.compress(text, compresslevel=4, mtime=0) if compressed else text
+        headers = [
+            (b"content-type", b"text/html; charset=utf-8"),
+            (b"content-length", str(len(body)).encode()),
+            (b"cache-control", b"no-store"),
+            (b"vary", b"Accept-Encoding, Cookie"),
+        ]
+        if compressed:
+            headers.append((b"content-encoding", b"gzip"))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def fill(template: str, frame: Frame) -> str:
+    """The page with a frame's largest contracts in it."""
+    rows = _ROWS_PLACE.replace("></tbody>", f">{first_rows(frame)}</tbody>")
+    status = _STATUS_PLACE.replace("></span>", f">{_status(frame)}</span>")
+    return template.replace(_ROWS_PLACE, rows, 1).replace(_STATUS_PLACE, status, 1)
+
+
+def first_rows(frame: Frame) -> str:
+    """The rows of the default view: the largest by 24 h volume."""
+    volumes = frame.exact["volume_quote"]
+    order = sorted(range(frame.count), key=lambda i: -(volumes[i] or -1.0))[:ROWS]
+    columns = {name: frame.values(name) for name in frame.columns}
+    return "".join(_row({name: values[i] for name, values in columns.items()}) for i in order)
+
+
+def _status(frame: Frame) -> str:
+    demo = '<span class="tag">DEMO DATA</span> ' if frame.demo else ""
+    return f'{demo}<span class="soft name">{escape(frame.title)}</span>'
+
+
+def _row(row: dict[str, str]) -> str:
+    cells = [
+        f'<th scope="row" role="rowheader" data-col="symbol">{escape(row["base"])}</th>',
+        _cell("price", row["price"]),
+        _cell("change", row["change"], suffix=" %", look=_direction(row["change"])),
+        _cell("volume", row["volume"], prefix="$"),
+        _cell("ratio", row["ratio"], suffix="×"),
+        _cell("funding", row["funding"], suffix=" %"),
+    ]
+    if "oi" in row:
+        cells.append(_cell("oi", row["oi"], prefix="$"))
+        cells.append(_cell("oi1h", row["oi1h"], suffix=" %", look=_direction(row["oi1h"])))
+    look = _look(row["funding"], row["spike"])
+    return f'<tr role="row" class="{look}" data-symbol="{escape(row["symbol"])}">{"".join(cells)}</tr>'
+
+
+def _cell(column: str, value: str, *, prefix: str = "", suffix: str = "", look: str = "") -> str:
+    text = f"{prefix}{value}{suffix}" if value else "–"
+    if column == "ratio":
+        text = f"<b>{text}</b>"
+    attribute = f' class="{look}"' if look else ""
+    return f'<td role="cell" data-col="{column}"{attribute}>{text}</td>'
+
+
+def _direction(change: str) -> str:
+    return {"+": "up", "-": "down"}.get(change[:1], "")
+
+
+def _look(funding: str, spike: str) -> str:
+    extreme = bool(funding) and abs(float(funding)) >= 0.03
+    side = ("paid-short" if funding.startswith("-") else "paid-long") if extreme else ""
+    return f"{'spiking ' if spike == '1' else ''}{side}".strip()

@@ -1,0 +1,80 @@
+"""`python -m flashcur.serve`: the production server, pages and sockets on one port, engine embedded.
+
+uvicorn with the protocol of `runtime.websocket_server`, which lets a frame be written to all sockets as the same
+bytes. With Redis configured, `WEB_CONCURRENCY` workers share the port; without it there is one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from flashcur import frontend
+from flashcur.errors import FlashCurError
+from flashcur.settings import Settings
+from flashcur.settings.addresses import addresses
+
+
+def main() -> int:
+    try:
+        settings = Settings.load()
+        _serve(settings)
+    except FlashCurError as error:
+        print(f"flashcur: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _serve(settings: Settings) -> None:
+    port = settings.port
+    # Reflex reads these when the app is imported, in this process and in every worker.
+    os.environ |= {
+        "REFLEX_ENV_MODE": "prod",
+        "REFLEX_BACKEND_PORT": str(port),
+        "REFLEX_FRONTEND_PORT": str(port),
+        "__REFLEX_MOUNT_FRONTEND_COMPILED_APP": "true",
+        "__REFLEX_SKIP_COMPILE": "true",
+    }
+    _refuse_busy_port(port)
+    where = addresses(settings, page_port=port, backend_port=port)
+    if frontend.ensure_built(repr(where)):
+        print("flashcur: built the frontend", flush=True)
+    import uvicorn
+
+    from flashcur.runtime.websocket_server import SharedFrameProtocol
+
+    workers = settings.workers
+    print(f"flashcur: serving on {where.page}", flush=True)
+    uvicorn.run(
+        "flashcur.flashcur:app",
+        factory=True,
+        host="0.0.0.0",
+        port=port,
+        ws=SharedFrameProtocol,
+        # Engine.IO has its own heartbeat; a second one would double the timers of every socket.
+        ws_ping_interval=None,
+        loop="uvloop",
+        http="httptools",
+        workers=workers,
+        access_log=False,
+        server_header=False,
+        log_level="warning",
+        timeout_graceful_shutdown=5,
+    )
+
+
+def _refuse_busy_port(port: int) -> None:
+    import socket
+
+    from flashcur.errors import ConfigError
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))
+        except OSError as error:
+            raise ConfigError(f"PORT: {port} cannot be used ({error.strerror}); set PORT to a free one") from None
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
