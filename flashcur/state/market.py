@@ -26,12 +26,13 @@ class Viewers(Protocol):
 
 _hub: MarketHub | None = None
 _viewers: Viewers | None = None
+_visitor: Audience = "guest"
 
 
-def connect(hub: MarketHub, viewers: Viewers) -> None:
-    """Tell the states of this process where the market is and who sends it."""
-    global _hub, _viewers
-    _hub, _viewers = hub, viewers
+def connect(hub: MarketHub, viewers: Viewers, visitor: Audience = "guest") -> None:
+    """Tell the states of this process where the market is, who sends it, and what a visitor without account sees."""
+    global _hub, _viewers, _visitor
+    _hub, _viewers, _visitor = hub, viewers, visitor
 
 
 class MarketState(rx.State):
@@ -102,10 +103,7 @@ def shown(state: rx.State) -> dict[str, Any]:
 
 def audience_of(state: rx.State) -> Audience:
     """The plan of the visitor behind a state."""
-    return _dev_audience
-
-
-_dev_audience: Audience = "elite"
+    return _visitor
 
 
 def table_vars(frame: Frame | None) -> dict[str, Any]:

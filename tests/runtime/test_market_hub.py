@@ -1,0 +1,72 @@
+"""What the hub tells of each frame, and to whom."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from flashcur.domain.plans import AUDIENCES
+from flashcur.runtime.market_hub import LIVE_TOPIC, MarketHub, Update, mark_topic
+from tests.support.frames import market_frame
+
+
+class Heard:
+    def __init__(self, hub: MarketHub) -> None:
+        self.batches: list[dict[str, Update]] = []
+        hub.listen(lambda updates: self.batches.append({update.audience: update for update in updates}))
+
+
+def test_live_frame_moves_elite_only() -> None:
+    hub = MarketHub()
+    heard = Heard(hub)
+    hub.receive(LIVE_TOPIC, market_frame(1).encode())
+    assert set(heard.batches[0]) == set(AUDIENCES)
+    assert heard.batches[0]["elite"].columns["price"].startswith("100.00|")
+    for audience in ("guest", "free", "pro"):
+        assert heard.batches[0][audience].columns == {}
+        assert hub.table(audience) is None  # type: ignore[arg-type]
+
+
+def test_only_changed_columns_are_told() -> None:
+    hub = MarketHub()
+    heard = Heard(hub)
+    first = market_frame(1)
+    hub.receive(LIVE_TOPIC, first.encode())
+    hub.receive(LIVE_TOPIC, market_frame(2, price=101.0, previous=first).encode())
+    assert set(heard.batches[1]["elite"].columns) == {"price", "oi", "move"}
+
+
+def test_a_mark_is_cut_to_the_plan() -> None:
+    hub = MarketHub()
+    heard = Heard(hub)
+    hub.receive(LIVE_TOPIC, market_frame(1).encode())
+    hub.receive(mark_topic("free"), market_frame(1).encode())
+    told = heard.batches[1]
+    assert set(told) == {"guest", "free"}
+    table = told["guest"].table
+    assert table is not None
+    assert table.count == 50
+    assert not {"oi", "oi1h"} & set(told["guest"].columns)
+    assert len(table.values("symbol")) == 50
+    assert "COIN55USDT" not in table.columns["symbol"]
+    assert not [name for name in table.exact if name.startswith(("oi", "open_interest"))]
+
+
+def test_pro_has_every_row_and_open_interest() -> None:
+    hub = MarketHub()
+    hub.receive(LIVE_TOPIC, market_frame(1).encode())
+    hub.receive(mark_topic("pro"), market_frame(1).encode())
+    table = hub.table("pro")
+    assert table is not None
+    assert table.count == 60
+    assert table.columns["oi"]
+
+
+def test_a_payload_that_is_no_frame_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    hub = MarketHub()
+    with caplog.at_level(logging.ERROR):
+        hub.receive(LIVE_TOPIC, b'{"seq": 1}')
+        hub.receive(LIVE_TOPIC, b"not json")
+    assert hub.live is None
+    assert len(caplog.records) == 2

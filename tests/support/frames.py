@@ -1,0 +1,52 @@
+"""Frames for tests that need a market and no exchange."""
+
+from __future__ import annotations
+
+from flashcur.domain.book import MarketBook
+from flashcur.domain.frames import FeedState, Frame, take
+from flashcur.domain.spikes import HOUR_MS, SpikeRule
+from flashcur.domain.ticks import Candle, Funding, Instrument, OpenInterest, Ticker
+
+NOW_MS = 1_790_000_000_000
+
+
+def market_book(contracts: int = 60, now_ms: int = NOW_MS, price: float = 100.0) -> MarketBook:
+    """A book with every field of every contract; contract 0 is the largest, contract 1 spikes, 2 has extreme funding."""
+    book = MarketBook()
+    symbols = [f"COIN{i}USDT" for i in range(contracts)]
+    book.set_instruments([Instrument(s, s.removesuffix("USDT"), 0.01, 2) for s in symbols])
+    book.set_streamed_candles(symbols)
+    hour = now_ms // HOUR_MS * HOUR_MS
+    for i, symbol in enumerate(symbols):
+        move = (i % 7 - 3) * 1.5
+        book.apply(Ticker(symbol, price + i, move, 1e9 - i * 1e6, now_ms, now_ms))
+        book.apply(Funding(symbol, price + i, -0.0005 if i == 2 else 0.0001, hour + HOUR_MS, now_ms, now_ms))
+        book.apply(Candle(symbol, hour - HOUR_MS, 1, 2, 1, 1.5, 2e6, True, hour, hour))
+        book.apply(Candle(symbol, hour, 1, 2, 1, 1.5, 8e6 if i == 1 else 1e6, False, now_ms, now_ms))
+        book.apply(OpenInterest(symbol, 1e6, now_ms, now_ms))
+    return book
+
+
+def market_frame(
+    seq: int = 1,
+    *,
+    contracts: int = 60,
+    now_ms: int = NOW_MS,
+    price: float = 100.0,
+    demo: bool = False,
+    state: FeedState = "live",
+    previous: Frame | None = None,
+) -> Frame:
+    book = market_book(contracts, now_ms, price)
+    return take(
+        book,
+        [row.instrument.symbol for row in book],
+        seq=seq,
+        now_ms=now_ms,
+        exchange="binanceusdm",
+        title="Binance USD-M",
+        demo=demo,
+        state=state,
+        rule=SpikeRule(),
+        previous=previous,
+    )
