@@ -175,6 +175,8 @@ class Transport:
                 "options": {"ws": {"compress": 0}},
             }
         )
+        # ccxt's default is one dict shared by all exchanges, and closing one of them would close the others' sockets.
+        self._exchange.clients = {}
         api = self._exchange.urls["api"]
         self._exchange.urls["api"] = _rebased(_rebased(api, rest_url, "http"), ws_url, "ws")
         self._paused_until = 0.0
