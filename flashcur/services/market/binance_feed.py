@@ -114,6 +114,11 @@ class BinanceFeed(VenueFeed):
         answer = await self._transport.get("fapiPublicGetOpenInterest", {"symbol": symbol})
         return parser.parse_open_interest(answer, now_ms(), self.skew_ms)
 
+    async def _fetch_open_interest_history(self, symbol: str, limit: int) -> list[OpenInterest | Reject]:
+        query = {"symbol": symbol, "period": "5m", "limit": limit}
+        answer = await self._transport.get("fapiDataGetOpenInterestHist", query)
+        return [parser.parse_past_open_interest(raw, now_ms(), self.skew_ms) for raw in _rows(answer)]
+
 
 def _rows(answer: object) -> list[object]:
     # An answer that is no array becomes one row, which its parser rejects.

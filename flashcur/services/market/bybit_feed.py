@@ -102,3 +102,8 @@ class BybitFeed(VenueFeed):
         query = {"category": "linear", "symbol": symbol, "intervalTime": "5min", "limit": 1}
         answer = await self._transport.get("publicGetV5MarketOpenInterest", query)
         return parser.parse_rest_open_interest(symbol, answer, now_ms(), self.skew_ms)
+
+    async def _fetch_open_interest_history(self, symbol: str, limit: int) -> list[OpenInterest | Reject]:
+        query = {"category": "linear", "symbol": symbol, "intervalTime": "5min", "limit": limit}
+        answer = await self._transport.get("publicGetV5MarketOpenInterest", query)
+        return parser.parse_past_open_interest(symbol, answer, now_ms(), self.skew_ms)

@@ -88,7 +88,9 @@ def parse_ticker(raw: object, event_ms: int, seen_ms: int) -> Ticker | Reject:
         return Ticker(
             symbol=checks.text(row, "symbol"),
             price=checks.price(row.get("lastPrice"), "lastPrice"),
-            change_pct=checks.change_pct(100 * checks.number(row.get("price24hPcnt"), "price24hPcnt", -1e9, 1e9)),
+            change_pct=checks.change_pct(
+                round(100 * checks.number(row.get("price24hPcnt"), "price24hPcnt", -1e9, 1e9), 6)
+            ),
             volume_quote=checks.volume(row.get("turnover24h"), "turnover24h"),
             event_ms=event_ms,
             seen_ms=seen_ms,
@@ -202,11 +204,23 @@ def _rest_candle(symbol: str, raw: object, answered_ms: int, seen_ms: int) -> Ca
 
 def parse_rest_open_interest(symbol: str, raw: object, seen_ms: int, skew_ms: int = 0) -> OpenInterest | Reject:
     """`GET /v5/market/open-interest`: the newest entry of the history."""
+    return parse_past_open_interest(symbol, raw, seen_ms, skew_ms)[0]
+
+
+def parse_past_open_interest(symbol: str, raw: object, seen_ms: int, skew_ms: int = 0) -> list[OpenInterest | Reject]:
+    """`GET /v5/market/open-interest`: the history, newest first; one reject or more entries, never empty."""
     try:
         rows = checks.items(_result(raw).get("list"))
         if not rows:
             raise Bad("missing", "expected one entry or more, was none")
-        row = checks.fields(rows[0])
+    except Bad as bad:
+        return [Reject("open_interest", bad.reason, symbol, bad.detail)]
+    return [_past_open_interest(symbol, row, seen_ms, skew_ms) for row in rows]
+
+
+def _past_open_interest(symbol: str, raw: object, seen_ms: int, skew_ms: int) -> OpenInterest | Reject:
+    try:
+        row = checks.fields(raw)
         contracts = checks.number(row.get("openInterest"), "openInterest", 0.0, MAX_CONTRACTS)
         event_ms = checks.moment(row.get("timestamp"), "timestamp", seen_ms + skew_ms)
     except Bad as bad:

@@ -116,6 +116,16 @@ class VenueFeed(ABC):
             raise VenueUnavailable(f"{self.venue.name}: open interest of {symbol}: {parsed.detail}")
         return parsed
 
+    async def open_interest_history(self, symbol: str, limit: int) -> list[OpenInterest]:
+        """The last `limit` values of one symbol in steps of five minutes, oldest first."""
+        history: list[OpenInterest] = []
+        for entry in await self._fetch_open_interest_history(symbol, limit):
+            if isinstance(entry, Reject):
+                self._reject(entry)
+            else:
+                history.append(entry)
+        return sorted(history, key=lambda value: value.event_ms)
+
     async def close(self) -> None:
         """Close every connection. The feed cannot be used again."""
         await self._transport.close()
@@ -194,6 +204,9 @@ class VenueFeed(ABC):
 
     @abstractmethod
     def _fetch_open_interest(self, symbol: str) -> Awaitable[OpenInterest | Reject]: ...
+
+    @abstractmethod
+    def _fetch_open_interest_history(self, symbol: str, limit: int) -> Awaitable[list[OpenInterest | Reject]]: ...
 
 
 def now_ms() -> int:

@@ -157,7 +157,12 @@ class BybitServer:
 
     async def _open_interest(self, request: web.Request) -> web.Response:
         row = self.rows[request.query["symbol"]]
-        return self._answer({"list": [{"openInterest": row["openInterest"], "timestamp": str(now_ms())}]})
+        newest, current = now_ms(), float(row["openInterest"])
+        rows = [
+            {"openInterest": f"{current - step}", "timestamp": str(newest - step * 300_000)}
+            for step in range(int(request.query["limit"]))
+        ]
+        return self._answer({"category": "linear", "symbol": request.query["symbol"], "list": rows})
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         if self.status != 200:

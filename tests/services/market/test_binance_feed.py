@@ -60,7 +60,10 @@ async def failure(task: asyncio.Task[None], within_s: float = 15.0) -> BaseExcep
 
 async def test_instruments_and_snapshot(feed: VenueFeed, exchange: SimulatedExchange) -> None:
     instruments = await feed.instruments()
-    assert {i.symbol for i in instruments} == {contract.symbol for contract in exchange.market.trading()}
+    specs = [contract.spec for contract in exchange.market.trading()]
+    assert {spec.contract_type for spec in specs} > {"PERPETUAL"}
+    listed = {spec.symbol for spec in specs if spec.quote == "USDT" and spec.contract_type == "PERPETUAL"}
+    assert {instrument.symbol for instrument in instruments} == listed
     snapshot = Taken()
     snapshot.ticks = await feed.snapshot()
     assert {t.symbol for t in snapshot.tickers()} == feed.symbols
@@ -68,7 +71,7 @@ async def test_instruments_and_snapshot(feed: VenueFeed, exchange: SimulatedExch
 
 
 async def test_streamed_values_are_those_that_were_sent(
-    running: asyncio.Task[None], taken: Taken, exchange: SimulatedExchange
+    running: asyncio.Task[None], taken: Taken, exchange: SimulatedExchange, feed: VenueFeed
 ) -> None:
     exchange.faults.set_price("BTCUSDT", 98765.4)
     await eventually(lambda: taken.tickers("BTCUSDT")[-1].price == 98765.4, "the price that was set")
@@ -76,6 +79,8 @@ async def test_streamed_values_are_those_that_were_sent(
     await eventually(lambda: taken.funding("BTCUSDT")[-1].rate == -0.000321, "the funding that was set")
     await eventually(lambda: taken.candles("BTCUSDT")[-1].close == 98765.4, "the candle at that price")
     assert {candle.symbol for candle in taken.candles()} <= {"BTCUSDT", "ETHUSDT"}
+    # The streams also carry contracts that are not shown: neither ticks nor rejects.
+    assert {tick.symbol for tick in taken.tickers()} == feed.symbols == {tick.symbol for tick in taken.funding()}
     assert not taken.rejects
 
 
@@ -94,6 +99,8 @@ async def test_candles_and_open_interest_by_rest(feed: VenueFeed) -> None:
     assert [candle.closed for candle in candles] == [True] * 4 + [False]
     assert [b.open_ms - a.open_ms for a, b in pairwise(candles)] == [3_600_000] * 4
     assert (await feed.open_interest("BTCUSDT")).contracts > 0
+    history = await feed.open_interest_history("BTCUSDT", 4)
+    assert [b.event_ms - a.event_ms for a, b in pairwise(history)] == [300_000] * 3
     with pytest.raises(VenueError, match="400"):
         await feed.open_interest("NOSUCHUSDT")
 
@@ -258,3 +265,17 @@ async def test_close_leaves_no_task_and_no_socket(exchange: SimulatedExchange, t
     await eventually(lambda: not exchange.streams.connections, "no connection")
     mine = {t for t in asyncio.all_tasks() - before if "simulat" not in repr(t.get_coro()) and "aiohttp" not in repr(t)}
     assert not mine
+
+
+async def test_closing_one_feed_leaves_the_sockets_of_another_alone(
+    running: asyncio.Task[None], exchange: SimulatedExchange, feed: VenueFeed
+) -> None:
+    other = Taken()
+    async with feed_of(hasty(BINANCE), exchange.rest_url, exchange.ws_url, other) as second:
+        await second.instruments()
+        task = asyncio.create_task(second.run())
+        await eventually(lambda: bool(other.tickers() and other.funding()), "streams of the second feed")
+        task.cancel()
+        await asyncio.wait({task})
+    assert len(exchange.streams.connections) == 3
+    assert feed.counters.reconnects == 0

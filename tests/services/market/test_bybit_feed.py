@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import pytest
 
@@ -197,3 +198,9 @@ async def test_errors_are_told_apart(feed: VenueFeed, server: BybitServer) -> No
     server.status = 502
     with pytest.raises(VenueUnavailable, match="502"):
         await feed.snapshot()
+
+
+async def test_open_interest_history_is_oldest_first(feed: VenueFeed) -> None:
+    history = await feed.open_interest_history("BTCUSDT", 3)
+    assert [value.contracts for value in history] == [1232.5, 1233.5, 1234.5]
+    assert [b.event_ms - a.event_ms for a, b in pairwise(history)] == [300_000] * 2

@@ -13,7 +13,7 @@ SEEN_MS = NOW_MS + 40
 
 def test_a_snapshot_becomes_ticker_funding_and_open_interest() -> None:
     assert parser.TickerMerge().parse(bybit_ticker("snapshot", bybit_row()), SEEN_MS) == [
-        Ticker("BTCUSDT", 17216.0, pytest.approx(1.7103), 1570383121.943499, NOW_MS, SEEN_MS),
+        Ticker("BTCUSDT", 17216.0, 1.7103, 1570383121.943499, NOW_MS, SEEN_MS),
         Funding("BTCUSDT", 17217.33, -0.000212, NOW_MS + HOUR_MS, NOW_MS, SEEN_MS),
         OpenInterest("BTCUSDT", 68744.761, NOW_MS, SEEN_MS),
     ]
@@ -24,7 +24,7 @@ def test_a_delta_changes_only_what_it_carries() -> None:
     merge.parse(bybit_ticker("snapshot", bybit_row()), SEEN_MS)
     later = NOW_MS + 100
     changed = merge.parse(bybit_ticker("delta", {"symbol": "BTCUSDT", "lastPrice": "17300"}, later), SEEN_MS + 100)
-    assert changed == [Ticker("BTCUSDT", 17300.0, pytest.approx(1.7103), 1570383121.943499, later, SEEN_MS + 100)]
+    assert changed == [Ticker("BTCUSDT", 17300.0, 1.7103, 1570383121.943499, later, SEEN_MS + 100)]
 
 
 def test_a_delta_without_news_confirms_the_values_once_a_second() -> None:
