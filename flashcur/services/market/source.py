@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
-from flashcur.domain.ticks import Candle, Instrument, OpenInterest, Reject, Tick
+from flashcur.domain.ticks import Candle, Funding, Instrument, OpenInterest, Reject, Tick, Ticker
 from flashcur.errors import VenueError, VenueUnavailable
 from flashcur.services.market.candidate import Candidate, State
 from flashcur.services.market.counters import FeedCounters
@@ -88,14 +88,18 @@ class _Session:
         self._venue = venue
         self._sink = sink
         self._kept: dict[tuple[object, ...], Tick] | None = {}
+        self._missing: set[type[Tick]] = {Ticker, Funding}
         self.streaming = asyncio.Event()
+        """Set once prices and funding have come by stream."""
 
     def on_tick(self, tick: Tick) -> None:
         if self._kept is None:
             self._sink.on_tick(self._venue, tick)
             return
         self._kept[type(tick), tick.symbol, tick.open_ms if isinstance(tick, Candle) else 0] = tick
-        self.streaming.set()
+        self._missing.discard(type(tick))
+        if not self._missing:
+            self.streaming.set()
 
     def on_reject(self, reject: Reject) -> None:
         self._sink.on_reject(self._venue, reject)
@@ -190,6 +194,13 @@ class MarketSource:
         answer = await feed.open_interest(symbol)
         self._still(candidate)
         return answer
+
+    async def open_interest_history(self, symbol: str, limit: int) -> list[OpenInterest]:
+        """The last `limit` five-minute values of one symbol, oldest first. Raises VenueError."""
+        candidate, feed = self._serving()
+        history = await feed.open_interest_history(symbol, limit)
+        self._still(candidate)
+        return history
 
     def status(self) -> list[VenueStatus]:
         """Every exchange in order of preference."""
