@@ -28,6 +28,8 @@ _OI_STEPS = 66
 
 _CLOSE_GRACE_MS = 2_000
 """How long after the hour its closing candle may take to arrive."""
+_NEARLY_WHOLE_MS = 5_000
+"""An open candle whose last message is this close to the end of its hour stands in for its close until that arrives."""
 
 LIQUID_ENTER = 4_000_000.0
 LIQUID_LEAVE = 2_000_000.0
@@ -60,14 +62,15 @@ class Row:
     def hour_volumes(self) -> tuple[float | None, float | None]:
         """Quote volume of the hour before and of the hour in progress.
 
-        Once an hour has closed and nothing has traded since, the hour in progress is an empty one.
+        Once an hour has closed and nothing has traded since, the hour in progress is an empty one. An hour before
+        whose close was missed is not known: a part of an hour must not pass for the whole.
         """
         if self.candle is None:
             return None, None
         if self.candle.closed:
             return self.candle.volume_quote, 0.0
-        before = None if self.previous_hour is None else self.previous_hour.volume_quote
-        return before, self.candle.volume_quote
+        before = self.previous_hour
+        return None if before is None or not covers_hour(before) else before.volume_quote, self.candle.volume_quote
 
     @property
     def ratio(self) -> float | None:
@@ -90,6 +93,17 @@ class Row:
         if base is None or abs(base.event_ms - target) > window_ms // 10 or base.contracts <= 0:
             return None
         return (now.contracts / base.contracts - 1) * 100
+
+
+def covers_hour(candle: Candle) -> bool:
+    """Whether the candle holds its whole hour, but for a few seconds at most."""
+    return candle.closed or candle.event_ms >= candle.open_ms + HOUR_MS - _NEARLY_WHOLE_MS
+
+
+def is_overdue(candle: Candle, now_ms: int) -> bool:
+    """Whether the candle no longer tells of the present: its hour, or the one after its close, is over."""
+    hours = 2 if candle.closed else 1
+    return now_ms >= candle.open_ms + hours * HOUR_MS + _CLOSE_GRACE_MS
 
 
 class MarketBook:
@@ -136,8 +150,16 @@ class MarketBook:
         if seen_ms > self._alive_ms[stream]:
             self._alive_ms[stream] = seen_ms
 
-    def apply(self, tick: Tick) -> bool:
-        """Take one tick; False if its contract is unknown or it is not newer than what is known."""
+    def silence_ms(self, stream: Stream, now_ms: int) -> int | None:
+        """How long ago the stream last delivered anything; None if it never has."""
+        alive_ms = self._alive_ms[stream]
+        return max(0, now_ms - alive_ms) if alive_ms else None
+
+    def apply(self, tick: Tick, *, alone: bool = False) -> bool:
+        """Take one tick; False if its contract is unknown or it is not newer than what is known.
+
+        A tick that was asked for `alone`, by REST, says nothing of other contracts: it confirms itself only.
+        """
         row = self._rows.get(tick.symbol)
         if row is None:
             return False
@@ -162,7 +184,8 @@ class MarketBook:
         if taken:
             if row.refused:
                 row.refused.discard(stream)
-            self.alive(stream, tick.seen_ms)
+            if not alone:
+                self.alive(stream, tick.seen_ms)
         return taken
 
     def refuse(self, reject: Reject) -> None:
@@ -182,10 +205,9 @@ class MarketBook:
         if value is None:
             return None
         seen = value.seen_ms
-        if stream == "candle" and row.candle is not None and not row.candle.closed:
+        if stream == "candle" and row.candle is not None and is_overdue(row.candle, now_ms):
             # An hour whose close never arrived is not confirmed by messages about later hours.
-            if now_ms >= row.candle.open_ms + HOUR_MS + _CLOSE_GRACE_MS:
-                return max(0, now_ms - seen)
+            return max(0, now_ms - seen)
         streamed = stream in ("ticker", "funding") or (stream == "candle" and row.candle_streamed)
         if streamed and stream not in row.refused:
             seen = max(seen, self._alive_ms[stream])
