@@ -56,5 +56,3 @@ class SharedFrameProtocol(WebSocketsSansIOProtocol):
             and extension.local_max_window_bits == 15
             for extension in self.conn.extensions
         )
-
-

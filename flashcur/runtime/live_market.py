@@ -1,0 +1,146 @@
+"""The market as the engine holds it: the book that is shown, and the one that is being filled after a switch.
+
+Values of two exchanges (or of real and demo data) never meet in one book. After a switch the former book keeps being
+shown, and ageing, until the new one can stand in for it: it has prices for nine contracts in ten, and the volume
+ratios of the largest, so that the top of the table loses nothing; ratios are waited for only a few seconds, because
+a price that is right now matters more. An exchange that comes back to its own data goes on in the book it had.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from flashcur.domain.book import MarketBook, Row
+from flashcur.domain.spikes import HOUR_MS
+from flashcur.domain.ticks import Instrument, Reject, Tick
+from flashcur.services.market.venues import Venue
+
+logger = logging.getLogger(__name__)
+
+PRICED_SHARE = 0.9
+RATIO_PATIENCE_MS = 5_000
+"""How long a new book that has prices waits for the volume ratios of the largest contracts."""
+RATIO_ROWS = 50
+OLD_BOOK_MS = 60_000
+"""A former book whose prices are older than this gives way to a new one that is less than complete."""
+
+InstrumentChange = Literal["listed", "delisted"]
+OnChange = Callable[["VenueBook", InstrumentChange, str], None]
+
+
+@dataclass(slots=True, eq=False)
+class VenueBook:
+    """The book of one exchange, real or simulated, and the order its contracts are shown in."""
+
+    venue: Venue
+    demo: bool
+    since_ms: int
+    """When the exchange began (or began again) to serve."""
+    book: MarketBook = field(default_factory=MarketBook)
+    order: list[str] = field(default_factory=list[str])
+    sorted_hour: int = -1
+
+    def by_volume(self) -> list[Row]:
+        """All rows, the largest 24 h volume first."""
+        return sorted(self.book, key=_volume, reverse=True)
+
+    @property
+    def priced(self) -> bool:
+        rows = list(self.book)
+        return bool(rows) and sum(row.ticker is not None for row in rows) >= PRICED_SHARE * len(rows)
+
+    def arrange(self, now_ms: int) -> None:
+        """Sort by volume at first and at each full hour; in between new contracts join at the end, gone ones leave."""
+        hour = now_ms // HOUR_MS
+        if hour != self.sorted_hour:
+            self.order = [row.instrument.symbol for row in self.by_volume()]
+            self.sorted_hour = hour
+            return
+        if len(self.order) == len(self.book) and all(symbol in self.book for symbol in self.order):
+            return
+        kept = [symbol for symbol in self.order if symbol in self.book]
+        known = set(kept)
+        new = [row.instrument.symbol for row in self.by_volume() if row.instrument.symbol not in known]
+        self.order = kept + new
+
+
+class LiveMarket:
+    """Receives the market from `MarketSource` (it is its `Sink`) and says which book is shown."""
+
+    def __init__(self, clock: Callable[[], int], on_change: OnChange) -> None:
+        """`on_change` is told each contract that was listed or delisted while its exchange served."""
+        self._clock = clock
+        self._on_change = on_change
+        self.shown: VenueBook | None = None
+        self._next: VenueBook | None = None
+        self.switches = 0
+        """How often another exchange began to serve."""
+        self.rejects = 0
+
+    @property
+    def target(self) -> VenueBook | None:
+        """The book of the exchange that serves now: what is filled and polled for."""
+        return self._next or self.shown
+
+    def on_switch(self, venue: Venue, reason: str, demo: bool) -> None:
+        now_ms = self._clock()
+        self.switches += 1
+        self._next = None
+        shown = self.shown
+        if shown is not None and shown.venue.id == venue.id and shown.demo == demo:
+            shown.since_ms = now_ms
+            return
+        self._next = VenueBook(venue, demo, now_ms)
+
+    def on_instruments(self, venue: Venue, instruments: list[Instrument]) -> None:
+        target = self.target
+        if target is None or target.venue.id != venue.id:
+            return
+        first = not len(target.book)
+        joined, left = target.book.set_instruments(instruments)
+        if first:
+            return
+        for symbol in joined:
+            self._on_change(target, "listed", symbol)
+        for symbol in left:
+            self._on_change(target, "delisted", symbol)
+
+    def on_tick(self, venue: Venue, tick: Tick) -> None:
+        target = self._next or self.shown
+        if target is not None:
+            target.book.apply(tick)
+
+    def on_reject(self, venue: Venue, reject: Reject) -> None:
+        self.rejects += 1
+        target = self.target
+        if target is not None and target.venue.id == venue.id:
+            target.book.refuse(reject)
+
+    def settle(self, now_ms: int) -> VenueBook | None:
+        """The book to show at `now_ms`: the new one as soon as it can stand in for the former."""
+        if self._next is not None and self._ready(self._next, now_ms):
+            former, self.shown, self._next = self.shown, self._next, None
+            if former is not None:
+                logger.info("the table shows %s now", _name(self.shown))
+        if self.shown is not None:
+            self.shown.arrange(now_ms)
+        return self.shown
+
+    def _ready(self, book: VenueBook, now_ms: int) -> bool:
+        if not book.priced:
+            age_ms = None if self.shown is None else self.shown.book.silence_ms("ticker", now_ms)
+            return age_ms is not None and age_ms > OLD_BOOK_MS and any(row.ticker is not None for row in book.book)
+        if self.shown is None or now_ms >= book.since_ms + RATIO_PATIENCE_MS:
+            return True
+        return all(row.candle is not None for row in book.by_volume()[:RATIO_ROWS])
+
+
+def _volume(row: Row) -> float:
+    return 0.0 if row.ticker is None else row.ticker.volume_quote
+
+
+def _name(book: VenueBook) -> str:
+    return f"{book.venue.name}{' (demo)' if book.demo else ''}"

@@ -1,0 +1,136 @@
+"""The plans' marks: what a delayed plan sees until its next quarter hour or five minutes.
+
+A mark is the first frame at or after its moment, cut to what the plan may see, published on the plan's topic and kept
+in the database. The scheduler asks for it at its moment; should that be missed, the frames that follow notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from sqlmodel import Session
+
+from flashcur.domain.frames import Frame
+from flashcur.domain.plans import AUDIENCES, PLANS, Audience, last_mark_ms
+from flashcur.models import MarkFrame
+from flashcur.runtime.market_hub import mark_topic
+from flashcur.runtime.publisher import Publisher
+from flashcur.services.marks import save_mark
+
+logger = logging.getLogger(__name__)
+
+MARK_AUDIENCES: tuple[Audience, ...] = tuple(
+    audience for audience in AUDIENCES if not PLANS[audience].live and audience != "guest"
+)
+"""The audiences with a mark of their own; guests see Free's."""
+
+_FRAME_PATIENCE_S = 3.0
+_LATE_MS = 5_000
+"""How long after its moment a mark is the scheduler's to publish; then the next frame does it."""
+_REPEAT_MS = 10_000
+"""Marks are said again this often: a bus that was away, or came back empty, has them soon. Readers drop repetitions."""
+
+
+class Writer(Protocol):
+    """Takes work for the database that must not hold up the frames."""
+
+    def write(self, key: str, work: Callable[[Session], object]) -> None:
+        """Do `work` soon; a later one of the same key may stand in for it."""
+        ...
+
+
+class Marks:
+    """The current mark of each delayed plan."""
+
+    def __init__(self, bus: Publisher, writer: Writer) -> None:
+        self._bus = bus
+        self._writer = writer
+        self._marks: dict[Audience, Frame] = {}
+        self._stored: dict[Audience, Frame] = {}
+        self._newest: Frame | None = None
+        self._arrived = asyncio.Event()
+        self._repeated_ms = 0
+        self.published = 0
+
+    def mark(self, audience: Audience) -> Frame | None:
+        """The mark that is published now."""
+        return self._marks.get(audience)
+
+    def restore(self, audience: Audience, frame: Frame) -> None:
+        """Offer a mark of an earlier engine: used if the first frame finds it of its own period and mode."""
+        self._stored[audience] = frame
+
+    async def on_frame(self, frame: Frame) -> None:
+        """Take note of a frame; publishes where there is no mark yet, or not of this mode, or one was missed."""
+        self._newest = frame
+        self._arrived.set()
+        self._arrived = asyncio.Event()
+        for audience in MARK_AUDIENCES:
+            await self._check(audience, frame)
+        if frame.as_of_ms >= self._repeated_ms + _REPEAT_MS:
+            self._repeated_ms = frame.as_of_ms
+            for audience, mark in self._marks.items():
+                await self._send(audience, mark.seq, mark.encode())
+
+    async def at_mark(self, audience: Audience, mark_ms: int) -> str:
+        """What the scheduler runs at `mark_ms`: publish the first frame from then on. Returns what was done.
+
+        Raises TimeoutError when no frame comes.
+        """
+        async with asyncio.timeout(_FRAME_PATIENCE_S):
+            while self._newest is None or self._newest.as_of_ms < mark_ms:
+                await self._arrived.wait()
+        current = self._marks.get(audience)
+        if current is not None and current.as_of_ms >= mark_ms:
+            return "already published"
+        if not self._newest.complete:
+            return "no complete frame yet: the first one will be the mark"
+        await self._publish(audience, self._newest)
+        return f"{self._marks[audience].count} contracts"
+
+    async def _check(self, audience: Audience, frame: Frame) -> None:
+        current = self._marks.get(audience)
+        if current is not None and current.demo == frame.demo:
+            mark_ms = last_mark_ms(PLANS[audience].cadence_s, frame.as_of_ms)
+            if current.as_of_ms >= mark_ms or frame.as_of_ms < mark_ms + _LATE_MS or not frame.complete:
+                return
+            logger.warning("the %s mark was missed and is published late", audience)
+        elif not frame.complete:
+            return
+        stored = self._stored.pop(audience, None)
+        if current is None and stored is not None and self._fits(audience, stored, frame):
+            await self._hand_out(audience, stored)
+            return
+        await self._publish(audience, frame)
+
+    @staticmethod
+    def _fits(audience: Audience, stored: Frame, frame: Frame) -> bool:
+        cadence_s = PLANS[audience].cadence_s
+        same_period = last_mark_ms(cadence_s, stored.as_of_ms) == last_mark_ms(cadence_s, frame.as_of_ms)
+        return same_period and stored.demo == frame.demo and stored.as_of_ms <= frame.as_of_ms
+
+    async def _publish(self, audience: Audience, frame: Frame) -> None:
+        mark = frame.only(PLANS[audience])
+        payload = await self._hand_out(audience, mark)
+
+        def save(session: Session) -> bool:
+            # A row belongs to one session, and the work may be tried again: each try makes its own.
+            row = MarkFrame(
+                audience=audience, as_of_ms=mark.as_of_ms, exchange=mark.exchange, demo=mark.demo, payload=payload
+            )
+            return save_mark(session, row)
+
+        self._writer.write(f"mark {audience}", save)
+
+    async def _hand_out(self, audience: Audience, mark: Frame) -> bytes:
+        self._marks[audience] = mark
+        payload = mark.encode()
+        await self._send(audience, mark.seq, payload)
+        self.published += 1
+        return payload
+
+    async def _send(self, audience: Audience, seq: int, payload: bytes) -> None:
+        await self._bus.publish(mark_topic(audience), seq, payload, payload)

@@ -1,0 +1,161 @@
+"""A web process's side: it follows the bus, and runs the engine too unless another process does.
+
+Reflex starts it in every worker (`lifespan`). Nothing is opened before that, because workers fork after import, and
+nothing it starts can keep the page from being served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from time import perf_counter
+from typing import Protocol
+
+from flashcur.domain.plans import Audience
+from flashcur.errors import DatabaseError
+from flashcur.runtime.engine import Engine
+from flashcur.runtime.market_hub import LIVE_TOPIC, TOPICS, MarketHub
+from flashcur.runtime.status import ENGINE_TOPIC, EngineStatus
+from flashcur.runtime.supervision import Supervisor
+from flashcur.services.backoff import Backoff
+from flashcur.services.bus import Bus, make_bus
+from flashcur.services.database import Database
+from flashcur.services.lease import make_lease
+from flashcur.services.metrics import BROADCASTS, SKIPPED_FRAMES, SOCKETS, Metrics
+from flashcur.services.timeutil import now_ms
+from flashcur.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_STOP_TIMEOUT_S = 4.5
+
+EngineFactory = Callable[..., Engine]
+
+
+class BroadcastCounters(Protocol):
+    """What the broadcaster counts."""
+
+    @property
+    def messages(self) -> int: ...
+    @property
+    def skipped(self) -> int: ...
+    @property
+    def viewers(self) -> Mapping[Audience, int]: ...
+
+
+class WebRuntime:
+    """What a web worker has besides pages: the hub, health and figures, and the embedded engine."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        hub: MarketHub,
+        *,
+        engine: EngineFactory = Engine,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self.settings = settings
+        self.hub = hub
+        self.metrics = Metrics()
+        self.clock = clock
+        self.bus: Bus | None = None
+        self.database: Database | None = None
+        self.database_ready = asyncio.Event()
+        self.database_problem = ""
+        """Why the database is not ready, one line."""
+        self.engine_status: EngineStatus | None = None
+        """What the active engine last said; may be of one that has gone."""
+        self._make_engine = engine
+        self._tasks = Supervisor()
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """For `App.register_lifespan_task`."""
+        await self.start()
+        try:
+            yield
+        finally:
+            await self.stop()
+
+    async def start(self) -> None:
+        """Open what is needed and start following; returns at once. Raises nothing that heals by itself."""
+        self.bus = make_bus(self.settings)
+        self.database = Database(self.settings)
+        self.metrics.watch_bus(self.bus.counters)
+        for topic in TOPICS:
+            self._tasks.start(f"follow {topic}", lambda topic=topic: self._follow(topic, self._receive))
+        self._tasks.start("follow engine", lambda: self._follow(ENGINE_TOPIC, self._note_status))
+        self._tasks.start("database", self._prepare_database)
+        if self.settings.engine == "embedded":
+            self._tasks.start("engine", self._run_engine)
+
+    async def stop(self) -> None:
+        """End everything within five seconds."""
+        try:
+            async with asyncio.timeout(_STOP_TIMEOUT_S):
+                await self._tasks.stop()
+                if self.bus is not None:
+                    await self.bus.close()
+        except TimeoutError:
+            logger.error("the runtime did not stop within %g s", _STOP_TIMEOUT_S)
+        if self.database is not None:
+            # Closing waits for running work, and a server that hangs must not hold up the end.
+            await asyncio.to_thread(self.database.close)
+
+    def watch_broadcast(self, counters: BroadcastCounters) -> None:
+        """Show what is written to sockets in `/metrics`."""
+        self.metrics.watch(SOCKETS, lambda: {(audience,): number for audience, number in counters.viewers.items()})
+        self.metrics.watch(BROADCASTS, lambda: {(): counters.messages})
+        self.metrics.watch(SKIPPED_FRAMES, lambda: {(): counters.skipped})
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """Tasks of this process that failed and were started again, with how often."""
+        return dict(self._tasks.failures)
+
+    async def _follow(self, topic: str, receive: Callable[[str, bytes], None]) -> None:
+        bus = self.bus
+        assert bus is not None
+        async with bus.subscribe(topic) as messages:
+            async for message in messages:
+                receive(topic, message.payload)
+
+    def _receive(self, topic: str, payload: bytes) -> None:
+        started_s = perf_counter()
+        self.hub.receive(topic, payload)
+        if topic == LIVE_TOPIC:
+            self.metrics.broadcast.observe(perf_counter() - started_s)
+
+    def _note_status(self, topic: str, payload: bytes) -> None:
+        try:
+            self.engine_status = EngineStatus.decode(payload)
+        except ValueError as error:
+            logger.error("dropped a message on %s: %s", topic, error)
+
+    async def _prepare_database(self) -> None:
+        """Migrate or check, as the environment says; again while the database is away."""
+        database = self.database
+        assert database is not None
+        backoff = Backoff(first_s=0.5, cap_s=5.0)
+        while True:
+            try:
+                await asyncio.to_thread(database.prepare)
+            except DatabaseError as error:
+                self.database_problem = str(error)
+                if not backoff.failures:
+                    logger.error("%s", error)
+                await asyncio.sleep(backoff.next_s())
+                continue
+            self.database_ready.set()
+            return
+
+    async def _run_engine(self) -> None:
+        bus, database = self.bus, self.database
+        assert bus is not None
+        assert database is not None
+        engine = self._make_engine(
+            self.settings, bus=bus, database=database, lease=make_lease(self.settings), metrics=self.metrics
+        )
+        await engine.run()
