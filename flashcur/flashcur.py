@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import reflex as rx
 from reflex.app import default_error_boundary
 
 from flashcur.components import theme
+from flashcur.domain.plans import Audience
 from flashcur.pages import dashboard, not_found
+from flashcur.runtime.http_routes import HttpRoutes
+from flashcur.runtime.market_hub import MarketHub
+from flashcur.runtime.web import WebRuntime
+from flashcur.settings import Settings
+from flashcur.state import market
+from flashcur.state.broadcast import Broadcaster
 from flashcur.state.market import FeedState
 
 theme.write_stylesheet(Path(__file__).parent.parent / "assets")
@@ -33,4 +41,15 @@ app.add_page(
     image="/favicon.svg",
     on_load=FeedState.watch_table,
 )
-app.add_page(not_found.not_found, route="404", title="Not found: FlashCur", image="/favicon.svg", on_load=FeedState.watch_feed)
+app.add_page(
+    not_found.not_found, route="404", title="Not found: FlashCur", image="/favicon.svg", on_load=FeedState.watch_feed
+)
+
+settings = Settings.load()
+audience = cast("Audience", settings.dev_audience)
+runtime = WebRuntime(settings, MarketHub())
+broadcaster = Broadcaster(app, runtime.hub)
+market.connect(runtime.hub, broadcaster, audience)
+runtime.watch_broadcast(broadcaster.counters)
+app.register_lifespan_task(runtime.lifespan)
+app.api_transformer = HttpRoutes(runtime, lambda request: audience).wrap
