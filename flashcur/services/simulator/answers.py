@@ -12,7 +12,7 @@ from flashcur.services.simulator.funding import funding_rate
 from flashcur.services.simulator.history import Bar
 from flashcur.services.simulator.market import HOUR_MS, Market
 from flashcur.services.simulator.open_interest import open_interest
-from flashcur.services.simulator.universe import ContractSpec, build_decoys
+from flashcur.services.simulator.universe import ContractSpec
 from flashcur.services.simulator.wire import INTERVAL_MS, Rolling, marks, next_funding_ms
 
 PERPETUAL_DELIVERY_MS: Final = 4_133_404_800_000
@@ -35,10 +35,9 @@ def exchange_info(rows: Iterable[str], now_ms: int) -> str:
 
 
 def exchange_info_rows(market: Market) -> dict[str, str]:
-    """A row for every contract by symbol, and among them those that are no USDT perpetuals in trading state."""
+    """A row for every contract by symbol, also for those that do not trade."""
     rows = {c.symbol: _info_row(c.spec, c.status, c.listed_ms) for c in market.contracts.values()}
-    prices = {s: market.contracts[s].spec.base_price for s in ("BTCUSDT", "ETHUSDT") if s in market.contracts}
-    for decoy in build_decoys(market.seed, prices.get("BTCUSDT", 1e5), prices.get("ETHUSDT", 3e3)):
+    for decoy in market.untraded:
         rows[decoy.spec.symbol] = _info_row(decoy.spec, decoy.status, decoy.spec.onboard_ms)
     return rows
 
@@ -48,13 +47,12 @@ def _info_row(spec: ContractSpec, status: str, listed_ms: int) -> str:
     step = f"{10.0**-spec.quantity_decimals:.{spec.quantity_decimals}f}"
     largest = str(10 ** max(3, 8 - math.ceil(math.log10(spec.base_price))))
     highest = f"{spec.base_price * 50:.2f}"
-    perpetual = spec.contract_type.endswith("PERPETUAL")
     lot = {"minQty": step, "maxQty": largest, "stepSize": step}
     row: dict[str, object] = {
         "symbol": spec.symbol,
         "pair": spec.base + spec.quote,
         "contractType": spec.contract_type,
-        "deliveryDate": PERPETUAL_DELIVERY_MS if perpetual else delivery_ms(spec.symbol),
+        "deliveryDate": PERPETUAL_DELIVERY_MS if spec.perpetual else delivery_ms(spec.symbol),
         "onboardDate": listed_ms,
         "status": status,
         "maintMarginPercent": "2.5000",

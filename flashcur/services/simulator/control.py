@@ -45,7 +45,7 @@ class Control:
         return web.json_response(
             {
                 "now_ms": exchange.now_ms(),
-                "symbols": sum(1 for _ in exchange.market.trading()),
+                "symbols": sum(c.spec.wanted for c in exchange.market.trading()),
                 "connections": connections,
                 "used_weight": exchange.rest.limiter.used,
                 "faults": exchange.faults.active(),

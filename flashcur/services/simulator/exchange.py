@@ -197,6 +197,6 @@ class SimulatedExchange:
         if (bits & 0xFFFF) / 65536.0 < _LISTINGS_PER_SLOT and self.market.reserve:
             self.list_new()
         if (bits >> 16 & 0xFFFF) / 65536.0 < _DELISTINGS_PER_SLOT:
-            tail = [c for c in self.market.trading() if c.index >= len(self.market.contracts) * 0.6]
+            tail = [c for c in self.market.trading() if c.spec.wanted and c.index >= len(self.market.contracts) * 0.6]
             if tail:
                 self.delist(tail[(bits >> 32) % len(tail)].symbol, _NATURAL_SETTLING_S)

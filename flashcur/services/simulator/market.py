@@ -10,14 +10,14 @@ from flashcur.services.simulator.contract import LiveContract
 from flashcur.services.simulator.funding import RATE_STEP_MS, funding_rate
 from flashcur.services.simulator.history import Bar, History, buy_share, make_bar, trade_count
 from flashcur.services.simulator.noise import GAUSS, subkey
-from flashcur.services.simulator.universe import ContractSpec, build_universe
+from flashcur.services.simulator.universe import ContractSpec, Decoy, build_decoys, build_universe
 
 HOUR_MS: Final = 3_600_000
 MINUTE_MS: Final = 60_000
 SLOT_MS: Final = 250
 PHASES: Final = 5
 """Contracts are stepped in five groups, 50 ms apart, so that messages do not come in one burst."""
-_KEPT_HOURS: Final = 200
+_KEPT_HOURS: Final = 72
 _MIX_STEP: Final = 0x9E3779B97F4A7C15
 _M64: Final = (1 << 64) - 1
 
@@ -36,6 +36,13 @@ class Market:
         """Grows with every change of the list of contracts."""
         for spec in specs:
             self.add(spec, spec.onboard_ms, now_ms)
+        self.untraded: list[Decoy] = []
+        """Contracts on the list that do not trade: settling, closed, not begun."""
+        for decoy in build_decoys(specs, seed):
+            if decoy.status == "TRADING":
+                self.add(decoy.spec, decoy.spec.onboard_ms, now_ms)
+            else:
+                self.untraded.append(decoy)
 
     def add(self, spec: ContractSpec, listed_ms: int, now_ms: int) -> LiveContract:
         """Start trading a contract; `listed_ms` is the earliest moment of its history."""
@@ -55,7 +62,7 @@ class Market:
         self.revision += 1
 
     def trading(self) -> Iterable[LiveContract]:
-        """Contracts that can be traded now."""
+        """Contracts that can be traded now, of every sort."""
         return (c for c in self.contracts.values() if c.status == "TRADING")
 
     # Time
@@ -208,7 +215,7 @@ class Market:
     def refresh_rate(self, c: LiveContract, now_ms: int) -> None:
         """Recompute the funding rate of a contract; it moves a little every ten seconds."""
         c.rate = c.fixed_rate if c.fixed_rate is not None else funding_rate(c.spec, now_ms)
-        c.rate_text = f"{c.rate:.8f}"
+        c.rate_text = f"{c.rate:.8f}" if c.spec.perpetual else ""
         c.rate_until_ms = now_ms - now_ms % RATE_STEP_MS + RATE_STEP_MS
 
     # Faults
@@ -301,7 +308,17 @@ class Market:
         c.low_23 = min((b.low for b in whole), default=math.inf)
 
     def _close_minute(self, c: LiveContract, minute: int) -> None:
+        jumped = minute > c.minute + 1 and c.status == "TRADING"
+        if jumped:
+            _trade_up_to(c, c.plan.volumes[c.minute + 1])
         c.minutes[c.minute] = self.minute_bar(c)
+        if jumped:
+            # Minutes that a jump of the clock left out (a machine that slept).
+            bars = self._shifted(c, self.history.minute_bars(c.spec, c.hour)[c.minute + 1 : minute])
+            for m, bar in enumerate(bars, c.minute + 1):
+                c.minutes[m] = bar
+                c.high, c.low, c.close = max(c.high, bar.high), min(c.low, bar.low), bar.close
+            _trade_up_to(c, c.plan.volumes[minute])
         c.minute = minute
         c.minute_open = (c.close, c.close, c.close, c.volume, c.quote)
 
@@ -346,6 +363,13 @@ class Market:
 def market_key(seed: int) -> int:
     """Root of the random numbers of events that concern the whole exchange."""
     return subkey(seed, "events")
+
+
+def _trade_up_to(c: LiveContract, planned: float) -> None:
+    added = planned - c.skipped_quote - c.quote
+    if added > 0.0:
+        c.volume += added / c.close
+        c.quote += added
 
 
 def _surge_volume(surge: tuple[int, int, float], now_ms: int) -> float:

@@ -128,7 +128,11 @@ class Rest:
         )
 
     async def _funding_info(self, request: web.Request) -> web.Response:
-        rows = (answers.funding_info(c) for c in self._market.trading() if c.spec.funding_interval_hours != 8)
+        rows = (
+            answers.funding_info(c)
+            for c in self._market.trading()
+            if c.spec.perpetual and c.spec.funding_interval_hours != 8
+        )
         return _json("[" + ",".join(rows) + "]")
 
     async def _funding_rate(self, request: web.Request) -> web.Response:
@@ -138,7 +142,9 @@ class Rest:
 
     async def _open_interest(self, request: web.Request) -> web.Response:
         c = self._symbol(request)
-        while self._faults.is_silent("oi"):  # noqa: ASYNC110 (ends with a moment of the exchange's clock, not an event)
+        while self._faults.is_silent("oi"):
+            if request.transport is None or request.transport.is_closing():
+                raise web.HTTPServiceUnavailable(reason="the client is gone")
             await asyncio.sleep(_SILENCE_POLL_S)
         now_ms = self._now_ms()
         contracts = open_interest(self._market, c, now_ms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from flashcur.services.simulator.noise import draw, normal, smooth, subkey, uniform
@@ -50,6 +50,16 @@ class ContractSpec:
     onboard_ms: int
     key: int
     """Root of all random numbers of this contract."""
+
+    @property
+    def perpetual(self) -> bool:
+        """Whether it never expires, and so has funding."""
+        return self.contract_type.endswith("PERPETUAL")
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it is what clients look for: a USDT perpetual on a coin."""
+        return self.contract_type == "PERPETUAL" and self.quote == "USDT"
 
 
 def usual_volume(rank: int) -> float:
@@ -101,22 +111,29 @@ def new_spec(base: str, price: float, seed: int) -> ContractSpec:
     return _spec(base, price, 120, subkey(seed, "universe"))
 
 
-def build_decoys(seed: int, btc_price: float, eth_price: float) -> list[Decoy]:
-    """Contracts that the real exchange lists too and that a client for USDT perpetuals must leave out."""
+def build_decoys(specs: list[ContractSpec], seed: int) -> list[Decoy]:
+    """Contracts that the real exchange lists too and that a client for USDT perpetuals must leave out.
+
+    Those on a coin that is among `specs` move as it does.
+    """
     root = subkey(seed, "decoys")
+    by_base = {spec.base: spec for spec in specs}
     decoys: list[Decoy] = []
     for symbol, base, quote, kind, status, price in (
-        ("BTCUSDC", "BTC", "USDC", "PERPETUAL", "TRADING", btc_price),
-        ("ETHUSDC", "ETH", "USDC", "PERPETUAL", "TRADING", eth_price),
-        ("BTCUSDT_261225", "BTC", "USDT", "CURRENT_QUARTER", "TRADING", btc_price * 1.01),
-        ("ETHUSDT_261225", "ETH", "USDT", "CURRENT_QUARTER", "TRADING", eth_price * 1.01),
-        ("BTCUSDT_270326", "BTC", "USDT", "NEXT_QUARTER", "TRADING", btc_price * 1.02),
+        ("BTCUSDC", "BTC", "USDC", "PERPETUAL", "TRADING", 101_800.0),
+        ("ETHUSDC", "ETH", "USDC", "PERPETUAL", "TRADING", 3410.0),
+        ("BTCUSDT_261225", "BTC", "USDT", "CURRENT_QUARTER", "TRADING", 102_800.0),
+        ("ETHUSDT_261225", "ETH", "USDT", "CURRENT_QUARTER", "TRADING", 3440.0),
+        ("BTCUSDT_270326", "BTC", "USDT", "NEXT_QUARTER", "TRADING", 103_800.0),
         ("TSLAUSDT", "TSLA", "USDT", "TRADIFI_PERPETUAL", "TRADING", 401.0),
         ("OLDUSDT", "OLD", "USDT", "PERPETUAL", "SETTLING", 0.0213),
         ("GONEUSDT", "GONE", "USDT", "PERPETUAL", "CLOSE", 1.07),
         ("SOONUSDT", "SOON", "USDT", "PERPETUAL", "PENDING_TRADING", 0.35),
     ):
         spec = _make(symbol, base, quote, kind, price, 5e6, root)
+        twin = by_base.get(base)
+        if twin is not None:
+            spec = replace(spec, key=twin.key, beta=twin.beta, daily_volatility=twin.daily_volatility)
         decoys.append(Decoy(spec, status))
     return decoys
 

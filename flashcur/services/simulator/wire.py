@@ -78,7 +78,9 @@ def marks(c: LiveContract, now_ms: int) -> tuple[float, float]:
 
 
 def next_funding_ms(c: LiveContract, now_ms: int) -> int:
-    """The next moment at which the contract pays funding, Unix ms."""
+    """The next moment at which the contract pays funding, Unix ms; 0 for one that never does."""
+    if not c.spec.perpetual:
+        return 0
     interval = c.spec.funding_interval_hours * HOUR_MS
     return now_ms - now_ms % interval + interval
 

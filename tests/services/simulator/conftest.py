@@ -15,6 +15,9 @@ from flashcur.services.simulator import SimulatedExchange
 MID_HOUR_MS = 1_763_903_100_000
 """2025-11-23 13:05:00 UTC."""
 
+OTHERS = {"BTCUSDC", "ETHUSDC", "BTCUSDT_261225", "ETHUSDT_261225", "BTCUSDT_270326", "TSLAUSDT"}
+"""What trades beside the USDT perpetuals, and is in every list and stream of all contracts."""
+
 StartExchange = Callable[..., Awaitable[SimulatedExchange]]
 
 

@@ -14,6 +14,7 @@ from flashcur.services.simulator.market import HOUR_MS, PHASES, Market
 from flashcur.services.simulator.open_interest import open_interest
 from flashcur.services.simulator.universe import build_universe
 from flashcur.services.simulator.wire import Rolling
+from tests.services.simulator.conftest import OTHERS
 
 NOW_MS = 1_763_903_100_000
 
@@ -100,7 +101,7 @@ def test_the_hour_rolls_over_with_a_final_bar_for_every_contract() -> None:
     run(market, start_ms, start_ms + 4_900)
     before = {c.symbol: c.hour_bar() for c in market.contracts.values()}
     finals = market.roll_hour(start_ms + 5_000)
-    assert len(finals) == 30
+    assert len(finals) == 30 + len(OTHERS)
     for c, hour, bar in finals:
         assert hour == start_ms // HOUR_MS
         assert bar.open == before[c.symbol].open
@@ -114,11 +115,22 @@ def test_the_hour_rolls_over_with_a_final_bar_for_every_contract() -> None:
 def test_a_clock_that_jumps_over_hours_leaves_no_gap() -> None:
     market = Market(10, 1, NOW_MS)
     later_ms = NOW_MS + 5 * HOUR_MS
-    assert len(market.roll_hour(later_ms)) == 10
+    assert len(market.roll_hour(later_ms)) == 10 + len(OTHERS)
     c = market.contracts["BTCUSDT"]
     hours = [hour for hour, _ in market.bars(c, NOW_MS // HOUR_MS - 3, later_ms // HOUR_MS)]
     assert hours == list(range(NOW_MS // HOUR_MS - 3, later_ms // HOUR_MS + 1))
     assert len(c.window) == 24
+
+
+def test_a_clock_that_jumps_within_the_hour_leaves_no_minute_out() -> None:
+    market = Market(10, 1, NOW_MS)
+    run(market, NOW_MS, NOW_MS + 1_000)
+    run(market, NOW_MS + 15 * 60_000, NOW_MS + 15 * 60_000 + 1_000)
+    for c in market.contracts.values():
+        minutes = market.minute_bars(c, c.hour)
+        assert [m for m, _ in minutes] == list(range(21))
+        assert sum(bar.quote for _, bar in minutes) == pytest.approx(c.quote)
+        assert minutes[-1][1].quote < 0.3 * c.quote
 
 
 def test_the_rolling_day_agrees_with_the_hours() -> None:

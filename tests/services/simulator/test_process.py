@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from flashcur.services.simulator import SimulatorProcess
+from tests.services.simulator.conftest import OTHERS
 
 ROOT = Path(__file__).parents[3]
 
@@ -26,7 +27,7 @@ async def test_it_starts_serves_and_stops(tmp_path: Path, monkeypatch: pytest.Mo
             aiohttp.ClientSession() as session,
             session.get(process.rest_url + "/fapi/v1/ticker/24hr") as response,
         ):
-            assert len(await response.json()) == 20
+            assert len(await response.json()) == 20 + len(OTHERS)
         assert process.ws_url.startswith("ws://127.0.0.1:")
     finally:
         await process.stop()

@@ -9,7 +9,7 @@ import pytest
 
 from flashcur.services.simulator import SimulatedExchange
 from flashcur.services.simulator.limits import BAN_AFTER, WeightLimiter
-from tests.services.simulator.conftest import MID_HOUR_MS, StartExchange
+from tests.services.simulator.conftest import MID_HOUR_MS, OTHERS, StartExchange
 
 
 async def get(http: aiohttp.ClientSession, path: str) -> Any:
@@ -51,18 +51,21 @@ async def test_the_ticker_the_candle_and_the_day_agree(http: aiohttp.ClientSessi
 async def test_all_tickers_and_marks_cover_all_trading_contracts(http: aiohttp.ClientSession) -> None:
     tickers = await get(http, "/fapi/v1/ticker/24hr")
     marks = await get(http, "/fapi/v1/premiumIndex")
-    assert len(tickers) == len(marks) == 60
+    assert len(tickers) == len(marks) == 60 + len(OTHERS)
+    assert {row["symbol"] for row in tickers} > OTHERS
     prices = {row["symbol"]: float(row["lastPrice"]) for row in tickers}
     for row in marks:
         assert float(row["markPrice"]) == pytest.approx(prices[row["symbol"]], rel=0.005)
-        assert row["nextFundingTime"] > row["time"]
+        dated = "_" in row["symbol"]
+        assert (row["nextFundingTime"] > row["time"]) is not dated
+        assert (row["lastFundingRate"] == "") is dated
 
 
 async def test_funding_info_names_what_is_not_eight_hours(
     http: aiohttp.ClientSession, exchange: SimulatedExchange
 ) -> None:
     rows = {r["symbol"]: r["fundingIntervalHours"] for r in await get(http, "/fapi/v1/fundingInfo")}
-    expected = {c.symbol: c.spec.funding_interval_hours for c in exchange.market.contracts.values()}
+    expected = {c.symbol: c.spec.funding_interval_hours for c in exchange.market.trading() if c.spec.perpetual}
     assert rows == {symbol: hours for symbol, hours in expected.items() if hours != 8}
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from flashcur.services.simulator import SimulatedExchange
 from flashcur.services.simulator.market import HOUR_MS
-from tests.services.simulator.conftest import MID_HOUR_MS, Clock, StartExchange
+from tests.services.simulator.conftest import MID_HOUR_MS, OTHERS, Clock, StartExchange
 
 Connect = Callable[..., Awaitable[aiohttp.ClientWebSocketResponse]]
 
@@ -59,11 +59,12 @@ async def test_tickers_come_every_second_and_say_what_the_exchange_recorded(
 async def test_mark_prices_name_every_contract_each_second(exchange: SimulatedExchange, connect: Connect) -> None:
     ws = await connect(exchange, streams=("!markPrice@arr@1s",))
     rows = await receive(ws)
-    assert len(rows) == 60
+    assert {row["s"] for row in rows} == {c.symbol for c in exchange.market.trading()} > OTHERS
     assert set(rows[0]) == {"e", "E", "s", "p", "i", "P", "r", "T"}
     for row in rows:
         c = exchange.contract(row["s"])
         assert row["T"] % (c.spec.funding_interval_hours * HOUR_MS) == 0
+        assert (row["r"] == "") is (row["T"] == 0) is ("_" in row["s"])
         assert float(row["p"]) == pytest.approx(c.price, rel=0.01)
 
 
