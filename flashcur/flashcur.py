@@ -8,9 +8,11 @@ from typing import cast
 import reflex as rx
 from reflex.app import default_error_boundary
 
+from flashcur import frontend
 from flashcur.components import theme
 from flashcur.domain.plans import Audience
 from flashcur.pages import dashboard, not_found
+from flashcur.runtime.first_paint import FirstPaint
 from flashcur.runtime.http_routes import HttpRoutes
 from flashcur.runtime.market_hub import MarketHub
 from flashcur.runtime.web import WebRuntime
@@ -52,4 +54,7 @@ broadcaster = Broadcaster(app, runtime.hub)
 market.connect(runtime.hub, broadcaster, audience)
 runtime.watch_broadcast(broadcaster.counters)
 app.register_lifespan_task(runtime.lifespan)
-app.api_transformer = HttpRoutes(runtime, lambda request: audience).wrap
+app.api_transformer = (
+    HttpRoutes(runtime, lambda request: audience).wrap,
+    lambda asgi: FirstPaint(asgi, runtime.hub, frontend.CLIENT / "index.html", lambda scope: audience),
+)

@@ -22,6 +22,7 @@ OPEN_INTEREST = ("oi", "oi1h")
 
 _EMPTY = rx.Var('({ __html: "" })')
 
+
 @rx.memo
 def market_row(
     symbol: rx.Var[str],
@@ -98,7 +99,9 @@ def market_table() -> rx.Component:
     lag = shell.lag()
     rows = (
         browser.function("marketRows")
-        .call(rx.Var.create({name: getattr(MarketState, name) for name in (*frames.COLUMNS, "beat")}), browser.VIEW, lag)
+        .call(
+            rx.Var.create({name: getattr(MarketState, name) for name in (*frames.COLUMNS, "beat")}), browser.VIEW, lag
+        )
         .to(list[dict[str, str]])
     )
     return rx.el.div(
@@ -109,13 +112,14 @@ def market_table() -> rx.Component:
             ),
             rx.cond(
                 MarketState.symbol,
-                rx.el.tbody(
-                    rx.foreach(rows, lambda row: _row(row, open_interest)), class_name="rows", role="rowgroup"
-                ),
+                rx.el.tbody(rx.foreach(rows, lambda row: _row(row, open_interest)), class_name="rows", role="rowgroup"),
                 # The server puts the newest prices here before it sends the page (runtime.first_paint); without them
                 # stripes of the table's size stand in, since hundreds of empty cells would delay the paint.
                 rx.el.tbody(
-                    id="first-rows", class_name="ghost", role="rowgroup", custom_attrs={"dangerouslySetInnerHTML": _EMPTY}
+                    id="first-rows",
+                    class_name="ghost",
+                    role="rowgroup",
+                    custom_attrs={"dangerouslySetInnerHTML": _EMPTY},
                 ),
             ),
             role="table",
@@ -149,7 +153,13 @@ def _flash() -> rx.Var[object]:
 
 
 def _row(row: rx.Var[dict[str, str]], open_interest: rx.Var[bool]) -> rx.Component:
-    names = (*("symbol", "base", "price", "change", "volume", "ratio", "funding", "oi", "oi1h"), "look", "move", "age", "hint")
+    names = (
+        *("symbol", "base", "price", "change", "volume", "ratio", "funding", "oi", "oi1h"),
+        "look",
+        "move",
+        "age",
+        "hint",
+    )
     return market_row(**{name: row[name] for name in names}, open_interest=open_interest, key=row["symbol"])
 
 

@@ -65,7 +65,12 @@ def feed_status() -> rx.Component:
         browser.function("clock").call(FeedState.as_of).to(str),
     )
     return rx.el.div(
-        rx.cond(FeedState.demo, rx.el.span("DEMO DATA", class_name="tag", title="Simulated exchange: no number on this page is a market price")),
+        rx.cond(
+            FeedState.demo,
+            rx.el.span(
+                "DEMO DATA", class_name="tag", title="Simulated exchange: no number on this page is a market price"
+            ),
+        ),
         rx.el.span(class_name="dot", aria_hidden=True),
         rx.el.span(word, role="status", class_name="word"),
         rx.cond(
@@ -73,7 +78,10 @@ def feed_status() -> rx.Component:
             rx.el.span(FeedState.exchange, class_name="soft name"),
             rx.el.span(id="first-status", custom_attrs={"dangerouslySetInnerHTML": rx.Var('({ __html: "" })')}),
         ),
-        rx.cond(FeedState.as_of, rx.el.span(age, class_name=rx.cond(quiet > 0, "age", "soft clock"), title="Time of these numbers, UTC")),
+        rx.cond(
+            FeedState.as_of,
+            rx.el.span(age, class_name=rx.cond(quiet > 0, "age", "soft clock"), title="Time of these numbers, UTC"),
+        ),
         class_name="feed",
         custom_attrs={"data-testid": "feed-status", "data-state": state},
     )
@@ -81,7 +89,11 @@ def feed_status() -> rx.Component:
 
 def theme_button() -> rx.Component:
     return rx.el.button(
-        _icon("M12 3v2M12 19v2M3 12h2M19 12h2M5.6 5.6 7 7M17 17l1.4 1.4M5.6 18.4 7 17M17 7l1.4-1.4M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8", "sun"),
+        _icon(
+            "M12 3v2M12 19v2M3 12h2M19 12h2M5.6 5.6 7 7M17 17l1.4 1.4M5.6 18.4 7 17M17 7l1.4-1.4"
+            "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8",
+            "sun",
+        ),
         _icon("M20 14.5A8 8 0 0 1 9.5 4 8 8 0 1 0 20 14.5", "moon"),
         type="button",
         class_name="icon",

@@ -8,7 +8,14 @@ from flashcur.components import browser
 from flashcur.state.market import FeedState
 
 _SHOW = (("all", "All"), ("gainers", "Gainers"), ("losers", "Losers"), ("spiking", "Spiking now"))
-_LEAST = (("", "Any volume"), ("1M", "≥ $1M"), ("10M", "≥ $10M"), ("50M", "≥ $50M"), ("100M", "≥ $100M"), ("500M", "≥ $500M"))
+_LEAST = (
+    ("", "Any volume"),
+    ("1M", "≥ $1M"),
+    ("10M", "≥ $10M"),
+    ("50M", "≥ $50M"),
+    ("100M", "≥ $100M"),
+    ("500M", "≥ $500M"),
+)
 
 
 def toolbar() -> rx.Component:

@@ -47,7 +47,15 @@ COLUMNS = (
     *FLAG_COLUMNS,
     "age",
 )
-EXACT_COLUMNS = ("price", "change_pct", "volume_quote", "ratio", "funding_rate", "open_interest_usd", "oi_change_1h_pct")
+EXACT_COLUMNS = (
+    "price",
+    "change_pct",
+    "volume_quote",
+    "ratio",
+    "funding_rate",
+    "open_interest_usd",
+    "oi_change_1h_pct",
+)
 STRIP_SIZE = 5
 
 FeedState = Literal["connecting", "live", "delayed", "stale"]

@@ -23,8 +23,8 @@ from reflex_base.constants.state import FIELD_MARKER
 
 from flashcur.domain.plans import AUDIENCES, Audience
 from flashcur.runtime.market_hub import MarketHub, Update
-from flashcur.state.market import FeedState, MarketState, feed_vars, shown, table_vars
 from flashcur.runtime.shared_frame import SharedFrame, SharedFrameWriter
+from flashcur.state.market import FeedState, MarketState, feed_vars, shown, table_vars
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +168,9 @@ def marked(values: dict[str, Any]) -> dict[str, Any]:
     return {name + FIELD_MARKER: value for name, value in values.items()}
 
 
-def _dict_with_frame(self: rx.State, *, include_computed: bool = True, initial: bool = False, **kw: Any) -> dict[str, Any]:
+def _dict_with_frame(
+    self: rx.State, *, include_computed: bool = True, initial: bool = False, **kw: Any
+) -> dict[str, Any]:
     whole = rx.State.dict(self, include_computed=include_computed, initial=initial, **kw)
     if not initial:
         whole[self.get_full_name()] |= marked(shown(self))

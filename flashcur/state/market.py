@@ -17,7 +17,6 @@ from flashcur.domain.plans import PLANS, Audience, next_mark_ms
 from flashcur.runtime.market_hub import MarketHub
 
 
-
 class Viewers(Protocol):
     """Who sends frames to sockets (the broadcaster); `table`: with the table's columns, not only the feed's status."""
 

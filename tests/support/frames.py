@@ -11,7 +11,7 @@ NOW_MS = 1_790_000_000_000
 
 
 def market_book(contracts: int = 60, now_ms: int = NOW_MS, price: float = 100.0) -> MarketBook:
-    """A book with every field of every contract; contract 0 is the largest, contract 1 spikes, 2 has extreme funding."""
+    """A book with every field of every contract: 0 is the largest, 1 spikes, 2 has extreme funding."""
     book = MarketBook()
     symbols = [f"COIN{i}USDT" for i in range(contracts)]
     book.set_instruments([Instrument(s, s.removesuffix("USDT"), 0.01, 2) for s in symbols])

@@ -1,0 +1,341 @@
+"""The dashboard in a real browser, against a simulated exchange that says what it has sent."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.pages.conftest import DESKTOP, PHONE
+from tests.support.app import App, Exchange
+from tests.support.programs import wait_until
+
+ROWS = "tbody.rows tr[data-symbol]"
+
+
+def open_dashboard(page: Page, query: str = "") -> None:
+    page.goto(f"/{query}")
+    page.wait_for_selector('[data-testid="feed-status"][data-state="live"]')
+
+
+def cells(page: Page, column: str) -> dict[str, str]:
+    """Every contract's text in a column."""
+    return page.evaluate(
+        """column => Object.fromEntries([...document.querySelectorAll('tbody.rows tr[data-symbol]')].map(
+            row => [row.dataset.symbol, row.querySelector(`[data-col="${column}"]`).textContent]))""",
+        column,
+    )
+
+
+def column(page: Page, name: str) -> list[str]:
+    return list(cells(page, name).values())
+
+
+def amount(text: str) -> float:
+    number = text.strip("$×% +").rstrip("KMBT")
+    return float(number) * {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}.get(text.rstrip(" %")[-1], 1)
+
+
+def wrong_prices(page: Page, exchange: Exchange, symbols: list[str]) -> list[str]:
+    """Contracts whose shown price is none of the last few that the exchange sent."""
+    shown = cells(page, "price")
+    wrong = []
+    for symbol in symbols:
+        sent = {float(entry["price"]) for entry in exchange.sent(symbol)}
+        if float(shown[symbol]) not in sent:
+            wrong.append(f"{symbol}: shown {shown[symbol]}, sent {sorted(sent)}")
+    return wrong
+
+
+def test_shows_every_contract_with_what_the_exchange_sent(page: Page, exchange: Exchange) -> None:
+    open_dashboard(page)
+    assert page.locator(ROWS).count() >= 495
+    symbols = list(cells(page, "price"))[::25]
+    assert wrong_prices(page, exchange, symbols) == []
+    shown = cells(page, "change")
+    for symbol in symbols:
+        sent = {round(float(entry["change"]), 2) for entry in exchange.sent(symbol)}
+        assert float(shown[symbol].removesuffix(" %")) in sent
+
+
+def test_prices_move_every_second(page: Page) -> None:
+    open_dashboard(page)
+    seen = {tuple(column(page, "price"))}
+    for _ in range(3):
+        beat = page.locator('[data-testid="feed-status"] .clock').text_content()
+        expect(page.locator('[data-testid="feed-status"] .clock')).not_to_have_text(beat or "", timeout=3000)
+        seen.add(tuple(column(page, "price")))
+    assert len(seen) >= 3
+
+
+def test_no_cell_goes_blank_and_all_is_right_within_5_s_of_a_reconnect(page: Page, exchange: Exchange) -> None:
+    open_dashboard(page)
+    page.evaluate(
+        """() => {
+            window.blanks = 0; window.least = Infinity;
+            const look = () => {
+                const rows = document.querySelectorAll('tbody.rows tr[data-symbol]');
+                window.least = Math.min(window.least, rows.length);
+                for (const row of rows)
+                    for (const name of ['price', 'change', 'volume', 'funding']) {
+                        const cell = row.querySelector(`[data-col="${name}"]`);
+                        if (!/[0-9]/.test(cell?.textContent ?? '')) window.blanks++;
+                    }
+            };
+            const all = {subtree: true, childList: true, characterData: true};
+            new MutationObserver(look).observe(document.querySelector('table'), all);
+        }"""
+    )
+    symbols = list(cells(page, "price"))[::25]
+    page.context.set_offline(True)
+    status = page.locator('[data-testid="feed-status"]')
+    expect(status).to_have_attribute("data-state", "offline", timeout=10_000)
+    expect(status).to_contain_text(re.compile(r"Disconnected.*\d+s old"))
+    # Every price says how old it is, as soon as that is more than its allowance.
+    expect(page.locator(f'{ROWS} td[data-col="price"][data-age]').first).to_be_attached(timeout=10_000)
+    assert page.locator(f'{ROWS} td[data-col="price"]:not([data-age])').count() == 0
+    page.context.set_offline(False)
+    back = time.monotonic()
+    expect(status).to_have_attribute("data-state", "live", timeout=5000)
+    wait_until(
+        lambda: wrong_prices(page, exchange, symbols) == [], "the exchange's prices", 5 - (time.monotonic() - back)
+    )
+    assert page.evaluate("window.blanks") == 0
+    assert page.evaluate("window.least") >= 495
+
+
+@pytest.mark.parametrize("name", ["price", "change", "volume", "ratio", "funding", "oi", "oi1h"])
+def test_sorts_by_every_number(page: Page, name: str) -> None:
+    open_dashboard(page)
+    page.click('th[data-col="symbol"] button')
+    page.click(f'th[data-col="{name}"] button')
+    expect(page.locator(f'th[data-col="{name}"]')).to_have_attribute("aria-sort", "descending")
+    values = [amount(text) for text in column(page, name) if text != "–"]
+    assert values == sorted(values, reverse=True)
+    page.click(f'th[data-col="{name}"] button')
+    expect(page.locator(f'th[data-col="{name}"]')).to_have_attribute("aria-sort", "ascending")
+    texts = column(page, name)
+    values = [amount(text) for text in texts if text != "–"]
+    assert values == sorted(values)
+    # What is missing stands last, whichever way.
+    assert all(text == "–" for text in texts[len(values) :])
+
+
+def test_sorts_by_symbol_and_volume_is_the_default(page: Page) -> None:
+    open_dashboard(page)
+    volumes = [amount(text) for text in column(page, "volume")]
+    assert volumes == sorted(volumes, reverse=True)
+    page.click('th[data-col="symbol"] button')
+    bases = column(page, "symbol")
+    assert bases == sorted(bases)
+
+
+def test_search_finds_and_says_when_nothing_matches(page: Page) -> None:
+    open_dashboard(page)
+    page.keyboard.press("/")
+    page.keyboard.type("pepe")
+    expect(page.locator(ROWS).first).to_be_visible()
+    assert all("PEPE" in symbol for symbol in cells(page, "symbol"))
+    page.fill("#search", "no such thing")
+    expect(page.get_by_text("No contract matches these filters.")).to_be_visible()
+    page.get_by_role("button", name="Clear them").click()
+    assert page.locator(ROWS).count() >= 495
+
+
+def test_filters(page: Page) -> None:
+    open_dashboard(page)
+    page.get_by_role("button", name="Gainers").click()
+    assert all(text.startswith("+") for text in column(page, "change"))
+    page.get_by_role("button", name="Losers").click()
+    assert all(text.startswith("-") for text in column(page, "change"))
+    page.get_by_role("button", name="All").click()
+    page.select_option(".least select", "100M")
+    volumes = [amount(text) for text in column(page, "volume")]
+    assert volumes
+    assert min(volumes) >= 1e8
+
+
+def test_spiking_now_shows_the_contract_that_spikes(page: Page, exchange: Exchange) -> None:
+    open_dashboard(page)
+    exchange.order("volume_spike", symbol="ADAUSDT", ratio=6.0)
+    page.get_by_role("button", name="Spiking now").click()
+    expect(page.locator('tr[data-symbol="ADAUSDT"]')).to_be_attached(timeout=20_000)
+    assert all(amount(text) >= 3 for text in column(page, "ratio"))
+
+
+def test_view_lives_in_the_url(page: Page) -> None:
+    open_dashboard(page)
+    page.click('th[data-col="change"] button')
+    page.fill("#search", "1000")
+    page.select_option(".least select", "1M")
+    page.get_by_role("button", name="Losers").click()
+    assert re.search(r"\?(?=.*q=1000)(?=.*sort=change)(?=.*min=1M)(?=.*show=losers)", page.url)
+    before = set(cells(page, "symbol"))
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.wait_for_selector('[data-testid="feed-status"][data-state="live"]')
+    expect(other.locator("#search")).to_have_value("1000")
+    expect(other.locator('th[data-col="change"]')).to_have_attribute("aria-sort", "descending")
+    assert len(before ^ set(cells(other, "symbol"))) <= 1 + len(before) // 4
+
+
+@pytest.mark.parametrize(
+    "query", ["?sort=nonsense&dir=up&show=1&min=abc", "?q=%3Cscript%3E&min=-5", "?min=1e999", "?sort=&q=" + "x" * 5000]
+)
+def test_a_broken_link_shows_the_table_all_the_same(page: Page, query: str) -> None:
+    open_dashboard(page, query)
+    page.fill("#search", "")
+    expect(page.locator(ROWS).first).to_be_visible()
+
+
+@pytest.mark.parametrize("page", [DESKTOP], indirect=True)
+def test_desktop_has_20_rows_and_every_column_above_the_fold(page: Page) -> None:
+    open_dashboard(page)
+    assert rows_above_the_fold(page) >= 20
+    right = page.evaluate(
+        "Math.max(...[...document.querySelectorAll('thead th')].map(h => h.getBoundingClientRect().right))"
+    )
+    assert right <= DESKTOP["width"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= DESKTOP["width"]
+    assert cut_cells(page) == []
+
+
+@pytest.mark.parametrize("page", [PHONE, {"width": 360, "height": 740}], indirect=True)
+def test_phone_has_the_four_main_columns_without_scrolling(page: Page) -> None:
+    open_dashboard(page)
+    assert rows_above_the_fold(page) >= 12
+    width = page.evaluate("innerWidth")
+    for name in ("symbol", "price", "change", "volume"):
+        box = page.locator(f'{ROWS} [data-col="{name}"]').first.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("page", [PHONE], indirect=True)
+def test_first_column_and_header_stay_while_scrolling(page: Page) -> None:
+    open_dashboard(page)
+    page.evaluate("document.querySelector('.scroller').scrollTo(300, 2000)")
+    first = page.locator('thead th[data-col="symbol"]').bounding_box()
+    scroller = page.locator(".scroller").bounding_box()
+    assert first is not None
+    assert scroller is not None
+    assert abs(first["x"]) < 1
+    assert abs(first["y"] - scroller["y"]) < 1
+    expect(page.locator('th[data-col="oi"]')).to_be_in_viewport()
+
+
+def test_values_that_update_do_not_move_their_column(page: Page) -> None:
+    open_dashboard(page)
+    lefts = "[...document.querySelectorAll('thead th')].map(h => h.getBoundingClientRect().left)"
+    before = page.evaluate(lefts)
+    clock = page.locator('[data-testid="feed-status"] .clock')
+    for _ in range(2):
+        expect(clock).not_to_have_text(clock.text_content() or "", timeout=3000)
+    assert page.evaluate(lefts) == before
+
+
+def test_funding_card_tells_interval_year_and_countdown(page: Page) -> None:
+    open_dashboard(page)
+    page.hover(f'{ROWS} td[data-col="funding"] >> nth=0')
+    card = page.get_by_role("tooltip")
+    expect(card).to_contain_text(re.compile(r"Interval\s*[1248] h"))
+    expect(card).to_contain_text(re.compile(r"A year\s*[+-]?\d+\.\d %"))
+    expect(card).to_contain_text(re.compile(r"Next in\s*\d+:\d\d"))
+    page.mouse.move(5, 5)
+    expect(card).to_have_count(0)
+
+
+def test_silence_of_the_exchange_is_told_with_ages(page: Page, exchange: Exchange) -> None:
+    open_dashboard(page)
+    exchange.order("silence", kind="mark", seconds=25)
+    try:
+        aged = page.locator(f'{ROWS} td[data-col="funding"][data-age]')
+        expect(aged.first).to_be_attached(timeout=25_000)
+        assert re.fullmatch(r"\d+[sm]", aged.first.get_attribute("data-age") or "")
+        assert "–" not in column(page, "funding")
+    finally:
+        exchange.order("speak", kind="mark")
+    expect(page.locator(f'{ROWS} td[data-col="funding"][data-age]')).to_have_count(0, timeout=20_000)
+
+
+def test_contracts_come_and_go_without_a_reload(page: Page, exchange: Exchange) -> None:
+    open_dashboard(page)
+    listed = exchange.order("list_new", base="FLASHTEST")["symbol"]
+    expect(page.locator(f'tr[data-symbol="{listed}"]')).to_be_attached(timeout=90_000)
+    exchange.order("delist", symbol=listed, settling_s=1)
+    expect(page.locator(f'tr[data-symbol="{listed}"]')).to_have_count(0, timeout=90_000)
+
+
+def test_screen_reader_gets_a_table_and_no_chatter(page: Page) -> None:
+    open_dashboard(page)
+    assert page.get_by_role("table", name="USDT perpetual futures").count() == 1
+    assert page.get_by_role("columnheader").count() == 8
+    assert page.get_by_role("rowheader").count() >= 495
+    assert page.locator(".scroller [aria-live], .scroller [role=status], .scroller [role=alert]").count() == 0
+    assert page.locator('[data-testid="feed-status"] [role=status]').text_content() == "Live"
+
+
+def test_theme_switches_and_is_kept(page: Page) -> None:
+    open_dashboard(page)
+    before = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.get_by_role("button", name="Switch between light and dark").click()
+    expect(page.locator("body")).not_to_have_css("background-color", before)
+    after = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.reload()
+    expect(page.locator("body")).to_have_css("background-color", after)
+
+
+def test_first_paint_has_real_prices_and_the_scripts_change_nothing(page: Page, app: App) -> None:
+    page.route("**/*.js", lambda route: route.abort())
+    page.goto("/")
+    first = page.evaluate(ROW_MARKUP, "tbody.ghost")
+    page.unroute("**/*.js")
+    open_dashboard(page)
+    live = page.evaluate(ROW_MARKUP, "tbody.rows")
+    assert len(first) == 50
+    assert [row["shape"] for row in first[:20]] == [row["shape"] for row in live[:20]]
+    assert len({row["symbol"] for row in first[:20]} ^ {row["symbol"] for row in live[:20]}) <= 4
+
+
+def test_nothing_shifts_while_loading(page: Page) -> None:
+    page.add_init_script(
+        "window.shift = 0;"
+        "new PerformanceObserver(list => { for (const entry of list.getEntries()) window.shift += entry.value })"
+        ".observe({type: 'layout-shift', buffered: true});"
+    )
+    open_dashboard(page)
+    assert page.evaluate("window.shift") < 0.005
+
+
+def test_an_address_that_does_not_exist_says_so(page: Page) -> None:
+    page.goto("/nowhere")
+    expect(page.get_by_role("heading", name="There is no page at this address")).to_be_visible()
+    page.get_by_role("link", name="Go to the live markets").click()
+    expect(page.locator(ROWS).first).to_be_visible()
+
+
+ROW_MARKUP = """place => [...document.querySelectorAll(`${place} tr[data-symbol]`)].map(row => ({
+    symbol: row.dataset.symbol,
+    shape: [...row.children].map(cell =>
+        [cell.tagName, cell.getAttribute('role'), cell.dataset.col, cell.children.length]),
+}))"""
+
+
+def rows_above_the_fold(page: Page) -> int:
+    return page.evaluate(
+        """() => [...document.querySelectorAll('tbody.rows tr[data-symbol]')].filter(row => {
+            const box = row.getBoundingClientRect(); return box.top >= 0 && box.bottom <= innerHeight }).length"""
+    )
+
+
+def cut_cells(page: Page) -> list[str]:
+    """Texts of visible cells that do not fit their cell."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll('tbody.rows tr[data-symbol]')].slice(0, 30)
+            .flatMap(row => [...row.children])
+            .filter(cell => cell.scrollWidth > cell.clientWidth + 1).map(cell => cell.textContent)"""
+    )

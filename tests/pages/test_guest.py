@@ -1,0 +1,60 @@
+"""What a visitor without an account sees, and what never reaches his browser."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, WebSocket, expect
+
+from tests.support.app import App
+
+ROWS = "tbody.rows tr[data-symbol]"
+
+
+@pytest.fixture(scope="module")
+def audience() -> str:
+    return "guest"
+
+
+def test_guest_sees_the_largest_fifty_at_the_last_mark(page: Page) -> None:
+    page.goto("/")
+    page.wait_for_selector('[data-testid="feed-status"][data-state="live"]')
+    expect(page.locator(ROWS)).to_have_count(50)
+    assert page.locator('[data-col="oi"]').count() == 0
+    assert page.locator('[data-col="oi1h"]').count() == 0
+    expect(page.locator(".note")).to_contain_text("next in")
+
+
+def test_strip_is_live_while_the_table_stands_still(page: Page) -> None:
+    page.goto("/")
+    page.wait_for_selector(ROWS)
+    table = page.locator("tbody.rows").text_content()
+    strip = page.locator(".strip")
+    expect(strip).not_to_have_text(strip.text_content() or "", timeout=5000)
+    expect(strip).not_to_have_text(strip.text_content() or "", timeout=5000)
+    assert page.locator("tbody.rows").text_content() == table
+
+
+def test_what_a_guest_may_not_see_is_never_sent(page: Page, app: App) -> None:
+    received: list[str] = []
+
+    def listen(socket: WebSocket) -> None:
+        socket.on("framereceived", lambda payload: received.append(str(payload)))
+
+    page.on("websocket", listen)
+    page.goto("/")
+    page.wait_for_selector(ROWS)
+    strip = page.locator(".strip")
+    for _ in range(3):
+        expect(strip).not_to_have_text(strip.text_content() or "", timeout=5000)
+    status, body = app.get("/api/v1/markets")
+    assert status == 200
+    allowed = {row["symbol"] for row in body["rows"]}
+    assert len(allowed) == 50
+    assert not any("open_interest_usd" in row for row in body["rows"])
+    everything = "".join(received) + page.content()
+    assert len(received) >= 3
+    assert '"oi_rx_state_": "' not in everything.replace('""', "")
+    import re
+
+    symbols = {match for match in re.findall(r"[A-Z0-9]{2,}USDT\b", everything)}
+    assert symbols - allowed == set()
