@@ -27,18 +27,14 @@ def main() -> int:
 
 def _serve(settings: Settings) -> None:
     port = settings.port
-    # Reflex reads these when the app is imported, in this process and in every worker.
-    os.environ |= {
-        "REFLEX_ENV_MODE": "prod",
-        "REFLEX_BACKEND_PORT": str(port),
-        "REFLEX_FRONTEND_PORT": str(port),
-        "__REFLEX_MOUNT_FRONTEND_COMPILED_APP": "true",
-        "__REFLEX_SKIP_COMPILE": "true",
-    }
+    # Reflex reads these when the app is imported, in this process, in the build and in every worker.
+    os.environ |= {"REFLEX_ENV_MODE": "prod", "REFLEX_BACKEND_PORT": str(port), "REFLEX_FRONTEND_PORT": str(port)}
     _refuse_busy_port(port)
     where = addresses(settings, page_port=port, backend_port=port)
     if frontend.ensure_built(repr(where)):
         print("flashcur: built the frontend", flush=True)
+    # Not before the build, which is what compiles the pages and installs their packages.
+    os.environ |= {"__REFLEX_MOUNT_FRONTEND_COMPILED_APP": "true", "__REFLEX_SKIP_COMPILE": "true"}
     import uvicorn
 
     from flashcur.runtime.websocket_server import SharedFrameProtocol
