@@ -11,9 +11,11 @@ message about it was refused, since the last message of its stream (`alive`).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Literal
 
 from flashcur.domain.spikes import HOUR_MS, volume_ratio
@@ -34,6 +36,9 @@ _NEARLY_WHOLE_MS = 5_000
 LIQUID_ENTER = 4_000_000.0
 LIQUID_LEAVE = 2_000_000.0
 """24 h quote volume in USDT at which a contract's open interest is watched closely, and at which no longer."""
+
+
+_event_ms = attrgetter("event_ms")
 
 
 @dataclass(slots=True)
@@ -88,11 +93,18 @@ class Row:
         now = self.open_interest
         if now is None:
             return None
-        target = now.event_ms - window_ms
-        base = min(self.open_interest_history, key=lambda past: abs(past.event_ms - target), default=None)
-        if base is None or abs(base.event_ms - target) > window_ms // 10 or base.contracts <= 0:
+        base = self._open_interest_at(now.event_ms - window_ms, window_ms // 10)
+        if base is None or base.contracts <= 0:
             return None
         return (now.contracts / base.contracts - 1) * 100
+
+    def _open_interest_at(self, at_ms: int, tolerance_ms: int) -> OpenInterest | None:
+        """The value nearest to a moment; None if none is near enough."""
+        history = self.open_interest_history
+        after = bisect_left(history, at_ms, key=_event_ms)
+        near = [history[i] for i in (after - 1, after) if 0 <= i < len(history)]
+        base = min(near, key=lambda past: abs(past.event_ms - at_ms), default=None)
+        return None if base is None or abs(base.event_ms - at_ms) > tolerance_ms else base
 
 
 def covers_hour(candle: Candle) -> bool:
@@ -196,12 +208,7 @@ class MarketBook:
 
     def age_ms(self, row: Row, stream: Stream, now_ms: int) -> int | None:
         """How long ago the field's value was last known to be true; None if it never was."""
-        value = {
-            "ticker": row.ticker,
-            "funding": row.funding,
-            "candle": row.candle,
-            "open_interest": row.open_interest,
-        }[stream]
+        value: Tick | None = getattr(row, stream)
         if value is None:
             return None
         seen = value.seen_ms
@@ -228,7 +235,7 @@ def _apply_candle(row: Row, candle: Candle) -> bool:
         return True
     if candle.open_ms == known.open_ms - HOUR_MS:
         before = row.previous_hour
-        if before is None or candle.event_ms >= before.event_ms:
+        if before is None or (candle.event_ms >= before.event_ms and (candle.closed or not before.closed)):
             row.previous_hour = candle
             return True
     return False

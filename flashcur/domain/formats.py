@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from math import isfinite
 
-_SCALES = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
+# (from, scale, letter): 999,995 would round to 1000.00K, so it is 1.00M.
+_SCALES = tuple(
+    (scale * 0.999995, scale, letter) for scale, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
+)
 
 
 def price(value: float | None, decimals: int) -> str:
@@ -21,13 +24,13 @@ def price(value: float | None, decimals: int) -> str:
 def compact(value: float | None) -> str:
     """An amount in three steps of thousand with two decimals: `1.23B`, `45.60M`, `7.89K`, `12.00`.
 
-    The scale is chosen after rounding, so 999,999 is `1.00M` and not `1000.00K`.
+    999,999 is `1.00M` and not `1000.00K`.
     """
     if value is None or not isfinite(value):
         return ""
     size = abs(value)
-    for scale, letter in _SCALES:
-        if round(size / scale, 2) >= 1:
+    for least, scale, letter in _SCALES:
+        if size >= least:
             return f"{value / scale:.2f}{letter}"
     return f"{value:.2f}"
 
@@ -54,7 +57,7 @@ def multiple(value: float | None) -> str:
     """A ratio with two decimals, without the multiplication mark: `3.42`; 1,000 and more without decimals."""
     if value is None or not isfinite(value):
         return ""
-    return f"{value:.2f}" if value < 1000 else f"{value:.0f}"
+    return f"{value:.2f}" if value < 999.995 else f"{value:.0f}"
 
 
 def annualised_percent(rate: float, interval_hours: int) -> float:

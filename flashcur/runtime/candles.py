@@ -24,7 +24,7 @@ SILENT_MS = 60_000
 """Age at which a streamed one is."""
 RETRY_MS = 30_000
 """A contract is not asked for more often than this."""
-PARALLEL = 6
+PARALLEL = 12
 """Requests at a time; the exchange's rate limit is kept below, by the feed."""
 
 

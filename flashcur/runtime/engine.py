@@ -27,7 +27,7 @@ from flashcur.runtime.database_writer import DatabaseWriter
 from flashcur.runtime.framing import Framer
 from flashcur.runtime.jobs import Jobs
 from flashcur.runtime.live_market import InstrumentChange, LiveMarket, VenueBook
-from flashcur.runtime.market_jobs import MarketJobs
+from flashcur.runtime.market_jobs import FILL_JOBS, MarketJobs
 from flashcur.runtime.marks import MARK_AUDIENCES, Marks
 from flashcur.runtime.open_interest import OpenInterestPoller
 from flashcur.runtime.publisher import FencedPublisher
@@ -187,7 +187,7 @@ class Office:
         self._status_seq = 0
         self._tasks = Supervisor(failures)
         self.writer = DatabaseWriter(database)
-        self.market = LiveMarket(clock, self._on_change)
+        self.market = LiveMarket(clock, self._on_change, self._on_switch)
         self.source = source(settings, self.market)
         self.marks = Marks(self._bus, self.writer)
         self.framer = Framer(
@@ -263,6 +263,10 @@ class Office:
                 self.marks.restore(audience, Frame.decode(row.payload))
             except ValueError as error:
                 logger.warning("the stored %s mark is of another version: %s", audience, error)
+
+    def _on_switch(self) -> None:
+        # The new exchange's snapshot is in the book by the time this is run.
+        asyncio.get_running_loop().call_soon(self.jobs.start_now, FILL_JOBS)
 
     def _on_change(self, book: VenueBook, kind: InstrumentChange, symbol: str) -> None:
         seen_ms = self._clock()

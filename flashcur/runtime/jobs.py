@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -117,6 +117,14 @@ class Jobs:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def start_now(self, names: Iterable[str]) -> None:
+        """Run jobs without waiting for their turn."""
+        if not self._stopping:
+            for name in names:
+                task = asyncio.create_task(self.run(name), name=f"job {name}")
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
 
     async def run(self, name: str) -> None:
         """Run a job now; does nothing while it is running. Never raises what the job raises."""

@@ -27,6 +27,9 @@ RATIO_ROWS = 50
 OLD_BOOK_MS = 60_000
 """A former book whose prices are older than this gives way to a new one that is less than complete."""
 
+_REPETITIONS = ("stale", "duplicate")
+"""A message that came late or twice says nothing against the value that is known."""
+
 InstrumentChange = Literal["listed", "delisted"]
 OnChange = Callable[["VenueBook", InstrumentChange, str], None]
 
@@ -70,10 +73,15 @@ class VenueBook:
 class LiveMarket:
     """Receives the market from `MarketSource` (it is its `Sink`) and says which book is shown."""
 
-    def __init__(self, clock: Callable[[], int], on_change: OnChange) -> None:
-        """`on_change` is told each contract that was listed or delisted while its exchange served."""
+    def __init__(
+        self, clock: Callable[[], int], on_change: OnChange, on_switch: Callable[[], None] = lambda: None
+    ) -> None:
+        """`on_change` is told each contract that was listed or delisted while its exchange served; `on_switch` is
+        called when an exchange begins to serve, before its first values are in the book.
+        """
         self._clock = clock
         self._on_change = on_change
+        self._switched = on_switch
         self.shown: VenueBook | None = None
         self._next: VenueBook | None = None
         self.switches = 0
@@ -89,6 +97,7 @@ class LiveMarket:
         now_ms = self._clock()
         self.switches += 1
         self._next = None
+        self._switched()
         shown = self.shown
         if shown is not None and shown.venue.id == venue.id and shown.demo == demo:
             shown.since_ms = now_ms
@@ -116,7 +125,7 @@ class LiveMarket:
     def on_reject(self, venue: Venue, reject: Reject) -> None:
         self.rejects += 1
         target = self.target
-        if target is not None and target.venue.id == venue.id:
+        if target is not None and target.venue.id == venue.id and reject.reason not in _REPETITIONS:
             target.book.refuse(reject)
 
     def settle(self, now_ms: int) -> VenueBook | None:

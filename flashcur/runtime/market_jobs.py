@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 TICKER_SILENCE_MS = 5_000
 FUNDING_SILENCE_MS = 10_000
 """Age of the freshest price, and of the freshest funding rate, at which both are asked for by REST."""
+FILL_JOBS = ("streamed candles", "candles", "open interest")
+"""What has to be asked for, contract by contract, when an exchange begins to serve."""
 EVENTS_KEPT = timedelta(days=90)
 
 

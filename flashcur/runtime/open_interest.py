@@ -14,7 +14,7 @@ LIQUID_MS = 50_000
 """Age at which a liquid contract is asked for again; with the job's interval it is at most a minute old."""
 OTHERS_MS = 7 * 60_000
 RETRY_MS = 20_000
-PARALLEL = 3
+PARALLEL = 6
 HISTORY_STEPS = 14
 """Five-minute values that are read at first: an hour and some minutes."""
 HISTORY_RETRY_MS = 5 * 60_000

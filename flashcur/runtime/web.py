@@ -7,6 +7,7 @@ nothing it starts can keep the page from being served.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -30,6 +31,7 @@ from flashcur.settings import Settings
 logger = logging.getLogger(__name__)
 
 _STOP_TIMEOUT_S = 4.5
+_DATABASE_PATIENCE_S = 5.0
 
 EngineFactory = Callable[..., Engine]
 
@@ -158,4 +160,8 @@ class WebRuntime:
         engine = self._make_engine(
             self.settings, bus=bus, database=database, lease=make_lease(self.settings), metrics=self.metrics
         )
+        # The marks of before are in the database; but prices do not wait for it for long.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DATABASE_PATIENCE_S):
+                await self.database_ready.wait()
         await engine.run()

@@ -50,9 +50,10 @@ BINANCE = Venue(
     topics_per_request=100,
     topics_per_connection=150,
     streams_open_interest=False,
-    # 2,400 weight a minute are allowed: 33 a second and a burst of 60 spend at most 2,060 of them.
-    request_interval_ms=30.0,
-    request_burst=60.0,
+    # 2,400 weight a minute are allowed: 25 a second and a burst of 600 spend at most 2,100 of them. The burst is what
+    # fills ratios and open interest after a start.
+    request_interval_ms=40.0,
+    request_burst=600.0,
 )
 
 BYBIT = Venue(
