@@ -82,10 +82,11 @@ class VenueStatus:
 
 
 class _Session:
-    """Ticks of one feed: kept until the feed serves, then passed on."""
+    """Ticks of one feed: kept until the feed serves, then passed on until another one has taken over."""
 
-    def __init__(self, venue: Venue, sink: Sink) -> None:
-        self._venue = venue
+    def __init__(self, candidate: Candidate, sink: Sink) -> None:
+        self._venue = candidate.venue
+        self._displaced = candidate.displaced
         self._sink = sink
         self._kept: dict[tuple[object, ...], Tick] | None = {}
         self._missing: set[type[Tick]] = {Ticker, Funding}
@@ -94,7 +95,8 @@ class _Session:
 
     def on_tick(self, tick: Tick) -> None:
         if self._kept is None:
-            self._sink.on_tick(self._venue, tick)
+            if not self._displaced.is_set():
+                self._sink.on_tick(self._venue, tick)
             return
         self._kept[type(tick), tick.symbol, tick.open_ms if isinstance(tick, Candle) else 0] = tick
         self._missing.discard(type(tick))
@@ -281,7 +283,7 @@ class MarketSource:
 
     async def _serve(self, candidate: Candidate, cleanup: AsyncExitStack) -> None:
         """Start the candidate, take over, and stay until it fails (raises) or another one has taken over (returns)."""
-        session = _Session(candidate.venue, self._sink)
+        session = _Session(candidate, self._sink)
         urls = await self._start_simulator(cleanup) if candidate.demo else candidate.urls
         feed = await self._feed_factory(candidate.venue, urls, session.on_tick, session.on_reject)
         cleanup.push_async_callback(feed.close)
@@ -314,6 +316,8 @@ class MarketSource:
     ) -> None:
         previous, self._current = self._current, candidate
         reason = self._switch_reason(candidate, previous)
+        if previous is not None:
+            previous.displaced.set()
         candidate.serves()
         self._ever_served = True
         for other in self._candidates:
@@ -323,8 +327,6 @@ class MarketSource:
         self._sink.on_instruments(candidate.venue, instruments)
         session.activate(snapshot)
         feed.set_candle_symbols(self._candle_symbols)
-        if previous is not None:
-            previous.displaced.set()
         self._pulse()
 
     def _switch_reason(self, candidate: Candidate, previous: Candidate | None) -> str:
