@@ -84,7 +84,10 @@ def row(name: str) -> int:
     for index, packages in enumerate(ROWS):
         if inside(name, packages):
             return index
-    return len(ROWS)
+    first = name.split(".")[1] if "." in name else ""
+    is_module = (PACKAGE / first).is_dir() or (PACKAGE / f"{first}.py").is_file()
+    # A name such as `flashcur.__version__`, which the package itself holds, is on the ground.
+    return len(ROWS) if is_module else 0
 
 
 def problems(paths: list[Path]) -> Iterator[str]:
