@@ -5,32 +5,23 @@ from __future__ import annotations
 import json
 
 import pytest
-from websockets.client import ClientProtocol
-from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, PerMessageDeflate
+from websockets.extensions import Extension
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
-from websockets.protocol import State
-from websockets.uri import parse_uri
+from websockets.streams import StreamReader
 
 from flashcur.runtime.shared_frame import SharedFrame
 
 
-def client(*, deflate: bool) -> ClientProtocol:
-    protocol = ClientProtocol(parse_uri("ws://localhost/"), extensions=[ClientPerMessageDeflateFactory()])
-    protocol.state = State.OPEN
-    if deflate:
-        protocol.extensions = [PerMessageDeflate(True, True, 15, 15)]
-    # The handshake is over: what comes now are frames.
-    protocol.reader_exc = None
-    protocol.parser = protocol.parse()
-    return protocol
+def client(*, deflate: bool) -> list[Extension]:
+    """The extensions of a browser's connection."""
+    return [PerMessageDeflate(True, True, 15, 15)] if deflate else []
 
 
-def received(protocol: ClientProtocol, data: bytes) -> str:
-    from websockets.streams import StreamReader
-
+def received(extensions: list[Extension], data: bytes) -> str:
     reader = StreamReader()
     reader.feed_data(data)
-    parsing = Frame.parse(reader.read_exact, mask=False, extensions=protocol.extensions)
+    parsing = Frame.parse(reader.read_exact, mask=False, extensions=extensions)
     try:
         while True:
             next(parsing)
