@@ -176,6 +176,7 @@ export function ageOf(ages, letter) {
 
 const QUIET_S = 3;
 const GIVE_UP_S = 6;
+const AGAIN_S = 15;
 
 // Whole seconds since the last frame arrived, 0 while frames come; re-renders only while they do not. A link that went
 // dead without a word is dropped after GIVE_UP_S, so that the client connects anew instead of waiting for a time-out.
@@ -189,14 +190,21 @@ export function useLag(beat) {
   useEffect(() => {
     let dropped = 0;
     const timer = setInterval(() => {
-      const seconds = Math.floor((performance.now() - last.current) / 1000);
+      const now = performance.now();
+      const seconds = Math.floor((now - last.current) / 1000);
       setLag(seconds > QUIET_S ? seconds : 0);
-      if (seconds >= GIVE_UP_S && performance.now() - dropped > GIVE_UP_S * 1000 && !document.hidden) {
-        dropped = performance.now();
+      if (seconds >= GIVE_UP_S && now - dropped > AGAIN_S * 1000 && navigator.onLine && !document.hidden) {
+        dropped = now;
         window.dispatchEvent(new Event("offline"));
       }
     }, 1000);
-    return () => clearInterval(timer);
+    // The network is back: connect at once instead of after the client's next pause.
+    const back = () => document.dispatchEvent(new Event("visibilitychange"));
+    window.addEventListener("online", back);
+    return () => {
+      clearInterval(timer);
+      window.removeEventListener("online", back);
+    };
   }, []);
   return lag;
 }
@@ -257,22 +265,24 @@ export const useCard = () =>
 
 // ---- keys -------------------------------------------------------------------------------------------------------------
 
-// "/" goes to the search field, as in every tool of this kind; Escape empties it.
-export function useSearchKey(id) {
+// "/" goes to the search field, as in every tool of this kind; Escape empties it. Returns the field's ref.
+export function useSearchKey() {
+  const field = useRef(null);
   useEffect(() => {
     const press = (event) => {
-      const field = document.getElementById(id);
-      if (event.key === "/" && !/^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement?.tagName ?? "")) {
+      const busy = /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement?.tagName ?? "");
+      if (event.key === "/" && !busy && !event.ctrlKey && !event.metaKey) {
         event.preventDefault();
-        field?.focus();
-      } else if (event.key === "Escape" && document.activeElement === field) {
+        field.current?.focus();
+      } else if (event.key === "Escape" && document.activeElement === field.current) {
         setView({ q: "" });
-        field.blur();
+        field.current.blur();
       }
     };
     document.addEventListener("keydown", press);
     return () => document.removeEventListener("keydown", press);
-  }, [id]);
+  }, []);
+  return field;
 }
 
 export const clock = (ms) => (ms ? new Date(ms).toISOString().slice(11, 19) : "");

@@ -48,7 +48,7 @@ app.add_page(
 )
 
 settings = Settings.load()
-audience = cast("Audience", settings.dev_audience)
+audience: Audience = cast("Audience", settings.dev_audience)
 runtime = WebRuntime(settings, MarketHub())
 broadcaster = Broadcaster(app, runtime.hub)
 market.connect(runtime.hub, broadcaster, audience)

@@ -23,6 +23,7 @@ def toolbar() -> rx.Component:
 
 
 def _search() -> rx.Component:
+    keys = browser.hook("searchKey", "useSearchKey()", "useSearchKey")
     return rx.el.div(
         rx.el.input(
             id="search",
@@ -33,6 +34,7 @@ def _search() -> rx.Component:
             auto_complete="off",
             custom_attrs={
                 "spellCheck": "false",
+                "ref": keys,
                 "value": browser.chosen("q"),
                 "onChange": browser.handler("(e) => setView({ q: e.target.value.slice(0, 40) })", "setView"),
             },

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+import orjson
 import reflex as rx
-from reflex.utils import format as reflex_format
 from reflex_base.constants.state import FIELD_MARKER
 
 from flashcur.domain.plans import AUDIENCES, Audience
@@ -29,6 +31,9 @@ from flashcur.state.market import FeedState, MarketState, feed_vars, shown, tabl
 logger = logging.getLogger(__name__)
 
 NAMESPACE = "/_event"
+
+_BATCH = 100
+"""Sockets written to before other work gets its turn: about 3 ms."""
 
 Group = tuple[Audience, bool]
 """An audience, and whether its page shows the table."""
@@ -61,6 +66,19 @@ class Counters:
     viewers: dict[Audience, int] = field(default_factory=lambda: dict.fromkeys(AUDIENCES, 0))
 
 
+class _Job:
+    """One message for one group of sockets; the whole frame is made only if a socket needs it."""
+
+    def __init__(self, viewers: dict[str, Viewer], news: SharedFrame, make_whole: Callable[[], SharedFrame]) -> None:
+        self.viewers = viewers
+        self.news = news
+        self._make_whole = make_whole
+
+    @cached_property
+    def whole(self) -> SharedFrame:
+        return self._make_whole()
+
+
 class Broadcaster:
     """Writes the hub's updates to the sockets that show the table."""
 
@@ -68,6 +86,9 @@ class Broadcaster:
         self._app = app
         self._hub = hub
         self._groups: dict[Group, dict[str, Viewer]] = {(a, table): {} for a in AUDIENCES for table in (True, False)}
+        self._writing: asyncio.Future[None] | None = None
+        self._next: dict[Group, _Job] = {}
+        self._superseded = False
         self.counters = Counters()
         hub.listen(self._on_updates)
 
@@ -93,40 +114,61 @@ class Broadcaster:
         self.counters.viewers[audience] = sum(len(self._groups[audience, table]) for table in (True, False))
 
     def _on_updates(self, updates: list[Update]) -> None:
-        started = asyncio.get_running_loop().time()
+        """Take a frame's updates; what is still unwritten of the frame before is left, and its sockets are behind."""
         for update in updates:
-            feed = feed_vars(update.audience, update.live, update.table)
-            if viewers := self._groups[update.audience, True]:
-                self._write(viewers, SharedFrame(encode(_news(update), feed)), lambda u=update, f=feed: _whole(u, f))
-            if viewers := self._groups[update.audience, False]:
-                status = SharedFrame(encode({}, feed))
-                self._write(viewers, status, lambda s=status: s)
-        self.counters.seconds = asyncio.get_running_loop().time() - started
+            for group, job in self._jobs(update):
+                dropped = self._next.get(group)
+                for viewer in dropped.viewers.values() if dropped else ():
+                    viewer.behind = True
+                self._next[group] = job
+        if self._writing is not None and not self._writing.done():
+            self._superseded = True
+        else:
+            self._writing = asyncio.ensure_future(self._write_all())
 
-    def _write(self, viewers: dict[str, Viewer], news: SharedFrame, make_whole: Callable[[], SharedFrame]) -> None:
-        whole: SharedFrame | None = None
-        gone: list[str] = []
-        for sid, viewer in viewers.items():
-            if viewer.behind:
-                frame = whole = whole or make_whole()
-            else:
-                frame = news
-            if viewer.writer is not None:
-                if viewer.writer.closed:
-                    gone.append(sid)
-                    continue
-                taken = viewer.writer.write(frame)
-            else:
+    def _jobs(self, update: Update) -> Iterator[tuple[Group, _Job]]:
+        feed = feed_vars(update.audience, update.live, update.table)
+        if viewers := self._groups[update.audience, True]:
+            news = SharedFrame(encode(_news(update), feed))
+            table = update.table
+            yield (update.audience, True), _Job(viewers, news, lambda: SharedFrame(encode(table_vars(table), feed)))
+        if viewers := self._groups[update.audience, False]:
+            status = SharedFrame(encode({}, feed))
+            yield (update.audience, False), _Job(viewers, status, lambda: status)
+
+    async def _write_all(self) -> None:
+        while self._next:
+            work, self._next = self._next, {}
+            self._superseded = False
+            started = time.perf_counter()
+            for job in work.values():
+                await self._write(job)
+            self.counters.seconds = time.perf_counter() - started
+
+    async def _write(self, job: _Job) -> None:
+        # Sockets come and go while this waits, so it walks over a list of those that were there.
+        for number, viewer in enumerate(list(job.viewers.values()), 1):
+            if self._superseded:
+                viewer.behind = True
+                self.counters.skipped += 1
+                continue
+            frame = job.whole if viewer.behind else job.news
+            if viewer.writer is None:
                 taken = self._send(viewer, frame)
+            elif viewer.writer.closed:
+                self.leave(viewer.sid)
+                continue
+            else:
+                taken = viewer.writer.write(frame)
             if taken:
                 self.counters.messages += 1
                 self.counters.whole += viewer.behind
-                viewer.behind = False
             else:
                 self.counters.skipped += 1
-                viewer.behind = True
-        for sid in gone:
-            self.leave(sid)
+            viewer.behind = not taken
+            if number % _BATCH == 0:
+                # Thousands of writes in one go would hold up everything else in this process.
+                await asyncio.sleep(0)
 
     def _send(self, viewer: Viewer, frame: SharedFrame) -> bool:
         """Hand a message to ASGI; False while the one before is still on its way."""
@@ -150,16 +192,12 @@ def _news(update: Update) -> dict[str, Any]:
     return {**update.columns, "beat": update.table.seq}
 
 
-def _whole(update: Update, feed: dict[str, Any]) -> SharedFrame:
-    return SharedFrame(encode(table_vars(update.table), feed))
-
-
 def encode(table: dict[str, Any], feed: dict[str, Any]) -> str:
     """A Socket.IO event packet with Reflex's state update, as text."""
     delta = {FeedState.get_full_name(): marked(feed)}
     if table:
         delta[MarketState.get_full_name()] = marked(table)
-    body = reflex_format.json_dumps(["event", {"delta": delta, "events": []}])
+    body = orjson.dumps(["event", {"delta": delta, "events": []}]).decode()
     return f"42{NAMESPACE},{body}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from tests.support.app import App, Exchange, running_app, simulated_exchange
 from tests.support.programs import require_program
@@ -13,8 +13,8 @@ from tests.support.programs import require_program
 # Without these Chromium calls out at every start.
 _QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic")
 
-DESKTOP = {"width": 1280, "height": 800}
-PHONE = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1280, "height": 800}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +49,7 @@ def app(exchange: Exchange, audience: str, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 def page(browser: Browser, app: App, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A fresh tab at desktop size, or at the size a test is parametrised with; script errors fail the test."""
-    size = getattr(request, "param", DESKTOP)
+    size: ViewportSize = getattr(request, "param", DESKTOP)
     context = browser.new_context(viewport=size, base_url=app.url)
     page = context.new_page()
     page.set_default_timeout(15_000)

@@ -1,0 +1,79 @@
+"""A browser's socket without a browser: Socket.IO as Reflex's page speaks it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import socketio
+
+from tests.support.waiting import eventually
+
+NAMESPACE = "/_event"
+STATE = "reflex___state____state"
+
+
+class Tab:
+    """One tab: what it was sent, and what its page would hold after that."""
+
+    def __init__(self) -> None:
+        self.updates: list[dict[str, dict[str, Any]]] = []
+        self.vars: dict[str, dict[str, Any]] = {}
+        self.client = socketio.AsyncClient(reconnection=False)
+        self.client.on("event", self._take, namespace=NAMESPACE)
+
+    def _take(self, update: dict[str, Any]) -> None:
+        delta = update.get("delta") or {}
+        self.updates.append(delta)
+        for state, changes in delta.items():
+            self.vars.setdefault(state, {}).update(changes)
+
+    def state(self, name: str) -> dict[str, Any]:
+        """The vars of a state of ours, by plain name."""
+        for state, values in self.vars.items():
+            if state.endswith(name):
+                return {key.removesuffix("_rx_state_"): value for key, value in values.items()}
+        return {}
+
+    @property
+    def market(self) -> dict[str, Any]:
+        return self.state("market_state")
+
+    @property
+    def feed(self) -> dict[str, Any]:
+        return self.state("feed_state")
+
+    async def open(self, url: str, path: str = "/", token: str | None = None) -> None:
+        token = token or str(uuid.uuid4())
+        await self.client.connect(
+            f"{url}?token={token}",
+            transports=["websocket"],
+            namespaces=[NAMESPACE],
+            socketio_path="/_event/",
+            auth={"event": event("hydrate_and_load", path=path)},
+        )
+
+    async def send(self, name: str, payload: Any = None, path: str = "/") -> None:
+        await self.client.emit("event", event(name, payload, path), namespace=NAMESPACE)
+
+
+def event(name: str, payload: Any = None, path: str = "/") -> dict[str, Any]:
+    return {
+        "name": f"{STATE}.{name}",
+        "payload": payload or {},
+        "router_data": {"pathname": path, "asPath": path, "query": {}},
+    }
+
+
+@asynccontextmanager
+async def tab(url: str, path: str = "/", token: str | None = None) -> AsyncIterator[Tab]:
+    """An open tab on a page, hydrated."""
+    opened = Tab()
+    await opened.open(url, path, token)
+    try:
+        await eventually(lambda: bool(opened.vars), "the page's state", 10)
+        yield opened
+    finally:
+        await opened.client.disconnect()
