@@ -25,6 +25,8 @@ if (Path(_bin) / "node").exists():
     os.environ["PATH"] = os.pathsep.join([_bin, *(folder for folder in _path if folder != _bin)])
 os.environ.setdefault("REFLEX_USE_NPM", "1")
 os.environ.setdefault("REFLEX_CHECK_LATEST_VERSION", "0")
+# Development starts the backend anew when the package changes, and not for each write to the database in `data/`.
+os.environ.setdefault("REFLEX_HOT_RELOAD_OVERRIDE_PATHS", f"flashcur{os.pathsep}rxconfig.py")
 
 try:
     settings = Settings.load()

@@ -30,6 +30,9 @@ def main(argv: list[str] | None = None) -> int:
         return asyncio.run(_serve(options.host, options.port, options.symbols, options.seed, options.exit_with_stdin))
     except ValueError as error:
         print(f"simulator: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        # Whoever started it is gone already.
+        return 0
     except OSError as error:
         why = "the port is taken" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
         print(f"simulator: cannot listen on {options.host}:{options.port}: {why}", file=sys.stderr)
