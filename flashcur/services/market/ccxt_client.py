@@ -269,8 +269,13 @@ def translate(venue: Venue, error: BaseException | None) -> VenueError:
     names = {kind.__name__ for kind in type(error).__mro__}
     if names & {"RateLimitExceeded", "DDoSProtection"}:
         return VenueRateLimited(f"{venue.name}: {' '.join(str(error).split())[:200]}")
-    words = f"{venue.name}: {' '.join(str(cause).split())[:200] or type(cause).__name__}"
-    return VenueError(words) if names & {"BadRequest", "BadSymbol"} else VenueUnavailable(words)
+    words = " ".join(str(cause).split())[:200] or type(cause).__name__
+    if names & {"BadRequest", "BadSymbol"}:
+        return VenueError(f"{venue.name}: {words}")
+    if isinstance(error, BaseException) and error.__cause__ is not None and "NetworkError" in names:
+        # ccxt says which address it asked; why that failed is in what it wrapped.
+        words = f"cannot be reached: {' '.join(str(error.__cause__).split())[:200] or type(error.__cause__).__name__}"
+    return VenueUnavailable(f"{venue.name}: {words}")
 
 
 def _rebased(urls: Any, base: str | None, scheme: str) -> Any:

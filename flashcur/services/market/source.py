@@ -242,8 +242,11 @@ class MarketSource:
             self._left(candidate)
 
     def _failed(self, candidate: Candidate, error: VenueError) -> None:
+        before = candidate.reason
         candidate.failed(error, alone=self._current in (None, candidate))
-        log.warning("%s is left: %s", candidate.key, error)
+        if candidate.reason != before:
+            # Told once: an exchange that stays away is asked again every few seconds.
+            log.warning("%s is not used: %s", candidate.key, error)
 
     def _left(self, candidate: Candidate) -> None:
         if self._current is candidate:
