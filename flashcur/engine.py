@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 import sys
 
 from flashcur.errors import BusError, ConfigError, DatabaseError
 from flashcur.runtime.engine import Engine
+from flashcur.runtime.supervision import Supervisor
 from flashcur.services.bus import RedisBus
 from flashcur.services.database import Database
 from flashcur.services.lease import make_lease
@@ -32,12 +32,13 @@ async def run(settings: Settings) -> None:
         await asyncio.to_thread(database.prepare)
         await bus.ping()
         engine = Engine(settings, bus=bus, database=database, lease=make_lease(settings), metrics=Metrics())
-        running = asyncio.create_task(engine.run())
+        stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, running.cancel)
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
+            loop.add_signal_handler(number, stop.set)
+        async with Supervisor() as tasks:
+            tasks.start("engine", engine.run)
+            await stop.wait()
     finally:
         await bus.close()
         database.close()

@@ -21,8 +21,8 @@ Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[Scope, Callable[[], Awaitable[MutableMapping[str, Any]]], Send], Awaitable[None]]
 
-ROWS = 50
-"""Rows that are sent ahead: more than the tallest usual screen shows."""
+ROWS = 30
+"""Rows that are sent ahead: a laptop's screen. Each ten more delay the first paint by some 10 ms."""
 
 _ROWS_PLACE = '<tbody class="ghost" id="first-rows" role="rowgroup"></tbody>'
 _STATUS_PLACE = '<span id="first-status"></span>'

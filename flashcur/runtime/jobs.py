@@ -93,13 +93,11 @@ class Jobs:
         self._work[name] = (work, timeout_s)
         options: dict[str, Any] = {"next_run_time": datetime.now(UTC) + timedelta(milliseconds=10)} if at_once else {}
         self._scheduler.add_job(
-            self.run,
+            self._due,
             trigger,
             args=(name,),
             id=name,
             coalesce=True,
-            # A second one returns at once; APScheduler would log each run it holds back.
-            max_instances=2,
             misfire_grace_time=MISFIRE_GRACE_S,
             replace_existing=True,
             **options,
@@ -126,15 +124,15 @@ class Jobs:
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
+    async def _due(self, name: str) -> None:
+        # In a task of ours, so that a job that takes long neither holds up the schedule nor is cut off with a traceback.
+        self.start_now((name,))
+
     async def run(self, name: str) -> None:
         """Run a job now; does nothing while it is running. Never raises what the job raises."""
         report = self._reports[name]
         if report.running:
             return
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
         work, timeout_s = self._work[name]
         before = report.ok
         report.running, report.started, report.finished = True, datetime.now(UTC), None

@@ -17,6 +17,7 @@ Work = Callable[[], Awaitable[None]]
 
 _FIRST_S = 0.2
 _CAP_S = 5.0
+_CANCEL_AGAIN_S = 0.3
 _PROVEN_S = 60.0
 """A task that ran this long before it failed begins again without delay."""
 
@@ -41,10 +42,12 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Cancel everything and wait until it has ended."""
-        tasks = list(self._tasks.values())
-        for task in reversed(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        pending = {task for task in self._tasks.values() if not task.done()}
+        while pending:
+            for task in pending:
+                task.cancel()
+            # A library may swallow a cancellation (redis-py does while it connects), so one is not enough.
+            _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
         self._tasks.clear()
 
     async def __aenter__(self) -> Self:

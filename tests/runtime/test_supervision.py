@@ -54,6 +54,24 @@ async def test_stopping_ends_a_task_that_waits_to_be_started_again() -> None:
     assert tasks.running == []
 
 
+async def test_stopping_ends_a_task_that_swallows_a_cancellation() -> None:
+    swallowed = False
+
+    async def work() -> None:
+        nonlocal swallowed
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            swallowed = True
+        await asyncio.Event().wait()
+
+    tasks = Supervisor()
+    tasks.start("stubborn", work)
+    await asyncio.sleep(0)
+    await asyncio.wait_for(tasks.stop(), 2)
+    assert swallowed
+
+
 async def test_two_tasks_of_one_name_are_refused() -> None:
     async with Supervisor() as tasks:
         tasks.start("one", asyncio.Event().wait)  # type: ignore[arg-type]
