@@ -65,7 +65,6 @@ def _show() -> rx.Component:
 
 def _least() -> rx.Component:
     return rx.el.label(
-        rx.el.span("24h volume"),
         rx.el.select(
             *(rx.el.option(title, value=value) for value, title in _LEAST),
             rx.cond(

@@ -8,6 +8,7 @@ import time
 import pytest
 from playwright.sync_api import Page, expect
 
+from flashcur.runtime.first_paint import ROWS as ROWS_AHEAD
 from tests.pages.conftest import DESKTOP, PHONE
 from tests.support.app import App, Exchange
 from tests.support.programs import wait_until
@@ -296,7 +297,7 @@ def test_first_paint_has_real_prices_and_the_scripts_change_nothing(page: Page, 
     page.unroute("**/*.js")
     open_dashboard(page)
     live = page.evaluate(ROW_MARKUP, "tbody.rows")
-    assert len(first) == 50
+    assert len(first) == ROWS_AHEAD
     assert [row["shape"] for row in first[:20]] == [row["shape"] for row in live[:20]]
     assert len({row["symbol"] for row in first[:20]} ^ {row["symbol"] for row in live[:20]}) <= 4
 
