@@ -125,7 +125,7 @@ class Jobs:
                 task.add_done_callback(self._tasks.discard)
 
     async def _due(self, name: str) -> None:
-        # In a task of ours, so that a job that takes long neither holds up the schedule nor is cut off with a traceback.
+        # In a task of ours: a job that takes long neither holds up the schedule nor is cut off with a traceback.
         self.start_now((name,))
 
     async def run(self, name: str) -> None:
