@@ -54,7 +54,12 @@ def test_shows_every_contract_with_what_the_exchange_sent(page: Page, exchange: 
     open_dashboard(page)
     assert page.locator(ROWS).count() >= 495
     symbols = list(cells(page, "price"))[::25]
-    assert wrong_prices(page, exchange, symbols) == []
+    # The very first values come over REST, which the exchange's record of what it streamed does not hold.
+    wait_until(lambda: wrong_prices(page, exchange, symbols) == [], "the exchange's prices", 10)
+    for _ in range(3):
+        assert wrong_prices(page, exchange, symbols) == []
+        clock = page.locator('[data-testid="feed-status"] .clock')
+        expect(clock).not_to_have_text(clock.text_content() or "", timeout=3000)
     shown = cells(page, "change")
     for symbol in symbols:
         sent = {round(float(entry["change"]), 2) for entry in exchange.sent(symbol)}
@@ -250,17 +255,19 @@ def test_funding_card_tells_interval_year_and_countdown(page: Page) -> None:
     expect(card).to_have_count(0)
 
 
-def test_silence_of_the_exchange_is_told_with_ages(page: Page, exchange: Exchange) -> None:
+def test_a_value_that_stops_coming_says_how_old_it_is(page: Page, exchange: Exchange) -> None:
     open_dashboard(page)
-    exchange.order("silence", kind="mark", seconds=25)
+    for target in ("ticker", "ticker_rest"):
+        exchange.order("garbage", symbol="LTCUSDT", variety="nan", target=target, count=None)
     try:
-        aged = page.locator(f'{ROWS} td[data-col="funding"][data-age]')
-        expect(aged.first).to_be_attached(timeout=25_000)
-        assert re.fullmatch(r"\d+[sm]", aged.first.get_attribute("data-age") or "")
-        assert "–" not in column(page, "funding")
+        price = page.locator('tr[data-symbol="LTCUSDT"] td[data-col="price"]')
+        expect(price).to_have_attribute("data-age", re.compile(r"\d+s"), timeout=20_000)
+        assert re.fullmatch(r"\d+\.\d+", price.text_content() or "")
+        other = page.locator('tr[data-symbol="BTCUSDT"] td[data-col="price"]')
+        assert other.get_attribute("data-age") is None
     finally:
-        exchange.order("speak", kind="mark")
-    expect(page.locator(f'{ROWS} td[data-col="funding"][data-age]')).to_have_count(0, timeout=20_000)
+        exchange.order("clear")
+    expect(price).not_to_have_attribute("data-age", re.compile("."), timeout=20_000)
 
 
 def test_contracts_come_and_go_without_a_reload(page: Page, exchange: Exchange) -> None:
