@@ -97,7 +97,7 @@ export function marketRows(market, chosen, lag) {
   const columns = {};
   for (const name of ["base", "interval", "next", "price", "change", "volume", "ratio", "funding", "oi", "oi1h", "age"])
     columns[name] = column(name, market[name] ?? "");
-  const { move, spike } = market;
+  const { move, spike, fresh } = market;
   const wanted = chosen.q.trim().toUpperCase();
   const least = amount(chosen.min);
   let order = [];
@@ -124,20 +124,28 @@ export function marketRows(market, chosen, lag) {
     funding: columns.funding[i],
     oi: columns.oi[i] ?? "",
     oi1h: columns.oi1h[i] ?? "",
-    look: look(columns.funding[i], spike[i]),
+    look: look(columns.funding[i], spike[i], fresh[i]),
     move: move[i] === "-" ? "" : move[i],
     age: lag ? older(columns.age[i], lag) : columns.age[i],
     hint: hint(columns.interval[i], columns.next[i], columns.funding[i]),
   }));
 }
 
-const look = (funding, spike) =>
+const look = (funding, spike, fresh) =>
+  (fresh === "1" ? "fresh " : "") +
   (spike === "1" ? "spiking " : "") + (Math.abs(Number(funding)) >= 0.03 ? (funding[0] === "-" ? "paid-short" : "paid-long") : "");
 
 function hint(hours, minute, funding) {
   if (!funding) return "";
   const yearly = (Number(funding) * (24 / Number(hours)) * 365).toFixed(1);
   return `${hours}|${minute}|${yearly}`;
+}
+
+// The same for a screen reader, which has no pointer to hold over the cell.
+export function describeFunding(hint) {
+  if (!hint) return undefined;
+  const [hours, , yearly] = hint.split("|");
+  return `every ${hours} hours, ${yearly} % a year`;
 }
 
 // ---- ages -----------------------------------------------------------------------------------------------------------

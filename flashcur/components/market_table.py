@@ -79,6 +79,7 @@ def _cell(
     }
     if hint is not None:
         attributes["data-hint"] = hint
+        attributes["aria-description"] = browser.function("describeFunding").call(hint).to(str)
     text = rx.cond(value, f"{prefix}{value}{suffix}", "–")
     return rx.el.td(
         # Only the ratio has something drawn around its text.

@@ -18,6 +18,7 @@ oi       open interest in USD, compact
 oi1h     change of open interest in 1 h, percent, signed
 move     `u` `d` `-`: the price against the frame before
 spike    `1` where the canonical volume rule holds now
+fresh    `1` for a day after the contract was listed
 age      ages of the cells that are older than their allowance: `p12s,f3m`
 ======== =====================================================================
 
@@ -39,7 +40,7 @@ from flashcur.domain.plans import Plan
 from flashcur.domain.spikes import HOUR_MS, SpikeRule
 
 SEPARATOR = "|"
-FLAG_COLUMNS = ("move", "spike")
+FLAG_COLUMNS = ("move", "spike", "fresh")
 OPEN_INTEREST_COLUMNS = ("oi", "oi1h")
 COLUMNS = (
     *("symbol", "base", "interval", "next", "price", "change", "volume", "ratio", "funding"),
@@ -63,6 +64,8 @@ FeedState = Literal["connecting", "live", "delayed", "stale"]
 LIVE_MS = 5_000
 STALE_MS = 60_000
 """A feed is live while prices are at most 5 s old, delayed up to a minute, then stale."""
+
+_FRESH_MS = 24 * HOUR_MS
 
 _PRICE_ALLOWANCE_MS = 5_000
 _FUNDING_ALLOWANCE_MS = 10_000
@@ -191,6 +194,7 @@ def take(
         "oi1h": join(list(map(formats.percent, exact["oi_change_1h_pct"]))),
         "move": "".join([_move(before.get(row.instrument.symbol), row.price) for row in rows]),
         "spike": "".join(["1" if rule.holds(*row.hour_volumes()) else "0" for row in rows]),
+        "fresh": "".join(["1" if _is_fresh(row, now_ms) else "0" for row in rows]),
         "age": join([_ages(book, row, now_ms) for row in rows]),
     }
     frame = Frame(seq, now_ms, exchange, title, demo, state, len(rows), columns, "", exact)
@@ -214,6 +218,11 @@ def _move(before: float | None, price: float | None) -> str:
     if before is None or price is None or before == price:
         return "-"
     return "u" if price > before else "d"
+
+
+def _is_fresh(row: Row, now_ms: int) -> bool:
+    listed_ms = row.instrument.listed_ms
+    return listed_ms is not None and 0 <= now_ms - listed_ms < _FRESH_MS
 
 
 def _next_funding(row: Row) -> str:

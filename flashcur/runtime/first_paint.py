@@ -112,7 +112,7 @@ def _row(row: dict[str, str]) -> str:
     if "oi" in row:
         cells.append(_cell("oi", row["oi"], prefix="$"))
         cells.append(_cell("oi1h", row["oi1h"], suffix=" %", look=_direction(row["oi1h"])))
-    look = _look(row["funding"], row["spike"])
+    look = _look(row["funding"], row["spike"], row["fresh"])
     return f'<tr role="row" class="{look}" data-symbol="{escape(row["symbol"])}">{"".join(cells)}</tr>'
 
 
@@ -128,7 +128,7 @@ def _direction(change: str) -> str:
     return {"+": "up", "-": "down"}.get(change[:1], "")
 
 
-def _look(funding: str, spike: str) -> str:
+def _look(funding: str, spike: str, fresh: str) -> str:
     extreme = bool(funding) and abs(float(funding)) >= 0.03
     side = ("paid-short" if funding.startswith("-") else "paid-long") if extreme else ""
-    return f"{'spiking ' if spike == '1' else ''}{side}".strip()
+    return " ".join(word for word in ("fresh" * (fresh == "1"), "spiking" * (spike == "1"), side) if word)

@@ -86,7 +86,7 @@ class Framer:
             seq=max(now_ms // 1000, 0 if before is None else before.seq + 1),
             now_ms=now_ms,
             exchange=shown.venue.id,
-            title=shown.venue.name,
+            title="Simulated exchange" if shown.demo else shown.venue.name,
             demo=shown.demo,
             state=feed_state(shown.book.silence_ms("ticker", now_ms)),
             rule=self._rule,

@@ -50,6 +50,7 @@ class MarketState(rx.State):
     oi1h: str = ""
     move: str = ""
     spike: str = ""
+    fresh: str = ""
     age: str = ""
     beat: int = 0
     """Sequence number of the frame: flashes alternate with it."""

@@ -66,6 +66,7 @@ def test_a_row_as_it_is_shown() -> None:
         "oi1h": "",
         "move": "-",
         "spike": "1",
+        "fresh": "0",
         "age": "",
     }
 
@@ -75,9 +76,19 @@ def test_what_is_missing_is_empty_and_never_zero() -> None:
     book.set_instruments([Instrument("AUSDT", "A", 0.01, 2)])
     frame = frame_of(book)
     shown = {name: frame.values(name)[0] for name in COLUMNS}
-    assert {name for name, text in shown.items() if text} == {"symbol", "base", "interval", "move", "spike"}
+    assert {name for name, text in shown.items() if text} == {"symbol", "base", "interval", "move", "spike", "fresh"}
     assert all(values == [None] for values in frame.exact.values())
     assert not frame.complete
+
+
+@pytest.mark.parametrize(
+    ("listed_ms", "fresh"),
+    [(None, "0"), (NOW_MS - 1000, "1"), (NOW_MS - 23 * HOUR_MS, "1"), (NOW_MS - 24 * HOUR_MS, "0"), (NOW_MS + 1, "0")],
+)
+def test_a_contract_is_fresh_for_a_day(listed_ms: int | None, fresh: str) -> None:
+    book = MarketBook()
+    book.set_instruments([Instrument("AUSDT", "A", 0.01, 2, listed_ms=listed_ms)])
+    assert frame_of(book).columns["fresh"] == fresh
 
 
 def test_an_empty_universe_is_an_empty_frame() -> None:

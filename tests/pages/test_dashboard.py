@@ -273,7 +273,9 @@ def test_a_value_that_stops_coming_says_how_old_it_is(page: Page, exchange: Exch
 def test_contracts_come_and_go_without_a_reload(page: Page, exchange: Exchange) -> None:
     open_dashboard(page)
     listed = exchange.order("list_new", base="FLASHTEST")["symbol"]
-    expect(page.locator(f'tr[data-symbol="{listed}"]')).to_be_attached(timeout=90_000)
+    row = page.locator(f'tr[data-symbol="{listed}"]')
+    expect(row).to_be_attached(timeout=90_000)
+    expect(row).to_have_class(re.compile(r"\bfresh\b"))
     exchange.order("delist", symbol=listed, settling_s=1)
     expect(page.locator(f'tr[data-symbol="{listed}"]')).to_have_count(0, timeout=90_000)
 
