@@ -15,7 +15,6 @@ import pytest
 from flashcur.errors import ConfigError
 from flashcur.settings import Secret, Settings, VenueUrls
 from flashcur.settings.addresses import addresses
-from flashcur.settings.docs import replace_block
 from flashcur.settings.table import SETTINGS, Setting
 
 ROOT = Path(__file__).parent.parent
@@ -213,11 +212,6 @@ def test_every_setting_is_read(setting: Setting[object], environ: dict[str, str]
 
     Settings.load(Recorder(environ))
     assert setting.name in seen
-
-
-def test_the_documentation_is_up_to_date() -> None:
-    page = (ROOT / "docs" / "operations.md").read_text()
-    assert replace_block(page) == page, "run `python -m flashcur.settings docs/operations.md`"
 
 
 def test_the_table_is_printed_by_the_module() -> None:

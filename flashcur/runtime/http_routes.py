@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import orjson
 from starlette.requests import Request
@@ -36,7 +36,7 @@ SECURITY_HEADERS = (
 
 JSON = "application/json"
 AudienceOf = Callable[[Request], Audience]
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[["HttpRoutes", Request], Awaitable[Response]]
 
 
 class HttpRoutes:
@@ -49,11 +49,6 @@ class HttpRoutes:
         self._health = Health(runtime)
         self._requests: Counter[tuple[str, str]] = Counter()
         self._bodies: dict[Audience, tuple[str, bytes]] = {}
-        self._routes: dict[str, Handler] = {
-            "/health": self._get_health,
-            "/metrics": self._get_metrics,
-            "/api/v1/markets": self._get_markets,
-        }
         runtime.metrics.watch(REQUESTS, lambda: dict(self._requests))
 
     def wrap(self, inner: ASGIApp) -> ASGIApp:
@@ -64,7 +59,7 @@ class HttpRoutes:
                 await inner(scope, receive, send)
                 return
             guarded = _with_security_headers(send)
-            handler = self._routes.get(scope["path"].rstrip("/"))
+            handler = ROUTES.get(scope["path"].rstrip("/"))
             if handler is None:
                 await inner(scope, receive, guarded)
                 return
@@ -80,7 +75,7 @@ class HttpRoutes:
             response.headers["Allow"] = "GET, HEAD"
             return response
         try:
-            return await handler(request)
+            return await handler(self, request)
         except asyncio.CancelledError:
             raise
         except Exception:
@@ -88,6 +83,7 @@ class HttpRoutes:
             return _error(500, "an error on the server; it has been logged")
 
     async def _get_health(self, request: Request) -> Response:
+        """JSON: what works and what does not; 200 while the newest frame is at most 10 s old, else 503."""
         available, report = await self._health.report()
         return Response(
             orjson.dumps(report, option=orjson.OPT_INDENT_2),
@@ -97,12 +93,14 @@ class HttpRoutes:
         )
 
     async def _get_metrics(self, request: Request) -> Response:
+        """Counters, gauges and durations as Prometheus text."""
         # Read on the event loop: the counts are its own.
         return Response(
             self._runtime.metrics.render(), 200, {"Cache-Control": "no-store", "Content-Type": CONTENT_TYPE}
         )
 
     async def _get_markets(self, request: Request) -> Response:
+        """JSON: exchange, whether it is demo data, time, and the contracts as the caller's plan allows."""
         audience = self._audience_of(request)
         frame = self._runtime.hub.table(audience)
         if frame is None:
@@ -117,6 +115,14 @@ class HttpRoutes:
         if kept is None or kept[0] != tag:
             kept = self._bodies[audience] = (tag, markets_json(frame, audience))
         return Response(kept[1], 200, headers, JSON)
+
+
+ROUTES: Mapping[str, Handler] = {
+    "/health": HttpRoutes._get_health,
+    "/metrics": HttpRoutes._get_metrics,
+    "/api/v1/markets": HttpRoutes._get_markets,
+}
+"""Path to handler; a handler's docstring is its line in docs/operations.md."""
 
 
 def _error(status: int, message: str) -> Response:
