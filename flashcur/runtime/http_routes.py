@@ -82,7 +82,7 @@ class HttpRoutes:
             logger.exception("%s failed", request.url.path)
             return _error(500, "an error on the server; it has been logged")
 
-    async def _get_health(self, request: Request) -> Response:
+    async def get_health(self, request: Request) -> Response:
         """JSON: what works and what does not; 200 while the newest frame is at most 10 s old, else 503."""
         available, report = await self._health.report()
         return Response(
@@ -92,14 +92,14 @@ class HttpRoutes:
             JSON,
         )
 
-    async def _get_metrics(self, request: Request) -> Response:
+    async def get_metrics(self, request: Request) -> Response:
         """Counters, gauges and durations as Prometheus text."""
         # Read on the event loop: the counts are its own.
         return Response(
             self._runtime.metrics.render(), 200, {"Cache-Control": "no-store", "Content-Type": CONTENT_TYPE}
         )
 
-    async def _get_markets(self, request: Request) -> Response:
+    async def get_markets(self, request: Request) -> Response:
         """JSON: exchange, whether it is demo data, time, and the contracts as the caller's plan allows."""
         audience = self._audience_of(request)
         frame = self._runtime.hub.table(audience)
@@ -118,9 +118,9 @@ class HttpRoutes:
 
 
 ROUTES: Mapping[str, Handler] = {
-    "/health": HttpRoutes._get_health,
-    "/metrics": HttpRoutes._get_metrics,
-    "/api/v1/markets": HttpRoutes._get_markets,
+    "/health": HttpRoutes.get_health,
+    "/metrics": HttpRoutes.get_metrics,
+    "/api/v1/markets": HttpRoutes.get_markets,
 }
 """Path to handler; a handler's docstring is its line in docs/operations.md."""
 

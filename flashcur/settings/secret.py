@@ -6,6 +6,7 @@ import contextlib
 import hmac
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from flashcur.errors import ConfigError
@@ -82,8 +83,9 @@ def development_secret(data_dir: Path) -> Secret:
 
 def _create_once(target: Path) -> None:
     """Write a new key whole or not at all: of several processes starting together one wins, the others read its key."""
-    draft = target.with_name(f".secret_key.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    # A name of its own for each caller, threads included; mkstemp makes it readable by its owner only.
+    descriptor, name = tempfile.mkstemp(prefix=".secret_key.", dir=target.parent)
+    draft = Path(name)
     try:
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_hex(32) + "\n")
