@@ -59,6 +59,8 @@ class Row:
     candle_streamed: bool = False
     liquid: bool = False
     """24 h volume entered at LIQUID_ENTER and has not fallen below LIQUID_LEAVE."""
+    changes: dict[int, float | None] = field(default_factory=dict[int, "float | None"])
+    """Change of the open interest by window, until the next value: frames ask each second, values come each minute."""
 
     @property
     def price(self) -> float | None:
@@ -90,6 +92,11 @@ class Row:
 
     def open_interest_change_pct(self, window_ms: int) -> float | None:
         """Change of the contracts over the window in percent; None until there is a value that old (± 10 %)."""
+        if window_ms not in self.changes:
+            self.changes[window_ms] = self._open_interest_change(window_ms)
+        return self.changes[window_ms]
+
+    def _open_interest_change(self, window_ms: int) -> float | None:
         now = self.open_interest
         if now is None:
             return None
@@ -246,6 +253,7 @@ def _apply_open_interest(row: Row, tick: OpenInterest) -> bool:
     if known is not None and tick.event_ms < known.event_ms:
         return remember_open_interest(row, tick)
     row.open_interest = tick
+    row.changes.clear()
     remember_open_interest(row, tick)
     return True
 
@@ -253,6 +261,7 @@ def _apply_open_interest(row: Row, tick: OpenInterest) -> bool:
 def remember_open_interest(row: Row, tick: OpenInterest) -> bool:
     """Keep one value a minute in order of time; older values may arrive later (history read from the exchange)."""
     history = row.open_interest_history
+    row.changes.clear()
     if not history or tick.event_ms >= history[-1].event_ms + OI_STEP_MS:
         history.append(tick)
         return True
