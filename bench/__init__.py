@@ -1,1 +1,1 @@
-"""Benchmarks: each measures FlashCur beside a peer in one run, prints a table and writes it into docs/performance.md."""
+"""Benchmarks: each measures FlashCur beside a peer in one run and writes its table into docs/performance.md."""

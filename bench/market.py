@@ -1,4 +1,4 @@
-"""A market of many contracts that moves as a busy exchange does, without an exchange: for programs that measure frames."""
+"""A market of many contracts that moves as a busy exchange does, for programs that measure frames."""
 
 from __future__ import annotations
 

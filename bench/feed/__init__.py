@@ -43,8 +43,8 @@ async def _measure(seconds: float) -> Table:
             ("stock ccxt.pro, `watch_*` loops", *_cells(stock), None),
         ),
         (
-            f"{seconds:g} s each, after a warm-up of 5 s. FlashCur refused {ours['rejects']:.0f} values a second. Stock ccxt hands "
-            "over its caches: how many updates its loops were woken for is what is counted.",
+            f"{seconds:g} s each, after a warm-up of 5 s. FlashCur refused {ours['rejects']:.0f} values a second. "
+            "Stock ccxt hands over its caches: how many updates its loops were woken for is what is counted.",
         ),
     )
 

@@ -11,7 +11,7 @@ import uvloop
 from bench.feed import CANDLES
 from bench.feed.window import watch
 from flashcur.domain.book import MarketBook
-from flashcur.domain.ticks import Reject
+from flashcur.domain.ticks import Reject, Tick
 from flashcur.services.market.feeds import open_feed
 from flashcur.services.market.venues import BINANCE, Stream
 from flashcur.settings import VenueUrls
@@ -20,7 +20,11 @@ from flashcur.settings import VenueUrls
 async def main(rest_url: str, ws_url: str, seconds: float) -> None:
     book = MarketBook()
     rejects: list[Reject] = []
-    feed = await open_feed(BINANCE, VenueUrls(rest_url, ws_url), book.apply, rejects.append)
+
+    def take(tick: Tick) -> None:
+        book.apply(tick)
+
+    feed = await open_feed(BINANCE, VenueUrls(rest_url, ws_url), take, rejects.append)
     book.set_instruments(await feed.instruments())
     for tick in await feed.snapshot():
         book.apply(tick)

@@ -51,7 +51,7 @@ CONTENDERS = (
 
 def run(options: Options) -> Table:
     """Measure; `options.sockets` says how many."""
-    seconds = 6.0 if options.quick else 15.0
+    seconds = 6.0 if options.quick else 12.0
     rows: list[tuple[Cell, ...]] = []
     notes: list[str] = []
     for number in options.sockets:

@@ -17,6 +17,7 @@ import sys
 import time
 import uuid
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import cast
 
 import uvloop
@@ -189,9 +190,7 @@ async def _open(options: argparse.Namespace, tally: Tally) -> tuple[list[Socket]
         target = dialect.target.format(token=uuid.uuid4())
         request = upgrade_request(host, target, deflate=options.deflate)
         try:
-            _, socket = await loop.create_connection(
-                lambda: Socket(dialect, request, tally), "127.0.0.1", options.port
-            )
+            _, socket = await loop.create_connection(lambda: Socket(dialect, request, tally), "127.0.0.1", options.port)
             await asyncio.wait_for(socket.opened, _HANDSHAKE_TIMEOUT_S)
         except (OSError, TimeoutError) as error:
             failures.append(f"{type(error).__name__}: {error}")
@@ -223,7 +222,8 @@ async def run(options: argparse.Namespace) -> None:
     await asyncio.sleep(SETTLE_S)
     showing = sum(socket.framed for socket in sockets)
     _say({"open": showing, "failures": failures[:3], "failed": options.sockets - showing, "ramp_s": round(ramp, 2)})
-    if sys.stdin.readline() == "":  # noqa: ASYNC250 - nothing else may run while the server's memory is read
+    # Nothing else may run while the server's memory is read.
+    if sys.stdin.readline() == "":
         return
     before = resource.getrusage(resource.RUSAGE_SELF)
     began = time.time()
@@ -252,7 +252,7 @@ def _result(sockets: list[Socket], tally: Tally, began: float, ended: float) -> 
         exact += sum(taken in times for taken in frames)
         covered += _covered(frames, socket.seen)
         arrivals = [began, *(at for _, at in socket.seen), ended]
-        worst_gap = max(worst_gap, *(b - a for a, b in zip(arrivals, arrivals[1:], strict=False)))
+        worst_gap = max(worst_gap, *(b - a for a, b in pairwise(arrivals)))
     latencies.sort()
     total = len(frames) * len(sockets)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect  # pyright: ignore[reportMissingImports]  (in bench/.cache)
 
 frames: list[dict[str, Any]] = json.loads(Path(sys.argv[2]).read_text())
 sockets: set[WebSocket] = set()

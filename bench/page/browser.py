@@ -1,0 +1,143 @@
+"""One cold load of a page in Chromium, and what a page costs while it is open."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, CDPSession, Page
+
+from bench.process import ProgramFailed
+
+_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+_ALL_ROWS = 500
+
+# `price`: the first frame in which a price cell holds a digit has been painted; two animation frames later is after it.
+_WATCH = """
+window.__bench = {shift: 0};
+new MutationObserver(() => {
+  const seen = window.__bench;
+  if (seen.begun === undefined) {
+    const cell = document.querySelector('tr[data-symbol] [data-col="price"]');
+    if (cell && /[0-9]/.test(cell.textContent)) {
+      seen.begun = performance.now();
+      requestAnimationFrame(() => requestAnimationFrame(() => { seen.price = performance.now(); }));
+    }
+  }
+  if (seen.rows === undefined && document.querySelectorAll('tr[data-symbol]').length >= ALL_ROWS) {
+    seen.rows = performance.now();
+    requestAnimationFrame(() => requestAnimationFrame(() => { seen.live = performance.now(); }));
+  }
+}).observe(document, {subtree: true, childList: true, characterData: true});
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) window.__bench.shift += entry.value;
+}).observe({type: 'layout-shift', buffered: true});
+""".replace("ALL_ROWS", str(_ALL_ROWS))
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A screen and how much slower its processor is."""
+
+    width: int
+    height: int
+    slowdown: int = 1
+
+
+DESKTOP = Device(1280, 800)
+PHONE = Device(390, 844, slowdown=4)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One load; times in ms from the start of the navigation."""
+
+    paint_ms: float
+    """First contentful paint."""
+    price_ms: float
+    """First price painted; 0 where the page has none."""
+    live_ms: float
+    """All rows painted; 0 where the page has none."""
+    kb: float
+    """Transferred over HTTP, headers and bodies, as compressed, in 1,000 bytes."""
+    layout_shift: float
+
+
+def chromium() -> dict[str, Any]:
+    """What `launch` needs to start the installed browser."""
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        raise ProgramFailed("expected chromium on the PATH (Debian: apt install chromium)")
+    return {"executable_path": program, "args": list(_FLAGS)}
+
+
+def load(browser: Browser, address: str, device: Device, *, prices: bool = True) -> Load:
+    """Load a page in a fresh profile. `prices`: wait until its table is live."""
+    context, page, session = _open(browser, device)
+    try:
+        received = 0.0
+
+        def count(event: dict[str, Any]) -> None:
+            nonlocal received
+            received += event["encodedDataLength"]
+
+        session.send("Network.enable")
+        session.on("Network.loadingFinished", count)
+        page.add_init_script(_WATCH)
+        page.goto(address)
+        page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0", timeout=20_000)
+        if prices:
+            page.wait_for_function("window.__bench.live !== undefined", timeout=30_000)
+        page.wait_for_load_state("networkidle")
+        # Long enough for a late shift to happen.
+        page.wait_for_timeout(300)
+        seen: dict[str, float] = page.evaluate(
+            "({...window.__bench, paint: performance.getEntriesByName('first-contentful-paint')[0].startTime})"
+        )
+        paint = seen["paint"]
+        # A price that is in the page from the start is seen with the first paint, not before it.
+        price = max(paint, seen["price"]) if "price" in seen else 0.0
+        return Load(paint, price, seen.get("live", 0.0), received / 1000, seen["shift"])
+    finally:
+        context.close()
+
+
+def main_thread_ms(browser: Browser, address: str, device: Device, seconds: float) -> float:
+    """Milliseconds of main-thread work a second while the live table is left alone."""
+    context, page, session = _open(browser, device)
+    try:
+        session.send("Performance.enable")
+        page.goto(address)
+        page.wait_for_function(f"document.querySelectorAll('tr[data-symbol]').length >= {_ALL_ROWS}", timeout=60_000)
+        page.wait_for_timeout(3_000)
+        before, started = _task_s(session), time.monotonic()
+        page.wait_for_timeout(seconds * 1000)
+        return (_task_s(session) - before) / (time.monotonic() - started) * 1000
+    finally:
+        context.close()
+
+
+def _open(browser: Browser, device: Device) -> tuple[BrowserContext, Page, CDPSession]:
+    context = browser.new_context(viewport={"width": device.width, "height": device.height})
+    page = context.new_page()
+    session = context.new_cdp_session(page)
+    if device.slowdown > 1:
+        session.send("Emulation.setCPUThrottlingRate", {"rate": device.slowdown})
+    return context, page, session
+
+
+def _task_s(session: CDPSession) -> float:
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    return next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
