@@ -45,7 +45,8 @@ class MarketJobs:
                 at_once=False,
             )
         jobs.add("refresh prices", every(1), self.refresh_prices, timeout_s=15)
-        jobs.add("instruments", every(60), self.refresh_instruments, timeout_s=50, at_once=False)
+        # One request of weight 1; what is delisted leaves, and what is listed joins, within this time.
+        jobs.add("instruments", every(15), self.refresh_instruments, timeout_s=50, at_once=False)
         jobs.add("streamed candles", every(30), office.candles.choose_streamed, timeout_s=10)
         jobs.add("candles", every(2), office.candles.poll, timeout_s=120)
         jobs.add("open interest", every(5), office.open_interest.poll, timeout_s=120)

@@ -17,8 +17,9 @@ DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    # Not for the whole run: while it is open, Playwright keeps an event loop running, which other tests need their own of.
     chromium = require_program("chromium", "chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
