@@ -36,7 +36,7 @@ async def run(settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        async with Supervisor() as tasks:
+        async with Supervisor(cancel_again_s=3.0) as tasks:
             tasks.start("engine", engine.run)
             await stop.wait()
     finally:

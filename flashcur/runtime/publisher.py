@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from flashcur.services.bus import Bus
@@ -26,4 +27,9 @@ class FencedPublisher:
     async def publish(self, topic: str, seq: int, payload: bytes, snapshot: bytes | None = None) -> bool:
         if self._tenure.lost.is_set():
             return False
-        return await self._bus.publish(topic, seq, payload, snapshot)
+        handed_over = await self._bus.publish(topic, seq, payload, snapshot)
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # redis-py swallows a cancellation that meets it while it connects.
+            raise asyncio.CancelledError
+        return handed_over

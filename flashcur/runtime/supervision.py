@@ -17,7 +17,8 @@ Work = Callable[[], Awaitable[None]]
 
 _FIRST_S = 0.2
 _CAP_S = 5.0
-_CANCEL_AGAIN_S = 0.3
+CANCEL_AGAIN_S = 1.5
+"""Long enough for what a cancelled task has to close: sockets, a child process."""
 _PROVEN_S = 60.0
 """A task that ran this long before it failed begins again without delay."""
 
@@ -25,8 +26,11 @@ _PROVEN_S = 60.0
 class Supervisor:
     """Owns the long-lived tasks of one part of the process. Leave `async with`, or `stop`, to end them all."""
 
-    def __init__(self, failures: Counter[str] | None = None) -> None:
-        """`failures` is what failures are counted in, by task name, when it is to outlive this object."""
+    def __init__(self, failures: Counter[str] | None = None, *, cancel_again_s: float = CANCEL_AGAIN_S) -> None:
+        """`failures` is what failures are counted in, by task name, when it is to outlive this object; a task that has
+        not ended `cancel_again_s` seconds after it was cancelled is cancelled again.
+        """
+        self._cancel_again_s = cancel_again_s
         self.failures: Counter[str] = Counter() if failures is None else failures
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -46,8 +50,8 @@ class Supervisor:
         while pending:
             for task in pending:
                 task.cancel()
-            # A library may swallow a cancellation (redis-py does while it connects), so one is not enough.
-            _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
+            # A library may swallow a cancellation (redis-py does while it connects), so one is not always enough.
+            _, pending = await asyncio.wait(pending, timeout=self._cancel_again_s)
         self._tasks.clear()
 
     async def __aenter__(self) -> Self:

@@ -70,7 +70,8 @@ class WebRuntime:
         self.engine_status: EngineStatus | None = None
         """What the active engine last said; may be of one that has gone."""
         self._make_engine = engine
-        self._tasks = Supervisor()
+        # Longer than the engine takes to end its own tasks.
+        self._tasks = Supervisor(cancel_again_s=3.0)
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncGenerator[None]:

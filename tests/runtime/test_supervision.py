@@ -65,7 +65,7 @@ async def test_stopping_ends_a_task_that_swallows_a_cancellation() -> None:
             swallowed = True
         await asyncio.Event().wait()
 
-    tasks = Supervisor()
+    tasks = Supervisor(cancel_again_s=0.05)
     tasks.start("stubborn", work)
     await asyncio.sleep(0)
     await asyncio.wait_for(tasks.stop(), 2)
