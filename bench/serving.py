@@ -16,6 +16,8 @@ from bench.process import Program, ProgramFailed
 
 _BUILD_PATIENCE_S = 300.0
 _DATA_PATIENCE_S = 60.0
+_CONTRACTS = 450
+"""Of some 500: the simulated exchange delists one now and then."""
 
 
 def port() -> int:
@@ -49,7 +51,7 @@ def _wait_for_market(program: Program) -> None:
                 rows = loads(answer.read()).get("rows", [])
         except (OSError, ValueError, urllib.error.URLError):
             rows = []
-        if len(rows) >= 500 and all(row.get("price") for row in rows):
+        if len(rows) >= _CONTRACTS and all(row.get("price") for row in rows):
             return
         time.sleep(0.5)
     raise ProgramFailed(program.complaint(f"showed no market within {_DATA_PATIENCE_S:g} s"))

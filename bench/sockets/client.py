@@ -155,19 +155,19 @@ class Socket(asyncio.Protocol):
 
     def _packet(self, text: bytes) -> None:
         if text == b"2":
-            self._write("3")
+            self._write(b"3")
         elif text.startswith(b"0{") and self._dialect.hello is not None:
-            self._write(self._dialect.hello)
+            self._write(self._dialect.hello.encode())
         elif self._dialect.ready is not None and self._dialect.ready in text and not self.opened.done():
             self.opened.set_result(None)
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == 0x9:
-            self._write(payload.decode("latin-1"), 0xA)
+            self._write(payload, 0xA)
 
-    def _write(self, text: str, opcode: int = 0x1) -> None:
+    def _write(self, body: bytes, opcode: int = 0x1) -> None:
         if self._transport is not None:
-            self._transport.write(client_frame(text, opcode))
+            self._transport.write(client_frame(body, opcode))
 
     def close(self, reason: str | None = None) -> None:
         """Close without farewell; with a reason, the socket never opened."""

@@ -118,9 +118,8 @@ class FrameReader:
             self._buffer = data[at:]
 
 
-def client_frame(text: str, opcode: int = _TEXT) -> bytes:
-    """A client's frame: masked as the protocol demands, with a key of zeros, which leaves the text as it is."""
-    body = text.encode()
+def client_frame(body: bytes, opcode: int = _TEXT) -> bytes:
+    """A client's frame: masked as the protocol demands, with a key of zeros, which leaves the body as it is."""
     size = len(body)
     if size < 126:
         return struct.pack("!BB4x", 0x80 | opcode, 0x80 | size) + body

@@ -7,6 +7,8 @@ import random
 import pytest
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
 
 from bench.sockets.wire import HEAD_BYTES, FrameReader, Message, as_of_ms, client_frame
 
@@ -85,10 +87,17 @@ def test_reads_when_a_frame_was_taken(text: str, taken: int | None) -> None:
 @pytest.mark.parametrize("size", [3, 125, 126, 65_535, 65_536])
 def test_writes_frames_that_a_server_reads(size: int) -> None:
     from websockets.protocol import OPEN
-    from websockets.server import ServerProtocol
 
     server = ServerProtocol(state=OPEN, max_size=None)
-    server.receive_data(client_frame("x" * size))
+    server.receive_data(client_frame(b"x" * size))
     (event,) = server.events_received()
     assert isinstance(event, Frame)
     assert bytes(event.data) == b"x" * size
+
+
+def test_a_pong_carries_the_pings_own_bytes() -> None:
+    server = ServerProtocol(state=OPEN)
+    server.receive_data(client_frame(b"\x00\x80\xff\xfe", Opcode.PONG))
+    (event,) = server.events_received()
+    assert isinstance(event, Frame)
+    assert bytes(event.data) == b"\x00\x80\xff\xfe"
