@@ -19,7 +19,7 @@ PHONE: ViewportSize = {"width": 390, "height": 844}
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    # Not for the whole run: while it is open, Playwright keeps an event loop running, which other tests need their own of.
+    # Not for the whole run: while it is open, Playwright keeps an event loop running, and other tests need their own.
     chromium = require_program("chromium", "chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
