@@ -86,7 +86,6 @@ def test_reads_when_a_frame_was_taken(text: str, taken: int | None) -> None:
 
 @pytest.mark.parametrize("size", [3, 125, 126, 65_535, 65_536])
 def test_writes_frames_that_a_server_reads(size: int) -> None:
-    from websockets.protocol import OPEN
 
     server = ServerProtocol(state=OPEN, max_size=None)
     server.receive_data(client_frame(b"x" * size))
