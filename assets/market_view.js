@@ -126,7 +126,7 @@ export function marketRows(market, chosen, lag) {
     oi1h: columns.oi1h[i] ?? "",
     look: look(columns.funding[i], spike[i], fresh[i]),
     move: move[i] === "-" ? "" : move[i],
-    age: lag ? older(columns.age[i], lag) : columns.age[i],
+    age: lag ? older(columns.age[i], lag, amount(columns.volume[i])) : columns.age[i],
     hint: hint(columns.interval[i], columns.next[i], columns.funding[i]),
   }));
 }
@@ -150,7 +150,16 @@ export function describeFunding(hint) {
 
 // ---- ages -----------------------------------------------------------------------------------------------------------
 
-const ALLOWANCE = { p: 5, f: 10, r: 10, o: 90 };
+// Seconds a value may be old without being marked: what is polled for small contracts may be older than what streams.
+const allowances = (volume) => [
+  ["p", 5],
+  ["f", 10],
+  ["r", volume >= 1e6 ? 10 : 360],
+  ["o", volume >= 4e6 ? 90 : 600],
+];
+
+// A table that moves at marks was that old already when the last message came.
+export const tableLag = (lag, mark, asOf) => (lag && mark ? lag + Math.max(0, Math.floor((asOf - mark) / 1000)) : lag);
 
 export function duration(seconds) {
   if (seconds < 60) return `${seconds}s`;
@@ -159,7 +168,7 @@ export function duration(seconds) {
 }
 
 // While nothing arrives, every value grows older by the lag, whatever age it had.
-function older(known, lag) {
+function older(known, lag, volume) {
   const marked = (known || "").split(",").filter((age) => age && !age.endsWith("s"));
   const seen = new Set(marked.map((age) => age[0]));
   for (const age of (known || "").split(",")) {
@@ -168,7 +177,7 @@ function older(known, lag) {
       marked.push(age[0] + duration(Number(age.slice(1, -1)) + lag));
     }
   }
-  for (const [letter, allowed] of Object.entries(ALLOWANCE))
+  for (const [letter, allowed] of allowances(volume))
     if (!seen.has(letter) && lag > allowed) marked.push(letter + duration(lag));
   return marked.join(",");
 }

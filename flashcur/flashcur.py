@@ -54,7 +54,8 @@ broadcaster = Broadcaster(app, runtime.hub)
 market.connect(runtime.hub, broadcaster, audience)
 runtime.watch_broadcast(broadcaster.counters)
 app.register_lifespan_task(runtime.lifespan)
+# The last one is the outermost: its headers are on every answer.
 app.api_transformer = (
-    HttpRoutes(runtime, lambda request: audience).wrap,
     lambda asgi: FirstPaint(asgi, runtime.hub, frontend.CLIENT / "index.html", lambda scope: audience),
+    HttpRoutes(runtime, lambda request: audience).wrap,
 )

@@ -97,7 +97,7 @@ def _direction(value: rx.Var[str]) -> rx.Var[str]:
 def market_table() -> rx.Component:
     """The table in its scroller."""
     open_interest = FeedState.open_interest
-    lag = shell.lag()
+    lag = browser.function("tableLag").call(shell.lag(), FeedState.mark, FeedState.as_of)
     rows = (
         browser.function("marketRows")
         .call(

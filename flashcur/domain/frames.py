@@ -28,7 +28,7 @@ right again with the next one; `seq` only orders them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self, cast
 
@@ -125,27 +125,27 @@ class Frame:
     def only(self, plan: Plan) -> Frame:
         """The frame as a plan may see it: its largest contracts, without what is not its to see."""
         keep = self._largest(plan.rows) if plan.rows is not None and plan.rows < self.count else None
-        if keep is None and plan.open_interest:
-            return self
-        hidden = () if plan.open_interest else OPEN_INTEREST_COLUMNS
+        frame = self if keep is None else self._pick(keep)
+        return frame if plan.open_interest else frame._without_open_interest()
+
+    def without(self, gone: Set[str]) -> Frame:
+        """The frame without some contracts."""
+        return self._pick([i for i, symbol in enumerate(self.values("symbol")) if symbol not in gone])
+
+    def _pick(self, keep: list[int]) -> Frame:
         columns: dict[str, str] = {}
-        for name, packed in self.columns.items():
-            if name in hidden:
-                continue
-            if keep is None:
-                columns[name] = packed
-            else:
-                glue = "" if name in FLAG_COLUMNS else SEPARATOR
-                values = self.values(name)
-                columns[name] = glue.join([values[i] for i in keep])
-        if "age" in columns and hidden:
+        for name in self.columns:
+            values = self.values(name)
+            columns[name] = ("" if name in FLAG_COLUMNS else SEPARATOR).join([values[i] for i in keep])
+        exact = {name: [values[i] for i in keep] for name, values in self.exact.items()}
+        return replace(self, columns=columns, exact=exact, count=len(keep))
+
+    def _without_open_interest(self) -> Frame:
+        columns = {name: packed for name, packed in self.columns.items() if name not in OPEN_INTEREST_COLUMNS}
+        if "age" in columns:
             columns["age"] = _without_open_interest_ages(columns["age"])
-        exact = {
-            name: values if keep is None else [values[i] for i in keep]
-            for name, values in self.exact.items()
-            if plan.open_interest or not name.startswith(("open_interest", "oi_"))
-        }
-        return replace(self, columns=columns, exact=exact, count=self.count if keep is None else len(keep))
+        exact = {name: values for name, values in self.exact.items() if not name.startswith(("open_interest", "oi_"))}
+        return replace(self, columns=columns, exact=exact)
 
     def _largest(self, rows: int) -> list[int]:
         volumes = self.exact["volume_quote"]

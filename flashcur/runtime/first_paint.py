@@ -25,6 +25,8 @@ ROWS = 30
 """Rows that are sent ahead: a laptop's screen. Each ten more delay the first paint by some 10 ms."""
 
 _ROWS_PLACE = '<tbody class="ghost" id="first-rows" role="rowgroup"></tbody>'
+_TABLE = 'class="market"'
+_TABLE_WITHOUT_OI = 'class="market without-oi"'
 _STATUS_PLACE = '<span id="first-status"></span>'
 
 
@@ -84,7 +86,9 @@ def fill(template: str, frame: Frame) -> str:
     """The page with a frame's largest contracts in it."""
     rows = _ROWS_PLACE.replace("></tbody>", f">{first_rows(frame)}</tbody>")
     status = _STATUS_PLACE.replace("></span>", f">{_status(frame)}</span>")
-    return template.replace(_ROWS_PLACE, rows, 1).replace(_STATUS_PLACE, status, 1)
+    page = template.replace(_ROWS_PLACE, rows, 1).replace(_STATUS_PLACE, status, 1)
+    # React keeps the class as it is until the state arrives, so the columns stand where they will stay.
+    return page if "oi" in frame.columns else page.replace(_TABLE, _TABLE_WITHOUT_OI, 1)
 
 
 def first_rows(frame: Frame) -> str:

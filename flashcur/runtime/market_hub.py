@@ -66,12 +66,13 @@ class MarketHub:
             logger.error("dropped a message on %s: %s", topic, error)
             return
         audiences: list[Audience]
+        before = self.live
         if topic == LIVE_TOPIC:
             self.live = frame
             audiences = [a for a in AUDIENCES if PLANS[a].live]
         else:
             audiences = [a for a in AUDIENCES if not PLANS[a].live and mark_topic(a) == topic]
-        news: dict[Audience, dict[str, str]] = {}
+        news = self._drop_delisted(before, frame) if topic == LIVE_TOPIC else {}
         for audience in audiences:
             table = frame.only(PLANS[audience])
             news[audience] = changed(table, self._tables.get(audience))
@@ -82,3 +83,17 @@ class MarketHub:
         updates = [Update(a, news.get(a, {}), self._tables.get(a), self.live) for a in told]
         for listener in self._listeners:
             listener(updates)
+
+    def _drop_delisted(self, before: Frame | None, live: Frame) -> dict[Audience, dict[str, str]]:
+        """A contract that left the exchange leaves the tables that stand still until their next mark, too."""
+        news: dict[Audience, dict[str, str]] = {}
+        if before is not None and before.columns.get("symbol") == live.columns.get("symbol"):
+            return news
+        trading = set(live.values("symbol"))
+        for audience, table in self._tables.items():
+            gone = set(table.values("symbol")) - trading
+            if PLANS[audience].live or not gone or (table.exchange, table.demo) != (live.exchange, live.demo):
+                continue
+            self._tables[audience] = table.without(gone)
+            news[audience] = changed(self._tables[audience], table)
+        return news

@@ -50,7 +50,9 @@ class Viewer:
     """The server's direct writer; None on a server without one."""
     send: AsgiSend
     behind: bool = False
-    """Missed a message while it did not drain: owes the whole frame."""
+    """Missed a message: is owed the whole frame."""
+    served: int = 0
+    """Round in which it last took a message."""
     pending: asyncio.Task[None] | None = None
 
 
@@ -74,6 +76,11 @@ class _Job:
         self.news = news
         self._make_whole = make_whole
 
+    @property
+    def served(self) -> int:
+        """Round in which the group's longest waiting socket took a message."""
+        return min((viewer.served for viewer in self.viewers.values()), default=0)
+
     @cached_property
     def whole(self) -> SharedFrame:
         return self._make_whole()
@@ -89,6 +96,7 @@ class Broadcaster:
         self._writing: asyncio.Future[None] | None = None
         self._next: dict[Group, _Job] = {}
         self._superseded = False
+        self._round = 0
         self.counters = Counters()
         hub.listen(self._on_updates)
 
@@ -115,7 +123,8 @@ class Broadcaster:
 
     def _on_updates(self, updates: list[Update]) -> None:
         """Take a frame's updates; what is still unwritten of the frame before is left, and its sockets are behind."""
-        for update in updates:
+        # The live plan first: it is the one that a late frame costs most.
+        for update in reversed(updates):
             for group, job in self._jobs(update):
                 dropped = self._next.get(group)
                 for viewer in dropped.viewers.values() if dropped else ():
@@ -141,13 +150,15 @@ class Broadcaster:
             work, self._next = self._next, {}
             self._superseded = False
             started = time.perf_counter()
-            for job in work.values():
+            # Those that have waited longest come first, so that under overload nobody is left out again and again.
+            self._round += 1
+            for job in sorted(work.values(), key=lambda job: job.served):
                 await self._write(job)
             self.counters.seconds = time.perf_counter() - started
 
     async def _write(self, job: _Job) -> None:
         # Sockets come and go while this waits, so it walks over a list of those that were there.
-        for number, viewer in enumerate(list(job.viewers.values()), 1):
+        for number, viewer in enumerate(sorted(job.viewers.values(), key=lambda viewer: viewer.served), 1):
             if self._superseded:
                 viewer.behind = True
                 self.counters.skipped += 1
@@ -163,6 +174,7 @@ class Broadcaster:
             if taken:
                 self.counters.messages += 1
                 self.counters.whole += viewer.behind
+                viewer.served = self._round
             else:
                 self.counters.skipped += 1
             viewer.behind = not taken

@@ -117,12 +117,14 @@ def feed_vars(audience: Audience, live: Frame | None, table: Frame | None) -> di
         return {"open_interest": PLANS[audience].open_interest, "reached": True}
     plan = PLANS[audience]
     timed = not plan.live and table is not None
+    # A mark may be of another exchange than the one that serves now: the label is the table's.
+    source = table if timed and table is not None else live
     return {
         "open_interest": plan.open_interest,
         "reached": True,
-        "exchange": live.title,
+        "exchange": source.title,
         "state": live.state,
-        "demo": live.demo,
+        "demo": source.demo or live.demo,
         "as_of": live.as_of_ms,
         "beat": live.seq,
         "count": live.count,

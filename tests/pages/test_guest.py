@@ -24,6 +24,34 @@ def test_guest_sees_the_largest_fifty_at_the_last_mark(page: Page) -> None:
     expect(page.locator(".note")).to_contain_text("next in")
 
 
+def test_columns_stand_where_they_will_stay(page: Page) -> None:
+    """The page is built with the columns of open interest; a plan without them must not see the others move."""
+    page.add_init_script(
+        "window.shift = 0;"
+        "new PerformanceObserver(list => { for (const entry of list.getEntries()) window.shift += entry.value })"
+        ".observe({type: 'layout-shift', buffered: true});"
+    )
+    lefts = """place => [...document.querySelectorAll(place)].map(cell => cell.getBoundingClientRect())
+        .filter(box => box.width > 0).map(box => Math.round(box.left))"""
+    page.route("**/*.js", lambda route: route.abort())
+    page.goto("/")
+    heads = page.evaluate(lefts, "thead th")
+    cells = page.evaluate(lefts, "tbody.ghost tr:first-child > *")
+    page.unroute("**/*.js")
+    page.goto("/")
+    page.wait_for_selector(ROWS)
+    assert heads == cells == page.evaluate(lefts, "thead th")
+    assert page.evaluate("window.shift") < 0.001
+
+
+def test_every_answer_has_the_security_headers(page: Page, app: App) -> None:
+    for path in ("/", "/nowhere", "/health", "/api/v1/markets", "/?q=btc"):
+        headers = page.request.get(app.url + path).headers
+        assert headers["x-content-type-options"] == "nosniff", path
+        assert headers["x-frame-options"] == "DENY", path
+        assert headers["referrer-policy"], path
+
+
 def test_strip_is_live_while_the_table_stands_still(page: Page) -> None:
     page.goto("/")
     page.wait_for_selector(ROWS)

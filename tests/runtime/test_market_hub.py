@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -70,3 +71,28 @@ def test_a_payload_that_is_no_frame_is_dropped(caplog: pytest.LogCaptureFixture)
         hub.receive(LIVE_TOPIC, b"not json")
     assert hub.live is None
     assert len(caplog.records) == 2
+
+
+def test_a_delisted_contract_leaves_the_marks_too() -> None:
+    hub = MarketHub()
+    heard = Heard(hub)
+    whole = market_frame(1)
+    hub.receive(LIVE_TOPIC, whole.encode())
+    hub.receive(mark_topic("free"), whole.encode())
+    hub.receive(LIVE_TOPIC, whole.without({"COIN3USDT"}).encode())
+    table = hub.table("guest")
+    assert table is not None
+    assert "COIN3USDT" not in table.values("symbol")
+    assert table.count == 49
+    assert "symbol" in heard.batches[-1]["guest"].columns
+
+
+def test_a_switch_of_exchange_leaves_the_last_mark_whole() -> None:
+    hub = MarketHub()
+    whole = market_frame(1)
+    hub.receive(LIVE_TOPIC, whole.encode())
+    hub.receive(mark_topic("free"), whole.encode())
+    hub.receive(LIVE_TOPIC, replace(whole.without({"COIN3USDT"}), exchange="bybit", title="Bybit").encode())
+    table = hub.table("guest")
+    assert table is not None
+    assert table.count == 50

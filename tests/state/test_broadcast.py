@@ -160,6 +160,20 @@ async def test_a_new_frame_overtakes_the_one_that_is_still_being_written(room: R
     assert all(socket.messages[-1]["market_state"]["price"].startswith("102.00|") for socket in sockets)
 
 
+async def test_under_overload_everybody_gets_a_turn(room: Room) -> None:
+    """Each frame is overtaken while it is written; the sockets that have waited longest come first in the next."""
+    sockets = [Socket() for _ in range(250)]
+    for number, socket in enumerate(sockets):
+        room.enter(str(number), socket)
+    for seq in range(1, 9):
+        room.hub.receive(LIVE_TOPIC, market_frame(seq, price=100.0 + seq).encode())
+        # One batch is written before the next frame comes.
+        await asyncio.sleep(0)
+    await eventually(lambda: all(socket.messages for socket in sockets), "a frame for every socket")
+    counts = [len(socket.messages) for socket in sockets]
+    assert max(counts) - min(counts) <= 2
+
+
 async def test_marked_audience_gets_its_table_at_marks_and_the_strip_each_second(room: Room) -> None:
     socket = Socket()
     room.enter("a", socket, "free")
