@@ -15,6 +15,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from operator import attrgetter
 from typing import Literal
 
@@ -27,6 +28,8 @@ STREAMS: tuple[Stream, ...] = ("ticker", "funding", "candle", "open_interest")
 OI_STEP_MS = 60_000
 """Open interest history is kept by the minute: enough for the 1 h change."""
 _OI_STEPS = 66
+OI_HOLE_MS = 12 * 60_000
+"""Between two values further apart than this lie moments that have none within the 1 h change's tolerance."""
 
 _CLOSE_GRACE_MS = 2_000
 """How long after the hour its closing candle may take to arrive."""
@@ -259,15 +262,34 @@ def _apply_open_interest(row: Row, tick: OpenInterest) -> bool:
 
 
 def remember_open_interest(row: Row, tick: OpenInterest) -> bool:
-    """Keep one value a minute in order of time; older values may arrive later (history read from the exchange)."""
+    """Keep one value a minute in order of time; older values may arrive later (history read from the exchange).
+
+    False if there is a value within a minute of it, or if it is older than all that can be kept.
+    """
     history = row.open_interest_history
-    row.changes.clear()
-    if not history or tick.event_ms >= history[-1].event_ms + OI_STEP_MS:
-        history.append(tick)
-        return True
-    if tick.event_ms < history[0].event_ms:
-        if len(history) < _OI_STEPS:
-            history.appendleft(tick)
-            return True
+    at = bisect_left(history, tick.event_ms, key=_event_ms)
+    if at > 0 and tick.event_ms < history[at - 1].event_ms + OI_STEP_MS:
         return False
-    return False
+    if at < len(history) and history[at].event_ms < tick.event_ms + OI_STEP_MS:
+        return False
+    if len(history) == _OI_STEPS:
+        if at == 0:
+            return False
+        history.popleft()
+        at -= 1
+    history.insert(at, tick)
+    row.changes.clear()
+    return True
+
+
+def has_open_interest_hole(row: Row) -> bool:
+    """Whether the last hour's open interest has a gap so wide that the change over 1 h would be blank for a while."""
+    history = row.open_interest_history
+    if not history:
+        return False
+    since_ms = history[-1].event_ms - HOUR_MS
+    return any(
+        after.event_ms - before.event_ms > OI_HOLE_MS
+        for before, after in pairwise(history)
+        if after.event_ms > since_ms
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from flashcur.domain.book import Row, remember_open_interest
+from flashcur.domain.book import Row, has_open_interest_hole, remember_open_interest
 from flashcur.domain.ticks import OpenInterest
 from flashcur.runtime.live_market import LiveMarket, VenueBook
 from flashcur.runtime.polling import each
@@ -38,7 +38,8 @@ class OpenInterestPoller:
         self._book: VenueBook | None = None
         self._asked: dict[str, int] = {}
         self._history_asked: dict[str, int] = {}
-        self._history_done: set[str] = set()
+        self._history_done: dict[str, Row] = {}
+        """The row itself: a contract that left and is listed again has a new one, without a past."""
 
     async def poll(self) -> str:
         """Ask for what is due, the largest contracts first. Nothing where the exchange streams it."""
@@ -54,17 +55,21 @@ class OpenInterestPoller:
         return f"{await each(due, PARALLEL, lambda symbol: self._ask(target, symbol))} of {len(due)} asked"
 
     async def backfill(self) -> str:
-        """Read the past hour of contracts that have none yet, so that the change in 1 h need not wait for an hour."""
+        """Read the past hour of contracts that have none, so that the change in 1 h need not wait for an hour.
+
+        Again where an outage has left a hole in it.
+        """
         target = self._turn_to_target()
         if target is None:
             return "no exchange serves"
         now_ms = self._clock()
+        self._forget_gone(target)
         due = _symbols(
             row
             for row in target.by_volume()
-            if row.instrument.symbol not in self._history_done
-            and row.open_interest is not None
+            if row.open_interest is not None
             and now_ms >= self._history_asked.get(row.instrument.symbol, 0) + HISTORY_RETRY_MS
+            and (self._history_done.get(row.instrument.symbol) is not row or has_open_interest_hole(row))
         )
         if not due:
             return "nothing due"
@@ -78,6 +83,12 @@ class OpenInterestPoller:
             self._history_asked.clear()
             self._history_done.clear()
         return target
+
+    def _forget_gone(self, target: VenueBook) -> None:
+        for symbol, row in list(self._history_done.items()):
+            if target.book.row(symbol) is not row:
+                del self._history_done[symbol]
+                self._history_asked.pop(symbol, None)
 
     def _is_due(self, target: VenueBook, row: Row, now_ms: int) -> bool:
         if now_ms < self._asked.get(row.instrument.symbol, 0) + RETRY_MS:
@@ -97,9 +108,8 @@ class OpenInterestPoller:
         row = target.book.row(symbol)
         if target is not self._market.target or row is None:
             return
-        self._history_done.add(symbol)
-        # The newest first: each older one joins at the front.
-        for value in sorted(history, key=lambda value: -value.event_ms):
+        self._history_done[symbol] = row
+        for value in history:
             remember_open_interest(row, value)
 
 

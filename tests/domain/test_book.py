@@ -11,6 +11,7 @@ from flashcur.domain.book import (
     LIQUID_LEAVE,
     MarketBook,
     Row,
+    has_open_interest_hole,
     is_overdue,
     remember_open_interest,
 )
@@ -220,6 +221,43 @@ def test_history_that_arrives_later_is_kept_in_order(book: MarketBook) -> None:
     times = [value.event_ms for value in row.open_interest_history]
     assert times == sorted(times)
     assert row.open_interest_change_pct(HOUR_MS) == pytest.approx(20.0)
+
+
+def test_history_fills_the_hole_of_an_outage(book: MarketBook) -> None:
+    row = row_of(book)
+    minutes = [*range(0, 10), *range(50, 60)]
+    for minute in minutes:
+        book.apply(interest(100.0, T0 + minute * 60_000))
+    assert has_open_interest_hole(row)
+    read = [interest(9.0, T0 + minute * 60_000) for minute in range(0, 60, 5)]
+    taken = [value for value in read if remember_open_interest(row, value)]
+    assert taken == read[2:10]
+    times = [value.event_ms for value in row.open_interest_history]
+    assert times == sorted(times)
+    assert not has_open_interest_hole(row)
+    book.apply(interest(18.0, T0 + 90 * 60_000))
+    assert row.open_interest_change_pct(HOUR_MS) == pytest.approx(100.0)
+
+
+def test_history_that_is_full_gives_up_its_oldest_for_a_hole(book: MarketBook) -> None:
+    row = row_of(book)
+    for minute in [*range(0, 40), *range(60, 90)]:
+        book.apply(interest(100.0, T0 + minute * 60_000))
+    history = row.open_interest_history
+    full, oldest_ms = len(history), history[0].event_ms
+    assert not remember_open_interest(row, interest(9.0, oldest_ms - 60_000))
+    assert remember_open_interest(row, interest(9.0, T0 + 50 * 60_000))
+    assert (len(history), history[0].event_ms) == (full, oldest_ms + 60_000)
+    times = [value.event_ms for value in history]
+    assert times == sorted(times)
+
+
+def test_a_hole_of_before_the_last_hour_does_not_matter(book: MarketBook) -> None:
+    row = row_of(book)
+    assert not has_open_interest_hole(row)
+    for minute in [0, *range(20, 90, 8)]:
+        book.apply(interest(100.0, T0 + minute * 60_000))
+    assert not has_open_interest_hole(row)
 
 
 @given(st.lists(st.tuples(st.integers(0, 100), st.floats(1, 1e6)), min_size=2, max_size=120))

@@ -184,3 +184,33 @@ async def test_the_past_hour_is_read_once(bench: Bench) -> None:
     assert await bench.interest_poller.backfill() == "3 of 3 read"
     assert bench.row("BIG").open_interest_change_pct(HOUR) == pytest.approx(10.0)
     assert await bench.interest_poller.backfill() == "nothing due"
+
+
+async def test_the_hole_of_an_outage_is_read_again(bench: Bench) -> None:
+    bench.serve()
+    await bench.interest_poller.poll()
+    await bench.interest_poller.backfill()
+    bench.now_ms += 25 * 60_000
+    bench.taken()
+    await bench.interest_poller.poll()
+    assert await bench.interest_poller.backfill() == "3 of 3 read"
+    assert await bench.interest_poller.backfill() == "nothing due"
+    # Without what was read there would be no value an hour old 50 minutes later.
+    bench.now_ms += 50 * 60_000
+    bench.taken()
+    await bench.interest_poller.poll()
+    assert bench.row("BIG").open_interest_change_pct(HOUR) == pytest.approx(10.0)
+
+
+async def test_a_contract_that_is_listed_again_gets_its_past_again(bench: Bench) -> None:
+    bench.serve()
+    await bench.interest_poller.poll()
+    await bench.interest_poller.backfill()
+    for symbols in (["MID", "SMALL"], list(VOLUMES)):
+        bench.market.on_instruments(BINANCE, [Instrument(s, s, 0.01, 2) for s in symbols])
+    bench.now_ms += 30_000
+    bench.trade("BIG", VOLUMES["BIG"])
+    await bench.interest_poller.poll()
+    assert bench.row("BIG").open_interest_change_pct(HOUR) is None
+    assert await bench.interest_poller.backfill() == "1 of 1 read"
+    assert bench.row("BIG").open_interest_change_pct(HOUR) == pytest.approx(10.0)
