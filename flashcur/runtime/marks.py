@@ -2,6 +2,9 @@
 
 A mark is the first frame at or after its moment, cut to what the plan may see, published on the plan's topic and kept
 in the database. The scheduler asks for it at its moment; should that be missed, the frames that follow notice.
+
+A cold start publishes its first complete frame, whose ratios and open interest are still being asked for; that one mark
+is published once more when they are there.
 """
 
 from __future__ import annotations
@@ -30,6 +33,11 @@ MARK_AUDIENCES: tuple[Audience, ...] = tuple(
 _FRAME_PATIENCE_S = 3.0
 _LATE_MS = 5_000
 """How long after its moment a mark is the scheduler's to publish; then the next frame does it."""
+_FILL_PATIENCE_MS = 90_000
+"""How long a mark of a cold start may wait for what is asked for contract by contract, before it is said again."""
+_FILLED_SHARE = 0.9
+_SLOW_COLUMNS = ("ratio", "open_interest_usd", "oi_change_1h_pct")
+"""What is asked for contract by contract; prices are there at once."""
 _REPEAT_MS = 10_000
 """Marks are said again this often: a bus that was away, or came back empty, has them soon. Readers drop repetitions."""
 
@@ -50,6 +58,8 @@ class Marks:
         self._writer = writer
         self._marks: dict[Audience, Frame] = {}
         self._stored: dict[Audience, Frame] = {}
+        self._filling: dict[Audience, int] = {}
+        """Marks of a start that are to be published once more, and until when that can wait, Unix ms."""
         self._newest: Frame | None = None
         self._arrived = asyncio.Event()
         self._repeated_ms = 0
@@ -70,6 +80,7 @@ class Marks:
         self._arrived = asyncio.Event()
         for audience in MARK_AUDIENCES:
             await self._check(audience, frame)
+            await self._fill(audience, frame)
         if frame.as_of_ms >= self._repeated_ms + _REPEAT_MS:
             self._repeated_ms = frame.as_of_ms
             for audience, mark in self._marks.items():
@@ -105,6 +116,22 @@ class Marks:
             await self._hand_out(audience, stored)
             return
         await self._publish(audience, frame)
+        starts = current is None or current.demo != frame.demo
+        if starts and not _filled(self._marks[audience]):
+            self._filling[audience] = frame.as_of_ms + _FILL_PATIENCE_MS
+
+    async def _fill(self, audience: Audience, frame: Frame) -> None:
+        """Publish the mark of a start once more when it lacks little, or the wait is over."""
+        until_ms = self._filling.get(audience)
+        if until_ms is None:
+            return
+        mark, cadence_s = self._marks[audience], PLANS[audience].cadence_s
+        if last_mark_ms(cadence_s, frame.as_of_ms) != last_mark_ms(cadence_s, mark.as_of_ms):
+            # The next mark is the scheduler's.
+            del self._filling[audience]
+            return
+        if frame.complete and (frame.as_of_ms >= until_ms or _filled(frame.only(PLANS[audience]))):
+            await self._publish(audience, frame)
 
     @staticmethod
     def _fits(audience: Audience, stored: Frame, frame: Frame) -> bool:
@@ -113,6 +140,7 @@ class Marks:
         return same_period and stored.demo == frame.demo and stored.as_of_ms <= frame.as_of_ms
 
     async def _publish(self, audience: Audience, frame: Frame) -> None:
+        self._filling.pop(audience, None)
         mark = frame.only(PLANS[audience])
         payload = await self._hand_out(audience, mark)
 
@@ -134,3 +162,9 @@ class Marks:
 
     async def _send(self, audience: Audience, seq: int, payload: bytes) -> None:
         await self._bus.publish(mark_topic(audience), seq, payload, payload)
+
+
+def _filled(mark: Frame) -> bool:
+    """Whether nearly all contracts have what the plan may see of the columns that come late."""
+    columns = [mark.exact[name] for name in _SLOW_COLUMNS if name in mark.exact]
+    return all(sum(value is not None for value in values) >= _FILLED_SHARE * mark.count for values in columns)

@@ -12,8 +12,8 @@ from sqlmodel import Session
 from flashcur.domain.book import MarketBook
 from flashcur.domain.frames import OPEN_INTEREST_COLUMNS, Frame, take
 from flashcur.domain.plans import PLANS, Audience
-from flashcur.domain.spikes import SpikeRule
-from flashcur.domain.ticks import Instrument, OpenInterest, Ticker
+from flashcur.domain.spikes import HOUR_MS, SpikeRule
+from flashcur.domain.ticks import Candle, Instrument, OpenInterest, Ticker
 from flashcur.runtime.jobs import on_the_clock
 from flashcur.runtime.market_hub import mark_topic
 from flashcur.runtime.marks import MARK_AUDIENCES, Marks
@@ -33,11 +33,17 @@ class Writes:
         self.keys.append(key)
 
 
-def frame_at(as_of_ms: int, *, demo: bool = False, priced: bool = True) -> Frame:
+def frame_at(as_of_ms: int, *, demo: bool = False, priced: bool = True, filled: int = CONTRACTS) -> Frame:
+    """A market of which the `filled` largest contracts have ratio and open interest."""
     book = MarketBook()
     book.set_instruments([Instrument(f"C{i}USDT", f"C{i}", 0.01, 2) for i in range(CONTRACTS)])
     for i in range(CONTRACTS if priced else 0):
         book.apply(Ticker(f"C{i}USDT", 1 + as_of_ms % 1e6, 1.0, 1e6 + i, as_of_ms, as_of_ms))
+    hour = as_of_ms // HOUR_MS * HOUR_MS
+    for i in range(CONTRACTS - filled, CONTRACTS):
+        book.apply(Candle(f"C{i}USDT", hour - HOUR_MS, 1, 2, 1, 1.5, 1e6, True, hour, hour))
+        book.apply(Candle(f"C{i}USDT", hour, 1, 2, 1, 1.5, 2e6, False, as_of_ms, as_of_ms))
+        book.apply(OpenInterest(f"C{i}USDT", 4.0, as_of_ms - HOUR_MS, as_of_ms))
         book.apply(OpenInterest(f"C{i}USDT", 5.0, as_of_ms, as_of_ms))
     order = [row.instrument.symbol for row in book]
     return take(
@@ -213,3 +219,51 @@ async def test_marks_are_said_again_for_a_bus_that_lost_them(marks: Marks) -> No
     frame = await published(other, "free")
     assert frame is not None
     assert frame.as_of_ms == NOON
+
+
+async def shown(marks: Marks, bus: MemoryBus, frame: Frame, audience: Audience = "pro") -> int:
+    """The time of the audience's mark, in seconds from NOON, after the frame."""
+    await marks.on_frame(frame)
+    mark = await published(bus, audience)
+    assert mark is not None
+    return (mark.as_of_ms - NOON) // 1000
+
+
+async def test_a_cold_starts_mark_is_published_once_more_when_it_is_filled(
+    marks: Marks, bus: MemoryBus, writes: Writes
+) -> None:
+    assert await shown(marks, bus, frame_at(NOON + 2_000, filled=5)) == 2
+    assert await shown(marks, bus, frame_at(NOON + 20_000, filled=53)) == 2
+    # Nine contracts in ten.
+    assert await shown(marks, bus, frame_at(NOON + 21_000, filled=54)) == 21
+    assert await shown(marks, bus, frame_at(NOON + 22_000)) == 21
+    assert await shown(marks, bus, frame_at(NOON + 120_000)) == 21
+    assert writes.keys.count("mark pro") == 2
+
+
+async def test_free_does_not_wait_for_open_interest_it_cannot_see(marks: Marks, bus: MemoryBus) -> None:
+    assert await shown(marks, bus, frame_at(NOON + 2_000, filled=5), "free") == 2
+    # Nine in ten of Free's fifty.
+    assert await shown(marks, bus, frame_at(NOON + 3_000, filled=45), "free") == 3
+    assert await shown(marks, bus, frame_at(NOON + 3_000, filled=45), "pro") == 2
+
+
+async def test_a_cold_starts_mark_does_not_wait_longer_than_90_s(marks: Marks, bus: MemoryBus) -> None:
+    await marks.on_frame(frame_at(NOON + 2_000, filled=5))
+    assert await shown(marks, bus, frame_at(NOON + 91_000, filled=30)) == 2
+    assert await shown(marks, bus, frame_at(NOON + 92_000, filled=31)) == 92
+    assert await shown(marks, bus, frame_at(NOON + 93_000)) == 92
+
+
+async def test_marks_on_the_clock_are_not_published_once_more(marks: Marks, bus: MemoryBus) -> None:
+    await marks.on_frame(frame_at(NOON - 10_000, filled=5))
+    await marks.on_frame(frame_at(NOON, filled=5))
+    await marks.at_mark("pro", NOON)
+    assert await shown(marks, bus, frame_at(NOON + 1_000)) == 0
+    assert await shown(marks, bus, frame_at(NOON + 100_000)) == 0
+
+
+async def test_a_mark_is_not_filled_from_the_next_period(marks: Marks, bus: MemoryBus) -> None:
+    await marks.on_frame(frame_at(NOON - 10_000, filled=5))
+    # The scheduler is late: it publishes the next mark, as of its moment.
+    assert await shown(marks, bus, frame_at(NOON + 1_000)) == -10
