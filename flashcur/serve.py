@@ -10,7 +10,8 @@ import os
 import sys
 
 from flashcur import frontend
-from flashcur.errors import FlashCurError
+from flashcur.errors import DatabaseError, FlashCurError
+from flashcur.services.database import Database
 from flashcur.settings import Settings
 from flashcur.settings.addresses import addresses
 
@@ -30,6 +31,8 @@ def _serve(settings: Settings) -> None:
     # Reflex reads these when the app is imported, in this process, in the build and in every worker.
     os.environ |= {"REFLEX_ENV_MODE": "prod", "REFLEX_BACKEND_PORT": str(port), "REFLEX_FRONTEND_PORT": str(port)}
     _refuse_busy_port(port)
+    if settings.is_prod:
+        _refuse_wrong_database(settings)
     where = addresses(settings, page_port=port, backend_port=port)
     if frontend.ensure_built(repr(where)):
         print("flashcur: built the frontend", flush=True)
@@ -70,6 +73,19 @@ def _refuse_busy_port(port: int) -> None:
             probe.bind(("0.0.0.0", port))
         except OSError as error:
             raise ConfigError(f"PORT: {port} cannot be used ({error.strerror}); set PORT to a free one") from None
+
+
+def _refuse_wrong_database(settings: Settings) -> None:
+    """Raise DatabaseError where only the operator can help; a server that is away now comes back by itself."""
+    database = Database(settings)
+    try:
+        database.check()
+    except DatabaseError as error:
+        if error.retry_after is None or database.is_sqlite:
+            raise
+        print(f"flashcur: {error}; going on without it until it is back", file=sys.stderr, flush=True)
+    finally:
+        database.close()
 
 
 if __name__ == "__main__":

@@ -161,8 +161,10 @@ class WebRuntime:
         engine = self._make_engine(
             self.settings, bus=bus, database=database, lease=make_lease(self.settings), metrics=self.metrics
         )
-        # The marks of before are in the database; but prices do not wait for it for long.
+        # The marks of before are in the database; but prices do not wait for a server for long. A SQLite file is not
+        # away, it is missing or of another version: in production only the operator may create or change it.
+        operators_own = self.settings.is_prod and database.is_sqlite
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_DATABASE_PATIENCE_S):
+            async with asyncio.timeout(None if operators_own else _DATABASE_PATIENCE_S):
                 await self.database_ready.wait()
         await engine.run()

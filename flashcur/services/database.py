@@ -176,7 +176,11 @@ class Database:
             if _is_programming_error(error):
                 raise
             reason = " ".join(str(error.orig or error).split())
-            raise DatabaseError(f"{self.name} cannot be used: {reason}", retry_after=1.0) from error
+            # The server answered: there is no such database, or no such role. That does not heal by itself.
+            missing = "FATAL" in reason and reason.endswith("does not exist")
+            raise DatabaseError(
+                f"{self.name} cannot be used: {reason}", retry_after=None if missing else 1.0
+            ) from error
 
 
 def _is_programming_error(error: DBAPIError) -> bool:
