@@ -45,6 +45,7 @@ from flashcur.services.metrics import (
     FRAME_AGE,
     FRAMES,
     JOB_RUNS,
+    PRICE_AGE,
     REJECTS,
     STREAM_MESSAGES,
     STREAM_RECONNECTS,
@@ -140,6 +141,7 @@ class Engine:
         metrics.watch(ENGINE_ACTIVE, lambda: {(): float(self.office is not None)})
         metrics.watch(FRAMES, lambda: {(): float(self.office.framer.frames)} if self.office else {})
         metrics.watch(FRAME_AGE, self._frame_age)
+        metrics.watch(PRICE_AGE, self._price_age)
         metrics.watch(JOB_RUNS, self._job_runs)
         metrics.watch(STREAM_MESSAGES, lambda: self._streams(lambda stream: stream.messages))
         metrics.watch(STREAM_RECONNECTS, lambda: self._streams(lambda stream: max(0, stream.connects - 1)))
@@ -148,6 +150,10 @@ class Engine:
     def _frame_age(self) -> dict[tuple[str, ...], float]:
         last = self.office.framer.last if self.office else None
         return {} if last is None else {(): max(0.0, (self._clock() - last.as_of_ms) / 1000)}
+
+    def _price_age(self) -> dict[tuple[str, ...], float]:
+        age_ms = self.office.price_age_ms(self._clock()) if self.office else None
+        return {} if age_ms is None else {(): age_ms / 1000}
 
     def _job_runs(self) -> dict[tuple[str, ...], float]:
         runs: dict[tuple[str, ...], float] = {}
@@ -222,10 +228,17 @@ class Office:
         except TimeoutError:
             logger.error("the engine did not stop within %g s", _STOP_TIMEOUT_S)
 
+    def price_age_ms(self, now_ms: int) -> int | None:
+        """Age of the newest price in the table; None before the first."""
+        shown = self.market.shown
+        return None if shown is None else shown.book.silence_ms("ticker", now_ms)
+
     def status(self) -> EngineStatus:
         last = self.framer.last
+        now_ms = self._clock()
+        price_age_ms = self.price_age_ms(now_ms)
         return engine_status(
-            as_of_ms=self._clock(),
+            as_of_ms=now_ms,
             epoch=self._tenure.epoch,
             process=f"{platform.node()}:{os.getpid()}",
             version=__version__,
@@ -234,6 +247,7 @@ class Office:
             venues=self.source.status(),
             jobs=self.jobs.reports,
             failures=dict(self._tasks.failures),
+            last_price_ms=None if price_age_ms is None else now_ms - price_age_ms,
         )
 
     async def _on_frame(self, frame: Frame) -> None:

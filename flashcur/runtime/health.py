@@ -69,7 +69,16 @@ class Health:
             problems.append("no frame yet")
         elif frame_age_s > FRAME_MAX_AGE_S:
             problems.append(f"the newest frame is {frame_age_s:.0f} s old")
-        available = frame_age_s is not None and frame_age_s <= FRAME_MAX_AGE_S
+        price_ms = status.last_price_ms if status is not None and present else None
+        price_age_s = None if price_ms is None else max(0.0, (now_ms - price_ms) / 1000)
+        if live is not None and live.state != "live":
+            newest = "" if price_age_s is None else f": newest {price_age_s:.0f} s old"
+            problems.append(f"prices are {live.state}{newest}")
+        # Frames are taken each second whatever the exchanges do; a frame of old prices serves nobody. The frame's
+        # own state decides (stale: older than frames.STALE_MS): the engine's word on the age may be seconds late.
+        available = (
+            live is not None and frame_age_s is not None and frame_age_s <= FRAME_MAX_AGE_S and live.state != "stale"
+        )
         report: Report = {
             "status": "unavailable" if not available else "degraded" if problems else "ok",
             "problems": problems,
@@ -79,6 +88,7 @@ class Health:
             "engine": {
                 "lease": _lease(status, present),
                 "last_frame_age_s": None if frame_age_s is None else round(frame_age_s, 1),
+                "last_price_age_s": None if price_age_s is None else round(price_age_s, 1),
                 "process": status.process if status is not None and present else None,
                 "epoch": status.epoch if status is not None and present else None,
                 "frames": status.frames if status is not None and present else None,

@@ -63,6 +63,8 @@ class EngineStatus:
     jobs: dict[str, JobStatus] = field(default_factory=dict[str, JobStatus])
     failures: dict[str, int] = field(default_factory=dict[str, int])
     """Tasks that failed and were started again, with how often."""
+    last_price_ms: int | None = None
+    """When the table's newest price was last known to be true."""
 
     def encode(self) -> bytes:
         return orjson.dumps(self)
@@ -91,6 +93,7 @@ def engine_status(
     venues: Iterable[VenueStatus],
     jobs: Iterable[JobReport],
     failures: dict[str, int],
+    last_price_ms: int | None,
 ) -> EngineStatus:
     """A status from what the engine's parts report."""
     return EngineStatus(
@@ -103,6 +106,7 @@ def engine_status(
         feeds={venue.key: _feed(venue) for venue in venues},
         jobs={report.name: _job(report) for report in jobs},
         failures=failures,
+        last_price_ms=last_price_ms,
     )
 
 

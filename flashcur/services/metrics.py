@@ -43,6 +43,7 @@ REJECTS = Family(
 STREAM_RECONNECTS = Family("flashcur_stream_reconnects_total", "Connections made again", ("exchange", "stream"))
 FRAMES = Family("flashcur_frames_total", "Frames taken of the market")
 FRAME_AGE = Family("flashcur_frame_age_seconds", "Age of the newest frame", kind="gauge")
+PRICE_AGE = Family("flashcur_price_age_seconds", "Age of the newest price in the table", kind="gauge")
 ENGINE_ACTIVE = Family("flashcur_engine_active", "1 while this process is the active engine", kind="gauge")
 SOCKETS = Family("flashcur_sockets", "Sockets that show the table", ("audience",), kind="gauge")
 BROADCASTS = Family("flashcur_broadcast_messages_total", "Messages written to sockets")

@@ -145,7 +145,7 @@ async def test_an_unchanged_frame_is_not_sent_again(site: Site) -> None:
 
 def status(as_of_ms: int) -> EngineStatus:
     feed = FeedStatus("Binance USD-M", "blocked", "answered 451", False, 0, None, {"ticker": None}, 0, 2, 1)
-    return EngineStatus(as_of_ms, 7, "host:1", "0.1.0", as_of_ms, 12, {"binanceusdm": feed})
+    return EngineStatus(as_of_ms, 7, "host:1", "0.1.0", as_of_ms, 12, {"binanceusdm": feed}, last_price_ms=as_of_ms - 2_000)
 
 
 async def test_health_before_the_first_frame(site: Site) -> None:
@@ -167,6 +167,7 @@ async def test_health_of_a_working_service(site: Site) -> None:
     assert body["engine"] == {
         "lease": "held",
         "last_frame_age_s": 1.5,
+        "last_price_age_s": 3.5,
         "process": "host:1",
         "epoch": 7,
         "frames": 12,

@@ -1,0 +1,57 @@
+"""`/health` says what the table is worth: frames go on while every price is dead."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from flashcur.domain.frames import FeedState
+from flashcur.runtime.health import Health
+from flashcur.runtime.market_hub import LIVE_TOPIC, MarketHub
+from flashcur.runtime.status import ENGINE_TOPIC, EngineStatus
+from flashcur.runtime.web import WebRuntime
+from flashcur.settings import Settings
+from tests.support.frames import NOW_MS, market_frame
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+async def runtime(settings: Settings) -> AsyncIterator[WebRuntime]:
+    runtime = WebRuntime(replace(settings, engine="external"), MarketHub(), clock=lambda: NOW_MS)
+    async with runtime.lifespan():
+        await asyncio.wait_for(runtime.database_ready.wait(), 10)
+        yield runtime
+
+
+async def tell(runtime: WebRuntime, price_age_ms: int) -> None:
+    assert runtime.bus is not None
+    status = EngineStatus(NOW_MS, 1, "host:1", "0.1.0", NOW_MS, 12, last_price_ms=NOW_MS - price_age_ms)
+    await runtime.bus.publish(ENGINE_TOPIC, 1, status.encode())
+    await eventually(lambda: runtime.engine_status is not None, "the engine's status")
+
+
+@pytest.mark.parametrize(
+    ("state", "age_ms", "available", "status", "problems"),
+    [
+        ("live", 1_000, True, "ok", []),
+        ("delayed", 12_000, True, "degraded", ["prices are delayed: newest 12 s old"]),
+        ("stale", 75_000, False, "unavailable", ["prices are stale: newest 75 s old"]),
+    ],
+)
+async def test_fresh_frames_of_old_prices_are_not_well(
+    runtime: WebRuntime, state: FeedState, age_ms: int, available: bool, status: str, problems: list[str]
+) -> None:
+    runtime.hub.receive(LIVE_TOPIC, market_frame(state=state).encode())
+    await tell(runtime, age_ms)
+    answer, report = await Health(runtime).report()
+    assert (answer, report["status"], report["problems"]) == (available, status, problems)
+    assert report["engine"]["last_price_age_s"] == age_ms / 1000
+
+
+async def test_old_prices_are_named_without_the_engines_word(runtime: WebRuntime) -> None:
+    runtime.hub.receive(LIVE_TOPIC, market_frame(state="stale").encode())
+    available, report = await Health(runtime).report()
+    assert (available, report["problems"]) == (False, ["prices are stale"])
