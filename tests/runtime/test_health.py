@@ -14,6 +14,7 @@ from flashcur.runtime.market_hub import LIVE_TOPIC, MarketHub
 from flashcur.runtime.status import ENGINE_TOPIC, EngineStatus
 from flashcur.runtime.web import WebRuntime
 from flashcur.settings import Settings
+from tests.runtime.conftest import Running
 from tests.support.frames import NOW_MS, market_frame
 from tests.support.waiting import eventually
 
@@ -55,3 +56,20 @@ async def test_old_prices_are_named_without_the_engines_word(runtime: WebRuntime
     runtime.hub.receive(LIVE_TOPIC, market_frame(state="stale").encode())
     available, report = await Health(runtime).report()
     assert (available, report["problems"]) == (False, ["prices are stale"])
+
+
+async def test_the_engine_tells_the_age_of_the_newest_price(running: Running) -> None:
+    office = running.office
+    status = office.status()
+    assert status.last_price_ms is not None
+    assert 0 <= status.as_of_ms - status.last_price_ms < 5_000
+    # Its book asked a minute later, without another price.
+    age_ms = office.price_age_ms(status.last_price_ms + 60_000)
+    assert age_ms is not None
+    assert age_ms <= 60_000
+    line = next(
+        line
+        for line in running.engine._metrics.render().decode().splitlines()
+        if line.startswith("flashcur_price_age_seconds ")
+    )
+    assert 0 <= float(line.split()[1]) < 5

@@ -145,7 +145,8 @@ async def test_an_unchanged_frame_is_not_sent_again(site: Site) -> None:
 
 def status(as_of_ms: int) -> EngineStatus:
     feed = FeedStatus("Binance USD-M", "blocked", "answered 451", False, 0, None, {"ticker": None}, 0, 2, 1)
-    return EngineStatus(as_of_ms, 7, "host:1", "0.1.0", as_of_ms, 12, {"binanceusdm": feed}, last_price_ms=as_of_ms - 2_000)
+    feeds = {"binanceusdm": feed}
+    return EngineStatus(as_of_ms, 7, "host:1", "0.1.0", as_of_ms, 12, feeds, last_price_ms=as_of_ms - 2_000)
 
 
 async def test_health_before_the_first_frame(site: Site) -> None:
