@@ -35,6 +35,10 @@ class LocalSimulator:
         await self.exchange.start()
         self.rest_url, self.ws_url = self.exchange.rest_url, self.exchange.ws_url
 
+    async def wait(self) -> int:
+        await asyncio.Event().wait()
+        return 0
+
     async def stop(self) -> None:
         await self.exchange.stop()
 
