@@ -83,7 +83,8 @@ class HttpRoutes:
             return _error(500, "an error on the server; it has been logged")
 
     async def get_health(self, request: Request) -> Response:
-        """JSON: what works and what does not; 200 while the newest frame is at most 10 s old, else 503."""
+        """JSON: what works and what does not; 200 while the newest frame is at most 10 s old and its
+        prices are not stale, else 503."""
         available, report = await self._health.report()
         return Response(
             orjson.dumps(report, option=orjson.OPT_INDENT_2),
