@@ -93,6 +93,8 @@ class Frame:
     strip: str = ""
     """The five largest by 24 h volume: `base|price|change|move` joined by `;`."""
     exact: dict[str, list[float | None]] = field(default_factory=dict[str, "list[float | None]"])
+    quiet_ms: int = 0
+    """Age of the newest price when the frame was taken."""
 
     def encode(self) -> bytes:
         """The frame as JSON bytes for the bus and the database."""
@@ -165,6 +167,7 @@ def take(
     state: FeedState,
     rule: SpikeRule,
     previous: Frame | None = None,
+    quiet_ms: int = 0,
 ) -> Frame:
     """Read the book into a frame. `order` is the symbol order; symbols no longer in the book are left out."""
     rows = [row for symbol in order if (row := book.row(symbol)) is not None]
@@ -197,7 +200,7 @@ def take(
         "fresh": "".join(["1" if _is_fresh(row, now_ms) else "0" for row in rows]),
         "age": join([_ages(book, row, now_ms) for row in rows]),
     }
-    frame = Frame(seq, now_ms, exchange, title, demo, state, len(rows), columns, "", exact)
+    frame = Frame(seq, now_ms, exchange, title, demo, state, len(rows), columns, "", exact, quiet_ms)
     return replace(frame, strip=_strip(frame))
 
 
@@ -211,7 +214,9 @@ def changed(now: Frame, before: Frame | None) -> dict[str, str]:
 def _previous_prices(previous: Frame | None) -> dict[str, float | None]:
     if previous is None:
         return {}
-    return dict(zip(previous.values("symbol"), previous.exact["price"], strict=True))
+    symbols, prices = previous.values("symbol"), previous.exact.get("price", [])
+    # A frame that does not fit together tells no moves; it must not keep the next one from being taken.
+    return dict(zip(symbols, prices, strict=True)) if len(symbols) == len(prices) else {}
 
 
 def _move(before: float | None, price: float | None) -> str:

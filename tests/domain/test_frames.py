@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -118,6 +120,12 @@ def test_only_columns_that_changed_are_told() -> None:
     assert second.values("move") == ["u"] * 60
 
 
+@pytest.mark.parametrize("prices", [{}, {"price": [1.0]}, {"price": []}])
+def test_a_frame_before_that_does_not_fit_together_tells_no_moves(prices: dict[str, list[float | None]]) -> None:
+    broken = replace(market_frame(), exact=prices)
+    assert market_frame(2, price=101.0, previous=broken).values("move") == ["-"] * 60
+
+
 def test_the_strip_holds_the_five_largest() -> None:
     entries = [entry.split(SEPARATOR) for entry in market_frame().strip.split(";")]
     assert [entry[0] for entry in entries] == [f"COIN{i}" for i in range(5)]
@@ -147,8 +155,6 @@ def test_an_age_of_open_interest_is_not_told_to_who_may_not_see_it() -> None:
 
 @given(st.lists(st.floats(0, 1e12), min_size=1, max_size=80, unique=True), st.integers(1, 60))
 def test_a_plan_with_fewer_rows_sees_the_largest_in_the_same_order(volumes: list[float], rows: int) -> None:
-    from dataclasses import replace
-
     book = MarketBook()
     symbols = [f"C{i}USDT" for i in range(len(volumes))]
     book.set_instruments([Instrument(symbol, symbol[:-4], 0.01, 2) for symbol in symbols])

@@ -69,11 +69,14 @@ def items(raw: object) -> list[object]:
 
 
 def text(raw: Raw, key: str) -> str:
-    """A non-blank string."""
+    """A name of any script that can stand in a frame: printable, without spaces around it and without `|` and `;`."""
     value = raw.get(key)
     if not isinstance(value, str) or not value or len(value) > _SYMBOL_LENGTH:
         reason = "missing" if value is None or value == "" else "malformed"
         raise Bad(reason, f"expected {key} as text, was {short(value)}")
+    # Letters and digits of any script are nearly all there is, and every message comes through here.
+    if not value.isalnum() and (not value.isprintable() or value != value.strip() or "|" in value or ";" in value):
+        raise Bad("malformed", f"expected {key} as a printable name without | and ;, was {short(value)}")
     return value
 
 

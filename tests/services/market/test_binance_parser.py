@@ -30,6 +30,19 @@ def test_ticker_takes_the_last_price_and_the_change_in_percent() -> None:
     )
 
 
+@pytest.mark.parametrize("symbol", ["币安人生USDT", "1000PEPEUSDT", "BTC-26DEC25", "BTCUSDT_260327"])
+def test_names_of_any_script_are_taken(symbol: str) -> None:
+    parsed = parser.parse_ticker(binance_ticker(s=symbol), SEEN_MS)
+    assert isinstance(parsed, Ticker)
+    assert parsed.symbol == symbol
+
+
+@pytest.mark.parametrize("base", ["B|C", "B;C", "BTC ", "B\tC", " "])
+def test_a_base_that_would_break_a_frame_is_rejected(base: str) -> None:
+    (parsed,) = parser.parse_instruments({"symbols": [binance_contract(baseAsset=base)]}, {})
+    assert reason(parsed) == "malformed"
+
+
 def test_funding_takes_p_as_the_mark_price() -> None:
     assert parser.parse_funding(binance_mark(), SEEN_MS) == Funding(
         "BTCUSDT", 102498.70, 0.0001, NOW_MS + HOUR_MS, NOW_MS, SEEN_MS
@@ -71,6 +84,14 @@ def test_candle_takes_the_quote_volume() -> None:
         ({"c": "110000"}, "crossed"),
         ({"s": ""}, "missing"),
         ({"s": 5}, "malformed"),
+        ({"s": "BTC|USDT"}, "malformed"),
+        ({"s": "BTC;USDT"}, "malformed"),
+        ({"s": "BTC\x00USDT"}, "malformed"),
+        ({"s": "BTC\u202eUSDT"}, "malformed"),
+        ({"s": "\ud800USDT"}, "malformed"),
+        ({"s": " "}, "malformed"),
+        ({"s": " BTCUSDT"}, "malformed"),
+        ({"s": "BTCUSDT\u3000"}, "malformed"),
         ({"E": NOW_MS + 60_000}, "absurd"),
         ({"E": NOW_MS - 100 * HOUR_MS}, "absurd"),
         ({"E": "soon"}, "not_a_number"),

@@ -35,6 +35,9 @@ NASTY = st.sampled_from(
         "1_0",
         "0x10",
         "１",
+        "A|B",
+        "A;B",
+        "A\n",
         "\ud800",
         10**400,
         -(10**30),
@@ -57,7 +60,10 @@ def check(parsed: object) -> None:
         assert len(parsed.detail) < 300
         return
     assert isinstance(parsed, Ticker | Funding | Candle | OpenInterest | Instrument)
-    assert parsed.symbol
+    for name in (parsed.symbol, parsed.base if isinstance(parsed, Instrument) else "BTC"):
+        assert name == name.strip() != ""
+        assert name.isprintable()
+        assert not set("|;") & set(name)
     if isinstance(parsed, Ticker):
         assert 0 < parsed.price <= 1e9
         assert -100 < parsed.change_pct <= 1e6
