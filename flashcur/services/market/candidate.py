@@ -17,7 +17,9 @@ _RETRY_CAP_S = 300.0
 _CHEAP_S = 5.0
 """An error that allows a retry this soon (no network) does not lengthen the wait: asking costs the exchange nothing."""
 _ALONE_CAP_S = 4.0
-"""Longest wait while nothing serves, so that all is right within seconds of the fault's end."""
+"""Longest wait while nothing real serves, so that all is right within seconds of the fault's end."""
+_REFUSED_ALONE_CAP_S = 10.0
+"""The same for an exchange that answers with a refusal and does not say for how long."""
 _PROVEN_S = 60.0
 
 
@@ -52,6 +54,7 @@ class Candidate:
         self.retry_at = 0.0
         """Monotonic time before which it is not tried."""
         self._failures = 0
+        self._error: VenueError | None = None
         self._live_at: float | None = None
 
     @property
@@ -68,6 +71,7 @@ class Candidate:
     def serves(self) -> None:
         """It has taken over."""
         self.state, self.reason = State.LIVE, ""
+        self._error = None
         self._live_at = time.monotonic()
 
     def connecting(self) -> None:
@@ -80,21 +84,29 @@ class Candidate:
         self._failures = 0
 
     def failed(self, error: VenueError, *, alone: bool) -> None:
-        """Note why it cannot serve and when to try it again; `alone` while no other exchange serves."""
+        """Note why it cannot serve and when to try it again; `alone` while no other real exchange serves."""
         if self._live_at is not None and time.monotonic() - self._live_at > _PROVEN_S:
             self._failures = 0
         self._live_at = None
         self.tried = True
         self.state, self.reason = _state_of(error), str(error)
+        self._error = error
         self.retry_at = time.monotonic() + self._delay_s(error, alone)
         self._failures += 1
+
+    def left_alone(self) -> None:
+        """The exchange that served has gone: what it allowed to wait for long is tried soon."""
+        if self._error is not None:
+            self.retry_at = min(self.retry_at, time.monotonic() + self._delay_s(self._error, alone=True))
 
     def _delay_s(self, error: VenueError, alone: bool) -> float:
         base_s = _RETRY_CAP_S if error.retry_after is None else error.retry_after
         if isinstance(error, VenueBlocked | VenueRateLimited):
+            if alone and not error.asked:
+                return min(_REFUSED_ALONE_CAP_S, base_s) * random.uniform(0.5, 1.0)
             return base_s
         if alone:
-            return min(_ALONE_CAP_S, 2.0**self._failures) * random.uniform(0.5, 1.0)
+            return min(_ALONE_CAP_S, 2.0 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)
         growth = 2.0 ** min(self._failures, 10) if base_s > _CHEAP_S else 1.0
         return min(_RETRY_CAP_S, base_s * growth) * random.uniform(0.8, 1.0)
 

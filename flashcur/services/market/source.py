@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from flashcur.domain.ticks import Candle, Funding, Instrument, OpenInterest, Reject, Tick, Ticker
 from flashcur.errors import VenueError, VenueUnavailable
@@ -57,6 +57,10 @@ class Simulator(Protocol):
     @property
     def ws_url(self) -> str: ...
     async def start(self) -> None: ...
+    async def wait(self) -> int:
+        """Wait until the process ends; returns its exit status."""
+        ...
+
     async def stop(self) -> None: ...
 
 
@@ -243,7 +247,8 @@ class MarketSource:
 
     def _failed(self, candidate: Candidate, error: VenueError) -> None:
         before = candidate.reason
-        candidate.failed(error, alone=self._current in (None, candidate))
+        other = self._current is not None and self._current is not candidate and not self._current.demo
+        candidate.failed(error, alone=not other)
         if candidate.reason != before:
             # Told once: an exchange that stays away is asked again every few seconds.
             log.warning("%s is not used: %s", candidate.key, error)
@@ -251,7 +256,11 @@ class MarketSource:
     def _left(self, candidate: Candidate) -> None:
         if self._current is candidate:
             self._current = None
-            self._alone_since = time.monotonic()
+            if not candidate.demo:
+                # When it was demo data that ended, nothing real has answered for longer.
+                self._alone_since = time.monotonic()
+                for other in self._candidates:
+                    other.left_alone()
         candidate.feed = None
         self._pulse()
 
@@ -286,8 +295,19 @@ class MarketSource:
 
     async def _serve(self, candidate: Candidate, cleanup: AsyncExitStack) -> None:
         """Start the candidate, take over, and stay until it fails (raises) or another one has taken over (returns)."""
+        if not candidate.demo:
+            await self._serve_from(candidate, candidate.urls, cleanup)
+            return
+        simulator = self._simulator()
+        cleanup.push_async_callback(simulator.stop)
+        await simulator.start()
+        ended = asyncio.create_task(_ended(simulator))
+        cleanup.push_async_callback(_cancel, ended)
+        # Its streams would notice its end only by their own reconnects and silence.
+        await _first(ended, self._serve_from(candidate, VenueUrls(simulator.rest_url, simulator.ws_url), cleanup))
+
+    async def _serve_from(self, candidate: Candidate, urls: VenueUrls, cleanup: AsyncExitStack) -> None:
         session = _Session(candidate, self._sink)
-        urls = await self._start_simulator(cleanup) if candidate.demo else candidate.urls
         feed = await self._feed_factory(candidate.venue, urls, session.on_tick, session.on_reject)
         cleanup.push_async_callback(feed.close)
         candidate.opened(feed)
@@ -302,12 +322,6 @@ class MarketSource:
             return
         self._take_over(candidate, feed, session, instruments, snapshot)
         await _first(running, candidate.displaced.wait())
-
-    async def _start_simulator(self, cleanup: AsyncExitStack) -> VenueUrls:
-        simulator = self._simulator()
-        cleanup.push_async_callback(simulator.stop)
-        await simulator.start()
-        return VenueUrls(simulator.rest_url, simulator.ws_url)
 
     def _take_over(
         self,
@@ -339,19 +353,24 @@ class MarketSource:
         return "; ".join(better)
 
 
-async def _first(running: asyncio.Task[None], event: Awaitable[object]) -> None:
-    """Wait for `event`; raises what ended `running` before it."""
-    waiting = asyncio.ensure_future(event)
+async def _ended(simulator: Simulator) -> None:
+    raise VenueUnavailable(f"the simulated exchange ended with status {await simulator.wait()}")
+
+
+async def _first(running: asyncio.Task[None], event: Coroutine[Any, Any, object]) -> None:
+    """Wait for `event`, raising what it raises; raises what ended `running` before it."""
+    waiting = asyncio.create_task(event)
     try:
         await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()
             raise VenueUnavailable("the streams ended without a reason")
+        waiting.result()
     finally:
-        waiting.cancel()
+        await _cancel(waiting)
 
 
-async def _cancel(task: asyncio.Task[None]) -> None:
+async def _cancel(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.wait({task})
     if not task.cancelled():

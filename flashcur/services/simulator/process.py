@@ -13,7 +13,7 @@ from flashcur.errors import VenueUnavailable
 
 _ROOT: Final = Path(__file__).parents[3]
 """Where the package can be imported from, whatever the parent's working directory is."""
-_START_TIMEOUT_S: Final = 30.0
+_START_TIMEOUT_S: Final = 10.0
 _STOP_TIMEOUT_S: Final = 5.0
 
 
@@ -40,7 +40,7 @@ class SimulatorProcess:
     async def start(self) -> None:
         """Start it and wait until it listens; sets `rest_url` and `ws_url`.
 
-        Raises VenueUnavailable when it ends or says nothing within 30 s.
+        Raises VenueUnavailable when it ends or says nothing within 10 s.
         """
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "flashcur.services.simulator", "--exit-with-stdin",

@@ -27,6 +27,8 @@ class BybitServer:
         self.page_size = page_size
         self.rows = {symbol: self._row(symbol, 100.0 + index) for index, symbol in enumerate(symbols)}
         self.status = 200
+        self.retry_after: int | None = 3
+        """Seconds told with a refusal; None tells none."""
         self.ret_code = 0
         self.silent = False
         self.pings = 0
@@ -120,7 +122,8 @@ class BybitServer:
 
     def _answer(self, result: dict[str, Any]) -> web.Response:
         if self.status != 200:
-            return web.json_response({"error": "refused"}, status=self.status, headers={"Retry-After": "3"})
+            headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+            return web.json_response({"error": "refused"}, status=self.status, headers=headers)
         body = {"retCode": self.ret_code, "retMsg": "OK", "result": result, "time": now_ms()}
         return web.json_response(body)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,13 +13,13 @@ from dataclasses import replace
 import pytest
 
 from flashcur.domain.ticks import Candle, Funding, Reject, Tick, Ticker
-from flashcur.errors import ConfigError, VenueUnavailable
-from flashcur.services.market.candidate import State
+from flashcur.errors import ConfigError, VenueBlocked, VenueError, VenueRateLimited, VenueUnavailable
+from flashcur.services.market.candidate import Candidate, State
 from flashcur.services.market.feed import VenueFeed
 from flashcur.services.market.feeds import open_feed
 from flashcur.services.market.source import MarketSource, VenueStatus
-from flashcur.services.market.venues import Venue
-from flashcur.services.simulator import SimulatedExchange
+from flashcur.services.market.venues import Venue, venue_by_id
+from flashcur.services.simulator import SimulatedExchange, SimulatorProcess
 from flashcur.settings import Settings, VenueUrls
 from tests.services.market.bybit_server import BybitServer
 from tests.services.market.harness import RecordingSink, hasty
@@ -31,6 +34,8 @@ class LocalSimulator:
 
     def __init__(self) -> None:
         self._exchange: SimulatedExchange | None = None
+        self._ended = asyncio.Event()
+        self.starts = 0
         self.rest_url = ""
         self.ws_url = ""
 
@@ -39,9 +44,19 @@ class LocalSimulator:
         return self._exchange is not None
 
     async def start(self) -> None:
+        self._ended.clear()
+        self.starts += 1
         self._exchange = SimulatedExchange(symbols=20, listings=False)
         await self._exchange.start()
         self.rest_url, self.ws_url = self._exchange.rest_url, self._exchange.ws_url
+
+    async def wait(self) -> int:
+        await self._ended.wait()
+        return -9
+
+    def die(self) -> None:
+        """End as far as `wait` tells; the sockets stay, so that nothing else gives it away."""
+        self._ended.set()
 
     async def stop(self) -> None:
         if self._exchange is not None:
@@ -117,6 +132,11 @@ def try_now(source: MarketSource) -> None:
     source._pulse()
 
 
+def wait_s(source: MarketSource) -> float:
+    """Seconds until the most wanted exchange is tried again."""
+    return source._candidates[0].retry_at - time.monotonic()
+
+
 def test_an_unknown_exchange_is_refused(settings: Settings, sink: RecordingSink) -> None:
     with pytest.raises(ConfigError, match="expected binanceusdm, bybit, was 'kraken'"):
         MarketSource(replace(settings, exchanges=("kraken",)), sink)
@@ -167,7 +187,10 @@ async def test_a_blocked_exchange_is_left_to_the_next_one_and_taken_back(
         assert "451" in status.reason
         assert sink.switches == [("bybit", status.reason, False)]
         source.set_candle_symbols(["BTCUSDT"])
-        assert source._candidates[0].retry_at - asyncio.get_running_loop().time() > 250
+        # Its first refusal came while nothing served, those that follow while Bybit does.
+        assert wait_s(source) <= 10
+        try_now(source)
+        await eventually(lambda: wait_s(source) > 250, "the long wait while another exchange serves")
         binance.faults.clear()
         try_now(source)
         await eventually(serves(source, "binanceusdm"), "Binance to serve again", 10)
@@ -203,8 +226,68 @@ async def test_a_rate_limited_exchange_waits_as_long_as_it_asked(
     async with source_of(settings, sink, simulator, binanceusdm=urls_of(binance), bybit=urls_of(bybit)) as source:
         await eventually(serves(source, "bybit"), "Bybit to serve", 10)
         assert status_of(source, "binanceusdm").state is State.RATE_LIMITED
-        wait_s = source._candidates[0].retry_at - asyncio.get_running_loop().time()
-        assert 60 < wait_s <= 77
+        assert 60 < wait_s(source) <= 77
+
+
+@pytest.mark.parametrize("demo", ["off", "auto"])
+async def test_a_refusal_is_asked_again_soon_while_nothing_real_serves(
+    settings: Settings, sink: RecordingSink, simulator: LocalSimulator, bybit: BybitServer, demo: str
+) -> None:
+    bybit.status, bybit.retry_after = 451, None
+    async with source_of(settings, sink, simulator, demo=demo, bybit=urls_of(bybit)) as source:
+        await eventually(lambda: status_of(source, "bybit").state is State.BLOCKED, "the refusal", 10)
+        if demo == "auto":
+            await eventually(lambda: source.demo, "demo data", 15)
+            source._candidates[0].retry_at = 0.0
+            source._pulse()
+        await eventually(lambda: wait_s(source) > 0, "the next refusal")
+        assert 4 < wait_s(source) <= 10
+        bybit.status = 200
+        await eventually(serves(source, "bybit"), "Bybit to serve without being told to", 15)
+
+
+@pytest.mark.parametrize(
+    ("error", "longest_s"),
+    [
+        (VenueBlocked("451"), 10),
+        (VenueRateLimited("429"), 10),
+        (VenueRateLimited("429", retry_after=77, asked=True), 77),
+        (VenueRateLimited("429", retry_after=2, asked=True), 2),
+        (VenueUnavailable("503", retry_after=30), 4),
+    ],
+)
+def test_waits_while_nothing_real_serves(error: VenueError, longest_s: float) -> None:
+    candidate = Candidate(0, venue_by_id("bybit"), VenueUrls())
+    candidate.failed(error, alone=True)
+    alone_s = candidate.retry_at - time.monotonic()
+    assert alone_s <= longest_s
+    if error.asked:
+        assert alone_s == pytest.approx(longest_s, abs=0.5)
+
+
+def test_the_long_wait_ends_with_the_exchange_that_allowed_it() -> None:
+    blocked, limited = (Candidate(rank, venue_by_id("bybit"), VenueUrls()) for rank in range(2))
+    blocked.failed(VenueBlocked("451"), alone=False)
+    limited.failed(VenueRateLimited("429", retry_after=77, asked=True), alone=False)
+    assert blocked.retry_at - time.monotonic() > 250
+    for candidate in (blocked, limited):
+        candidate.left_alone()
+    assert blocked.retry_at - time.monotonic() <= 10
+    assert limited.retry_at - time.monotonic() > 70
+
+
+async def test_a_blocked_exchange_is_asked_soon_when_the_one_that_served_goes(
+    settings: Settings, sink: RecordingSink, simulator: LocalSimulator, binance: SimulatedExchange, bybit: BybitServer
+) -> None:
+    bybit.status, bybit.retry_after = 451, None
+    async with source_of(settings, sink, simulator, bybit=urls_of(bybit), binanceusdm=urls_of(binance)) as source:
+        await eventually(serves(source, "binanceusdm"), "Binance to serve", 10)
+        try_now(source)
+        await eventually(lambda: wait_s(source) > 250, "the long wait")
+        binance.faults.refuse(451)
+        binance.faults.disconnect_all()
+        await eventually(lambda: source.venue is None, "Binance to be left", 10)
+        assert wait_s(source) <= 10
 
 
 async def test_without_any_exchange_it_says_so_and_recovers_within_seconds(
@@ -241,6 +324,30 @@ async def test_demo_auto_serves_while_nothing_real_answers_and_is_left_then(
         await eventually(lambda: not simulator.running, "the end of the simulated exchange")
 
 
+async def test_a_simulated_exchange_that_ends_is_replaced_at_once(
+    settings: Settings, sink: RecordingSink, simulator: LocalSimulator
+) -> None:
+    async with source_of(settings, sink, simulator, demo="auto", binanceusdm=NOWHERE) as source:
+        await eventually(serves(source, "binanceusdm", demo=True), "demo data", 15)
+        simulator.die()
+        await eventually(lambda: source.venue is None, "it to be left", 1)
+        assert status_of(source, "demo").reason == "the simulated exchange ended with status -9"
+        await eventually(serves(source, "binanceusdm", demo=True), "demo data again", 5)
+        assert simulator.starts == 2
+
+
+async def test_demo_data_that_ended_is_not_held_back_like_its_first_time(
+    settings: Settings, sink: RecordingSink, simulator: LocalSimulator
+) -> None:
+    async with source_of(settings, sink, simulator, demo="auto", binanceusdm=NOWHERE) as source:
+        await eventually(serves(source, "binanceusdm", demo=True), "demo data", 15)
+        # Nothing real has answered for this long already.
+        source._demo_after_s = 60.0
+        source._alone_since -= 60.0
+        simulator.die()
+        await eventually(lambda: simulator.starts == 2, "another one", 5)
+
+
 async def test_demo_on_asks_no_real_exchange(
     settings: Settings, sink: RecordingSink, simulator: LocalSimulator, bybit: BybitServer
 ) -> None:
@@ -251,11 +358,21 @@ async def test_demo_on_asks_no_real_exchange(
 
 
 async def test_the_simulated_exchange_as_a_process(settings: Settings, sink: RecordingSink) -> None:
-    source = MarketSource(replace(settings, demo="on", demo_symbols=15), sink)
+    started: list[SimulatorProcess] = []
+
+    def simulator() -> SimulatorProcess:
+        started.append(SimulatorProcess(symbols=15))
+        return started[-1]
+
+    source = MarketSource(replace(settings, demo="on"), sink, simulator=simulator)
     task = asyncio.create_task(source.run())
     try:
         await eventually(serves(source, "binanceusdm", demo=True), "demo data", 30)
         assert len(sink.instruments[0][1]) >= 15
+        os.kill(started[0].pid or 0, signal.SIGKILL)
+        await eventually(lambda: source.venue is None, "the dead process to be left", 1)
+        await eventually(serves(source, "binanceusdm", demo=True), "demo data of another process", 15)
+        assert len(started) == 2
     finally:
         task.cancel()
         await asyncio.wait({task})

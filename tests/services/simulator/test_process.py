@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from flashcur.errors import VenueUnavailable
 from flashcur.services.simulator import SimulatorProcess
 from tests.services.simulator.conftest import OTHERS
 
@@ -36,6 +37,14 @@ async def test_it_starts_serves_and_stops(tmp_path: Path, monkeypatch: pytest.Mo
         async with aiohttp.ClientSession() as session:
             await session.get(process.rest_url + "/fapi/v1/ping")
     await process.stop()
+
+
+async def test_one_that_says_nothing_in_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flashcur.services.simulator.process._START_TIMEOUT_S", 0.01)
+    process = SimulatorProcess(symbols=5)
+    with pytest.raises(VenueUnavailable, match="did not start"):
+        await process.start()
+    assert not process.running
 
 
 async def run(*arguments: str) -> asyncio.subprocess.Process:
