@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlmodel import Session, col, delete
+from sqlmodel import Session
 
 from flashcur.models import MarkFrame
 
@@ -18,8 +18,3 @@ def save_mark(session: Session, mark: MarkFrame) -> bool:
 
 def last_mark(session: Session, audience: str) -> MarkFrame | None:
     return session.get(MarkFrame, audience)
-
-
-def purge_demo_marks(session: Session) -> None:
-    """Forget marks of the simulated exchange; real data has returned."""
-    session.exec(delete(MarkFrame).where(col(MarkFrame.demo)))

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from flashcur.errors import BusError
-from flashcur.services.bus import Bus, BusMessage, MemoryBus, RedisBus, SequenceGuard, Subscription, Verdict, make_bus
+from flashcur.services.bus import Bus, BusMessage, MemoryBus, RedisBus, Subscription, make_bus
 from flashcur.services.bus.redis_bus import PUBLISH_TIMEOUT_S
 from flashcur.settings import Settings
 from tests.support.programs import RedisServer
@@ -122,25 +122,6 @@ async def test_closing_the_bus_ends_its_readers(bus: Bus) -> None:
 def test_the_settings_choose_the_bus(environ: dict[str, str]) -> None:
     assert isinstance(make_bus(Settings.load(environ)), MemoryBus)
     assert isinstance(make_bus(Settings.load({**environ, "REDIS_URL": "redis://127.0.0.1:1"})), RedisBus)
-
-
-def message(epoch: int, seq: int, *, is_snapshot: bool = False) -> BusMessage:
-    return BusMessage("live", epoch, seq, b"", is_snapshot)
-
-
-def test_the_guard_judges_each_message() -> None:
-    guard = SequenceGuard()
-    assert guard.see(message(1, 10)) is Verdict.GAP
-    assert guard.reload(message(1, 10, is_snapshot=True))
-    assert guard.see(message(1, 11)) is Verdict.NEXT
-    assert guard.see(message(1, 11)) is Verdict.STALE
-    assert guard.see(message(1, 10)) is Verdict.STALE
-    assert guard.see(message(1, 13)) is Verdict.GAP
-    assert guard.see(message(2, 1)) is Verdict.GAP
-    assert guard.see(message(1, 14)) is Verdict.STALE
-    assert guard.see(message(2, 9, is_snapshot=True)) is Verdict.NEXT
-    assert not guard.reload(message(2, 3, is_snapshot=True))
-    assert guard.see(message(2, 10)) is Verdict.NEXT
 
 
 async def test_an_engine_no_longer_in_office_is_refused(redis_url: str) -> None:

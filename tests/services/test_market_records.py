@@ -8,13 +8,13 @@ from flashcur.models import InstrumentEvent, MarkFrame
 from flashcur.services.database import Database
 from flashcur.services.instrument_events import prune_events, purge_demo_events, recent_events, record_event
 from flashcur.services.job_runs import finish_run, last_runs, start_run
-from flashcur.services.marks import last_mark, purge_demo_marks, save_mark
+from flashcur.services.marks import last_mark, save_mark
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
-def mark(as_of_ms: int, payload: bytes = b"\x00frame", *, audience: str = "free", demo: bool = False) -> MarkFrame:
-    return MarkFrame(audience=audience, as_of_ms=as_of_ms, exchange="binanceusdm", demo=demo, payload=payload)
+def mark(as_of_ms: int, payload: bytes = b"\x00frame", *, audience: str = "free") -> MarkFrame:
+    return MarkFrame(audience=audience, as_of_ms=as_of_ms, exchange="binanceusdm", demo=False, payload=payload)
 
 
 def event(symbol: str, minutes: int = 0, *, demo: bool = False) -> InstrumentEvent:
@@ -37,18 +37,13 @@ def test_the_newest_mark_of_each_audience_is_kept(database: Database) -> None:
     assert pro.payload == b"other"
 
 
-def test_demo_marks_and_events_are_forgotten(database: Database) -> None:
+def test_demo_events_are_forgotten(database: Database) -> None:
     with database.session() as session:
-        save_mark(session, mark(1, demo=True))
-        save_mark(session, mark(1, audience="pro"))
         record_event(session, event("DEMOUSDT", demo=True))
         record_event(session, event("REALUSDT"))
     with database.session() as session:
-        purge_demo_marks(session)
         purge_demo_events(session)
     with database.session(readonly=True) as session:
-        assert last_mark(session, "free") is None
-        assert last_mark(session, "pro") is not None
         assert [found.symbol for found in recent_events(session)] == ["REALUSDT"]
 
 

@@ -1,7 +1,7 @@
 """The bus between the engine and the web workers."""
 
 from flashcur.services.bus.memory import MemoryBus
-from flashcur.services.bus.port import Bus, BusCounters, BusMessage, SequenceGuard, Subscription, Verdict
+from flashcur.services.bus.port import Bus, BusCounters, BusMessage, Subscription
 from flashcur.services.bus.redis_bus import RedisBus
 from flashcur.settings import Settings
 
@@ -11,9 +11,7 @@ __all__ = [
     "BusMessage",
     "MemoryBus",
     "RedisBus",
-    "SequenceGuard",
     "Subscription",
-    "Verdict",
     "make_bus",
 ]
 

@@ -7,7 +7,6 @@ with it. A reader that is slow gets the newest message next, never a queue, so n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import Protocol, Self
 
 
@@ -80,36 +79,3 @@ class Bus(Protocol):
         ...
 
     async def close(self) -> None: ...
-
-
-class Verdict(Enum):
-    NEXT = "next"
-    """Follows what was seen: apply it."""
-    GAP = "gap"
-    """Something is missing before it: load the snapshot."""
-    STALE = "stale"
-    """Older than what was seen, or from an engine no longer in office: drop it."""
-
-
-class SequenceGuard:
-    """Tells a reader of one topic whether a message follows the last one it applied. Pure."""
-
-    def __init__(self) -> None:
-        self._position: tuple[int, int] | None = None
-
-    def see(self, message: BusMessage) -> Verdict:
-        """Judge `message`; NEXT and GAP move the position to it, and a newer snapshot is always NEXT."""
-        last = self._position
-        if last is not None and message.position <= last:
-            return Verdict.STALE
-        self._position = message.position
-        if message.is_snapshot or (last is not None and message.position == (last[0], last[1] + 1)):
-            return Verdict.NEXT
-        return Verdict.GAP
-
-    def reload(self, snapshot: BusMessage) -> bool:
-        """Note that `snapshot` was loaded after a gap. False when it is older than the message that showed the gap."""
-        if self._position is not None and snapshot.position < self._position:
-            return False
-        self._position = snapshot.position
-        return True
