@@ -47,6 +47,11 @@ class BusError(FlashCurError):
 class VenueError(FlashCurError):
     """The exchange did not answer as expected."""
 
+    def __init__(self, message: str | None = None, *, retry_after: float | None = None, asked: bool = False) -> None:
+        """`asked`: the exchange itself sent `retry_after`; else the wait is only our own estimate."""
+        super().__init__(message, retry_after=retry_after)
+        self.asked = asked
+
 
 class VenueBlocked(VenueError):
     """The exchange refuses this address: another exchange serves, or set its URL override to a proxy."""

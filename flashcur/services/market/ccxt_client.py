@@ -180,6 +180,7 @@ class Transport:
         api = self._exchange.urls["api"]
         self._exchange.urls["api"] = _rebased(_rebased(api, rest_url, "http"), ws_url, "ws")
         self._paused_until = 0.0
+        self._pause_asked = False
         self._closing: set[asyncio.Task[Any]] = set()
 
     @property
@@ -194,11 +195,14 @@ class Transport:
         """
         wait_s = self._paused_until - time.monotonic()
         if wait_s > 0:
-            raise VenueRateLimited(f"{self.venue.name} asked to wait {wait_s:.0f} s more", retry_after=wait_s)
+            why = "asked to wait" if self._pause_asked else "limits requests and is left alone for"
+            message = f"{self.venue.name} {why} {wait_s:.0f} s more"
+            raise VenueRateLimited(message, retry_after=wait_s, asked=self._pause_asked)
         try:
             answer: object = await getattr(self._exchange, endpoint)(dict(params or {}))
         except VenueRateLimited as error:
             self._paused_until = time.monotonic() + (error.retry_after or 0.0)
+            self._pause_asked = error.asked
             raise
         except VenueError:
             raise

@@ -35,10 +35,11 @@ def venue_error(venue: str, status: int, headers: Mapping[str, str] | None, deta
         return None
     message = f"{venue} answered {status}: {' '.join(detail.split())[:200]}".rstrip(": ")
     wait_s = retry_after_s(headers)
+    asked = wait_s is not None
     if status in (451, 403):
-        return VenueBlocked(message, retry_after=wait_s)
+        return VenueBlocked(message, retry_after=wait_s, asked=asked)
     if status in (429, 418):
-        return VenueRateLimited(message, retry_after=wait_s)
+        return VenueRateLimited(message, retry_after=wait_s, asked=asked)
     if status >= 500:
-        return VenueUnavailable(message, retry_after=wait_s or _SERVER_ERROR_WAIT_S)
+        return VenueUnavailable(message, retry_after=wait_s or _SERVER_ERROR_WAIT_S, asked=bool(wait_s))
     return VenueError(message)

@@ -182,11 +182,12 @@ async def test_after_a_429_nothing_is_asked_until_retry_after(feed: VenueFeed, e
     exchange.faults.rate_limit(seconds=1, retry_after=2)
     with pytest.raises(VenueRateLimited) as first:
         await feed.open_interest("BTCUSDT")
-    assert first.value.retry_after == 2
+    assert (first.value.retry_after, first.value.asked) == (2, True)
     used = exchange.rest.limiter.used
     started = time.monotonic()
-    with pytest.raises(VenueRateLimited, match="asked to wait"):
+    with pytest.raises(VenueRateLimited, match="asked to wait") as second:
         await feed.open_interest("BTCUSDT")
+    assert second.value.asked
     assert exchange.rest.limiter.used == used
     assert time.monotonic() - started < 0.5
 

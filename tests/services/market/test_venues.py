@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from flashcur.errors import ConfigError, VenueBlocked, VenueError, VenueRateLimited, VenueUnavailable
-from flashcur.services.market.backoff import Backoff
 from flashcur.services.market.feeds import FEEDS
 from flashcur.services.market.http_errors import retry_after_s, venue_error
 from flashcur.services.market.venues import KNOWN_VENUES, venue_by_id
@@ -63,15 +62,12 @@ def test_retry_after(headers: dict[str, str], expected: float | None) -> None:
 def test_retry_after_reaches_the_error() -> None:
     error = venue_error("Binance", 429, {"Retry-After": "9"}, "slow down")
     assert error is not None
-    assert error.retry_after == 9.0
+    assert (error.retry_after, error.asked) == (9.0, True)
 
 
-def test_backoff_doubles_is_capped_and_jittered() -> None:
-    backoff = Backoff(1.0, 30.0)
-    delays = [backoff.next_s() for _ in range(50)]
-    for step, delay in enumerate(delays):
-        full = min(30.0, 2.0**step)
-        assert full / 2 <= delay <= full
-    assert len(set(delays[10:])) > 10
-    backoff.reset()
-    assert backoff.next_s() <= 1.0
+@pytest.mark.parametrize("status", [429, 451, 503])
+def test_a_wait_the_exchange_did_not_ask_for_is_told_apart(status: int) -> None:
+    error = venue_error("Binance", status, {}, "no")
+    assert error is not None
+    assert error.retry_after
+    assert not error.asked
