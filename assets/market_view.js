@@ -41,6 +41,8 @@ export function sortBy(key) {
   const { sort, dir } = current();
   const first = key === "symbol" ? "asc" : "desc";
   setView({ sort: key, dir: sort !== key ? first : dir === "asc" ? "desc" : "asc" });
+  // Who sorts wants to see the top.
+  document.querySelector(".scroller")?.scrollTo({ top: 0 });
 }
 
 function subscribe(notify) {
@@ -237,7 +239,10 @@ export function useCountdown(target, asOf) {
     if (!target) return setLeft("");
     const show = () => {
       const seconds = Math.max(0, Math.round((target - Date.now() - offset.current) / 1000));
-      setLeft(`${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`);
+      const two = (number) => String(number).padStart(2, "0");
+      const minutes = Math.floor(seconds / 60);
+      const hours = Math.floor(minutes / 60);
+      setLeft(`${hours ? `${hours}:${two(minutes % 60)}` : minutes}:${two(seconds % 60)}`);
     };
     show();
     const timer = setInterval(show, 1000);
@@ -269,6 +274,9 @@ export function pointAt(event) {
   const style = { right: Math.max(8, window.innerWidth - box.right), [below ? "top" : "bottom"]: below ? box.bottom + 4 : window.innerHeight - box.top + 4 };
   setCard({ cell, style, hours, yearly: `${yearly > 0 ? "+" : ""}${yearly} %`, due: minute ? Number(minute) * 60000 : 0 });
 }
+
+// It belongs to a cell, which a scroll takes away.
+export const hideCard = () => setCard(null);
 
 export const useCard = () =>
   useSyncExternalStore(

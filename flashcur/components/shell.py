@@ -46,22 +46,24 @@ def ticker_strip() -> rx.Component:
 def feed_status() -> rx.Component:
     """Exchange, state and age of the numbers; read aloud only when the state changes."""
     quiet = lag()
-    state = rx.cond(FeedState.beat == 0, "connecting", rx.cond(quiet > 0, "offline", FeedState.state))
+    state = rx.cond(
+        FeedState.beat == 0,
+        rx.cond(quiet >= UNREACHED_S, "unreached", "connecting"),
+        rx.cond(quiet > 0, "offline", FeedState.state),
+    )
+    old = rx.cond(quiet > 0, quiet, FeedState.quiet)
     word = rx.match(
         state,
         ("live", "Live"),
         ("delayed", "Delayed"),
         ("stale", "Stale"),
         ("offline", "Disconnected"),
-        rx.cond(
-            FeedState.reached,
-            "Waiting for the exchange",
-            rx.cond(quiet >= UNREACHED_S, "No connection, retrying", "Connecting"),
-        ),
+        ("unreached", rx.cond(FeedState.reached, "Waiting for the exchange", "No connection, retrying")),
+        rx.cond(FeedState.reached, "Waiting for the exchange", "Connecting"),
     )
     age = rx.cond(
-        quiet > 0,
-        browser.function("duration").call(quiet).to(str) + " old",
+        old > 0,
+        browser.function("duration").call(old).to(str) + " old",
         browser.function("clock").call(FeedState.as_of).to(str),
     )
     return rx.el.div(
@@ -79,8 +81,8 @@ def feed_status() -> rx.Component:
             rx.el.span(id="first-status", custom_attrs={"dangerouslySetInnerHTML": rx.Var('({ __html: "" })')}),
         ),
         rx.cond(
-            FeedState.as_of,
-            rx.el.span(age, class_name=rx.cond(quiet > 0, "age", "soft clock"), title="Time of these numbers, UTC"),
+            (FeedState.as_of > 0) | (old > 0),
+            rx.el.span(age, class_name=rx.cond(old > 0, "age", "soft clock"), title="Time of these numbers, UTC"),
         ),
         class_name="feed",
         custom_attrs={"data-testid": "feed-status", "data-state": state},

@@ -94,5 +94,5 @@ def _note() -> rx.Component:
             rx.fragment("As of ", of, " UTC, next in ", left),
             rx.cond(FeedState.count > 0, rx.fragment(FeedState.count, " contracts")),
         ),
-        class_name="note",
+        class_name=rx.cond(FeedState.mark > 0, "note timed", "note"),
     )

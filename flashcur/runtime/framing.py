@@ -78,6 +78,7 @@ class Framer:
         if shown is None:
             return None
         before = self.last
+        quiet_ms = shown.book.silence_ms("ticker", now_ms)
         same_market = before is not None and (before.exchange, before.demo) == (shown.venue.id, shown.demo)
         return take(
             shown.book,
@@ -88,7 +89,8 @@ class Framer:
             exchange=shown.venue.id,
             title="Simulated exchange" if shown.demo else shown.venue.name,
             demo=shown.demo,
-            state=feed_state(shown.book.silence_ms("ticker", now_ms)),
+            state=feed_state(quiet_ms),
+            quiet_ms=quiet_ms or 0,
             rule=self._rule,
             previous=before if same_market else None,
         )

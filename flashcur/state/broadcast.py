@@ -218,12 +218,18 @@ def marked(values: dict[str, Any]) -> dict[str, Any]:
     return {name + FIELD_MARKER: value for name, value in values.items()}
 
 
+FRAME_MARK = f"beat{FIELD_MARKER}"
+"""The var that is there when a frame is."""
+
+
 def _dict_with_frame(
     self: rx.State, *, include_computed: bool = True, initial: bool = False, **kw: Any
 ) -> dict[str, Any]:
     whole = rx.State.dict(self, include_computed=include_computed, initial=initial, **kw)
     if not initial:
-        whole[self.get_full_name()] |= marked(shown(self))
+        name, now = self.get_full_name(), marked(shown(self))
+        # Without a frame, after a restart, nothing is said of it: a page that shows one keeps it, and its age.
+        whole[name] = {**whole[name], **now} if FRAME_MARK in now else now
     return whole
 
 

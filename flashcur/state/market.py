@@ -66,6 +66,8 @@ class FeedState(rx.State):
     exchange: str = ""
     state: str = "connecting"
     demo: bool = False
+    quiet: int = 0
+    """Age of the newest price in seconds while the feed is not live, else 0."""
     as_of: int = 0
     """Time of the newest live frame, Unix ms."""
     beat: int = 0
@@ -125,6 +127,7 @@ def feed_vars(audience: Audience, live: Frame | None, table: Frame | None) -> di
         "exchange": source.title,
         "state": live.state,
         "demo": source.demo or live.demo,
+        "quiet": 0 if live.state == "live" else live.quiet_ms // 1000,
         "as_of": live.as_of_ms,
         "beat": live.seq,
         "count": live.count,

@@ -250,7 +250,7 @@ def test_funding_card_tells_interval_year_and_countdown(page: Page) -> None:
     card = page.get_by_role("tooltip")
     expect(card).to_contain_text(re.compile(r"Interval\s*[1248] h"))
     expect(card).to_contain_text(re.compile(r"A year\s*[+-]?\d+\.\d %"))
-    expect(card).to_contain_text(re.compile(r"Next in\s*\d+:\d\d"))
+    expect(card).to_contain_text(re.compile(r"Next in\s*(\d+:)?\d+:\d\d"))
     page.mouse.move(5, 5)
     expect(card).to_have_count(0)
 
