@@ -37,6 +37,10 @@ _CONNECTED_ENDS = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSE
 _CLOSE_PATIENCE_S = 1.0
 
 
+_UNASKED_PAUSE_S = 10.0
+"""Seconds without requests after a 429 that does not say how long."""
+
+
 class RawClient(_client.Client):
     """ccxt's socket with one receiving task instead of one a message, and a decoder that survives garbage."""
 
@@ -201,7 +205,9 @@ class Transport:
         try:
             answer: object = await getattr(self._exchange, endpoint)(dict(params or {}))
         except VenueRateLimited as error:
-            self._paused_until = time.monotonic() + (error.retry_after or 0.0)
+            pause_s = error.retry_after or 0.0
+            # A pause that nobody asked for is ours to keep short: everything heals within 30 s.
+            self._paused_until = time.monotonic() + (pause_s if error.asked else min(pause_s, _UNASKED_PAUSE_S))
             self._pause_asked = error.asked
             raise
         except VenueError:
