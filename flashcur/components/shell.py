@@ -81,7 +81,7 @@ def feed_status() -> rx.Component:
             rx.el.span(id="first-status", custom_attrs={"dangerouslySetInnerHTML": rx.Var('({ __html: "" })')}),
         ),
         rx.cond(
-            (FeedState.as_of > 0) | (old > 0),
+            (FeedState.as_of > 0) | ((old > 0) & ~FeedState.reached),
             rx.el.span(age, class_name=rx.cond(old > 0, "age", "soft clock"), title="Time of these numbers, UTC"),
         ),
         class_name="feed",
