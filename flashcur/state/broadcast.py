@@ -91,7 +91,6 @@ class Broadcaster:
 
     def __init__(self, app: rx.App, hub: MarketHub) -> None:
         self._app = app
-        self._hub = hub
         self._groups: dict[Group, dict[str, Viewer]] = {(a, table): {} for a in AUDIENCES for table in (True, False)}
         self._writing: asyncio.Future[None] | None = None
         self._next: dict[Group, _Job] = {}

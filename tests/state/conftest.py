@@ -1,4 +1,4 @@
-"""The running app for tests that speak to it over sockets, on FlashCur's server and on Reflex's own."""
+"""The running app for tests that speak to it over sockets, on FlashCur's own server."""
 
 from __future__ import annotations
 
