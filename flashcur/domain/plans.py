@@ -1,4 +1,4 @@
-"""The plans' market limits: one table, from which gates, pages and docs are drawn.
+"""The plans: one table, from which every gate, the pricing page, the docs and the API are drawn.
 
 `guest` is a visitor without an account. A plan's table moves at its marks: every `cadence_s` seconds of UTC clock
 time, or live, each second, where the cadence is 1.
@@ -7,24 +7,54 @@ time, or live, each second, where the cadence is 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from decimal import Decimal
+from typing import Literal, cast, get_args
 
 Audience = Literal["guest", "free", "pro", "elite"]
 AUDIENCES: tuple[Audience, ...] = get_args(Audience)
 
+PlanName = Literal["free", "pro", "elite"]
+PLAN_NAMES: tuple[PlanName, ...] = get_args(PlanName)
+"""The plans an account can have, in rising order."""
+
+Channel = Literal["in-app", "browser", "email", "sms", "telegram", "discord", "slack", "webhook"]
+CHANNELS: tuple[Channel, ...] = get_args(Channel)
+
+ExportFormat = Literal["tradingview", "csv", "json"]
+EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one audience sees of the market."""
+    """What one audience may see and do. None is no limit."""
 
     audience: Audience
     title: str
+    monthly: Decimal | None
+    """US dollars a month; None where nothing can be bought."""
+    yearly: Decimal | None
+    """US dollars a year, paid at once."""
     cadence_s: int
-    """Seconds between marks of the table; 1 is live."""
+    """Seconds between marks of the table and of the signals; 1 is live."""
     rows: int | None
-    """Contracts shown, the largest by 24 h volume; None is all."""
+    """Contracts shown, the largest by 24 h volume."""
     open_interest: bool
-    """Whether open interest columns (and signals) are sent at all."""
+    """Whether open interest columns and signals are sent at all."""
+    history: int | None
+    """Signals that can be looked up."""
+    rules: int
+    """Own rules active at a time."""
+    channels: tuple[Channel, ...]
+    own_thresholds: bool
+    """Whether the thresholds of the spike feed can be set."""
+    watchlists: int
+    watchlist_symbols: int
+    """Different contracts in all watchlists together; one that is in two lists counts once."""
+    exports: tuple[ExportFormat, ...]
+    export_rows: int | None
+    api: bool
+    sessions: int
+    """Devices signed in at a time; one more ends the oldest."""
 
     @property
     def live(self) -> bool:
@@ -35,11 +65,99 @@ _QUARTER_HOUR = 15 * 60
 _FIVE_MINUTES = 5 * 60
 
 PLANS: dict[Audience, Plan] = {
-    "guest": Plan("guest", "Guest", _QUARTER_HOUR, 50, open_interest=False),
-    "free": Plan("free", "Free", _QUARTER_HOUR, 50, open_interest=False),
-    "pro": Plan("pro", "Pro", _FIVE_MINUTES, None, open_interest=True),
-    "elite": Plan("elite", "Elite", 1, None, open_interest=True),
+    "guest": Plan(
+        "guest",
+        "Guest",
+        monthly=None,
+        yearly=None,
+        cadence_s=_QUARTER_HOUR,
+        rows=50,
+        open_interest=False,
+        history=10,
+        rules=0,
+        channels=(),
+        own_thresholds=False,
+        watchlists=0,
+        watchlist_symbols=0,
+        exports=(),
+        export_rows=0,
+        api=False,
+        sessions=0,
+    ),
+    "free": Plan(
+        "free",
+        "Free",
+        monthly=Decimal(0),
+        yearly=Decimal(0),
+        cadence_s=_QUARTER_HOUR,
+        rows=50,
+        open_interest=False,
+        history=10,
+        rules=3,
+        channels=("in-app", "browser"),
+        own_thresholds=False,
+        watchlists=1,
+        watchlist_symbols=10,
+        exports=("tradingview",),
+        export_rows=50,
+        api=False,
+        sessions=2,
+    ),
+    "pro": Plan(
+        "pro",
+        "Pro",
+        monthly=Decimal("9.99"),
+        yearly=Decimal("99"),
+        cadence_s=_FIVE_MINUTES,
+        rows=None,
+        open_interest=True,
+        history=50,
+        rules=25,
+        channels=("in-app", "browser", "email"),
+        own_thresholds=True,
+        watchlists=10,
+        watchlist_symbols=100,
+        exports=EXPORT_FORMATS,
+        export_rows=None,
+        api=False,
+        sessions=5,
+    ),
+    "elite": Plan(
+        "elite",
+        "Elite",
+        monthly=Decimal("29.99"),
+        yearly=Decimal("299"),
+        cadence_s=1,
+        rows=None,
+        open_interest=True,
+        history=None,
+        rules=500,
+        channels=CHANNELS,
+        own_thresholds=True,
+        watchlists=50,
+        watchlist_symbols=1000,
+        exports=EXPORT_FORMATS,
+        export_rows=None,
+        api=True,
+        sessions=10,
+    ),
 }
+
+
+def plan_name(text: str) -> PlanName:
+    """The plan called `text`; ValueError names what there is."""
+    if text not in PLAN_NAMES:
+        raise ValueError(f"expected a plan ({', '.join(PLAN_NAMES)}), was {text!r}")
+    return cast("PlanName", text)
+
+
+def least_plan(allows: str, value: object = True) -> Plan:
+    """The cheapest plan an account can have in which `allows` is `value`, or, for a tuple, holds it."""
+    for name in PLAN_NAMES:
+        has = getattr(PLANS[name], allows)
+        if has == value or (isinstance(has, tuple) and value in has):
+            return PLANS[name]
+    raise ValueError(f"no plan has {allows} {value!r}")
 
 
 def next_mark_ms(cadence_s: int, now_ms: int) -> int:

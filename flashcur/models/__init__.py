@@ -1,8 +1,35 @@
 """The tables. Importing this package makes all of them known to `metadata`."""
 
+from flashcur.models.account import Account, new_id
+from flashcur.models.account_change import AccountChange
+from flashcur.models.audit_event import AuditEvent
 from flashcur.models.base import UtcDateTime, metadata
 from flashcur.models.instrument_event import InstrumentEvent
 from flashcur.models.job_run import JobRun
+from flashcur.models.login_session import LoginSession
+from flashcur.models.mail import Mail
+from flashcur.models.mail_token import MailToken
 from flashcur.models.mark_frame import MarkFrame
+from flashcur.models.rate_limit import RateLimit
+from flashcur.models.wallet import Wallet, WalletChallenge
+from flashcur.models.watchlist import Watchlist, WatchlistItem
 
-__all__ = ["InstrumentEvent", "JobRun", "MarkFrame", "UtcDateTime", "metadata"]
+__all__ = [
+    "Account",
+    "AccountChange",
+    "AuditEvent",
+    "InstrumentEvent",
+    "JobRun",
+    "LoginSession",
+    "Mail",
+    "MailToken",
+    "MarkFrame",
+    "RateLimit",
+    "UtcDateTime",
+    "Wallet",
+    "WalletChallenge",
+    "Watchlist",
+    "WatchlistItem",
+    "metadata",
+    "new_id",
+]

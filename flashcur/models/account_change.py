@@ -1,0 +1,18 @@
+"""What changed of an account, for the web processes that show it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlmodel import Field
+
+from flashcur.models.base import Table, UtcDateTime
+
+
+class AccountChange(Table, table=True):
+    """Written in the transaction of the change; every web process reads the newest ones each second."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    account_id: str = Field(max_length=32)
+    """No foreign key: a deletion is told, too."""
+    at: datetime = Field(sa_type=UtcDateTime, index=True)

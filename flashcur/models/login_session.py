@@ -1,0 +1,27 @@
+"""A browser that is signed in."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlmodel import Field
+
+from flashcur.models.account import new_id
+from flashcur.models.base import Table, UtcDateTime
+
+
+class LoginSession(Table, table=True):
+    """The cookie's token is kept as its hash only: who reads the database cannot sign in with it."""
+
+    id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
+    account_id: str = Field(foreign_key="account.id", ondelete="CASCADE", index=True, max_length=32)
+    token_hash: str = Field(unique=True, max_length=64)
+    """SHA-256 of the token, hex."""
+    method: str = Field(max_length=16)
+    """`password`, `wallet` or `link`."""
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    seen_at: datetime = Field(sa_type=UtcDateTime)
+    """Last use, to within some minutes."""
+    expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    ip: str = Field(max_length=45)
+    user_agent: str = Field(max_length=200)
