@@ -6,6 +6,14 @@
     ├── ConfigError            a setting is missing, malformed or contradictory
     ├── DatabaseError          the database is missing, unreachable or of another version
     ├── BusError               the bus (Redis) cannot be reached
+    ├── MailError              a mail could not be handed over
+    ├── Refusal                a person asked for what cannot be; the message is for him
+    │   ├── SignInNeeded       he is not signed in, or no longer (401)
+    │   ├── PlanNeeded         his plan does not have it (403)
+    │   ├── NotFound           it does not exist, or is not his (404)
+    │   ├── Conflict           it is taken, or was changed meanwhile (409)
+    │   ├── Throttled          he has tried too often (429)
+    │   └── Unavailable        what it needs is down: nothing was done, try again (503)
     └── VenueError             an exchange did not do what was asked
         ├── VenueBlocked       it refuses this address (451, 403)
         ├── VenueRateLimited   it asks us to slow down (429, 418)
@@ -42,6 +50,59 @@ class BusError(FlashCurError):
     """The bus cannot be reached: check REDIS_URL."""
 
     retry_after = 1.0
+
+
+class MailError(FlashCurError):
+    """The mail could not be handed over."""
+
+
+class Refusal(FlashCurError):
+    """That cannot be done: correct what is named here."""
+
+    status = 400
+    """HTTP status of an answer that refuses."""
+
+    def __init__(self, message: str | None = None, *, field: str = "", retry_after: float | None = None) -> None:
+        """`field`: the form's field that is wrong."""
+        super().__init__(message, retry_after=retry_after)
+        self.field = field
+
+
+class SignInNeeded(Refusal):
+    """Sign in to do this."""
+
+    status = 401
+
+
+class PlanNeeded(Refusal):
+    """Your plan does not have this."""
+
+    status = 403
+
+
+class NotFound(Refusal):
+    """It does not exist, or no longer."""
+
+    status = 404
+
+
+class Conflict(Refusal):
+    """It was changed meanwhile: look again."""
+
+    status = 409
+
+
+class Throttled(Refusal):
+    """Too many attempts: wait a moment."""
+
+    status = 429
+
+
+class Unavailable(Refusal):
+    """The service cannot do this right now, and nothing was changed: try again in a moment."""
+
+    status = 503
+    retry_after = 5.0
 
 
 class VenueError(FlashCurError):

@@ -16,10 +16,11 @@ from dotenv import dotenv_values
 from flashcur.errors import ConfigError
 from flashcur.settings import table
 from flashcur.settings.secret import MIN_SECRET_CHARS, Secret, development_secret, weakness
-from flashcur.settings.table import AUDIENCES, EXCHANGES
+from flashcur.settings.table import AUDIENCES, CHAINS, EXCHANGES
 
 __all__ = [
     "AUDIENCES",
+    "CHAINS",
     "EXCHANGES",
     "Secret",
     "SendGridSettings",
@@ -97,6 +98,10 @@ class Settings:
     engine: str
     """`embedded` or `external`."""
     admin_emails: tuple[str, ...]
+    proxy_hops: int
+    """Trusted entries at the end of `X-Forwarded-For`."""
+    rpc_urls: Mapping[int, str] = field(repr=False)
+    """Chain id to JSON-RPC endpoint; only those that are set."""
     database_url: str = field(repr=False)
     redis_url: str | None = field(repr=False)
     from_email: str | None
@@ -146,6 +151,8 @@ class Settings:
             spike_floor=table.SPIKE_FLOOR.require(environ),
             engine=table.ENGINE.require(environ),
             admin_emails=table.ADMIN_EMAILS.read(environ) or (),
+            proxy_hops=table.PROXY_HOPS.require(environ),
+            rpc_urls={chain: url for chain, setting in table.RPC_URLS.items() if (url := setting.read(environ))},
             database_url=table.DATABASE_URL.require(environ, f"sqlite:///{data_dir / 'flashcur.db'}"),
             redis_url=redis_url,
             from_email=table.FROM_EMAIL.read(environ),

@@ -103,6 +103,14 @@ def url(*schemes: str) -> Callable[[str], str]:
     return cast
 
 
+def rpc_url(raw: str) -> str:
+    """A URL whose path and query are the operator's own: providers put their keys there."""
+    parts = _split(raw)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
+        raise ValueError("a URL starting with http:// or https://")
+    return raw
+
+
 def origin(raw: str) -> str:
     """Scheme, host and optional port, without a path: what browsers send as `Origin`."""
     value = raw.rstrip("/")

@@ -21,6 +21,9 @@ EXCHANGES = ("binanceusdm", "bybit")
 
 AUDIENCES = ("guest", "free", "pro", "elite")
 
+CHAINS = {1: "Ethereum", 10: "OP Mainnet", 137: "Polygon", 8453: "Base", 42161: "Arbitrum One"}
+"""The Ethereum chains a wallet may sign in on, by chain id."""
+
 SETTINGS: list[Setting[object]] = []
 
 
@@ -165,7 +168,7 @@ SPIKE_FLOOR = _setting(
 )
 DEV_AUDIENCE = _setting(
     "FLASHCUR_DEV_AUDIENCE",
-    "elite",
+    "guest",
     "dev only, refused in prod: the plan (`guest`, `free`, `pro`, `elite`) of a visitor without an account",
     casts.choice(*AUDIENCES),
 )
@@ -189,6 +192,27 @@ DATABASE_URL = _setting(
 REDIS_URL = _setting(
     "REDIS_URL", None, "turns on the Redis bus, the Redis lease and Reflex's Redis state", casts.redis_url, secret=True
 )
+
+PROXY_HOPS = _setting(
+    "FLASHCUR_PROXY_HOPS",
+    "0",
+    "reverse proxies in front of this process that add to `X-Forwarded-For`; 0: nobody is believed, and limits count "
+    "by the address that connects",
+    casts.integer(0, 10),
+)
+
+_WALLETS = "Wallets"
+RPC_URLS: dict[int, Setting[str]] = {
+    chain: _setting(
+        f"FLASHCUR_RPC_URL_{chain}",
+        None,
+        f"JSON-RPC endpoint of {name} (chain {chain}); with it, contract wallets on that chain can sign in",
+        casts.rpc_url,
+        secret=True,
+        group=_WALLETS,
+    )
+    for chain, name in CHAINS.items()
+}
 
 _BILLING = "Billing"
 STRIPE_SECRET_KEY = _setting(

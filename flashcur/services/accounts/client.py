@@ -1,0 +1,52 @@
+"""Where a request comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The other end of a request or a socket."""
+
+    ip: str
+    """As text; empty where it is not known."""
+    user_agent: str
+
+    @property
+    def network(self) -> str:
+        """What limits count by: an IPv4 address, or the /64 an IPv6 address is in, which one customer has whole."""
+        try:
+            address = ip_address(self.ip)
+        except ValueError:
+            return self.ip
+        if isinstance(address, IPv6Address):
+            if address.ipv4_mapped is not None:
+                return str(address.ipv4_mapped)
+            return ":".join(address.exploded.split(":")[:4])
+        return str(address)
+
+
+NOBODY = Client("", "")
+
+
+def client_of(headers: Headers, peer: str, proxy_hops: int) -> Client:
+    """Who sent these headers over a connection from `peer`. `proxy_hops` entries at the end of `X-Forwarded-For` are
+    believed, since our own proxies wrote them; with 0 none is."""
+    forwarded: list[str] = []
+    agent = ""
+    for name, value in headers:
+        if name == b"x-forwarded-for":
+            forwarded += [entry.strip() for entry in value.decode("latin-1").split(",") if entry.strip()]
+        elif name == b"user-agent":
+            agent = value.decode("latin-1")
+    ip = forwarded[-proxy_hops] if proxy_hops and len(forwarded) >= proxy_hops else peer
+    return Client(ip[:45], _printable(agent)[:200])
+
+
+def _printable(text: str) -> str:
+    return "".join(character for character in text if character.isprintable())
