@@ -25,6 +25,8 @@ if (Path(_bin) / "node").exists():
     os.environ["PATH"] = os.pathsep.join([_bin, *(folder for folder in _path if folder != _bin)])
 os.environ.setdefault("REFLEX_USE_NPM", "1")
 os.environ.setdefault("REFLEX_CHECK_LATEST_VERSION", "0")
+# Bytes; the default of 1 MB a message is for pages that upload through the socket.
+os.environ.setdefault("REFLEX_SOCKET_MAX_HTTP_BUFFER_SIZE", str(128 * 1024))
 # Development starts the backend anew when the package changes, and not for each write to the database in `data/`.
 os.environ.setdefault("REFLEX_HOT_RELOAD_OVERRIDE_PATHS", f"flashcur{os.pathsep}rxconfig.py")
 
@@ -53,6 +55,7 @@ config = rx.Config(
     # Without Redis the sessions of one process live in memory; the default would scan files on the disk.
     state_manager_mode=_state_manager,
     telemetry_enabled=False,
+    trusted_proxy_hops=settings.proxy_hops,
     show_built_with_reflex=False,
     plugins=[],
     disable_plugins=[rx.plugins.SitemapPlugin],

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import reflex as rx
 from reflex.app import default_error_boundary
+from reflex.config import get_config
 
 from flashcur import frontend
 from flashcur.components import theme
 from flashcur.domain.plans import Audience
-from flashcur.pages import dashboard, not_found
-from flashcur.runtime.first_paint import FirstPaint
+from flashcur.pages import dashboard, error, legal_privacy, legal_risk, legal_terms, not_found, pricing
+from flashcur.runtime.auth_routes import AuthRoutes
+from flashcur.runtime.csp import PagePolicy
+from flashcur.runtime.export_routes import ExportRoutes
+from flashcur.runtime.first_paint import FirstPaint, Scope
+from flashcur.runtime.http import cookie_header
 from flashcur.runtime.http_routes import HttpRoutes
 from flashcur.runtime.market_hub import MarketHub
+from flashcur.runtime.visitors import Visitor
 from flashcur.runtime.web import WebRuntime
 from flashcur.settings import Settings
-from flashcur.state import market
+from flashcur.settings.addresses import Addresses
+from flashcur.state import market, visit
+from flashcur.state.account import AccountState, account_vars
 from flashcur.state.broadcast import Broadcaster
+from flashcur.state.failures import log_handler_error, log_page_error
+from flashcur.state.gate import Gate
 from flashcur.state.market import FeedState
 
 theme.write_stylesheet(Path(__file__).parent.parent / "assets")
@@ -28,12 +38,16 @@ app = rx.App(
     reset_style=False,
     toaster=None,
     html_lang="en",
+    backend_exception_handler=log_handler_error,
+    frontend_exception_handler=log_page_error,
     head_components=[
         rx.el.link(rel="icon", href="/favicon.svg", type="image/svg+xml"),
         rx.el.meta(name="theme-color", content=theme.DARK["ground"]),
     ],
     # Reflex's own overlay announces a lost connection with an icon in the corner; the feed's status says it better.
-    app_wraps={(55, "ErrorBoundary"): lambda stateful: default_error_boundary()},
+    app_wraps={
+        (55, "ErrorBoundary"): lambda stateful: default_error_boundary(fallback_render=rx.Var.create(error.fallback()))
+    },
 )
 app.add_page(
     dashboard.dashboard,
@@ -43,19 +57,55 @@ app.add_page(
     image="/favicon.svg",
     on_load=FeedState.watch_table,
 )
-app.add_page(
-    not_found.not_found, route="404", title="Not found: FlashCur", image="/favicon.svg", on_load=FeedState.watch_feed
-)
+# Pages that are the same for everyone, but for the feed's state in the header.
+for route, page, about in (
+    ("/pricing", pricing.pricing, pricing),
+    ("/legal/terms", legal_terms.legal_terms, legal_terms),
+    ("/legal/privacy", legal_privacy.legal_privacy, legal_privacy),
+    ("/legal/risk", legal_risk.legal_risk, legal_risk),
+    ("404", not_found.not_found, not_found),
+):
+    app.add_page(
+        page,
+        route=route,
+        title=about.TITLE,
+        description=about.DESCRIPTION,
+        image="/favicon.svg",
+        on_load=FeedState.watch_feed,
+    )
 
 settings = Settings.load()
-audience: Audience = cast("Audience", settings.dev_audience)
-runtime = WebRuntime(settings, MarketHub())
+config = get_config()
+where = Addresses(config.deploy_url or "", config.api_url, tuple(config.cors_allowed_origins))
+runtime = WebRuntime(settings, MarketHub(), where)
+visitors = runtime.visitors
 broadcaster = Broadcaster(app, runtime.hub)
-market.connect(runtime.hub, broadcaster, audience)
+market.connect(runtime.hub, broadcaster, visitors)
+visit.connect(runtime)
 runtime.watch_broadcast(broadcaster.counters)
+
+
+def show_account(before: Visitor, now: Visitor) -> None:
+    """An account or a session changed: its tabs are told, and see by its plan from now on."""
+    audience = visitors.audience(now)
+    states: dict[type[rx.State], dict[str, Any]] = {AccountState: account_vars(now, visitors.plan(now))}
+    broadcaster.show(now.key, audience, states, lambda: market.moved_vars(audience))
+
+
+visitors.listen(show_account)
+Gate(app, visitor_of=lambda sid: visitors.known(broadcaster.cookies_of(sid)), proxy_hops=settings.proxy_hops).install()
 app.register_lifespan_task(runtime.lifespan)
+
+
+async def audience_of(scope: Scope) -> Audience:
+    """By which plan a page is made."""
+    return visitors.audience(await visitors.identify(cookie_header(scope)))
+
+
 # The last one is the outermost: its headers are on every answer.
 app.api_transformer = (
-    lambda asgi: FirstPaint(asgi, runtime.hub, frontend.CLIENT / "index.html", lambda scope: audience),
-    HttpRoutes(runtime, lambda request: audience).wrap,
+    lambda asgi: FirstPaint(asgi, runtime.hub, frontend.CLIENT / "index.html", audience_of),
+    HttpRoutes(
+        runtime, AuthRoutes(runtime), ExportRoutes(runtime), page_policy=PagePolicy(frontend.CLIENT, config.api_url)
+    ).wrap,
 )

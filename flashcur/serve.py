@@ -52,6 +52,8 @@ def _serve(settings: Settings) -> None:
         ws=SharedFrameProtocol,
         # Engine.IO has its own heartbeat; a second one would double the timers of every socket.
         ws_ping_interval=None,
+        # Twice what the gate lets through; a socket that sends more is closed before it is read in.
+        ws_max_size=128 * 1024,
         loop="uvloop",
         http="httptools",
         workers=workers,

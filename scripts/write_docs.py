@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from flashcur.domain.plans import PLANS  # noqa: E402
-from flashcur.runtime.http_routes import ROUTES  # noqa: E402
+from flashcur.runtime.http_routes import ALL_ROUTES  # noqa: E402
 from flashcur.settings.docs import settings_markdown  # noqa: E402
 
 
@@ -40,8 +40,8 @@ def plans_markdown() -> str:
 def routes_markdown() -> str:
     """Every HTTP route that is not a page."""
     return _table(
-        ("path", "answer"),
-        ((f"`GET {path}`", " ".join((handler.__doc__ or "").split())) for path, handler in ROUTES.items()),
+        ("path", "for", "answer"),
+        ((f"`{route.method} {route.path}`", route.who, route.meaning) for route in ALL_ROUTES),
     )
 
 

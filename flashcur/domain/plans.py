@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 Audience = Literal["guest", "free", "pro", "elite"]
 AUDIENCES: tuple[Audience, ...] = get_args(Audience)
@@ -148,7 +148,7 @@ def plan_name(text: str) -> PlanName:
     """The plan called `text`; ValueError names what there is."""
     if text not in PLAN_NAMES:
         raise ValueError(f"expected a plan ({', '.join(PLAN_NAMES)}), was {text!r}")
-    return cast("PlanName", text)
+    return text
 
 
 def least_plan(allows: str, value: object = True) -> Plan:

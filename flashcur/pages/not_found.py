@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import reflex as rx
 
-from flashcur.components.shell import header
+from flashcur.components.forms import actions, link_button
+from flashcur.components.site import page_frame
+
+TITLE = "Not found: FlashCur"
+DESCRIPTION = "There is no page at this address."
 
 
 def not_found() -> rx.Component:
-    return rx.el.div(
-        header(),
-        rx.el.main(
-            rx.el.h1("There is no page at this address"),
-            rx.el.p(
-                "It may have moved, or the link was cut short. ",
-                rx.el.a("Go to the live markets", href="/", class_name="link"),
-                ".",
-            ),
-            class_name="page",
-        ),
-        class_name="shell plain",
+    return page_frame(
+        actions(link_button("Go to the markets", "/", primary=True), link_button("Pricing", "/pricing")),
+        title="There is no page at this address",
+        lead="It may have moved, or the link was cut short.",
     )

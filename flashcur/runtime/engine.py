@@ -20,13 +20,14 @@ from flashcur import __version__
 from flashcur.domain.frames import Frame
 from flashcur.domain.spikes import SpikeRule
 from flashcur.domain.ticks import Candle, OpenInterest
-from flashcur.errors import DatabaseError
+from flashcur.errors import ConfigError, DatabaseError
 from flashcur.models import InstrumentEvent
 from flashcur.runtime.candles import Candles
 from flashcur.runtime.database_writer import DatabaseWriter
 from flashcur.runtime.framing import Framer
 from flashcur.runtime.jobs import Jobs
 from flashcur.runtime.live_market import InstrumentChange, LiveMarket, VenueBook
+from flashcur.runtime.mailer import Mailer
 from flashcur.runtime.market_jobs import FILL_JOBS, MarketJobs
 from flashcur.runtime.marks import MARK_AUDIENCES, Marks
 from flashcur.runtime.open_interest import OpenInterestPoller
@@ -45,12 +46,14 @@ from flashcur.services.metrics import (
     FRAME_AGE,
     FRAMES,
     JOB_RUNS,
+    MAILS,
     PRICE_AGE,
     REJECTS,
     STREAM_MESSAGES,
     STREAM_RECONNECTS,
     Metrics,
 )
+from flashcur.services.notify import MailSender, make_sender
 from flashcur.services.timeutil import from_ms, now_ms
 from flashcur.settings import Settings
 
@@ -105,6 +108,7 @@ class Engine:
         self._metrics = metrics
         self._make_source = source
         self._clock = clock
+        self._sender = _mail_sender(settings)
         self.office: Office | None = None
         """What runs while the lease is held; None on standby."""
         self.failures: Counter[str] = Counter()
@@ -125,6 +129,7 @@ class Engine:
             database=self._database,
             metrics=self._metrics,
             source=self._make_source,
+            sender=self._sender,
             clock=self._clock,
             failures=self.failures,
         )
@@ -143,6 +148,7 @@ class Engine:
         metrics.watch(FRAME_AGE, self._frame_age)
         metrics.watch(PRICE_AGE, self._price_age)
         metrics.watch(JOB_RUNS, self._job_runs)
+        metrics.watch(MAILS, self._mails)
         metrics.watch(STREAM_MESSAGES, lambda: self._streams(lambda stream: stream.messages))
         metrics.watch(STREAM_RECONNECTS, lambda: self._streams(lambda stream: max(0, stream.connects - 1)))
         metrics.watch(REJECTS, self._rejects)
@@ -161,6 +167,12 @@ class Engine:
             runs[report.name, "ok"] = report.runs - report.failures
             runs[report.name, "failed"] = report.failures
         return runs
+
+    def _mails(self) -> dict[tuple[str, ...], float]:
+        if self.office is None:
+            return {}
+        mailer = self.office.mailer
+        return {("sent",): mailer.sent, ("failed",): mailer.failed, ("dead",): mailer.dead}
 
     def _streams(self, count: Callable[[StreamCounters], int]) -> dict[tuple[str, ...], float]:
         venues = self.office.source.status() if self.office else []
@@ -183,6 +195,7 @@ class Office:
         database: Database,
         metrics: Metrics,
         source: SourceFactory,
+        sender: MailSender | None,
         clock: Callable[[], int],
         failures: Counter[str],
     ) -> None:
@@ -206,6 +219,7 @@ class Office:
         )
         self.candles = Candles(self.market, self.source, clock=clock)
         self.open_interest = OpenInterestPoller(self.market, self.source, clock=clock)
+        self.mailer = Mailer(database, sender, settings, clock)
         self.jobs = Jobs(self.writer)
         self._market_jobs = MarketJobs(self)
 
@@ -216,6 +230,8 @@ class Office:
         self._tasks.start("market source", self.source.run)
         self._tasks.start("frames", self.framer.run)
         self._tasks.start("engine status", self._tell_status)
+        # On demo data too: it keeps signals from leaving the machine, while accounts are real.
+        self._tasks.start("mailer", self.mailer.run)
         self._market_jobs.add(self.jobs, self._database, self._clock)
         self.jobs.start()
 
@@ -293,3 +309,12 @@ class Office:
             record_event(session, event)
 
         self.writer.write(f"{kind} {symbol} {seen_ms}", record)
+
+
+def _mail_sender(settings: Settings) -> MailSender | None:
+    try:
+        return make_sender(settings)
+    except ConfigError as error:
+        # The market is not to be down for a mail setting; mail keeps until it is corrected.
+        logger.error("%s", error)
+        return None

@@ -33,7 +33,9 @@ _STATUS_PLACE = '<span id="first-status"></span>'
 class FirstPaint:
     """ASGI application around another: answers `GET /` from the built page and the hub, and passes on the rest."""
 
-    def __init__(self, app: AsgiApp, hub: MarketHub, page: Path, audience_of: Callable[[Scope], Audience]) -> None:
+    def __init__(
+        self, app: AsgiApp, hub: MarketHub, page: Path, audience_of: Callable[[Scope], Awaitable[Audience]]
+    ) -> None:
         self._app = app
         self._hub = hub
         self._audience_of = audience_of
@@ -43,10 +45,11 @@ class FirstPaint:
 
     async def __call__(self, scope: Scope, receive: Any, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == "/" and not scope["query_string"]:
-            frame = self._hub.table(self._audience_of(scope))
+            audience = await self._audience_of(scope)
+            frame = self._hub.table(audience)
             template = self._read_template()
             if frame is not None and template is not None:
-                await self._answer(scope, send, frame, template)
+                await self._answer(scope, send, audience, frame, template)
                 return
         await self._app(scope, receive, send)
 
@@ -61,9 +64,9 @@ class FirstPaint:
             self._template = page
         return self._template
 
-    async def _answer(self, scope: Scope, send: Send, frame: Frame, template: str) -> None:
+    async def _answer(self, scope: Scope, send: Send, audience: Audience, frame: Frame, template: str) -> None:
         compressed = any(name == b"accept-encoding" and b"gzip" in value for name, value in scope["headers"])
-        key = (self._audience_of(scope), frame.seq, compressed)
+        key = (audience, frame.seq, compressed)
         body = self._made.get(key)
         if body is None:
             # One page serves everyone until the next frame.

@@ -1,7 +1,8 @@
-"""The HTTP routes that are not pages: `/health`, `/metrics`, `/api/v1/markets`.
+"""The HTTP routes that are not pages.
 
 `HttpRoutes.wrap` puts them in front of another ASGI application (Reflex's, through its `api_transformer`); whatever is
-not one of these paths goes on to it, with the usual security headers added to what comes back.
+not one of these paths goes on to it, with the usual security headers added to what comes back. Before a socket opens,
+its visitor is looked up, so that the first thing he is sent is his.
 """
 
 from __future__ import annotations
@@ -9,15 +10,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
+from typing import ClassVar
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flashcur.domain.plans import Audience
+from flashcur.errors import Refusal
+from flashcur.runtime.auth_routes import AuthRoutes
+from flashcur.runtime.csp import MINIMAL
+from flashcur.runtime.export_routes import ExportRoutes
 from flashcur.runtime.health import Health
+from flashcur.runtime.http import JSON, Route, RouteGroup, cookie_header, error, refused
 from flashcur.runtime.market_api import markets_json
 from flashcur.runtime.web import WebRuntime
 from flashcur.services.metrics import CONTENT_TYPE, Family
@@ -33,19 +40,25 @@ SECURITY_HEADERS = (
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
-
-JSON = "application/json"
-AudienceOf = Callable[[Request], Audience]
-Handler = Callable[["HttpRoutes", Request], Awaitable[Response]]
+HSTS = (b"strict-transport-security", b"max-age=31536000")
+"""Only where the public address is https. Without subdomains, which may be somebody else's."""
 
 
-class HttpRoutes:
+class HttpRoutes(RouteGroup):
     """The routes of one web process."""
 
-    def __init__(self, runtime: WebRuntime, audience_of: AudienceOf) -> None:
-        """`audience_of` says which plan a request is made under."""
+    def __init__(
+        self, runtime: WebRuntime, *groups: RouteGroup, page_policy: Callable[[], str] = lambda: MINIMAL
+    ) -> None:
+        """`groups` are more routes; `page_policy` says what a page may load and run."""
         self._runtime = runtime
-        self._audience_of = audience_of
+        self._routes: dict[str, dict[str, tuple[RouteGroup, Route]]] = {}
+        for group in (self, *groups):
+            for route in group.ROUTES:
+                self._routes.setdefault(route.path, {})[route.method] = (group, route)
+        self._page_policy = page_policy
+        https = (runtime.settings.public_url or "").startswith("https:")
+        self._headers = (*SECURITY_HEADERS, HSTS) if https else SECURITY_HEADERS
         self._health = Health(runtime)
         self._requests: Counter[tuple[str, str]] = Counter()
         self._bodies: dict[Audience, tuple[str, bytes]] = {}
@@ -56,31 +69,58 @@ class HttpRoutes:
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http":
+                if scope["type"] == "websocket":
+                    await self._runtime.visitors.identify(cookie_header(scope))
                 await inner(scope, receive, send)
                 return
-            guarded = _with_security_headers(send)
-            handler = ROUTES.get(scope["path"].rstrip("/"))
-            if handler is None:
+            guarded = self._with_security_headers(send)
+            path = scope["path"].rstrip("/")
+            methods = self._routes.get(path)
+            if methods is None:
                 await inner(scope, receive, guarded)
                 return
-            response = await self._answer(handler, Request(scope, receive))
-            self._requests[scope["path"].rstrip("/"), str(response.status_code)] += 1
+            response = await self._answer(methods, Request(scope, receive))
+            self._requests[path, str(response.status_code)] += 1
             await response(scope, receive, guarded)
 
         return app
 
-    async def _answer(self, handler: Handler, request: Request) -> Response:
-        if request.method not in ("GET", "HEAD"):
-            response = _error(405, f"expected GET, was {request.method}")
-            response.headers["Allow"] = "GET, HEAD"
+    def _with_security_headers(self, send: Send) -> Send:
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers: list[tuple[bytes, bytes]] = list(message.get("headers", []))
+                present = {name.lower(): value for name, value in headers}
+                is_page = present.get(b"content-type", b"").startswith(b"text/html")
+                added = list(self._headers)
+                # A browser applies what comes with a 304 to the page it has kept, whose own policy has to stay.
+                if message["status"] != 304:
+                    policy = self._page_policy() if is_page else MINIMAL
+                    added.append((b"content-security-policy", policy.encode()))
+                headers += [header for header in added if header[0] not in present]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        return guarded
+
+    async def _answer(self, methods: dict[str, tuple[RouteGroup, Route]], request: Request) -> Response:
+        found = methods.get("GET" if request.method == "HEAD" else request.method)
+        if found is None:
+            allowed = [name for known in methods for name in ((known, "HEAD") if known == "GET" else (known,))]
+            response = error(405, f"expected {' or '.join(allowed)}, was {request.method}")
+            response.headers["Allow"] = ", ".join(allowed)
             return response
+        group, route = found
         try:
-            return await handler(self, request)
+            return await route.handler(group, request)
         except asyncio.CancelledError:
             raise
+        except Refusal as refusal:
+            return refused(refusal)
+        except ClientDisconnect:
+            return error(400, "the connection was closed before all had come")
         except Exception:
             logger.exception("%s failed", request.url.path)
-            return _error(500, "an error on the server; it has been logged")
+            return error(500, "an error on the server; it has been logged")
 
     async def get_health(self, request: Request) -> Response:
         """JSON: what works and what does not; 200 while the newest frame is at most 10 s old and its
@@ -102,12 +142,11 @@ class HttpRoutes:
 
     async def get_markets(self, request: Request) -> Response:
         """JSON: exchange, whether it is demo data, time, and the contracts as the caller's plan allows."""
-        audience = self._audience_of(request)
+        visitors = self._runtime.visitors
+        audience = visitors.audience(await visitors.identify(cookie_header(request.scope), anew=True))
         frame = self._runtime.hub.table(audience)
         if frame is None:
-            response = _error(503, "no market data yet: the first frame has not arrived")
-            response.headers["Retry-After"] = "1"
-            return response
+            return error(503, "no market data yet: the first frame has not arrived", retry_after=1)
         tag = f'"{audience}-{frame.exchange}-{frame.as_of_ms}"'
         headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Cookie"}
         if tag in [known.strip().removeprefix("W/") for known in request.headers.get("If-None-Match", "").split(",")]:
@@ -117,26 +156,12 @@ class HttpRoutes:
             kept = self._bodies[audience] = (tag, markets_json(frame, audience))
         return Response(kept[1], 200, headers, JSON)
 
-
-ROUTES: Mapping[str, Handler] = {
-    "/health": HttpRoutes.get_health,
-    "/metrics": HttpRoutes.get_metrics,
-    "/api/v1/markets": HttpRoutes.get_markets,
-}
-"""Path to handler; a handler's docstring is its line in docs/operations.md."""
+    ROUTES: ClassVar[tuple[Route, ...]] = (
+        Route("GET", "/health", get_health),
+        Route("GET", "/metrics", get_metrics),
+        Route("GET", "/api/v1/markets", get_markets),
+    )
 
 
-def _error(status: int, message: str) -> Response:
-    return Response(orjson.dumps({"error": message}), status, {"Cache-Control": "no-store"}, JSON)
-
-
-def _with_security_headers(send: Send) -> Send:
-    async def guarded(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = list(message.get("headers", []))
-            present = {name.lower() for name, _ in headers}
-            headers += [(name, value) for name, value in SECURITY_HEADERS if name not in present]
-            message = {**message, "headers": headers}
-        await send(message)
-
-    return guarded
+ALL_ROUTES: tuple[Route, ...] = (*HttpRoutes.ROUTES, *AuthRoutes.ROUTES, *ExportRoutes.ROUTES)
+"""Every route; the docs and the test of who may call what are drawn from it."""

@@ -13,6 +13,7 @@ from flashcur.runtime.jobs import Jobs, every, on_the_clock
 from flashcur.runtime.marks import MARK_AUDIENCES
 from flashcur.services.database import Database
 from flashcur.services.instrument_events import prune_events, purge_demo_events
+from flashcur.services.notify import outbox
 from flashcur.services.timeutil import from_ms
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ FUNDING_SILENCE_MS = 10_000
 FILL_JOBS = ("streamed candles", "candles", "open interest")
 """What has to be asked for, contract by contract, when an exchange begins to serve."""
 EVENTS_KEPT = timedelta(days=90)
+MAIL_KEPT = timedelta(days=30)
 
 
 class MarketJobs:
@@ -80,14 +82,15 @@ class MarketJobs:
         return f"{sum(len(book.book) for book in (self._office.market.target,) if book)} contracts"
 
     async def prune(self) -> str:
-        """Delete old listings, and what was seen on demo data once real data serves."""
+        """Delete old listings and mail, and what was seen on demo data once real data serves."""
         shown = self._office.market.shown
-        before = from_ms(self._clock()) - EVENTS_KEPT
+        now = from_ms(self._clock())
         real = shown is not None and not shown.demo
 
-        def work(session: Session) -> int:
+        def work(session: Session) -> tuple[int, int]:
             if real:
                 purge_demo_events(session)
-            return prune_events(session, before)
+            return prune_events(session, now - EVENTS_KEPT), outbox.prune(session, now - MAIL_KEPT)
 
-        return f"{await self._database.run(work)} listings deleted"
+        listings, mails = await self._database.run(work)
+        return f"{listings} listings and {mails} mails deleted"

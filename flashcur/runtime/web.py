@@ -16,17 +16,20 @@ from typing import Protocol
 
 from flashcur.domain.plans import Audience
 from flashcur.errors import DatabaseError
+from flashcur.runtime.accounts import Accounts, make_cookies
 from flashcur.runtime.engine import Engine
 from flashcur.runtime.market_hub import LIVE_TOPIC, TOPICS, MarketHub
 from flashcur.runtime.status import ENGINE_TOPIC, EngineStatus
 from flashcur.runtime.supervision import Supervisor
+from flashcur.runtime.visitors import Visitors
 from flashcur.services.backoff import Backoff
 from flashcur.services.bus import Bus, make_bus
 from flashcur.services.database import Database
 from flashcur.services.lease import make_lease
 from flashcur.services.metrics import BROADCASTS, SKIPPED_FRAMES, SOCKETS, Metrics
-from flashcur.services.timeutil import now_ms
+from flashcur.services.timeutil import now_ms, utc_now
 from flashcur.settings import Settings
+from flashcur.settings.addresses import Addresses
 
 logger = logging.getLogger(__name__)
 
@@ -54,12 +57,18 @@ class WebRuntime:
         self,
         settings: Settings,
         hub: MarketHub,
+        where: Addresses,
         *,
         engine: EngineFactory = Engine,
         clock: Callable[[], int] = now_ms,
     ) -> None:
+        """`where`: the addresses of this process's pages and routes."""
         self.settings = settings
         self.hub = hub
+        self.where = where
+        self.visitors = Visitors(settings, make_cookies(settings, where), utc_now)
+        self.accounts: Accounts | None = None
+        """None before the start."""
         self.metrics = Metrics()
         self.clock = clock
         self.bus: Bus | None = None
@@ -86,11 +95,15 @@ class WebRuntime:
         """Open what is needed and start following; returns at once. Raises nothing that heals by itself."""
         self.bus = make_bus(self.settings)
         self.database = Database(self.settings)
+        self.visitors.open(self.database)
+        self.accounts = Accounts(self.settings, self.where, self.database, self.visitors.poke)
         self.metrics.watch_bus(self.bus.counters)
         for topic in TOPICS:
             self._tasks.start(f"follow {topic}", lambda topic=topic: self._follow(topic, self._receive))
         self._tasks.start("follow engine", lambda: self._follow(ENGINE_TOPIC, self._note_status))
         self._tasks.start("database", self._prepare_database)
+        self._tasks.start("visitors", self._follow_visitors)
+        self._tasks.start("wallets", self.accounts.warm)
         if self.settings.engine == "embedded":
             self._tasks.start("engine", self._run_engine)
 
@@ -103,6 +116,8 @@ class WebRuntime:
                     await self.bus.close()
         except TimeoutError:
             logger.error("the runtime did not stop within %g s", _STOP_TIMEOUT_S)
+        if self.accounts is not None:
+            self.accounts.close()
         if self.database is not None:
             # Closing waits for running work, and a server that hangs must not hold up the end.
             await asyncio.to_thread(self.database.close)
@@ -124,6 +139,10 @@ class WebRuntime:
         async with bus.subscribe(topic) as messages:
             async for message in messages:
                 receive(topic, message.payload)
+
+    async def _follow_visitors(self) -> None:
+        await self.database_ready.wait()
+        await self.visitors.run()
 
     def _receive(self, topic: str, payload: bytes) -> None:
         started_s = perf_counter()

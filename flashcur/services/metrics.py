@@ -52,6 +52,7 @@ JOB_RUNS = Family("flashcur_job_runs_total", "Runs of scheduled jobs; outcome is
 BUS_MESSAGES = Family(
     "flashcur_bus_messages_total", "Messages of the bus: published, failed, fenced, received, skipped", ("outcome",)
 )
+MAILS = Family("flashcur_mails_total", "Attempts to send a mail: sent, failed (tried again), dead", ("outcome",))
 BUS_RECONNECTS = Family("flashcur_bus_reconnects_total", "Times a reader of the bus lost its connection")
 
 FAMILIES = tuple(value for value in globals().values() if isinstance(value, Family))

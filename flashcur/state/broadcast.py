@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -24,8 +24,10 @@ import reflex as rx
 from reflex_base.constants.state import FIELD_MARKER
 
 from flashcur.domain.plans import AUDIENCES, Audience
+from flashcur.runtime.http import cookie_header
 from flashcur.runtime.market_hub import MarketHub, Update
 from flashcur.runtime.shared_frame import SharedFrame, SharedFrameWriter
+from flashcur.state.account import AccountState
 from flashcur.state.market import FeedState, MarketState, feed_vars, shown, table_vars
 
 logger = logging.getLogger(__name__)
@@ -49,6 +51,8 @@ class Viewer:
     writer: SharedFrameWriter | None
     """The server's direct writer; None on a server without one."""
     send: AsgiSend
+    visitor: str
+    """Whose tab it is: the key of `runtime.visitors`; empty for a guest."""
     behind: bool = False
     """Missed a message: is owed the whole frame."""
     served: int = 0
@@ -92,14 +96,16 @@ class Broadcaster:
     def __init__(self, app: rx.App, hub: MarketHub) -> None:
         self._app = app
         self._groups: dict[Group, dict[str, Viewer]] = {(a, table): {} for a in AUDIENCES for table in (True, False)}
+        self._tabs: dict[str, dict[str, Group]] = {}
         self._writing: asyncio.Future[None] | None = None
+        self._telling: set[asyncio.Future[None]] = set()
         self._next: dict[Group, _Job] = {}
         self._superseded = False
         self._round = 0
         self.counters = Counters()
         hub.listen(self._on_updates)
 
-    def join(self, sid: str, audience: Audience, *, table: bool) -> None:
+    def join(self, sid: str, audience: Audience, *, table: bool, visitor: str = "") -> None:
         """Send frames of this audience to a socket from now on; with the table's columns or without."""
         self.leave(sid)
         sio = self._app.sio
@@ -108,14 +114,54 @@ class Broadcaster:
             return
         writer = environ["asgi.scope"].get("extensions", {}).get(SharedFrameWriter.EXTENSION)
         # A frame may have passed between the page's snapshot and this call: the next message is a whole one.
-        self._groups[audience, table][sid] = Viewer(sid, writer, environ["asgi.send"], behind=True)
+        self._groups[audience, table][sid] = Viewer(sid, writer, environ["asgi.send"], visitor, behind=True)
+        if visitor:
+            self._tabs.setdefault(visitor, {})[sid] = audience, table
         self._count(audience)
 
     def leave(self, sid: str) -> None:
         """Stop sending frames to a socket."""
         for (audience, _), viewers in self._groups.items():
-            if viewers.pop(sid, None) is not None:
+            viewer = viewers.pop(sid, None)
+            if viewer is not None:
                 self._count(audience)
+                tabs = self._tabs.get(viewer.visitor, {})
+                tabs.pop(sid, None)
+                if not tabs:
+                    self._tabs.pop(viewer.visitor, None)
+
+    def cookies_of(self, sid: str) -> str:
+        """The cookies of a socket's first request, as one header."""
+        sio = self._app.sio
+        environ: dict[str, Any] | None = sio.get_environ(sid, NAMESPACE) if sio else None
+        return "" if environ is None else cookie_header(environ["asgi.scope"])
+
+    def show(
+        self,
+        visitor: str,
+        audience: Audience,
+        states: Mapping[type[rx.State], dict[str, Any]],
+        moved: Callable[[], Mapping[type[rx.State], dict[str, Any]]],
+    ) -> None:
+        """Send vars to all tabs of a visitor. Those that were of another audience belong to this one from now on, and
+        get what `moved` says as well."""
+        for sid, (before, table) in list(self._tabs.get(visitor, {}).items()):
+            told = dict(states)
+            if before != audience:
+                self.join(sid, audience, table=table, visitor=visitor)
+                told |= {state: values for state, values in moved().items() if table or state is not MarketState}
+            self.tell(sid, told)
+
+    def tell(self, sid: str, states: Mapping[type[rx.State], dict[str, Any]]) -> None:
+        """Send vars to one tab, soon."""
+        delta = {state.get_full_name(): marked(values) for state, values in states.items() if values}
+        task = asyncio.ensure_future(self._tell(sid, delta))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _tell(self, sid: str, delta: dict[str, Any]) -> None:
+        if (namespace := self._app.event_namespace) is not None:
+            await namespace.emit("event", {"delta": delta, "events": []}, to=sid)
 
     def _count(self, audience: Audience) -> None:
         self.counters.viewers[audience] = sum(len(self._groups[audience, table]) for table in (True, False))
@@ -228,11 +274,11 @@ def _dict_with_frame(
     if not initial:
         name, now = self.get_full_name(), marked(shown(self))
         # Without a frame, after a restart, nothing is said of it: a page that shows one keeps it, and its age.
-        whole[name] = {**whole[name], **now} if FRAME_MARK in now else now
+        whole[name] = {**whole[name], **now} if FRAME_MARK in now or isinstance(self, AccountState) else now
     return whole
 
 
 # What Reflex sends of a state when a page loads or a lost connection returns is what its `dict` says; a state's own
 # body may not define a method of that name, so it is put in its place here.
-for _state in (MarketState, FeedState):
+for _state in (MarketState, FeedState, AccountState):
     _state.dict = _dict_with_frame  # type: ignore[method-assign]

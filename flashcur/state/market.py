@@ -8,30 +8,36 @@ cell goes blank then.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import reflex as rx
 
-from flashcur.domain.frames import Frame
+from flashcur.domain.frames import OPEN_INTEREST_COLUMNS, Frame
 from flashcur.domain.plans import PLANS, Audience, next_mark_ms
 from flashcur.runtime.market_hub import MarketHub
+from flashcur.runtime.visitors import Visitors
+from flashcur.state.account import AccountState, account_vars
+from flashcur.state.visit import known_visitor, visitor_of
 
 
 class Viewers(Protocol):
     """Who sends frames to sockets (the broadcaster); `table`: with the table's columns, not only the feed's status."""
 
-    def join(self, sid: str, audience: Audience, *, table: bool) -> None: ...
+    def join(self, sid: str, audience: Audience, *, table: bool, visitor: str = "") -> None: ...
+
+    def tell(self, sid: str, states: Mapping[type[rx.State], dict[str, Any]]) -> None: ...
 
 
 _hub: MarketHub | None = None
 _viewers: Viewers | None = None
-_visitor: Audience = "guest"
+_visitors: Visitors | None = None
 
 
-def connect(hub: MarketHub, viewers: Viewers, visitor: Audience = "guest") -> None:
-    """Tell the states of this process where the market is, who sends it, and what a visitor without account sees."""
-    global _hub, _viewers, _visitor
-    _hub, _viewers, _visitor = hub, viewers, visitor
+def connect(hub: MarketHub, viewers: Viewers, visitors: Visitors) -> None:
+    """Tell the states of this process where the market is, who sends it, and who is looking."""
+    global _hub, _viewers, _visitors
+    _hub, _viewers, _visitors = hub, viewers, visitors
 
 
 class MarketState(rx.State):
@@ -79,24 +85,33 @@ class FeedState(rx.State):
     next_mark: int = 0
 
     @rx.event
-    def watch_table(self) -> None:
+    async def watch_table(self) -> None:
         """The page with the table was opened: this socket gets its frames."""
-        self._watch(table=True)
+        await self._watch(table=True)
 
     @rx.event
-    def watch_feed(self) -> None:
+    async def watch_feed(self) -> None:
         """Another page was opened: this socket gets the feed's status and the ticker strip, and no table."""
-        self._watch(table=False)
+        await self._watch(table=False)
 
-    def _watch(self, *, table: bool) -> None:
-        if _viewers is not None:
-            _viewers.join(self.router.session.session_id, audience_of(self), table=table)
+    async def _watch(self, *, table: bool) -> None:
+        if _viewers is None or _visitors is None:
+            return
+        sid = self.router.session.session_id
+        visitor = await visitor_of(self)
+        _viewers.join(sid, _visitors.audience(visitor), table=table, visitor=visitor.key)
+        if visitor.key:
+            # What changed since the page's snapshot was told to the tabs that had joined by then.
+            _viewers.tell(sid, {AccountState: account_vars(visitor, _visitors.plan(visitor))})
 
 
 def shown(state: rx.State) -> dict[str, Any]:
     """The vars that the page shows at this moment in place of a state's own; {} before the first frame."""
-    if _hub is None:
+    if _hub is None or _visitors is None:
         return {}
+    if isinstance(state, AccountState):
+        visitor = known_visitor(state)
+        return account_vars(visitor, _visitors.plan(visitor))
     audience = audience_of(state)
     if isinstance(state, MarketState):
         return table_vars(_hub.table(audience))
@@ -105,7 +120,17 @@ def shown(state: rx.State) -> dict[str, Any]:
 
 def audience_of(state: rx.State) -> Audience:
     """The plan of the visitor behind a state."""
-    return _visitor
+    return "guest" if _visitors is None else _visitors.audience(known_visitor(state))
+
+
+def moved_vars(audience: Audience) -> dict[type[rx.State], dict[str, Any]]:
+    """What a page has to be told at once when its visitor's plan has changed."""
+    if _hub is None:
+        return {}
+    table = _hub.table(audience)
+    # What the former plan showed and this one does not must not stay in the page.
+    hidden = {} if PLANS[audience].open_interest else dict.fromkeys(OPEN_INTEREST_COLUMNS, "")
+    return {MarketState: hidden | table_vars(table), FeedState: feed_vars(audience, _hub.live, table)}
 
 
 def table_vars(frame: Frame | None) -> dict[str, Any]:

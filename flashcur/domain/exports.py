@@ -1,0 +1,153 @@
+"""The table and watchlists as files: TradingView's text, CSV and JSON.
+
+The frames given are already cut to the plan; `indices` are the rows to write, in their order (see `domain/view.py`).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Any
+
+import orjson
+from anyascii import anyascii
+
+from flashcur.domain.frames import Frame
+
+TRADINGVIEW_PREFIXES = {"binanceusdm": "BINANCE", "bybit": "BYBIT"}
+"""What TradingView calls an exchange, by its ccxt id."""
+SECTION = "###"
+"""Begins a line that names the symbols after it."""
+
+_EXACT = ("price", "change_pct", "volume_quote", "ratio", "funding_rate")
+_OPEN_INTEREST = ("open_interest_usd", "oi_change_1h_pct")
+_AGES = {"p": "price", "f": "funding_rate", "r": "ratio", "o": "open_interest_usd"}
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_AGE = re.compile(r"([pfro])([0-9]+)([smhd])")
+# A spreadsheet takes a cell that begins with one of these for a formula and runs it.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def ascii_name(symbol: str) -> str:
+    """A symbol as TradingView writes it (`BIANRENSHENGUSDT` for `币安人生USDT`); empty where nothing is left of it."""
+    return re.sub(r"[^A-Z0-9_]", "", anyascii(symbol).upper())
+
+
+def tradingview_symbol(exchange_id: str, symbol: str) -> str:
+    """`BINANCE:BTCUSDT.P`. ValueError for an exchange that has no name there."""
+    prefix = TRADINGVIEW_PREFIXES.get(exchange_id)
+    if prefix is None:
+        raise ValueError(f"expected an exchange ({', '.join(TRADINGVIEW_PREFIXES)}), was {exchange_id!r}")
+    return f"{prefix}:{ascii_name(symbol)}.P"
+
+
+def tradingview_text(sections: Sequence[tuple[str | None, Sequence[str]]], exchange: str) -> str:
+    """One contract a line, and before each named section a line `###NAME`. The nameless section comes first.
+
+    A comma separates there as a line's end does, so a name has a full-width one instead; a symbol of which nothing is
+    left in ASCII is not written.
+    """
+    lines: list[str] = []
+    for name, symbols in sorted(sections, key=lambda section: section[0] is not None):
+        if name is not None:
+            lines.append(SECTION + " ".join(name.replace(",", "，").split()))
+        lines += [tradingview_symbol(exchange, symbol) for symbol in symbols if ascii_name(symbol)]
+    return "".join(line + "\n" for line in lines)
+
+
+def filename(kind: str, now: datetime, extension: str) -> str:
+    """`flashcur_tradingview_2026-11-25_13-05-09.txt`, in UTC; `kind` is `tradingview` or `markets`."""
+    return f"flashcur_{kind}_{_utc(now):%Y-%m-%d_%H-%M-%S}.{extension}"
+
+
+def market_rows(frame: Frame, indices: Sequence[int], open_interest: bool) -> list[dict[str, Any]]:
+    """The rows with unrounded numbers; None where a value is missing.
+
+    Rates are fractions per funding interval, `_pct` is percent, volumes and open interest are in USDT. `ages_s` holds
+    the ages, in seconds, of values that are older than their allowance.
+    """
+    names = _EXACT + (_OPEN_INTEREST if open_interest else ())
+    missing: list[float | None] = [None] * frame.count
+    exact = {name: frame.exact.get(name, missing) for name in names}
+    symbols, bases, intervals = frame.values("symbol"), frame.values("base"), frame.values("interval")
+    following, spikes, ages = frame.values("next"), frame.values("spike"), frame.values("age")
+    return [
+        {
+            "symbol": symbols[i],
+            "base": bases[i],
+            **{name: values[i] for name, values in exact.items()},
+            "funding_interval_hours": int(intervals[i]),
+            "next_funding_at": _iso(int(following[i]) * 60_000) if following[i] else None,
+            "spiking": spikes[i] == "1",
+            "ages_s": {_AGES[kind]: int(number) * _UNITS_S[unit] for kind, number, unit in _AGE.findall(ages[i])},
+        }
+        for i in indices
+    ]
+
+
+def markets_csv(frame: Frame, indices: Sequence[int], open_interest: bool) -> str:
+    """The rows as CSV (RFC 4180: a header, CRLF): a missing value is blank, every row carries time and source.
+
+    A text that a spreadsheet would run as a formula begins with an apostrophe.
+    """
+    source: dict[str, Any] = {"as_of": _iso(frame.as_of_ms), "exchange": frame.exchange, "demo": frame.demo}
+    names = [*_csv_columns(open_interest), *source]
+    rows = market_rows(frame, indices, open_interest)
+    for row in rows:
+        row["ages_s"] = " ".join(f"{name}={age}" for name, age in row["ages_s"].items())
+        row |= source
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(names)
+    writer.writerows([_cell(row[name]) for name in names] for row in rows)
+    return out.getvalue()
+
+
+def markets_json(frame: Frame, indices: Sequence[int], open_interest: bool, exported_at: datetime) -> bytes:
+    """The rows as JSON (UTF-8), with when and where they were taken; a missing value is null."""
+    rows = market_rows(frame, indices, open_interest)
+    return orjson.dumps(
+        {
+            "exported_at": _iso(int(_utc(exported_at).timestamp() * 1000)),
+            "exchange": frame.exchange,
+            "symbol_count": len(rows),
+            "demo": frame.demo,
+            "as_of": _iso(frame.as_of_ms),
+            "data": rows,
+        }
+    )
+
+
+def _csv_columns(open_interest: bool) -> tuple[str, ...]:
+    numbers = _EXACT + (_OPEN_INTEREST if open_interest else ())
+    return ("symbol", "base", *numbers, "funding_interval_hours", "next_funding_at", "spiking", "ages_s")
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return repr(value) if isfinite(value) else ""
+        case str():
+            return "'" + value if value.startswith(_FORMULA) else value
+        case _:
+            return str(value)
+
+
+def _utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError(f"expected a time with its zone, was {moment!r}")
+    return moment.astimezone(UTC)
+
+
+def _iso(unix_ms: int) -> str:
+    """ISO 8601 in UTC with milliseconds and a Z."""
+    moment = datetime.fromtimestamp(unix_ms // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{unix_ms % 1000:03d}Z"

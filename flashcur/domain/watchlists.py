@@ -1,0 +1,333 @@
+"""Watchlists without their database: names, symbols, what a plan allows, and files to import.
+
+What exceeds a plan after a downgrade is derived from the order of the lists and never stored: the first ones, as many
+as the plan has, can be changed; the others are read-only until they are deleted or the plan is raised again.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
+
+import orjson
+
+from flashcur.domain.exports import SECTION, ascii_name
+from flashcur.domain.plans import PLAN_NAMES, PLANS, Plan
+
+NAME_LENGTH = 60
+KEY_LENGTH = 120
+SYMBOL_LENGTH = 40
+IMPORT_BYTES = 512_000
+IMPORT_SYMBOLS = 5_000
+IMPORT_SECTIONS = 50
+
+FAVOURITES = "Favourites"
+"""The list that a first star creates."""
+
+_SPACES = ("Zs", "Zl", "Zp")
+# Marks that turn the direction of the text after them: a name with one would turn the page around it as well.
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+@dataclass(frozen=True, slots=True)
+class ListView:
+    """One list, with its symbols in order."""
+
+    id: str
+    name: str
+    symbols: tuple[str, ...]
+
+
+def clean_name(text: str) -> str:
+    """A list's name as it is kept: NFC, single spaces. ValueError says what is wrong with it."""
+    name = unicodedata.normalize("NFC", " ".join(text.split()))
+    if any(unicodedata.category(char) in ("Cc", "Cs") or char in _TURNING for char in name):
+        raise ValueError("The name has a control character in it: leave it out.")
+    # A name of nothing but joiners and other invisible characters could not be clicked.
+    if all(unicodedata.category(char) in ("Cf", *_SPACES) for char in name):
+        raise ValueError("Give the list a name.")
+    if len(name) > NAME_LENGTH:
+        raise ValueError(f"A name has at most {NAME_LENGTH} characters; this one has {len(name)}.")
+    return name
+
+
+def name_key(name: str) -> str:
+    """What two names have in common that count as one: case and width of their letters do not matter."""
+    key = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    if len(key) <= KEY_LENGTH:
+        return key
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return key[: KEY_LENGTH - len(digest)] + digest
+
+
+def valid_symbol(text: str) -> bool:
+    """Whether `text` can be an exchange's id of a contract; whether there is such a contract is another question."""
+    return 1 <= len(text) <= SYMBOL_LENGTH and not any(
+        char in "|,;:#" or unicodedata.category(char) in ("Cc", "Cf", "Cs", *_SPACES) for char in text
+    )
+
+
+def frozen(lists: Sequence[ListView], plan: Plan) -> frozenset[str]:
+    """Ids of the lists that are read-only on `plan`; `lists` are all of an account, in order."""
+    return frozenset(one.id for one in lists[plan.watchlists :])
+
+
+def lists_limit(plan: Plan) -> str:
+    """A sentence: `Free has 1 watchlist; Pro has 10.`"""
+    number = plan.watchlists
+    text = f"{plan.title} has {number or 'no'} watchlist{'' if number == 1 else 's'}"
+    return text + _more(plan, "watchlists")
+
+
+def symbols_limit(plan: Plan) -> str:
+    """A sentence: `Free has room for 10 different symbols in watchlists; Pro has room for 100.`"""
+    number = plan.watchlist_symbols
+    return f"{plan.title} has room for {f'{number:,}' if number else 'no'} different symbols in watchlists" + _more(
+        plan, "watchlist_symbols", "room for "
+    )
+
+
+def read_only(plan: Plan) -> str:
+    """Why a list past the plan's number cannot be changed."""
+    return f"This watchlist is read-only: {lists_limit(plan)} Nothing in it is lost, and it can still be deleted."
+
+
+def _more(plan: Plan, field: str, words: str = "") -> str:
+    for name in PLAN_NAMES:
+        if getattr(PLANS[name], field) > getattr(plan, field):
+            return f"; {PLANS[name].title} has {words}{getattr(PLANS[name], field):,}."
+    return "."
+
+
+class Skipped(NamedTuple):
+    """An entry of a file that is no contract of ours."""
+
+    line: int
+    """From 1; in a JSON file the number of the entry."""
+    text: str
+    """At most 60 characters of it."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportPlan:
+    """What a file holds."""
+
+    sections: tuple[tuple[str | None, tuple[str, ...]], ...]
+    """In the file's order; sections of one name are one. The nameless one holds what no header stands above."""
+    skipped: tuple[Skipped, ...]
+    unknown: tuple[str, ...]
+    """Symbols that were taken although no such contract trades now: delisted, or of another exchange."""
+    duplicates: int
+    """Entries that stood in their section before."""
+
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_BETWEEN = re.compile(r"[;\s]+")
+_CSV_HEADERS = ("symbol", "symbols", "ticker", "pair")
+_ENTRY_LENGTH = 100
+_SKIPPED_TEXT = 60
+
+_NOT_OURS = "not a USDT perpetual"
+_SPOT = "a spot market without a USDT perpetual"
+
+# ccxt: BTC/USDT:USDT is the perpetual, BTC/USDT spot, BTC/USDT:USDT-261225 a dated future.
+_CCXT = re.compile(r"([^/:]+)/USDT(:USDT)?", re.IGNORECASE)
+_PERPETUAL = re.compile(r"(.+USDT)(?:\.P|[-_.]?PERP|[-_]SWAP)", re.IGNORECASE)
+_DASHED = re.compile(r"(.+)[-_]USDT", re.IGNORECASE)
+
+
+def parse_import(text: str, universe: Iterable[str]) -> ImportPlan:
+    """The lists in a file: TradingView's text, symbols in almost any spelling, CSV, or our own JSON.
+
+    `universe` holds the symbols that trade now; a mapping by symbol will do. ValueError, for people to read, when the
+    file is too large or broken.
+    """
+    if len(text) > IMPORT_BYTES or len(text.encode("utf-8", "surrogatepass")) > IMPORT_BYTES:
+        raise ValueError(f"The file is too large: expected at most {IMPORT_BYTES // 1000} kB.")
+    text = text.removeprefix("\ufeff")
+    found = _Found(_Symbols(universe))
+    for line, entry in _entries(text):
+        if isinstance(entry, _Header):
+            found.open(entry.name)
+        else:
+            found.take(line, entry)
+    return found.plan()
+
+
+class _Header(NamedTuple):
+    name: str | None
+
+
+def _entries(text: str) -> Iterator[tuple[int, str | _Header]]:
+    if text.lstrip()[:1] in ("{", "["):
+        return _json_entries(text)
+    first = _LINE_END.split(text.lstrip(), maxsplit=1)[0].strip()
+    delimiter = next((mark for mark in ",;\t" if mark in first), ",")
+    if first.split(delimiter)[0].strip("\"' ").casefold() in _CSV_HEADERS:
+        return _csv_entries(text, delimiter)
+    return _text_entries(text)
+
+
+def _text_entries(text: str) -> Iterator[tuple[int, str | _Header]]:
+    for number, line in enumerate(_LINE_END.split(text), 1):
+        line = line.strip()
+        if line.startswith("//") or (line.startswith("#") and not line.startswith(SECTION)):
+            continue
+        # TradingView's own export is one line: headers and symbols are all separated by commas.
+        for piece in map(str.strip, line.split(",")):
+            if piece.startswith(SECTION):
+                yield number, _Header(_section_name(piece.removeprefix(SECTION)))
+            else:
+                yield from ((number, part) for part in _BETWEEN.split(piece))
+
+
+def _csv_entries(text: str, delimiter: str) -> Iterator[tuple[int, str | _Header]]:
+    reader = csv.reader(_LINE_END.split(text), delimiter=delimiter)
+    header = True
+    try:
+        for row in reader:
+            if not "".join(row).strip():
+                continue
+            if not header:
+                yield reader.line_num, row[0]
+            header = False
+    except csv.Error as error:
+        raise ValueError(f"The file is not whole: line {reader.line_num}: {error}.") from None
+
+
+def _json_entries(text: str) -> Iterator[tuple[int, str | _Header]]:
+    try:
+        read: Any = orjson.loads(text)
+    except ValueError:
+        raise ValueError("The file begins as JSON and is none, or not the whole of it.") from None
+    data: Any = cast("dict[str, Any]", read).get("data") if isinstance(read, dict) else read
+    if not isinstance(data, list):
+        raise ValueError('Expected JSON with a list called "data", as an export has.')
+    for number, entry in enumerate(cast("list[Any]", data), 1):
+        symbol = cast("dict[str, Any]", entry).get("symbol") if isinstance(entry, dict) else entry
+        yield number, symbol if isinstance(symbol, str) else "(no symbol)"
+
+
+def _section_name(text: str) -> str | None:
+    """A header's name; what would be refused as a list's name is cut or left out, None if nothing remains."""
+    kept = "".join(
+        c for c in text if c.isspace() or (unicodedata.category(c) not in ("Cc", "Cs") and c not in _TURNING)
+    )
+    try:
+        return clean_name(unicodedata.normalize("NFC", " ".join(kept.split()))[:NAME_LENGTH])
+    except ValueError:
+        return None
+
+
+class _Found:
+    """What has been read of a file so far."""
+
+    def __init__(self, symbols: _Symbols) -> None:
+        self._symbols = symbols
+        self._sections: dict[str | None, tuple[str | None, dict[str, None]]] = {}
+        self._here: dict[str, None] | None = None
+        self._skipped: list[Skipped] = []
+        self._unknown: dict[str, None] = {}
+        self._duplicates = 0
+        self._entries = 0
+
+    def open(self, name: str | None) -> None:
+        key = None if name is None else name_key(name)
+        if key not in self._sections and len(self._sections) == IMPORT_SECTIONS:
+            raise ValueError(f"The file has too many lists: expected at most {IMPORT_SECTIONS}.")
+        self._here = self._sections.setdefault(key, (name, {}))[1]
+
+    def take(self, line: int, entry: str) -> None:
+        # Our own CSV puts an apostrophe before what a spreadsheet would take for a formula.
+        entry = entry.strip().strip("\"'")
+        if not entry:
+            return
+        self._entries += 1
+        if self._entries > IMPORT_SYMBOLS:
+            raise ValueError(f"The file has too many symbols: expected at most {IMPORT_SYMBOLS:,}.")
+        symbol, reason = self._symbols.find(entry)
+        if symbol is None:
+            self._skipped.append(Skipped(line, entry[:_SKIPPED_TEXT], reason))
+            return
+        if self._here is None:
+            self.open(None)
+        here = cast("dict[str, None]", self._here)
+        if symbol in here:
+            self._duplicates += 1
+        here[symbol] = None
+        if symbol not in self._symbols.current:
+            self._unknown[symbol] = None
+
+    def plan(self) -> ImportPlan:
+        sections = [(name, tuple(symbols)) for name, symbols in self._sections.values()]
+        return ImportPlan(
+            tuple(section for section in sections if section[0] is not None or section[1]),
+            tuple(self._skipped),
+            tuple(self._unknown),
+            self._duplicates,
+        )
+
+
+class _Symbols:
+    """The contracts there are, by every spelling."""
+
+    def __init__(self, universe: Iterable[str]) -> None:
+        self.current = frozenset(filter(valid_symbol, universe))
+        self._by_ascii: dict[str, list[str]] = {}
+        for symbol in sorted(self.current):
+            self._by_ascii.setdefault(ascii_name(symbol), []).append(symbol)
+
+    def find(self, entry: str) -> tuple[str | None, str]:
+        """(symbol, "") or (None, why there is none)."""
+        if entry in self.current:
+            return entry, ""
+        if len(entry) > _ENTRY_LENGTH:
+            return None, "too long for a symbol"
+        names, spot = _plain(entry)
+        for name in names:
+            found = self._current(name)
+            if len(found) > 1:
+                return None, f"may be {' or '.join(found)}"
+            if found:
+                return found[0], ""
+        ids = [name.upper() if name.isascii() else name for name in names]
+        lost = next(filter(_is_perpetual, ids), None)
+        if lost is None:
+            return None, _NOT_OURS
+        return (None, _SPOT) if spot else (lost, "")
+
+    def _current(self, name: str) -> list[str]:
+        for spelling in (name, name.upper()):
+            if spelling in self.current:
+                return [spelling]
+        # Only what is ASCII can be meant as a transcription; another name in another script is another contract.
+        return self._by_ascii.get(name.upper(), []) if name.isascii() else []
+
+
+def _plain(entry: str) -> tuple[tuple[str, ...], bool]:
+    """(what the exchange's id of the contract may be, likeliest first; whether the entry names a spot market)."""
+    ccxt = _CCXT.fullmatch(entry)
+    if ccxt:
+        return (f"{ccxt[1]}USDT",), ccxt[2] is None
+    exchange, colon, name = entry.rpartition(":")
+    if colon and not re.fullmatch(r"\w+", exchange):
+        return (), False
+    perpetual = _PERPETUAL.fullmatch(name)
+    if perpetual:
+        return (perpetual[1], _DASHED.sub(r"\1USDT", perpetual[1])), False
+    if _DASHED.fullmatch(name):
+        return (_DASHED.sub(r"\1USDT", name),), True
+    return (name,), bool(colon)
+
+
+def _is_perpetual(name: str) -> bool:
+    """Whether a contract that does not trade now may have had this id."""
+    if not valid_symbol(name) or len(name) <= len("USDT") or not name.endswith("USDT"):
+        return False
+    return not name.isascii() or re.fullmatch(r"[A-Z0-9_]+", name) is not None

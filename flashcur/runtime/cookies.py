@@ -1,0 +1,64 @@
+"""The cookies: the session's, which scripts cannot read, and a mark that they can.
+
+The mark tells tabs that the session changed and nothing else. The browser's cookie binds a wallet's text to the
+browser that asked for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from starlette.responses import Response
+
+from flashcur.services.accounts.sessions import LIFETIME, TOKEN_CHARACTERS
+
+_TOKEN = re.compile(rf"[A-Za-z0-9_-]{{{TOKEN_CHARACTERS}}}")
+MARK = "flashcur_mark"
+_BROWSER_MINUTES = 30
+
+
+class Cookies:
+    """Names and attributes of the cookies of one deployment."""
+
+    def __init__(self, *, secure: bool) -> None:
+        """`secure`: only over HTTPS; a name with `__Host-` then cannot be set by a neighbouring subdomain."""
+        self._secure = secure
+        self.session = "__Host-flashcur_session" if secure else "flashcur_session"
+        self.browser = "__Host-flashcur_browser" if secure else "flashcur_browser"
+
+    def session_token(self, header: str) -> str | None:
+        """The session's token in a `Cookie` header; None where there is none that could be ours."""
+        return _value(header, self.session)
+
+    def browser_token(self, header: str) -> str | None:
+        return _value(header, self.browser)
+
+    def sign_in(self, response: Response, token: str) -> None:
+        """Put a new session into the browser."""
+        seconds = int(LIFETIME.total_seconds())
+        self._set(response, self.session, token, seconds, hidden=True)
+        self._set(response, MARK, hashlib.sha256(token.encode()).hexdigest()[:16], seconds, hidden=False)
+
+    def sign_out(self, response: Response) -> None:
+        """Take the session out of the browser."""
+        self._set(response, self.session, "", 0, hidden=True)
+        self._set(response, MARK, "", 0, hidden=False)
+
+    def remember_browser(self, response: Response, token: str) -> None:
+        self._set(response, self.browser, token, _BROWSER_MINUTES * 60, hidden=True)
+
+    def _set(self, response: Response, name: str, value: str, seconds: int, *, hidden: bool) -> None:
+        response.set_cookie(
+            name, value, max_age=seconds, path="/", secure=self._secure, httponly=hidden, samesite="lax"
+        )
+
+
+def _value(header: str, name: str) -> str | None:
+    if name not in header or len(header) > 16_384:
+        return None
+    for part in header.split(";"):
+        key, _, value = part.strip().partition("=")
+        if key == name and _TOKEN.fullmatch(value):
+            return value
+    return None

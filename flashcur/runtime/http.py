@@ -1,0 +1,150 @@
+"""What the HTTP routes have in common: the table's rows, reading a body, answering with an error."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, cast
+from urllib.parse import parse_qsl
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from flashcur.errors import Refusal
+from flashcur.services.accounts.client import Client, client_of
+
+JSON = "application/json"
+MAX_BODY = 16_384
+MAX_UPLOAD = 600_000
+"""An imported file and its form; the file itself may have 512 kB."""
+
+Who = Literal["anyone", "account", "admin"]
+"""Who may call: `account` is somebody who is signed in. What his plan gives is decided inside."""
+
+Handler = Callable[[Any, Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route; the handler's docstring is its line in docs/operations.md."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    handler: Handler
+    who: Who = "anyone"
+
+    @property
+    def meaning(self) -> str:
+        return " ".join((self.handler.__doc__ or "").split())
+
+
+class RouteGroup:
+    """Routes that belong together; their handlers are methods of the class."""
+
+    ROUTES: ClassVar[tuple[Route, ...]] = ()
+
+
+def cookie_header(scope: Mapping[str, Any]) -> str:
+    """The cookies of a request or a socket, as one header."""
+    return "; ".join(value.decode("latin-1") for name, value in scope.get("headers", ()) if name == b"cookie")
+
+
+def client_of_request(request: Request, proxy_hops: int) -> Client:
+    """Where a request comes from."""
+    return client_of(request.scope["headers"], request.client.host if request.client else "", proxy_hops)
+
+
+def from_our_pages(request: Request, origins: Collection[str]) -> bool:
+    """Whether a post comes from a page of this site: the cookie comes along whoever made the browser send it.
+
+    A browser sends an origin with every post; what sends neither that nor where it comes from is no browser.
+    """
+    origin = request.headers.get("origin")
+    if origin is not None:
+        return origin in origins
+    return request.headers.get("sec-fetch-site", "none") in ("same-origin", "same-site", "none")
+
+
+def json_answer(body: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status, {"Cache-Control": "no-store"}, JSON)
+
+
+def error(status: int, message: str, *, field: str = "", retry_after: float | None = None) -> Response:
+    """`{"error": …}`, with the form's field that is wrong and the seconds to wait where they are known."""
+    body: dict[str, Any] = {"error": message}
+    if field:
+        body["field"] = field
+    if retry_after is not None:
+        body["retry_after"] = round(retry_after, 1)
+    response = json_answer(body, status)
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(max(1, round(retry_after)))
+    return response
+
+
+def refused(refusal: Refusal) -> Response:
+    return error(refusal.status, str(refusal), field=refusal.field, retry_after=refusal.retry_after)
+
+
+async def read_fields(request: Request, most: int = MAX_BODY) -> dict[str, Any]:
+    """The fields of a JSON object or of a form. Raises Refusal for anything else, and for a body over `most` bytes."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            raise Refusal(f"expected at most {most} bytes, more came")
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == JSON:
+        try:
+            fields = orjson.loads(bytes(body))
+        except orjson.JSONDecodeError:
+            raise Refusal("expected a JSON object, what came is no JSON") from None
+        if not isinstance(fields, dict):
+            raise Refusal("expected a JSON object")
+        return cast("dict[str, Any]", fields)
+    if kind == "application/x-www-form-urlencoded":
+        try:
+            return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50))
+        except ValueError:
+            raise Refusal("expected the fields of a form in UTF-8") from None
+    raise Refusal(f"expected JSON or a form, was {kind[:60] or 'nothing'}")
+
+
+def text(fields: dict[str, Any], name: str, most: int = 1_000) -> str:
+    """A field's text; empty where it is missing. Raises Refusal for another type or more than `most` characters."""
+    value = fields.get(name, "")
+    if not isinstance(value, str):
+        raise Refusal(f"{name}: expected a text", field=name)
+    if len(value) > most:
+        raise Refusal(f"{name}: expected at most {most} characters, was {len(value)}", field=name)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Refusal(f"{name}: expected text, came with half a character", field=name) from None
+    # PostgreSQL keeps no NUL, and nobody types one.
+    if "\0" in value:
+        raise Refusal(f"{name}: expected text without NUL characters", field=name)
+    return value
+
+
+def whole(fields: dict[str, Any], name: str) -> int:
+    """A field's whole number, also written as text. Raises Refusal."""
+    value = fields.get(name)
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
+        raise Refusal(f"{name}: expected a whole number", field=name)
+    return value
+
+
+class Foreign(Refusal):
+    """This request did not come from a page of FlashCur."""
+
+    status = 403
+
+
+def safe_path(target: str) -> str:
+    """`target` where it is a path of this site, else `/`: nobody is sent elsewhere by a link he trusts."""
+    plain = target.isascii() and target.isprintable() and "\\" not in target and len(target) <= 500
+    return target if plain and target.startswith("/") and not target.startswith("//") else "/"

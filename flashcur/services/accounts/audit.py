@@ -1,0 +1,77 @@
+"""The audit log: what was done to accounts, by whom, from where."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, get_args
+
+from sqlalchemy import delete, update
+from sqlmodel import Session, col, select
+
+from flashcur.models import AuditEvent
+from flashcur.services.accounts.client import NOBODY, Client
+
+Kind = Literal[
+    "registered",
+    "confirmed",
+    "signed-in",
+    "sign-in-failed",
+    "locked",
+    "signed-out",
+    "session-ended",
+    "reset-asked",
+    "password-reset",
+    "password-changed",
+    "address-change-asked",
+    "address-changed",
+    "wallet-linked",
+    "wallet-unlinked",
+    "plan-changed",
+    "data-exported",
+    "deleted",
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+Actor = Literal["owner", "operator", "system", "nobody"]
+
+
+def record(
+    session: Session,
+    kind: Kind,
+    account_id: str | None,
+    now: datetime,
+    client: Client = NOBODY,
+    *,
+    actor: Actor = "owner",
+    detail: str = "",
+) -> None:
+    """Write one event in the transaction of what it tells."""
+    session.add(
+        AuditEvent(
+            at=now,
+            account_id=account_id,
+            actor=actor,
+            kind=kind,
+            detail=detail[:300],
+            ip=client.ip,
+            user_agent=client.user_agent,
+        )
+    )
+
+
+def recent(session: Session, account_id: str, limit: int = 20) -> list[AuditEvent]:
+    """An account's newest events, the newest first."""
+    newest = select(AuditEvent).where(AuditEvent.account_id == account_id).order_by(col(AuditEvent.id).desc())
+    return list(session.exec(newest.limit(limit)))
+
+
+def anonymise(session: Session, account_id: str) -> None:
+    """Forget where an account's events came from."""
+    session.exec(
+        update(AuditEvent).where(col(AuditEvent.account_id) == account_id).values(ip="", user_agent="", detail="")
+    )
+
+
+def prune(session: Session, before: datetime) -> int:
+    """Delete events older than `before`; the number of rows."""
+    return session.exec(delete(AuditEvent).where(col(AuditEvent.at) < before)).rowcount

@@ -1,0 +1,55 @@
+"""What the services of accounts share in one process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session
+
+from flashcur.errors import Conflict, DatabaseError, Unavailable
+from flashcur.services.accounts import changes
+from flashcur.services.accounts.passwords import Hasher
+from flashcur.services.database import Database
+from flashcur.settings import Settings
+
+T = TypeVar("T")
+
+_DOWN = "Accounts cannot be reached at this moment, and nothing was changed. Try again in a few seconds."
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Database, clock and the rest; `told` is called once a change is committed."""
+
+    settings: Settings
+    database: Database
+    hasher: Hasher
+    base: str
+    """Origin of the pages, for links in mail and the domain of wallet texts."""
+    clock: Callable[[], datetime]
+    told: Callable[[], None]
+
+    async def run(self, work: Callable[[Session], T], *, readonly: bool = False) -> T:
+        """One unit of work. Raises Unavailable while the database is away, Conflict where two collided."""
+        try:
+            return await self.database.run(work, readonly=readonly)
+        except DatabaseError as error:
+            raise Unavailable(_DOWN) from error
+        except IntegrityError as error:
+            raise Conflict("Somebody did the same at the same moment: look again and repeat it if needed.") from error
+
+    async def change(self, account_id: str, work: Callable[[Session], T]) -> T:
+        """One unit of work that changes an account: every page that shows it is told."""
+
+        def both(session: Session) -> T:
+            result = work(session)
+            changes.tell(session, account_id, self.clock())
+            return result
+
+        result = await self.run(both)
+        self.told()
+        return result

@@ -1,0 +1,91 @@
+"""Rate limits, kept in the database: all processes share them, and a restart forgives nothing.
+
+GCRA keeps one time for each key; taking from it is one statement, so two processes cannot both take the last one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sqlalchemy import case, delete
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, col, select
+
+from flashcur.errors import Throttled
+from flashcur.models import RateLimit
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """`burst` at once, then one every `every_s` seconds."""
+
+    name: str
+    burst: int
+    every_s: float
+    what: str
+    """What there was too much of, as the message says it."""
+
+
+SIGN_IN_HERE = Limit("sign-in-here", 10, 90, "attempts to sign in to this account")
+"""For an address and where it is tried from: nobody guesses a password, and a stranger elsewhere locks nobody out."""
+SIGN_IN_ANYWHERE = Limit("sign-in-anywhere", 60, 30, "attempts to sign in to this account")
+SIGN_IN_NETWORK = Limit("sign-in-network", 100, 3, "attempts to sign in from your network")
+REGISTER_ADDRESS = Limit("register-address", 3, 1200, "mails to this address")
+REGISTER_NETWORK = Limit("register-network", 20, 180, "registrations from your network")
+RESET_ADDRESS = Limit("reset-address", 3, 1200, "mails to this address")
+RESET_NETWORK = Limit("reset-network", 20, 180, "requests from your network")
+LINK_NETWORK = Limit("link-network", 30, 10, "links opened from your network")
+WALLET_NETWORK = Limit("wallet-network", 40, 3, "requests to sign in from your network")
+PASSWORD_CHECK = Limit("password-check", 10, 90, "wrong passwords")
+MAIL_ACCOUNT = Limit("mail-account", 5, 600, "mails for this account")
+WRITE_ACCOUNT = Limit("write-account", 120, 0.5, "changes")
+EXPORT_ACCOUNT = Limit("export-account", 30, 2, "exports")
+
+LIMITS = tuple(value for value in globals().values() if isinstance(value, Limit))
+
+
+def take(session: Session, limit: Limit, who: str, now_ms: int) -> None:
+    """Use one of `who`'s allowance. Raises Throttled, which says how long to wait, when there is none left."""
+    key = _key(limit, who)
+    step_ms = round(limit.every_s * 1000)
+    dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    arrival = col(RateLimit.arrival_ms)
+    following = case((arrival > now_ms, arrival), else_=now_ms) + step_ms
+    statement = (
+        dialect.insert(RateLimit)
+        .values(key=key, arrival_ms=now_ms + step_ms)
+        .on_conflict_do_update(
+            index_elements=["key"],
+            set_={"arrival_ms": following},
+            where=following - now_ms <= limit.burst * step_ms,
+        )
+        .returning(arrival)
+    )
+    if session.exec(cast("Any", statement)).scalar() is not None:
+        return
+    used = session.exec(select(RateLimit.arrival_ms).where(RateLimit.key == key)).first() or now_ms
+    wait_s = max(1.0, (used + step_ms - limit.burst * step_ms - now_ms) / 1000)
+    raise Throttled(f"Too many {limit.what}. Try again in {_duration(wait_s)}.", retry_after=wait_s)
+
+
+def forgive(session: Session, limit: Limit, who: str) -> None:
+    """Give `who` the whole allowance back."""
+    session.exec(delete(RateLimit).where(col(RateLimit.key) == _key(limit, who)))
+
+
+def prune(session: Session, now_ms: int) -> int:
+    """Delete what says nothing any more; the number of rows."""
+    return session.exec(delete(RateLimit).where(col(RateLimit.arrival_ms) < now_ms)).rowcount
+
+
+def _key(limit: Limit, who: str) -> str:
+    return f"{limit.name}:{hashlib.sha256(who.encode('utf-8', 'replace')).hexdigest()[:40]}"
+
+
+def _duration(seconds: float) -> str:
+    whole = round(seconds)
+    if whole < 90:
+        return f"{whole} s"
+    return f"{round(whole / 60)} min"

@@ -1,0 +1,274 @@
+"""What the owner of an account does with it: address, password, sessions, preferences, his data, its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+from zoneinfo import available_timezones
+
+from sqlmodel import Session, select
+
+from flashcur.errors import Conflict, Refusal
+from flashcur.models import Account, LoginSession, MailToken, new_id
+from flashcur.services import watchlists
+from flashcur.services.accounts import audit, changes, limits, mail_tokens, sessions, wallets
+from flashcur.services.accounts.addresses import clean_address, shortened
+from flashcur.services.accounts.client import Client
+from flashcur.services.accounts.context import Context
+from flashcur.services.accounts.passwords import check_password
+from flashcur.services.accounts.sessions import Caller
+from flashcur.services.notify import enqueue
+
+T = TypeVar("T")
+
+THEMES = ("system", "dark", "light")
+DELETE_WORD = "DELETE"
+
+
+class Profile:
+    """Acts of a signed-in owner. Every method raises Refusal for what he can mend, SignInNeeded when signed out."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def sign_out(self, caller: Caller) -> None:
+        """End the caller's own session."""
+        now = self._context.clock()
+
+        def work(session: Session) -> None:
+            sessions.end(session, caller.account_id, caller.session_id)
+            audit.record(session, "signed-out", caller.account_id, now, caller.client)
+
+        await self._context.change(caller.account_id, work)
+
+    async def end_session(self, caller: Caller, session_id: str) -> None:
+        """End one of the account's sessions."""
+
+        def work(session: Session, account: Account, login: LoginSession) -> None:
+            sessions.end(session, account.id, session_id)
+            audit.record(session, "session-ended", account.id, self._context.clock(), caller.client)
+
+        await self._change(caller, work)
+
+    async def end_other_sessions(self, caller: Caller) -> int:
+        """End all of the account's sessions but the caller's; how many."""
+
+        def work(session: Session, account: Account, login: LoginSession) -> int:
+            ended = sessions.end_all(session, account.id, but=login.id)
+            detail = f"{ended} others"
+            audit.record(session, "session-ended", account.id, self._context.clock(), caller.client, detail=detail)
+            return ended
+
+        return await self._change(caller, work)
+
+    async def set_theme(self, caller: Caller, theme: str) -> None:
+        if theme not in THEMES:
+            raise Refusal(f"expected a theme ({', '.join(THEMES)}), was {theme[:20]!r}", field="theme")
+
+        def work(session: Session, account: Account, login: LoginSession) -> None:
+            account.theme = theme
+
+        await self._change(caller, work)
+
+    async def set_time_zone(self, caller: Caller, time_zone: str) -> None:
+        if time_zone not in available_timezones():
+            raise Refusal(f"There is no time zone {time_zone[:40]!r}: choose one of the list.", field="time_zone")
+
+        def work(session: Session, account: Account, login: LoginSession) -> None:
+            account.time_zone = time_zone
+
+        await self._change(caller, work)
+
+    async def change_password(self, caller: Caller, current: str, new: str) -> None:
+        """Set a password; every other session ends. Who has none yet must have signed in a short while ago."""
+        account = await self._confirmed(caller, current)
+        if account.email is None:
+            raise Refusal("Add an e-mail address first: you sign in with it and the password.", field="new")
+        new = check_password(new, account.email, field="new")
+        hashed = await self._context.hasher.hash(new)
+        now, base = self._context.clock(), self._context.base
+
+        def work(session: Session, current: Account, login: LoginSession) -> None:
+            if current.password_hash != account.password_hash or current.email != account.email:
+                raise Conflict("Address or password was changed in another tab: look again.")
+            current.password_hash, current.password_changed_at = hashed, now
+            mail_tokens.revoke(session, current.id, "reset", "change-new", "change-old")
+            sessions.end_all(session, current.id, but=login.id)
+            audit.record(session, "password-changed", current.id, now, caller.client)
+            enqueue(session, current.email or "", "password-changed", {"base": base}, now)
+
+        await self._change(caller, work)
+
+    async def change_address(self, caller: Caller, email: str, password: str) -> str:
+        """Send links to the new address and to the present one; it changes once both are opened. The new address.
+
+        An account that came by wallet has no present one: the new one's link is enough.
+        """
+        address = clean_address(email, reachable=self._context.settings.is_prod)
+        account = await self._confirmed(caller, password)
+        if address == account.email:
+            raise Refusal("That is your address already.", field="email")
+        now, base = self._context.clock(), self._context.base
+
+        def work(session: Session, current: Account, login: LoginSession) -> None:
+            limits.take(session, limits.MAIL_ACCOUNT, current.id, int(now.timestamp() * 1000))
+            if current.email != account.email:
+                raise Conflict("Your address was changed in another tab: look again.")
+            mail_tokens.revoke(session, current.id, "change-new", "change-old")
+            pair = new_id()
+            taken = session.exec(select(Account.id).where(Account.email == address)).first() is not None
+            token = mail_tokens.make(session, "change-new", address, now, account_id=current.id, pair=pair)
+            if taken:
+                # Its owner is told; who asked is not.
+                enqueue(session, address, "change-taken", {"base": base}, now)
+            else:
+                enqueue(session, address, "change-new", {"base": base, "token_id": token.id}, now)
+            if current.email is not None:
+                old = mail_tokens.make(session, "change-old", current.email, now, account_id=current.id, pair=pair)
+                values = {"base": base, "token_id": old.id, "new_email": address}
+                enqueue(session, current.email, "change-old", values, now)
+            detail = f"to {shortened(address)}"
+            audit.record(session, "address-change-asked", current.id, now, caller.client, detail=detail)
+
+        await self._change(caller, work)
+        return address
+
+    async def confirm_address(self, token: str, client: Client) -> bool:
+        """Open one of the two links of a change of address: True once the address has changed, False while the other
+        one has not been opened."""
+        purpose, token_id = mail_tokens.read(self._context.settings.secret_key, token, "change-new", "change-old")
+        now, base = self._context.clock(), self._context.base
+
+        def charge(session: Session) -> None:
+            limits.take(session, limits.LINK_NETWORK, client.network, int(now.timestamp() * 1000))
+
+        await self._context.run(charge)
+
+        def work(session: Session) -> bool:
+            link = mail_tokens.use(session, purpose, token_id, now)
+            account = session.get(Account, link.account_id, with_for_update=True)
+            if account is None:
+                raise Refusal("This account was deleted.", field="token")
+            # Read after the lock, so that of two links opened at once the second sees the first.
+            pair = session.exec(
+                select(MailToken).where(MailToken.pair == link.pair).execution_options(populate_existing=True)
+            ).all()
+            if any(other.used_at is None for other in pair):
+                return False
+            new = next(other.email for other in pair if other.purpose == "change-new")
+            old = account.email
+            expected = next((other.email for other in pair if other.purpose == "change-old"), None)
+            if old != expected:
+                raise Conflict("The account's address was changed since: ask for new links.", field="token")
+            if session.exec(select(Account.id).where(Account.email == new)).first() is not None:
+                raise Conflict("That address has an account of its own by now.", field="token")
+            account.email = new
+            mail_tokens.revoke(session, account.id, "reset")
+            if old is not None:
+                enqueue(session, old, "changed", {"base": base, "new_email": new}, now)
+            audit.record(session, "address-changed", account.id, now, client, detail=f"to {shortened(new)}")
+            changes.tell(session, account.id, now)
+            return True
+
+        done = await self._context.run(work)
+        self._context.told()
+        return done
+
+    async def delete(self, caller: Caller, password: str, word: str) -> None:
+        """Delete the account and all that is its own, for good."""
+        if word.strip() != DELETE_WORD:
+            raise Refusal(f"Type {DELETE_WORD} in capitals, so that it does not happen by mistake.", field="word")
+        await self._confirmed(caller, password)
+        now, base = self._context.clock(), self._context.base
+
+        def work(session: Session, account: Account, login: LoginSession) -> None:
+            if account.email is not None:
+                enqueue(session, account.email, "account-deleted", {"base": base}, now)
+            audit.record(session, "deleted", account.id, now)
+            session.flush()
+            audit.anonymise(session, account.id)
+            session.delete(account)
+
+        await self._change(caller, work)
+
+    async def export(self, caller: Caller) -> dict[str, Any]:
+        """All that is kept about an account, ready for JSON; no hash or token."""
+        now = self._context.clock()
+
+        def work(session: Session) -> dict[str, Any]:
+            account, _ = sessions.require(session, caller, now)
+            limits.take(session, limits.EXPORT_ACCOUNT, account.id, int(now.timestamp() * 1000))
+            audit.record(session, "data-exported", account.id, now, caller.client)
+            session.flush()
+            return _document(session, account)
+
+        return await self._context.run(work)
+
+    async def _confirmed(self, caller: Caller, password: str) -> Account:
+        """The caller's account, after its password, or a session that has just begun where there is none."""
+        now = self._context.clock()
+
+        def charge(session: Session) -> Account:
+            account, login = sessions.require(session, caller, now)
+            if account.password_hash is None:
+                sessions.require_fresh(login, now)
+            else:
+                limits.take(session, limits.PASSWORD_CHECK, account.id, int(now.timestamp() * 1000))
+            return account
+
+        account = await self._context.run(charge)
+        if account.password_hash is None:
+            return account
+        if not await self._context.hasher.verify(account.password_hash, password):
+            raise Refusal("That is not your password.", field="password")
+
+        def forgive(session: Session) -> None:
+            limits.forgive(session, limits.PASSWORD_CHECK, account.id)
+
+        await self._context.run(forgive)
+        return account
+
+    async def _change(self, caller: Caller, work: Callable[[Session, Account, LoginSession], T]) -> T:
+        now = self._context.clock()
+
+        def authorised(session: Session) -> T:
+            account, login = sessions.require(session, caller, now, lock=True)
+            limits.take(session, limits.WRITE_ACCOUNT, account.id, int(now.timestamp() * 1000))
+            result = work(session, account, login)
+            session.flush()
+            return result
+
+        return await self._context.change(caller.account_id, authorised)
+
+
+def _document(session: Session, account: Account) -> dict[str, Any]:
+    logins = session.exec(select(LoginSession).where(LoginSession.account_id == account.id)).all()
+    return {
+        "account": {
+            "id": account.id,
+            "email": account.email,
+            "has_password": account.password_hash is not None,
+            "password_changed_at": account.password_changed_at,
+            "plan": account.plan,
+            "plan_source": account.plan_source,
+            "plan_until": account.plan_until,
+            "theme": account.theme,
+            "time_zone": account.time_zone,
+            "created_at": account.created_at,
+        },
+        "wallets": [
+            {"address": w.address, "chain_id": w.chain_id, "linked_at": w.linked_at, "used_at": w.used_at}
+            for w in wallets.of_account(session, account.id)
+        ],
+        "sessions": [
+            login.model_dump(include={"created_at", "seen_at", "expires_at", "method", "ip", "user_agent"})
+            for login in logins
+        ],
+        "watchlists": [
+            {"name": each.name, "symbols": list(each.symbols)} for each in watchlists.lists(session, account.id)
+        ],
+        "events": [
+            event.model_dump(include={"at", "kind", "actor", "detail", "ip", "user_agent"})
+            for event in audit.recent(session, account.id, 10_000)
+        ],
+    }

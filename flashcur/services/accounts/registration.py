@@ -1,0 +1,206 @@
+"""Accounts by e-mail: registering, confirming, signing in, and a forgotten password.
+
+No answer tells whether an address has an account: what differs is written into the mail, which only its owner reads.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlmodel import Session, select
+
+from flashcur.domain.plans import PLANS
+from flashcur.errors import Conflict, Refusal, SignInNeeded, Throttled
+from flashcur.models import Account
+from flashcur.services.accounts import audit, changes, limits, mail_tokens, sessions
+from flashcur.services.accounts.addresses import clean_address, shortened
+from flashcur.services.accounts.client import Client
+from flashcur.services.accounts.context import Context
+from flashcur.services.accounts.entitlement import plan_of
+from flashcur.services.accounts.passwords import check_password
+from flashcur.services.notify import enqueue
+
+WRONG = (
+    "The address or the password is not right. If you have just registered, open the link in our mail first; if you "
+    "signed up with a wallet, sign in with it."
+)
+TAKEN = "This address has an account already: sign in, or reset its password."
+
+
+class Registration:
+    """What a visitor without a session does by e-mail. Every method raises Refusal for what he can mend."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def register(self, email: str, password: str, client: Client) -> str:
+        """Send a link that makes the account once it is opened; the address in its one form.
+
+        The password waits with the link, so nobody can prepare an account for somebody else's address: whose link is
+        opened, his password counts.
+        """
+        address = self._address(email)
+        password = check_password(password, address)
+        await self._limited([(limits.REGISTER_NETWORK, client.network), (limits.REGISTER_ADDRESS, address)])
+        hashed = await self._context.hasher.hash(password)
+        now, base = self._context.clock(), self._context.base
+
+        def work(session: Session) -> None:
+            known = _find(session, address)
+            if known is not None:
+                enqueue(session, address, "already-registered", {"base": base}, now)
+                return
+            token = mail_tokens.make(session, "register", address, now, password_hash=hashed)
+            enqueue(session, address, "register", {"base": base, "token_id": token.id}, now)
+            audit.record(session, "registered", None, now, client, actor="nobody", detail=shortened(address))
+
+        await self._context.run(work)
+        return address
+
+    async def confirm(self, token: str, client: Client) -> str:
+        """Make the account of a registration's link and sign in; the session's token."""
+        purpose, token_id = mail_tokens.read(self._context.settings.secret_key, token, "register")
+        await self._limited([(limits.LINK_NETWORK, client.network)])
+        now = self._context.clock()
+
+        def work(session: Session) -> str:
+            link = mail_tokens.use(session, purpose, token_id, now)
+            if _find(session, link.email) is not None:
+                raise Conflict(TAKEN)
+            account = Account(email=link.email, password_hash=link.password_hash, created_at=now)
+            session.add(account)
+            session.flush()
+            audit.record(session, "confirmed", account.id, now, client)
+            session_token, _ = sessions.start(session, account, PLANS["free"].sessions, "link", client, now)
+            return session_token
+
+        return await self._context.run(work)
+
+    async def sign_in(self, email: str, password: str, client: Client) -> str:
+        """A session's token for a right address and password."""
+        address = self._address(email)
+        here = f"{address} {client.network}"
+        now = self._context.clock()
+        account = await self._sign_in_allowed(address, here, client, now)
+        right = await self._context.hasher.verify(account.password_hash if account else None, password)
+        if account is None or not right:
+            await self._failed(account, address, client, now)
+            raise SignInNeeded(WRONG, field="password")
+        hashed = account.password_hash or ""
+        renewed = await self._context.hasher.hash(password) if self._context.hasher.outdated(hashed) else hashed
+
+        def work(session: Session) -> str:
+            current = session.get(Account, account.id, with_for_update=True)
+            if current is None or current.password_hash != hashed:
+                # It was changed while this one was being checked.
+                raise SignInNeeded(WRONG, field="password")
+            current.password_hash = renewed
+            limits.forgive(session, limits.SIGN_IN_HERE, here)
+            limits.forgive(session, limits.SIGN_IN_ANYWHERE, address)
+            audit.record(session, "signed-in", current.id, now, client, detail="password")
+            most = plan_of(current, now).sessions
+            token, _ = sessions.start(session, current, most, "password", client, now)
+            changes.tell(session, current.id, now)
+            return token
+
+        token = await self._context.run(work)
+        self._context.told()
+        return token
+
+    async def forgot(self, email: str, client: Client) -> str:
+        """Send a link to reset the password, if there is an account; the address in its one form."""
+        address = self._address(email)
+        await self._limited([(limits.RESET_NETWORK, client.network), (limits.RESET_ADDRESS, address)])
+        now, base = self._context.clock(), self._context.base
+
+        def work(session: Session) -> None:
+            account = _find(session, address)
+            if account is None:
+                return
+            token = mail_tokens.make(session, "reset", address, now, account_id=account.id)
+            enqueue(session, address, "reset", {"base": base, "token_id": token.id}, now)
+            audit.record(session, "reset-asked", account.id, now, client, actor="nobody")
+
+        await self._context.run(work)
+        return address
+
+    async def reset(self, token: str, password: str, client: Client) -> str:
+        """Set a new password by a reset's link; every other session ends. The new session's token."""
+        purpose, token_id = mail_tokens.read(self._context.settings.secret_key, token, "reset")
+        password = check_password(password)
+        await self._limited([(limits.LINK_NETWORK, client.network)])
+        hashed = await self._context.hasher.hash(password)
+        now, base = self._context.clock(), self._context.base
+
+        def work(session: Session) -> str:
+            link = mail_tokens.use(session, purpose, token_id, now)
+            account = session.get(Account, link.account_id, with_for_update=True)
+            if account is None or account.email != link.email:
+                raise Refusal("The account's address was changed since: ask for a new link.", field="token")
+            account.password_hash, account.password_changed_at = hashed, now
+            mail_tokens.revoke(session, account.id, "change-new", "change-old")
+            limits.forgive(session, limits.SIGN_IN_ANYWHERE, link.email)
+            limits.forgive(session, limits.SIGN_IN_HERE, f"{link.email} {client.network}")
+            sessions.end_all(session, account.id)
+            audit.record(session, "password-reset", account.id, now, client)
+            enqueue(session, link.email, "password-changed", {"base": base}, now)
+            session_token, _ = sessions.start(session, account, plan_of(account, now).sessions, "link", client, now)
+            changes.tell(session, account.id, now)
+            return session_token
+
+        session_token = await self._context.run(work)
+        self._context.told()
+        return session_token
+
+    def _address(self, email: str) -> str:
+        return clean_address(email, reachable=self._context.settings.is_prod)
+
+    async def _limited(self, wanted: list[tuple[limits.Limit, str]]) -> None:
+        """Take from each limit, all or none. In a transaction of its own: what is refused later has counted."""
+        now_ms = int(self._context.clock().timestamp() * 1000)
+
+        def work(session: Session) -> None:
+            for limit, who in wanted:
+                limits.take(session, limit, who, now_ms)
+
+        await self._context.run(work)
+
+    async def _sign_in_allowed(self, address: str, here: str, client: Client, now: datetime) -> Account | None:
+        now_ms = int(now.timestamp() * 1000)
+
+        def work(session: Session) -> Account | None:
+            limits.take(session, limits.SIGN_IN_NETWORK, client.network, now_ms)
+            limits.take(session, limits.SIGN_IN_HERE, here, now_ms)
+            limits.take(session, limits.SIGN_IN_ANYWHERE, address, now_ms)
+            return _find(session, address)
+
+        try:
+            return await self._context.run(work)
+        except Throttled:
+            await self._locked(address, client, now)
+            raise
+
+    async def _locked(self, address: str, client: Client, now: datetime) -> None:
+        """Note a lockout for the account's owner, once while it lasts."""
+
+        def work(session: Session) -> None:
+            account = _find(session, address)
+            if account is None:
+                return
+            last = audit.recent(session, account.id, 1)
+            if not last or last[0].kind != "locked":
+                audit.record(session, "locked", account.id, now, client, actor="nobody")
+                changes.tell(session, account.id, now)
+
+        await self._context.run(work)
+
+    async def _failed(self, account: Account | None, address: str, client: Client, now: datetime) -> None:
+        def work(session: Session) -> None:
+            known = None if account is None else account.id
+            audit.record(session, "sign-in-failed", known, now, client, actor="nobody", detail=shortened(address))
+
+        await self._context.run(work)
+
+
+def _find(session: Session, address: str) -> Account | None:
+    return session.exec(select(Account).where(Account.email == address)).first()

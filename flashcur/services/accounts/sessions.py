@@ -1,0 +1,141 @@
+"""Sessions: an opaque random token in a cookie, of which the database keeps the hash."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import delete, update
+from sqlmodel import Session, col, select
+
+from flashcur.errors import NotFound, SignInNeeded
+from flashcur.models import Account, LoginSession
+from flashcur.services.accounts.client import Client
+
+Method = Literal["password", "wallet", "link"]
+
+LIFETIME = timedelta(days=30)
+SEEN_EVERY = timedelta(minutes=10)
+"""How exact the time of last use is: it costs a write."""
+FRESH = timedelta(minutes=15)
+"""How long after signing in an account without a password may do what others confirm with theirs."""
+TOKEN_CHARACTERS = 43
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: a session, to be looked up again in the transaction of what he asks for."""
+
+    account_id: str
+    session_id: str
+    client: Client
+
+
+def new_token() -> str:
+    """256 random bits, 43 characters that a cookie can hold."""
+    return secrets.token_urlsafe(32)
+
+
+def hash_token(token: str) -> str:
+    """What is kept of a token: it has 256 random bits, so a plain hash cannot be turned back."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def start(
+    session: Session, account: Account, most: int, method: Method, client: Client, now: datetime
+) -> tuple[str, LoginSession]:
+    """A new session: its token and its row. With more than `most` the oldest end."""
+    # Two that sign in at once must not both count the sessions before the other's is there.
+    session.exec(select(Account.id).where(Account.id == account.id).with_for_update()).one()
+    token = new_token()
+    login = LoginSession(
+        account_id=account.id,
+        token_hash=hash_token(token),
+        method=method,
+        created_at=now,
+        seen_at=now,
+        expires_at=now + LIFETIME,
+        ip=client.ip,
+        user_agent=client.user_agent,
+    )
+    session.add(login)
+    session.flush()
+    enforce(session, account.id, most, keep=login.id)
+    return token, login
+
+
+def enforce(session: Session, account_id: str, most: int, *, keep: str = "") -> None:
+    """End the oldest sessions over `most`; never `keep`."""
+    owned = select(LoginSession).where(LoginSession.account_id == account_id)
+    newest = session.exec(owned.order_by(col(LoginSession.created_at).desc(), col(LoginSession.id))).all()
+    kept = sorted(newest, key=lambda login: login.id != keep)[: max(most, 1)]
+    for login in newest:
+        if login not in kept:
+            session.delete(login)
+
+
+def find(session: Session, token_hash: str, now: datetime) -> tuple[Account, LoginSession] | None:
+    """The account and the session of a token; None when there is none, or it is over."""
+    row = session.exec(
+        select(Account, LoginSession)
+        .join(LoginSession, col(LoginSession.account_id) == Account.id)
+        .where(LoginSession.token_hash == token_hash, col(LoginSession.expires_at) > now)
+    ).first()
+    return None if row is None else (row[0], row[1])
+
+
+def require(session: Session, caller: Caller, now: datetime, *, lock: bool = False) -> tuple[Account, LoginSession]:
+    """The caller's account and session, read in this transaction. Raises SignInNeeded when the session has ended.
+
+    `lock`: nobody else changes the account until the transaction ends.
+    """
+    login = session.get(LoginSession, caller.session_id)
+    if login is None or login.account_id != caller.account_id or login.expires_at <= now:
+        raise SignInNeeded("You are signed out: sign in again.")
+    account = session.get(Account, caller.account_id, with_for_update=lock or None)
+    if account is None:
+        raise SignInNeeded("This account was deleted.")
+    return account, login
+
+
+def touch(session: Session, session_id: str, now: datetime) -> None:
+    """Note that a session was used."""
+    session.exec(update(LoginSession).where(col(LoginSession.id) == session_id).values(seen_at=now))
+
+
+def require_fresh(login: LoginSession, now: datetime) -> None:
+    """Raise SignInNeeded unless the session began a short while ago."""
+    if now - login.created_at > FRESH:
+        raise SignInNeeded(
+            f"To do this, sign in again first: it is more than {FRESH.seconds // 60} minutes since you did."
+        )
+
+
+def of_account(session: Session, account_id: str, now: datetime) -> list[LoginSession]:
+    """An account's sessions, the last used first."""
+    rows = session.exec(
+        select(LoginSession).where(LoginSession.account_id == account_id, col(LoginSession.expires_at) > now)
+    ).all()
+    return sorted(rows, key=lambda login: login.seen_at, reverse=True)
+
+
+def end(session: Session, account_id: str, session_id: str) -> None:
+    """End one session of an account. Raises NotFound for anything else."""
+    login = session.get(LoginSession, session_id)
+    if login is None or login.account_id != account_id:
+        raise NotFound("That session has ended already.")
+    session.delete(login)
+
+
+def end_all(session: Session, account_id: str, *, but: str = "") -> int:
+    """End an account's sessions, except `but`; how many."""
+    found = delete(LoginSession).where(col(LoginSession.account_id) == account_id, col(LoginSession.id) != but)
+    return session.exec(found).rowcount
+
+
+def prune(session: Session, now: datetime) -> int:
+    """Delete sessions that are over; the number of rows."""
+    return session.exec(delete(LoginSession).where(col(LoginSession.expires_at) <= now)).rowcount

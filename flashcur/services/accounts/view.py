@@ -1,0 +1,107 @@
+"""An account as its owner's pages show it: one document, read as a whole whenever something of it changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session
+
+from flashcur.domain.plans import Plan
+from flashcur.models import Account, AuditEvent, LoginSession
+from flashcur.services import watchlists
+from flashcur.services.accounts import audit, sessions, wallets
+from flashcur.services.accounts.entitlement import plan_of
+from flashcur.services.watchlists import ListView
+
+
+@dataclass(frozen=True, slots=True)
+class WalletView:
+    address: str
+    chain_id: int
+    linked_at: datetime
+    used_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    id: str
+    method: str
+    created_at: datetime
+    seen_at: datetime
+    ip: str
+    user_agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventView:
+    at: datetime
+    kind: str
+    actor: str
+    detail: str
+    ip: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """See the module. Nothing secret is in it."""
+
+    id: str
+    email: str | None
+    has_password: bool
+    plan: Plan
+    """As it is at `read_at`."""
+    plan_source: str
+    plan_until: datetime | None
+    theme: str
+    time_zone: str
+    created_at: datetime
+    admin: bool
+    wallets: tuple[WalletView, ...]
+    sessions: tuple[SessionView, ...]
+    events: tuple[EventView, ...]
+    lists: tuple[ListView, ...]
+    read_at: datetime
+
+    @property
+    def name(self) -> str:
+        """What the page calls the person: his address, or his wallet's."""
+        if self.email is not None:
+            return self.email
+        return f"{self.wallets[0].address[:6]}…{self.wallets[0].address[-4:]}" if self.wallets else "Account"
+
+    def outdated(self, now: datetime) -> bool:
+        """Whether the plan has ended since."""
+        return self.plan_until is not None and self.read_at < self.plan_until <= now
+
+
+def read_account(session: Session, account: Account, admins: tuple[str, ...], now: datetime) -> AccountView:
+    """The document of an account. `admins`: addresses whose accounts administrate."""
+    return AccountView(
+        id=account.id,
+        email=account.email,
+        has_password=account.password_hash is not None,
+        plan=plan_of(account, now),
+        plan_source=account.plan_source,
+        plan_until=account.plan_until,
+        theme=account.theme,
+        time_zone=account.time_zone,
+        created_at=account.created_at,
+        admin=account.email is not None and account.email in admins,
+        wallets=tuple(
+            WalletView(wallet.address, wallet.chain_id, wallet.linked_at, wallet.used_at)
+            for wallet in wallets.of_account(session, account.id)
+        ),
+        sessions=tuple(map(_session, sessions.of_account(session, account.id, now))),
+        events=tuple(map(_event, audit.recent(session, account.id))),
+        lists=tuple(watchlists.lists(session, account.id)),
+        read_at=now,
+    )
+
+
+def _session(login: LoginSession) -> SessionView:
+    return SessionView(login.id, login.method, login.created_at, login.seen_at, login.ip, login.user_agent)
+
+
+def _event(event: AuditEvent) -> EventView:
+    return EventView(event.at, event.kind, event.actor, event.detail, event.ip)

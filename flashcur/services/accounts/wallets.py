@@ -1,0 +1,189 @@
+"""Accounts by wallet: signing in, linking, unlinking."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from sqlmodel import Session, col, select
+
+from flashcur.errors import Conflict, NotFound, Refusal, SignInNeeded
+from flashcur.models import Account, Wallet, WalletChallenge
+from flashcur.services.accounts import audit, changes, limits, sessions
+from flashcur.services.accounts.client import Client
+from flashcur.services.accounts.context import Context
+from flashcur.services.accounts.entitlement import plan_of
+from flashcur.services.accounts.sessions import Caller
+from flashcur.services.auth import challenges
+from flashcur.services.auth.signatures import SignatureChecker
+
+STATEMENTS = {
+    "sign-in": "Sign in to FlashCur. This costs nothing and allows nothing else.",
+    "link": "Link this wallet to your FlashCur account. This costs nothing and allows nothing else.",
+}
+PURPOSES = tuple(STATEMENTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What a browser sends after the wallet has signed."""
+
+    nonce: str
+    address: str
+    chain_id: int
+    signature: str
+
+
+class WalletAccounts:
+    """What is done with a wallet. Every method raises Refusal for what the person can mend."""
+
+    def __init__(self, context: Context, checker: SignatureChecker) -> None:
+        self._context = context
+        self._checker = checker
+
+    async def challenge(
+        self, purpose: str, address: str, chain_id: int, browser_hash: str, client: Client, caller: Caller | None
+    ) -> WalletChallenge:
+        """A text to sign. `caller` is needed to link."""
+        if purpose not in STATEMENTS:
+            raise Refusal(f"expected a purpose ({', '.join(PURPOSES)}), was {purpose[:20]!r}", field="purpose")
+        now = self._context.clock()
+
+        def work(session: Session) -> WalletChallenge:
+            limits.take(session, limits.WALLET_NETWORK, client.network, int(now.timestamp() * 1000))
+            account_id = None
+            if purpose == "link":
+                account_id = _required(caller, session, self._context)[0].id
+            return challenges.issue(
+                session,
+                origin=self._context.base,
+                statement=STATEMENTS[purpose],
+                address=address,
+                chain_id=chain_id,
+                purpose=purpose,
+                account_id=account_id,
+                browser_hash=browser_hash,
+                now=now,
+            )
+
+        return await self._context.run(work)
+
+    async def sign_in(self, signed: Signed, browser_hash: str, client: Client) -> str:
+        """A session's token for a wallet's signature; an address that is not known yet gets an account."""
+        address = (await self._verified(signed, "sign-in", browser_hash, client, None)).address
+        now = self._context.clock()
+
+        def work(session: Session) -> str:
+            wallet = session.get(Wallet, address)
+            if wallet is None:
+                account = Account(created_at=now)
+                session.add(account)
+                session.flush()
+                wallet = Wallet(
+                    address=address, account_id=account.id, chain_id=signed.chain_id, linked_at=now, used_at=now
+                )
+                audit.record(session, "registered", account.id, now, client, detail=f"wallet {_short(address)}")
+            wallet.used_at, wallet.chain_id = now, signed.chain_id
+            session.add(wallet)
+            account = session.get_one(Account, wallet.account_id, with_for_update=True)
+            audit.record(session, "signed-in", account.id, now, client, detail=f"wallet {_short(address)}")
+            token, _ = sessions.start(session, account, plan_of(account, now).sessions, "wallet", client, now)
+            changes.tell(session, account.id, now)
+            return token
+
+        try:
+            token = await self._context.run(work)
+        except Conflict:
+            # The same wallet signed in for the first time in two tabs at once: by now its account exists.
+            token = await self._context.run(work)
+        self._context.told()
+        return token
+
+    async def link(self, signed: Signed, browser_hash: str, caller: Caller) -> str:
+        """Link a wallet to the caller's account; its address."""
+        address = (await self._verified(signed, "link", browser_hash, caller.client, caller)).address
+        now = self._context.clock()
+
+        def work(session: Session) -> None:
+            account, _ = sessions.require(session, caller, now, lock=True)
+            known = session.get(Wallet, address)
+            if known is not None and known.account_id == account.id:
+                raise Conflict(f"{_short(address)} is linked to this account already.")
+            if known is not None:
+                raise Conflict(
+                    f"{_short(address)} signs in to another account. Unlink it there first, or delete that account."
+                )
+            session.add(
+                Wallet(address=address, account_id=account.id, chain_id=signed.chain_id, linked_at=now, used_at=now)
+            )
+            audit.record(session, "wallet-linked", account.id, now, caller.client, detail=_short(address))
+
+        await self._context.change(caller.account_id, work)
+        return address
+
+    async def unlink(self, address: str, caller: Caller) -> None:
+        """Take a wallet off the caller's account; never the last way in."""
+        now = self._context.clock()
+
+        def work(session: Session) -> None:
+            account, _ = sessions.require(session, caller, now, lock=True)
+            wallets = of_account(session, account.id)
+            wallet = next((wallet for wallet in wallets if wallet.address == address), None)
+            if wallet is None:
+                raise NotFound("That wallet is not linked to this account.")
+            if len(wallets) == 1 and account.email is None:
+                raise Conflict(
+                    "This wallet is the only way into your account. Add an e-mail address or another wallet first."
+                )
+            session.delete(wallet)
+            audit.record(session, "wallet-unlinked", account.id, now, caller.client, detail=_short(address))
+
+        await self._context.change(caller.account_id, work)
+
+    async def _verified(
+        self, signed: Signed, purpose: str, browser_hash: str, client: Client, caller: Caller | None
+    ) -> WalletChallenge:
+        """The challenge a signature answers. Used up before it is checked: nobody tries two signatures on one text."""
+        now = self._context.clock()
+
+        def charge(session: Session) -> None:
+            limits.take(session, limits.WALLET_NETWORK, client.network, int(now.timestamp() * 1000))
+
+        await self._context.run(charge)
+
+        def work(session: Session) -> WalletChallenge | Refusal:
+            try:
+                return challenges.claim(
+                    session,
+                    nonce=signed.nonce,
+                    address=signed.address,
+                    chain_id=signed.chain_id,
+                    purpose=purpose,
+                    account_id=None if caller is None else caller.account_id,
+                    browser_hash=browser_hash,
+                    now=now,
+                )
+            except Refusal as refusal:
+                # Returned, so that the text stays used up: an exception would roll that back.
+                return refusal
+
+        claimed = await self._context.run(work)
+        if isinstance(claimed, Refusal):
+            raise claimed
+        await asyncio.to_thread(self._checker.check, claimed.text, claimed.address, claimed.chain_id, signed.signature)
+        return claimed
+
+
+def of_account(session: Session, account_id: str) -> list[Wallet]:
+    """An account's wallets, the first linked first."""
+    return list(session.exec(select(Wallet).where(Wallet.account_id == account_id).order_by(col(Wallet.linked_at))))
+
+
+def _required(caller: Caller | None, session: Session, context: Context) -> tuple[Account, object]:
+    if caller is None:
+        raise SignInNeeded("Sign in before you link a wallet.")
+    return sessions.require(session, caller, context.clock())
+
+
+def _short(address: str) -> str:
+    return f"{address[:6]}…{address[-4:]}"

@@ -1,0 +1,12 @@
+"""Mail: an outbox in the database, texts that are made at sending time, and the ways out.
+
+Who causes a mail calls `enqueue` in the transaction that causes it; `runtime.mailer` does the rest. Importing this
+package does not import sendgrid: `make_sender` does, when it is configured.
+"""
+
+from flashcur.services.notify.outbox import enqueue
+from flashcur.services.notify.port import MailSender
+from flashcur.services.notify.senders import describe, mail_folder, make_sender
+from flashcur.services.notify.templates import TEMPLATES, Rendered, render
+
+__all__ = ["TEMPLATES", "MailSender", "Rendered", "describe", "enqueue", "mail_folder", "make_sender", "render"]

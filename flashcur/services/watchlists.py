@@ -1,0 +1,324 @@
+"""An account's watchlists: work on an open session, which the caller commits.
+
+Whoever changes something first locks the account's row, so that two requests at once can neither pass a limit nor
+take one position. The limits are the plan's: a number of lists, and a number of different symbols over all of them
+together. Lists past the plan's number are read-only (see `domain/watchlists.py`).
+
+Every function raises NotFound for a list that does not exist and for one of another account alike; what changes a list
+raises PlanNeeded, in a sentence that names the limit, where the plan does not allow it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+from sqlmodel import delete as delete_rows
+
+from flashcur.domain import watchlists as rules
+from flashcur.domain.plans import Plan
+from flashcur.domain.watchlists import ImportPlan, ListView
+from flashcur.errors import Conflict, NotFound, PlanNeeded, Refusal
+from flashcur.models import Account, Watchlist, WatchlistItem
+
+_UNKNOWN = "This watchlist does not exist, or no longer."
+_NAMED = 5
+"""Symbols a message names before it counts the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What an import did."""
+
+    created: tuple[str, ...]
+    """Names of new lists."""
+    added: int
+    """Symbols put into a list; one that went into two counts twice."""
+    already: int
+    """Symbols that were in their list before."""
+    left_out: tuple[str, ...]
+    """Different symbols that were not put into a list they stood under, for the plan's limits."""
+    message: str
+    """Sentences about what was left out, and which limit it was; empty if nothing was."""
+
+
+def lists(session: Session, account_id: str) -> list[ListView]:
+    """All lists in order, those that are read-only as well."""
+    symbols: dict[str, list[str]] = {}
+    query = (
+        select(WatchlistItem.watchlist_id, WatchlistItem.symbol)
+        .join(Watchlist, col(Watchlist.id) == col(WatchlistItem.watchlist_id))
+        .where(Watchlist.account_id == account_id)
+        .order_by(col(WatchlistItem.position), col(WatchlistItem.symbol))
+    )
+    for list_id, symbol in session.exec(query):
+        symbols.setdefault(list_id, []).append(symbol)
+    return [ListView(one.id, one.name, tuple(symbols.get(one.id, ()))) for one in _owned(session, account_id)]
+
+
+def create(session: Session, account_id: str, plan: Plan, name: str, now: datetime) -> Watchlist:
+    """A new list after the others. Raises Refusal for a name that cannot be, Conflict for one in use."""
+    _lock(session, account_id)
+    return _create(session, account_id, plan, name, now)
+
+
+def rename(session: Session, account_id: str, plan: Plan, list_id: str, name: str) -> Watchlist:
+    """Raises Refusal for a name that cannot be, Conflict for one that another list has."""
+    _lock(session, account_id)
+    owned = _owned(session, account_id)
+    target = _writable(owned, list_id, plan)
+    target.name, target.name_key = _free_name(name, [one for one in owned if one is not target])
+    session.add(target)
+    session.flush()
+    return target
+
+
+def delete(session: Session, account_id: str, list_id: str) -> None:
+    """Delete a list and what is in it; one that is read-only as well."""
+    _lock(session, account_id)
+    session.delete(_find(_owned(session, account_id), list_id))
+    session.flush()
+
+
+def move(session: Session, account_id: str, plan: Plan, list_id: str, to_position: int) -> None:
+    """Put a list at a place in the order, from 0; past the end is the end.
+
+    The end is the last list that can be changed: a list does not move among the read-only ones, which would set
+    another one free in its place.
+    """
+    _lock(session, account_id)
+    owned = _owned(session, account_id)
+    target = _writable(owned, list_id, plan)
+    owned.remove(target)
+    last = min(len(owned), plan.watchlists - 1)
+    owned.insert(max(0, min(to_position, last)), target)
+    for position, one in enumerate(owned):
+        one.position = position
+        session.add(one)
+    session.flush()
+
+
+def add(session: Session, account_id: str, plan: Plan, list_id: str, symbol: str) -> bool:
+    """Put a symbol at the end of a list; False if it is there. Raises Refusal for what cannot be a symbol."""
+    _lock(session, account_id)
+    target = _writable(_owned(session, account_id), list_id, plan)
+    return _add(session, account_id, plan, target, symbol)
+
+
+def remove(session: Session, account_id: str, plan: Plan, list_id: str, symbol: str) -> bool:
+    """Take a symbol out of a list; False if it was not there."""
+    _lock(session, account_id)
+    target = _writable(_owned(session, account_id), list_id, plan)
+    return _remove(session, target, symbol)
+
+
+def toggle(session: Session, account_id: str, plan: Plan, list_id: str, symbol: str, now: datetime) -> bool:
+    """Put a symbol into a list, or take it out if it is there; whether it is in it now.
+
+    Without `list_id` it is the first list, which is created if there is none.
+    """
+    _lock(session, account_id)
+    _require_symbol(symbol)
+    owned = _owned(session, account_id)
+    if not list_id and not owned:
+        owned = [_create(session, account_id, plan, rules.FAVOURITES, now)]
+    target = _writable(owned, list_id or owned[0].id, plan)
+    return not _remove(session, target, symbol) and _add(session, account_id, plan, target, symbol)
+
+
+def import_lists(
+    session: Session, account_id: str, plan: Plan, parsed: ImportPlan, into_list_id: str, now: datetime
+) -> ImportResult:
+    """Add a file's symbols in order, as far as the plan allows; the rest is counted and named, not an error.
+
+    With `into_list_id` everything goes into that list. Without, each section goes into the list of its name, which is
+    created if there is none, and what stands under no name into the first list. Nothing is taken out of a list.
+    """
+    _lock(session, account_id)
+    work = _Import(session, account_id, plan, now)
+    if into_list_id:
+        target = _writable(work.owned, into_list_id, plan)
+        work.put(target, [symbol for _, symbols in parsed.sections for symbol in symbols])
+    else:
+        for name, symbols in parsed.sections:
+            work.put_section(name, symbols)
+    return work.result()
+
+
+class _Import:
+    """An import under way."""
+
+    def __init__(self, session: Session, account_id: str, plan: Plan, now: datetime) -> None:
+        self._session, self._account_id, self._plan, self._now = session, account_id, plan, now
+        self.owned = _owned(session, account_id)
+        self._held = {one.id: set(one.symbols) for one in lists(session, account_id)}
+        self._known = set[str]().union(*self._held.values())
+        self._created: list[str] = []
+        self._added = 0
+        self._already = 0
+        self._without_room: dict[str, None] = {}
+        self._without_list: dict[str, None] = {}
+
+    def put_section(self, name: str | None, symbols: Sequence[str]) -> None:
+        target = self._list_for(name)
+        if target is None and len(self.owned) < self._plan.watchlists:
+            if not any(map(self._fits, symbols)):
+                self._without_room |= dict.fromkeys(symbols)
+                return
+            target = _create(self._session, self._account_id, self._plan, name or rules.FAVOURITES, self._now)
+            self.owned.append(target)
+            self._created.append(target.name)
+        if target is not None and target in self.owned[: self._plan.watchlists]:
+            self.put(target, symbols)
+            return
+        held = set[str]() if target is None else self._held[target.id]
+        self._already += sum(symbol in held for symbol in symbols)
+        self._without_list |= dict.fromkeys(symbol for symbol in symbols if symbol not in held)
+
+    def put(self, target: Watchlist, symbols: Iterable[str]) -> None:
+        held = self._held.setdefault(target.id, set())
+        position = _end(self._session, target)
+        for symbol in symbols:
+            if symbol in held:
+                self._already += 1
+            elif not self._fits(symbol):
+                self._without_room[symbol] = None
+            else:
+                self._session.add(WatchlistItem(watchlist_id=target.id, symbol=symbol, position=position))
+                held.add(symbol)
+                self._known.add(symbol)
+                self._added += 1
+                position += 1
+        self._session.flush()
+
+    def result(self) -> ImportResult:
+        sentences: list[str] = []
+        if self._without_list:
+            sentences.append(f"{_left_out(self._without_list)}: {rules.lists_limit(self._plan)}")
+        if self._without_room:
+            sentences.append(f"{_left_out(self._without_room)}: {rules.symbols_limit(self._plan)}")
+        left_out = tuple(self._without_list | self._without_room)
+        return ImportResult(tuple(self._created), self._added, self._already, left_out, " ".join(sentences))
+
+    def _list_for(self, name: str | None) -> Watchlist | None:
+        if name is None:
+            return self.owned[0] if self.owned else None
+        key = rules.name_key(name)
+        return next((one for one in self.owned if one.name_key == key), None)
+
+    def _fits(self, symbol: str) -> bool:
+        return symbol in self._known or len(self._known) < self._plan.watchlist_symbols
+
+
+def _left_out(symbols: dict[str, None]) -> str:
+    names = list(symbols)
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    count = "1 symbol was" if len(names) == 1 else f"{len(names):,} symbols were"
+    return f"{count} left out ({', '.join(names[:_NAMED])}{more})"
+
+
+def _lock(session: Session, account_id: str) -> None:
+    """Until the end of the transaction no other one gets past here for this account."""
+    # SQLite has no row locks and needs none: a writing transaction is alone from its beginning.
+    query = select(Account.id).where(Account.id == account_id).with_for_update(key_share=True)
+    if session.exec(query).first() is None:
+        raise NotFound("This account does not exist, or no longer.")
+
+
+def _owned(session: Session, account_id: str) -> list[Watchlist]:
+    query = (
+        select(Watchlist)
+        .where(Watchlist.account_id == account_id)
+        .order_by(col(Watchlist.position), col(Watchlist.created_at), col(Watchlist.id))
+        # What the session read before the lock may have changed meanwhile.
+        .execution_options(populate_existing=True)
+    )
+    return list(session.exec(query))
+
+
+def _find(owned: Sequence[Watchlist], list_id: str) -> Watchlist:
+    for one in owned:
+        if one.id == list_id:
+            return one
+    raise NotFound(_UNKNOWN)
+
+
+def _writable(owned: Sequence[Watchlist], list_id: str, plan: Plan) -> Watchlist:
+    target = _find(owned, list_id)
+    if target not in owned[: plan.watchlists]:
+        raise PlanNeeded(rules.read_only(plan))
+    return target
+
+
+def _create(session: Session, account_id: str, plan: Plan, name: str, now: datetime) -> Watchlist:
+    owned = _owned(session, account_id)
+    name, key = _free_name(name, owned)
+    if len(owned) >= plan.watchlists:
+        raise PlanNeeded(rules.lists_limit(plan))
+    position = max((one.position for one in owned), default=-1) + 1
+    created = Watchlist(account_id=account_id, name=name, name_key=key, position=position, created_at=now)
+    session.add(created)
+    session.flush()
+    return created
+
+
+def _free_name(text: str, others: Iterable[Watchlist]) -> tuple[str, str]:
+    """(name, key) for a list that is not among `others`."""
+    try:
+        name = rules.clean_name(text)
+    except ValueError as error:
+        raise Refusal(str(error), field="name") from None
+    key = rules.name_key(name)
+    if any(one.name_key == key for one in others):
+        raise Conflict(f"There is a list called “{name}” already: choose another name.", field="name")
+    return name, key
+
+
+def _require_symbol(symbol: str) -> None:
+    if not rules.valid_symbol(symbol):
+        raise Refusal(f"Expected the symbol of a contract, was {symbol[:60]!r}.", field="symbol")
+
+
+def _add(session: Session, account_id: str, plan: Plan, target: Watchlist, symbol: str) -> bool:
+    _require_symbol(symbol)
+    mine = (
+        select(WatchlistItem.watchlist_id)
+        .join(Watchlist, col(Watchlist.id) == col(WatchlistItem.watchlist_id))
+        .where(Watchlist.account_id == account_id, WatchlistItem.symbol == symbol)
+    )
+    holding = set(session.exec(mine))
+    if target.id in holding:
+        return False
+    if not holding and _different_symbols(session, account_id) >= plan.watchlist_symbols:
+        raise PlanNeeded(rules.symbols_limit(plan))
+    session.add(WatchlistItem(watchlist_id=target.id, symbol=symbol, position=_end(session, target)))
+    session.flush()
+    return True
+
+
+def _remove(session: Session, target: Watchlist, symbol: str) -> bool:
+    # PostgreSQL refuses to compare with some characters that no symbol has.
+    if not rules.valid_symbol(symbol):
+        return False
+    query = delete_rows(WatchlistItem).where(
+        col(WatchlistItem.watchlist_id) == target.id, col(WatchlistItem.symbol) == symbol
+    )
+    return session.exec(query).rowcount > 0
+
+
+def _different_symbols(session: Session, account_id: str) -> int:
+    query = (
+        select(func.count(func.distinct(col(WatchlistItem.symbol))))
+        .join(Watchlist, col(Watchlist.id) == col(WatchlistItem.watchlist_id))
+        .where(Watchlist.account_id == account_id)
+    )
+    return session.exec(query).one()
+
+
+def _end(session: Session, target: Watchlist) -> int:
+    """The position after the last symbol of a list."""
+    last = func.coalesce(func.max(col(WatchlistItem.position)), -1)
+    return session.exec(select(last).where(WatchlistItem.watchlist_id == target.id)).one() + 1

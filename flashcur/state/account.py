@@ -1,0 +1,171 @@
+"""The visitor's account as his tabs hold it.
+
+`AccountState` is a picture of what `runtime.visitors` knows, in place of a state's own values (see `state.market`): it
+is sent when a page loads or reconnects, and again to every tab of the account when something of it changes. So a tab's
+server-side state never holds anything that is somebody's.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import reflex as rx
+
+from flashcur.domain.devices import device
+from flashcur.domain.plans import Plan
+from flashcur.domain.watchlists import frozen
+from flashcur.runtime.visitors import Visitor
+from flashcur.services.accounts.view import AccountView, EventView, SessionView, WalletView
+from flashcur.settings import CHAINS
+
+_METHODS = {"password": "password", "wallet": "wallet", "link": "link in a mail"}
+_EVENTS = {
+    "registered": "Account created",
+    "confirmed": "Address confirmed",
+    "signed-in": "Signed in",
+    "sign-in-failed": "Sign-in failed",
+    "locked": "Too many attempts to sign in",
+    "signed-out": "Signed out",
+    "session-ended": "Session ended",
+    "reset-asked": "Password reset asked for",
+    "password-reset": "Password reset",
+    "password-changed": "Password changed",
+    "address-change-asked": "Change of address asked for",
+    "address-changed": "Address changed",
+    "wallet-linked": "Wallet linked",
+    "wallet-unlinked": "Wallet unlinked",
+    "plan-changed": "Plan changed",
+    "data-exported": "Data exported",
+}
+
+
+class AccountState(rx.State):
+    """See the module. Every var is a placeholder."""
+
+    reached: bool = False
+    """The server has said who this is."""
+    trouble: bool = False
+    """A cookie came and accounts cannot be reached: it is tried again."""
+    signed_in: bool = False
+    name: str = ""
+    email: str = ""
+    has_password: bool = False
+    admin: bool = False
+    plan: str = "guest"
+    plan_title: str = "Guest"
+    plan_note: str = ""
+    """Until when, or since when not; empty for a plan without an end."""
+    theme: str = ""
+    """`system`, `dark` or `light`; empty for a guest, whose browser keeps it."""
+    time_zone: str = "UTC"
+    created: str = ""
+    wallets: list[dict[str, str]] = []
+    """`address`, `short`, `chain`, `linked`, `used`."""
+    sessions: list[dict[str, str]] = []
+    """`id`, `device`, `ip`, `method`, `created`, `seen`, `current` (`1` for this browser's)."""
+    events: list[dict[str, str]] = []
+    """`what`, `detail`, `when`, `ip`, `strange` (`1` for what somebody else may have tried)."""
+    lists: list[dict[str, str]] = []
+    """`id`, `name`, `symbols` (joined by |), `count`, `frozen` (`1` when read-only)."""
+    lists_used: int = 0
+    lists_most: int = 0
+    symbols_used: int = 0
+    symbols_most: int = 0
+    exports: list[str] = []
+    """Formats that the plan exports."""
+
+
+def account_vars(visitor: Visitor, plan: Plan) -> dict[str, Any]:
+    """AccountState's vars for a visitor; `plan` is what he sees by (a guest's too)."""
+    account = visitor.account
+    values: dict[str, Any] = {name: field.default_value() for name, field in AccountState.get_fields().items()
+                              if name in AccountState.base_vars}  # fmt: skip
+    values |= {"reached": True, "trouble": visitor.unsure}
+    if account is None:
+        return values | {"plan": plan.audience, "plan_title": plan.title}
+    zone = ZoneInfo(account.time_zone)
+    return values | {
+        "signed_in": True,
+        "name": account.name,
+        "email": account.email or "",
+        "has_password": account.has_password,
+        "admin": account.admin,
+        "plan": plan.audience,
+        "plan_title": plan.title,
+        "plan_note": _plan_note(account, zone),
+        "theme": account.theme,
+        "time_zone": account.time_zone,
+        "created": _day(account.created_at, zone),
+        "wallets": [_wallet(wallet, zone) for wallet in account.wallets],
+        "sessions": [_session(login, visitor.session_id, zone) for login in account.sessions],
+        "events": [_event(event, zone) for event in account.events],
+        "lists": _lists(account, plan),
+        "lists_used": len(account.lists),
+        "lists_most": plan.watchlists,
+        "symbols_used": len({symbol for each in account.lists for symbol in each.symbols}),
+        "symbols_most": plan.watchlist_symbols,
+        "exports": list(plan.exports),
+    }
+
+
+def _plan_note(account: AccountView, zone: ZoneInfo) -> str:
+    if account.plan_until is None:
+        return ""
+    word = "until" if account.plan_until > account.read_at else "ended"
+    return f"{word} {_moment(account.plan_until, zone)}"
+
+
+def _wallet(wallet: WalletView, zone: ZoneInfo) -> dict[str, str]:
+    return {
+        "address": wallet.address,
+        "short": f"{wallet.address[:6]}…{wallet.address[-4:]}",
+        "chain": CHAINS.get(wallet.chain_id, str(wallet.chain_id)),
+        "linked": _day(wallet.linked_at, zone),
+        "used": _moment(wallet.used_at, zone),
+    }
+
+
+def _session(login: SessionView, current: str, zone: ZoneInfo) -> dict[str, str]:
+    return {
+        "id": login.id,
+        "device": device(login.user_agent),
+        "ip": login.ip,
+        "method": _METHODS.get(login.method, login.method),
+        "created": _moment(login.created_at, zone),
+        "seen": _moment(login.seen_at, zone),
+        "current": "1" if login.id == current else "",
+    }
+
+
+def _event(event: EventView, zone: ZoneInfo) -> dict[str, str]:
+    return {
+        "what": _EVENTS.get(event.kind, event.kind),
+        "detail": event.detail,
+        "when": _moment(event.at, zone),
+        "ip": event.ip,
+        "strange": "1" if event.kind in ("sign-in-failed", "locked") else "",
+    }
+
+
+def _lists(account: AccountView, plan: Plan) -> list[dict[str, str]]:
+    closed = frozen(account.lists, plan)
+    return [
+        {
+            "id": each.id,
+            "name": each.name,
+            "symbols": "|".join(each.symbols),
+            "count": str(len(each.symbols)),
+            "frozen": "1" if each.id in closed else "",
+        }
+        for each in account.lists
+    ]
+
+
+def _moment(moment: datetime, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}"
+
+
+def _day(moment: datetime, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d}"

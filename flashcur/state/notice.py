@@ -1,0 +1,47 @@
+"""One line that tells a visitor what became of a click."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from flashcur.errors import PlanNeeded, Refusal, SignInNeeded
+
+
+class NoticeState(rx.State):
+    """The notice of one tab; it holds nothing that is somebody's."""
+
+    text: str = ""
+    bad: bool = False
+    link: str = ""
+    """Where the person can do something about it."""
+    link_text: str = ""
+    number: int = 0
+    """Grows with each notice, so that the same text shows again."""
+
+    @rx.event
+    def dismiss(self) -> None:
+        """The person has read it."""
+        self._say("")
+
+    def _say(self, text: str, *, bad: bool = False, link: str = "", link_text: str = "") -> None:
+        self.text, self.bad, self.link, self.link_text = text, bad, link, link_text
+        self.number += 1
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Say why something was not done, and what helps."""
+        link, link_text = "", ""
+        if isinstance(refusal, PlanNeeded):
+            link, link_text = "/pricing", "Compare plans"
+        elif isinstance(refusal, SignInNeeded):
+            link, link_text = "/login", "Sign in"
+        self._say(str(refusal), bad=True, link=link, link_text=link_text)
+
+
+async def say(state: rx.State, text: str) -> None:
+    """Show `text` in the tab of `state`."""
+    (await state.get_state(NoticeState))._say(text)
+
+
+async def refuse(state: rx.State, refusal: Refusal) -> None:
+    """Show in the tab of `state` why something was not done."""
+    (await state.get_state(NoticeState))._refuse(refusal)

@@ -1,0 +1,70 @@
+"""Who is behind a state: the link between Reflex's sockets and the accounts.
+
+Nothing here believes what a browser says of itself but the cookie of its socket's first request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import reflex as rx
+
+from flashcur.errors import Refusal, SignInNeeded, Unavailable
+from flashcur.runtime.accounts import Accounts
+from flashcur.runtime.visitors import GUEST, Visitor
+from flashcur.runtime.web import WebRuntime
+from flashcur.services.accounts.client import Client
+from flashcur.services.accounts.sessions import Caller
+
+T = TypeVar("T")
+
+_runtime: WebRuntime | None = None
+
+
+def connect(runtime: WebRuntime) -> None:
+    """Tell the states of this process where accounts are."""
+    global _runtime
+    _runtime = runtime
+
+
+def known_visitor(state: rx.State) -> Visitor:
+    """Who is behind a state, as far as this process knows without asking."""
+    return GUEST if _runtime is None else _runtime.visitors.known(state.router.headers.cookie)
+
+
+async def visitor_of(state: rx.State) -> Visitor:
+    """Who is behind a state."""
+    return GUEST if _runtime is None else await _runtime.visitors.identify(state.router.headers.cookie)
+
+
+def client_of(state: rx.State) -> Client:
+    """Where a state's socket comes from."""
+    return Client(state.router.session.client_ip[:45], state.router.headers.user_agent[:200])
+
+
+async def act(state: rx.State, work: Callable[[Accounts, Caller], Awaitable[T]]) -> T:
+    """Have the services do something for who is behind a state. Raises Refusal, also for a guest."""
+    visitor = await visitor_of(state)
+    if visitor.unsure or _runtime is None or _runtime.accounts is None:
+        raise Unavailable("Accounts cannot be reached at this moment: try again in a few seconds.")
+    caller = visitor.caller(client_of(state))
+    if caller is None:
+        raise SignInNeeded("Sign in first: a free account is enough.")
+    return await work(_runtime.accounts, caller)
+
+
+def text(value: object, most: int = 300) -> str:
+    """An argument as text. Raises Refusal for anything else: what comes over a socket can be anything."""
+    if not isinstance(value, str):
+        raise Refusal("Expected a text.")
+    if len(value) > most:
+        raise Refusal(f"Expected at most {most} characters, was {len(value)}.")
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise Refusal("Expected text without control characters.")
+    return value
+
+
+def form_text(form: object, name: str, most: int = 300) -> str:
+    """A field of a submitted form, empty where it is missing."""
+    return text(form.get(name, ""), most) if isinstance(form, dict) else text(None)

@@ -1,0 +1,99 @@
+"""Stars and watchlists: what a tab asks for. The lists themselves are shown by `AccountState`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import reflex as rx
+
+from flashcur.errors import Refusal
+from flashcur.runtime.accounts import Accounts
+from flashcur.services.accounts.sessions import Caller
+from flashcur.state.notice import refuse, say
+from flashcur.state.visit import act, form_text, text
+
+
+class WatchlistState(rx.State):
+    """Each handler answers with a notice where something is in the way; the change itself comes by `AccountState`."""
+
+    @rx.event
+    async def star(self, symbol: str, list_id: str) -> None:
+        """Put a contract into a list, or take it out; an empty `list_id` is the first list."""
+
+        async def work(accounts: Accounts, caller: Caller) -> str:
+            await accounts.lists.toggle(caller, text(list_id, 64), text(symbol, 64))
+            return ""
+
+        await self._do(work)
+
+    @rx.event
+    async def create(self, form: dict[str, Any]) -> None:
+        """A new list, `name`."""
+
+        async def work(accounts: Accounts, caller: Caller) -> str:
+            await accounts.lists.create(caller, form_text(form, "name"))
+            return ""
+
+        await self._do(work)
+
+    @rx.event
+    async def rename(self, form: dict[str, Any]) -> None:
+        """Another `name` for the list `id`."""
+
+        async def work(accounts: Accounts, caller: Caller) -> str:
+            await accounts.lists.rename(caller, form_text(form, "id"), form_text(form, "name"))
+            return "Renamed."
+
+        await self._do(work)
+
+    @rx.event
+    async def delete(self, list_id: str) -> None:
+        """Delete a list."""
+
+        async def work(accounts: Accounts, caller: Caller) -> str:
+            await accounts.lists.delete(caller, text(list_id, 64))
+            return "The list was deleted."
+
+        await self._do(work)
+
+    @rx.event
+    async def move(self, list_id: str, to_position: int) -> None:
+        """Put a list at another place in the order, from 0."""
+
+        async def work(accounts: Accounts, caller: Caller) -> str:
+            position = int(to_position) if isinstance(to_position, int | float) else 0
+            await accounts.lists.move(caller, text(list_id, 64), max(0, min(position, 1_000)))
+            return ""
+
+        await self._do(work)
+
+    @rx.event
+    async def add(self, form: dict[str, Any]) -> None:
+        """Put a contract, `symbol` (or its base asset), into the list `id`."""
+
+        async def work(accounts: Accounts, caller: Caller) -> str:
+            symbol = form_text(form, "symbol", 64).strip().upper()
+            added = await accounts.lists.add(caller, form_text(form, "id"), symbol)
+            return "" if added else f"{symbol} is in this list already."
+
+        await self._do(work)
+
+    @rx.event
+    async def remove(self, list_id: str, symbol: str) -> None:
+        """Take a contract out of a list."""
+
+        async def work(accounts: Accounts, caller: Caller) -> str:
+            await accounts.lists.remove(caller, text(list_id, 64), text(symbol, 64))
+            return ""
+
+        await self._do(work)
+
+    async def _do(self, work: Callable[[Accounts, Caller], Awaitable[str]]) -> None:
+        try:
+            done = await act(self, work)
+        except Refusal as refusal:
+            await refuse(self, refusal)
+        else:
+            if done:
+                await say(self, done)

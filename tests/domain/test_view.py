@@ -1,0 +1,183 @@
+"""The server's view of the table is the page's: the same rows in the same order."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any, get_args
+from urllib.parse import urlencode
+
+import pytest
+
+from flashcur.domain import formats
+from flashcur.domain.frames import SEPARATOR, Frame
+from flashcur.domain.plans import PLANS
+from flashcur.domain.view import Direction, Show, Sort, View, amount, select
+from tests.support.frames import market_frame
+from tests.support.programs import require_program
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "assets" / "market_view.js"
+
+# The page's own functions, without the browser: what an address means, which rows it shows, what a text is worth.
+HARNESS = """
+import { readFileSync } from "node:fs";
+globalThis.window = { location: { search: "" } };
+const { cases, texts } = JSON.parse(readFileSync(0, "utf8"));
+const answers = cases.map(({ market, search }) => {
+  window.location.search = search;
+  const chosen = read();
+  return { chosen, symbols: marketRows(market, chosen, 0).map((row) => row.symbol) };
+});
+const amounts = texts.map((text) => String(amount(text)));
+process.stdout.write(JSON.stringify({ answers, amounts }));
+"""
+
+BASES = (
+    *("BTC", "ETH", "1000PEPE", "btc", "Btc", "BTCDOM", "B", "ß", "SS", "ﬁ", "FI", "İ", "ı", "ς", "Σ", "币安人生"),
+    *("龙虾", "🙂", "～", "𝒳", "عربي", "=X", "A_B", "é", "e\u0301"),
+)
+WORDS = (
+    "",
+    " ",
+    "btc",
+    "B",
+    "ss",
+    "SS ",
+    "\ufeffeth",
+    "fi",
+    "币",
+    "🙂",
+    "i",
+    "σ",
+    "عر",
+    "usdt",
+    "\x1cBTC",
+    "zzz",
+    "x" * 60,
+)
+NUMBERS = (None, 0.0, 1.0, -1.0, 0.004, -0.004, 999.994, 999.996, 1e3, 1e6, 1.004e6, 1.006e6, 5e7, 1e8, 1.2e9, 3e12)
+AMOUNTS = (
+    *("", " ", "0", "1M", "50m", "1.5b", "1e6", "1e999", "-5", "K", " K", "k k", "1,000", "abc", "0x10", "0b1", "0o17"),
+    *("1_000", "inf", "nan", "Infinity", "-Infinity", "InfinityK", "1.", ".5M", ".", "+3k", "١٢", "1\u00a0M", "1\x1c"),
+    *("\ufeff7", "0xfM", "-0x10", "1T", "1e-400", "9" * 400, "1e5e5", "𝟙M", "--1", "+", "12\n", "0x" + "f" * 300),
+)
+
+
+def javascript(directory: Path, cases: list[dict[str, Any]], texts: tuple[str, ...] = ()) -> dict[str, Any]:
+    lines = SCRIPT.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith("import ")]
+    assert len(kept) == len(lines) - 1
+    module = directory / "market_view.mjs"
+    module.write_text("".join(kept) + HARNESS)
+    node = require_program("node", "nodejs", ROOT / ".venv" / "bin")
+    given = json.dumps({"cases": cases, "texts": texts})
+    done = subprocess.run([node, module], input=given, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def random_frame(chance: Random) -> Frame:
+    count = chance.choice([0, 1, 2, 12, 40])
+    bases = [chance.choice(BASES) for _ in range(count)]
+
+    def texts(write: Any) -> str:
+        return SEPARATOR.join([write(chance.choice(NUMBERS)) for _ in range(count)])
+
+    columns = {
+        "symbol": SEPARATOR.join([f"{base}{chance.choice(['USDT', 'usdt', ''])}.{i}" for i, base in enumerate(bases)]),
+        "base": SEPARATOR.join(bases),
+        "interval": SEPARATOR.join(["8"] * count),
+        "next": SEPARATOR.join([""] * count),
+        "price": texts(lambda value: formats.price(value, chance.randint(0, 8))),
+        "change": texts(formats.percent),
+        "volume": texts(formats.compact),
+        "ratio": texts(formats.multiple),
+        "funding": texts(lambda value: formats.rate_percent(value and value / 1e4)),
+        "oi": texts(formats.compact),
+        "oi1h": texts(formats.percent),
+        "move": "".join(chance.choice("ud-") for _ in range(count)),
+        "spike": "".join(chance.choice("01") for _ in range(count)),
+        "fresh": "".join(chance.choice("01") for _ in range(count)),
+        "age": SEPARATOR.join([""] * count),
+    }
+    if chance.random() < 0.3:
+        del columns["oi"], columns["oi1h"]
+    return Frame(1, 1, "binanceusdm", "Binance USD-M", False, "live", count, columns)
+
+
+def random_params(chance: Random) -> dict[str, str]:
+    params: dict[str, str] = {}
+    for name, values in (
+        ("q", WORDS),
+        ("sort", (*get_args(Sort), "SYMBOL", "age", "", "constructor")),
+        ("dir", (*get_args(Direction), "up")),
+        ("min", AMOUNTS),
+        ("show", (*get_args(Show), "none")),
+    ):
+        if chance.random() < (0.4 if name in ("q", "min") else 0.8):
+            params[name] = chance.choice(values)
+    return params
+
+
+def test_the_rows_and_their_order_are_those_of_the_page(tmp_path: Path) -> None:
+    chance = Random(20261125)
+    given = [(random_frame(chance), random_params(chance)) for _ in range(1500)]
+    cases = [{"market": frame.columns, "search": urlencode(params)} for frame, params in given]
+    answers = javascript(tmp_path, cases)["answers"]
+    shown = 0
+    for (frame, params), answer in zip(given, answers, strict=True):
+        view = View.parse(params)
+        assert {name: getattr(view, name) for name in ("q", "sort", "dir", "min", "show")} == answer["chosen"]
+        symbols = frame.values("symbol")
+        assert [symbols[i] for i in select(frame, view)] == answer["symbols"], (params, frame.columns)
+        shown += len(answer["symbols"])
+    assert shown > 1500
+
+
+def test_a_text_is_worth_what_it_is_in_the_page(tmp_path: Path) -> None:
+    values = [float(text.replace("Infinity", "inf")) for text in javascript(tmp_path, [], AMOUNTS)["amounts"]]
+    ours = [amount(text) for text in AMOUNTS]
+    assert [str(value) for value in ours] == [str(value) for value in values]
+
+
+def test_the_default_is_by_volume_descending() -> None:
+    assert select(market_frame(contracts=5), View()) == [0, 1, 2, 3, 4]
+    assert select(market_frame(contracts=5), View(dir="asc")) == [4, 3, 2, 1, 0]
+
+
+def test_missing_values_are_last_both_ways() -> None:
+    frame = market_frame(contracts=3)
+    frame = replace(frame, columns=frame.columns | {"volume": "|2.00K|1.00K"})
+    assert select(frame, View(dir="desc")) == [1, 2, 0]
+    assert select(frame, View(dir="asc")) == [2, 1, 0]
+
+
+def test_a_column_the_plan_does_not_have_leaves_the_frames_order() -> None:
+    frame = market_frame(contracts=5).only(PLANS["free"])
+    assert select(frame, View(sort="oi", dir="asc")) == [0, 1, 2, 3, 4]
+
+
+def test_only_the_contracts_of_a_watchlist() -> None:
+    frame = market_frame(contracts=20)
+    view = View(symbols=frozenset({"COIN3USDT", "COIN1USDT", "GONEUSDT"}))
+    assert select(frame, view) == [1, 3]
+    assert select(frame, replace(view, show="spiking")) == [1]
+    assert select(frame, View(symbols=frozenset())) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [("a" * 50, "a" * 40), ("🙂" * 30, "🙂" * 20), ("a" + "🙂" * 30, "a" + "🙂" * 19), ("a\ud800", "a")],
+)
+def test_a_search_is_cut_as_in_the_page_and_never_within_a_character(text: str, kept: str) -> None:
+    assert View.parse({"q": text}).q == kept
+
+
+def test_what_is_unknown_counts_as_not_given() -> None:
+    wrong = {"sort": "age", "dir": "up", "min": "much", "show": "me", "page": "2"}
+    assert View.parse(wrong) == View.parse({}) == View()
+    assert View.parse({}, frozenset({"BTCUSDT"})).symbols == {"BTCUSDT"}

@@ -1,0 +1,253 @@
+"""The ways out: SendGrid's own client over loopback, and files."""
+
+from __future__ import annotations
+
+import contextlib
+import email
+import logging
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from email import policy
+from pathlib import Path
+
+import pytest
+
+from flashcur.errors import ConfigError, MailError
+from flashcur.services.notify import Rendered, describe, mail_folder, make_sender
+from flashcur.services.notify.file_sender import FileSender
+from flashcur.services.notify.sendgrid_sender import MAX_WAIT_S, REFUSED_RETRY_S, RETRY_S, SendGridSender
+from flashcur.settings import Secret, Settings
+from tests.support.programs import free_port
+from tests.support.sendgrid import API_KEY, Reply, SendGridServer, sendgrid_server
+
+NOW_S = 1_800_000_000
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+MAIL = Rendered("Confirm – bitte", "Hello, open https://flashcur.example/confirm?token=1\n", "<p>Hello</p>")
+FROM = "mail@flashcur.example"
+
+
+@pytest.fixture
+def sendgrid() -> Iterator[SendGridServer]:
+    with sendgrid_server() as server:
+        yield server
+
+
+def sender(url: str, key: str = API_KEY, timeout_s: float = 5.0) -> SendGridSender:
+    return SendGridSender(Secret(key), FROM, url, timeout_s=timeout_s, clock=lambda: NOW_S * 1000)
+
+
+def test_a_mail_arrives_whole_and_untracked(sendgrid: SendGridServer) -> None:
+    assert sender(sendgrid.url).send("a@example.com", MAIL) == "message-1"
+    (mail,) = sendgrid.mails
+    assert mail["personalizations"] == [{"to": [{"email": "a@example.com"}]}]
+    assert mail["from"] == {"email": FROM, "name": "FlashCur"}
+    assert mail["subject"] == MAIL.subject
+    assert mail["content"] == [
+        {"type": "text/plain", "value": MAIL.text},
+        {"type": "text/html", "value": MAIL.html},
+    ]
+    assert mail["tracking_settings"]["click_tracking"] == {"enable": False, "enable_text": False}
+    assert not [setting for setting in mail["tracking_settings"].values() if setting["enable"]]
+
+
+@pytest.mark.parametrize(
+    ("reply", "retry_after"),
+    [
+        (Reply(429, {"Retry-After": "30"}), 30),
+        (Reply(429, {"Retry-After": "Fri, 15 Jan 2027 08:01:00 GMT"}), 60),
+        (Reply(429, {"X-RateLimit-Reset": str(NOW_S + 45)}), 45),
+        (Reply(429, {"X-RateLimit-Reset": str(NOW_S - 45)}), RETRY_S),
+        (Reply(429, {"Retry-After": "soon"}), RETRY_S),
+        (Reply(429, {"Retry-After": "nan"}), RETRY_S),
+        (Reply(429, {"Retry-After": "99999999"}), MAX_WAIT_S),
+        (Reply(429), RETRY_S),
+        (Reply(500), RETRY_S),
+        (Reply(502), RETRY_S),
+        (Reply(503, {"Retry-After": "7"}), 7),
+        (Reply(408), RETRY_S),
+        (Reply(401), REFUSED_RETRY_S),
+        (Reply(403), REFUSED_RETRY_S),
+        (Reply(200), REFUSED_RETRY_S),
+        (Reply(400), None),
+        (Reply(404), None),
+        (Reply(413), None),
+    ],
+    ids=lambda value: f"{value.status} {dict(value.headers)}" if isinstance(value, Reply) else None,
+)
+def test_an_answer_says_whether_and_when_to_try_again(
+    sendgrid: SendGridServer, reply: Reply, retry_after: float | None
+) -> None:
+    sendgrid.script.append(reply)
+    with pytest.raises(MailError, match=str(reply.status)) as caught:
+        sender(sendgrid.url).send("a@example.com", MAIL)
+    assert caught.value.retry_after == retry_after
+    assert sendgrid.mails == []
+    # The next attempt is a new one.
+    sender(sendgrid.url).send("a@example.com", MAIL)
+
+
+def test_what_sendgrid_says_is_in_the_message(sendgrid: SendGridServer) -> None:
+    with pytest.raises(MailError, match="valid address") as caught:
+        sender(sendgrid.url).send("nobody", MAIL)
+    assert caught.value.retry_after is None
+
+
+def test_a_wrong_key_is_told_once_and_not_shown(sendgrid: SendGridServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    wrong = sender(sendgrid.url, "SG.wrong-key")
+    for _ in range(3):
+        with pytest.raises(MailError, match="401"):
+            wrong.send("a@example.com", MAIL)
+    assert caplog.text.count("Check SENDGRID_API_KEY") == 1
+    right = sender(sendgrid.url)
+    right.send("a@example.com", MAIL)
+    for secret in ("SG.", "token="):
+        assert secret not in caplog.text
+
+
+def test_a_server_that_does_not_answer_is_given_up(sendgrid: SendGridServer) -> None:
+    sendgrid.script.append(Reply(202, silent=True))
+    with pytest.raises(MailError, match="timed out") as caught:
+        sender(sendgrid.url, timeout_s=0.2).send("a@example.com", MAIL)
+    assert caught.value.retry_after == RETRY_S
+
+
+def test_the_timeout_reaches_the_client_of_every_request() -> None:
+    made = SendGridSender(Secret(API_KEY), FROM)
+    assert made._client.client.mail.send.timeout == 10
+    assert made._client.client.host == "https://api.sendgrid.com"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:{port}", "http://flashcur.invalid"])
+def test_a_server_that_cannot_be_reached_is_tried_again(url: str) -> None:
+    with pytest.raises(MailError, match="cannot be reached") as caught:
+        sender(url.format(port=free_port())).send("a@example.com", MAIL)
+    assert caught.value.retry_after == RETRY_S
+
+
+def test_several_threads_may_send(sendgrid: SendGridServer) -> None:
+    shared = sender(sendgrid.url)
+    people = [f"{number}@example.com" for number in range(20)]
+    with ThreadPoolExecutor(4) as threads:
+        ids = list(threads.map(lambda person: shared.send(person, MAIL), people))
+    assert len(set(ids)) == 20
+    assert sorted(sendgrid.recipients) == sorted(people)
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_is_a_mail_with_text_and_html(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "mail"
+    name = FileSender(folder, FROM, lambda: NOON).send("a@example.com", MAIL)
+    assert files(folder) == [name] == ["20260301T120000Z-1-a@example.com.eml"]
+    assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
+    mail = email.message_from_bytes((folder / name).read_bytes(), policy=policy.default)
+    assert (mail["To"], mail["From"], mail["Subject"]) == ("a@example.com", f"FlashCur <{FROM}>", MAIL.subject)
+    assert [part.get_content_type() for part in mail.walk()] == ["multipart/alternative", "text/plain", "text/html"]
+    parts = [mail.get_body((kind,)) for kind in ("plain", "html")]
+    assert [part.get_content().strip() for part in parts if part] == [MAIL.text.strip(), MAIL.html]
+
+
+def test_mails_of_one_second_get_numbers(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        names = list(
+            threads.map(lambda _: FileSender(tmp_path, FROM, lambda: NOON).send("a@example.com", MAIL), range(12))
+        )
+    assert sorted(names) == files(tmp_path) == sorted(f"20260301T120000Z-{n}-a@example.com.eml" for n in range(1, 13))
+
+
+@pytest.mark.parametrize(
+    "recipient",
+    [
+        "../../etc/passwd@example.com",
+        '"/tmp/x"@example.com',
+        "..@example.com",
+        "ünïcode@exämple.com",
+        "a" * 240 + "@example.com",
+        "b@example.com\nBcc: c@example.com",
+        "\0@example.com",
+        "",
+        "@",
+        "a@b@c",
+        "<",
+        '"',
+    ],
+)
+def test_no_recipient_leads_out_of_the_folder_or_adds_a_header(tmp_path: Path, recipient: str) -> None:
+    folder = tmp_path / "mail"
+    folder.mkdir()
+    # It may refuse what is no address; it must not write it elsewhere.
+    with contextlib.suppress(MailError):
+        FileSender(folder, FROM, lambda: NOON).send(recipient, MAIL)
+    assert files(tmp_path) == ["mail"]
+    assert len(files(folder)) <= 1
+    for name in files(folder):
+        assert name.startswith("20260301T120000Z-1-")
+        assert name.endswith(".eml")
+        mail = email.message_from_bytes((folder / name).read_bytes(), policy=policy.default)
+        assert "Bcc" not in mail
+
+
+@pytest.mark.parametrize("recipient", ["b@example.com\nBcc: c@example.com", "<", "\ud800@example.com"])
+def test_what_is_no_address_is_not_tried_again(tmp_path: Path, recipient: str) -> None:
+    with pytest.raises(MailError) as caught:
+        FileSender(tmp_path, FROM).send(recipient, MAIL)
+    assert caught.value.retry_after is None
+
+
+def test_a_folder_that_cannot_be_written_is_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "mail").write_text("a file is in the way")
+    with pytest.raises(MailError, match="mail") as caught:
+        FileSender(tmp_path / "mail", FROM).send("a@example.com", MAIL)
+    assert caught.value.retry_after
+
+
+KEY = {"SENDGRID_API_KEY": API_KEY}
+ADDRESS = {"FLASHCUR_FROM_EMAIL": FROM}
+PROD = {
+    "FLASHCUR_ENV": "prod",
+    "FLASHCUR_SECRET_KEY": "f3a9c1e07b5d2846a1b3c5d7e9f00f1e2d3c4b5a69788796a5b4c3d2e1f00112",
+}
+
+
+@pytest.mark.parametrize(
+    ("more", "kind"),
+    [
+        ({}, FileSender),
+        ({**KEY, **ADDRESS}, SendGridSender),
+        (PROD, None),
+        ({**PROD, **KEY, **ADDRESS}, SendGridSender),
+    ],
+)
+def test_the_settings_choose_the_way_out(environ: dict[str, str], more: dict[str, str], kind: type | None) -> None:
+    settings = Settings.load({**environ, **more})
+    made = make_sender(settings)
+    assert (None if made is None else type(made)) == kind
+    folder = Path(environ["FLASHCUR_DATA_DIR"]) / "mail"
+    assert mail_folder(settings) == folder
+    assert describe(settings) == (f"Mail is written to {folder}" if kind is FileSender else "")
+
+
+def test_the_base_address_of_the_api_is_used(environ: dict[str, str], sendgrid: SendGridServer) -> None:
+    made = make_sender(Settings.load({**environ, **KEY, **ADDRESS, "SENDGRID_API_BASE": sendgrid.url}))
+    assert made is not None
+    assert made.send("a@example.com", MAIL) == "message-1"
+
+
+def test_sendgrid_without_a_sender_or_with_a_broken_key_is_refused(environ: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="FLASHCUR_FROM_EMAIL"):
+        make_sender(Settings.load({**environ, **KEY}))
+    with pytest.raises(ConfigError, match="SENDGRID_API_KEY") as caught:
+        make_sender(Settings.load({**environ, **ADDRESS, "SENDGRID_API_KEY": "SG.one\nSG.two"}))
+    assert "SG." not in str(caught.value)
+
+
+def test_who_only_queues_mail_does_not_load_sendgrid() -> None:
+    code = "import sys, flashcur.services.notify; sys.exit('sendgrid' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
