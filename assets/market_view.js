@@ -4,14 +4,14 @@ import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 
 // ---- what the visitor chose ---------------------------------------------------------------------------------------
 
-const DEFAULTS = { q: "", sort: "volume", dir: "desc", min: "", show: "all" };
+const DEFAULTS = { q: "", sort: "volume", dir: "desc", min: "", show: "all", list: "" };
 const SORTS = ["symbol", "price", "change", "volume", "ratio", "funding", "oi", "oi1h"];
 const CHOICES = { sort: SORTS, dir: ["asc", "desc"], show: ["all", "gainers", "losers", "spiking"] };
 const listeners = new Set();
 let view = null;
 
-function read() {
-  const params = new URLSearchParams(window.location.search);
+function read(query = window.location.search) {
+  const params = new URLSearchParams(query);
   const chosen = { ...DEFAULTS };
   for (const key of Object.keys(DEFAULTS)) {
     const value = params.get(key);
@@ -35,6 +35,26 @@ export function setView(changes) {
   }
   window.history.replaceState(window.history.state, "", url);
   listeners.forEach((notify) => notify());
+  clearTimeout(keeping);
+  keeping = setTimeout(() => document.getElementById("keep-view")?.click(), KEEP_AFTER_MS);
+}
+
+// An account keeps the view once it has been left alone for a moment.
+const KEEP_AFTER_MS = 1500;
+let keeping;
+export const viewQuery = () => new URLSearchParams(changes(current())).toString();
+const changes = (chosen) => Object.fromEntries(Object.entries(chosen).filter(([key, value]) => value !== DEFAULTS[key]));
+
+// What an account kept is shown where the address asks for nothing else; decided once, before anything is drawn.
+let decided = false;
+function decide(reached, kept) {
+  if (decided || !reached) return;
+  decided = true;
+  if (!kept || viewQuery()) return;
+  view = read(kept);
+  const url = new URL(window.location.href);
+  for (const [key, value] of Object.entries(changes(view))) url.searchParams.set(key, value);
+  window.history.replaceState(window.history.state, "", url);
 }
 
 export function sortBy(key) {
@@ -60,7 +80,10 @@ function subscribe(notify) {
   };
 }
 
-export const useView = () => useSyncExternalStore(subscribe, current, () => DEFAULTS);
+export function useView(reached, kept) {
+  if (typeof window !== "undefined") decide(reached, kept);
+  return useSyncExternalStore(subscribe, current, () => DEFAULTS);
+}
 
 // ---- rows -----------------------------------------------------------------------------------------------------------
 
@@ -93,8 +116,25 @@ function compare(sort, columns) {
   return (a, b) => numbers[a] - numbers[b];
 }
 
+// The list that a star belongs to: the one that is shown, else the first.
+const starList = (chosen, lists) => lists.find((list) => list.id === chosen.list) ?? lists[0];
+const shownList = (chosen, lists) => lists.find((list) => list.id === chosen.list);
+
+// A list's contracts, unpacked once and not once a frame.
+const members = new Map();
+function contractsOf(list) {
+  if (!list) return null;
+  const known = members.get(list.id);
+  if (known !== undefined && known.packed === list.symbols) return known.symbols;
+  const symbols = new Set(list.symbols ? list.symbols.split("|") : []);
+  members.set(list.id, { packed: list.symbols, symbols });
+  return symbols;
+}
+
 // The rows to show, in order: an array of objects with everything a row displays as plain strings.
-export function marketRows(market, chosen, lag) {
+export function marketRows(market, chosen, lag, lists = []) {
+  const only = contractsOf(shownList(chosen, lists));
+  const starred = contractsOf(starList(chosen, lists));
   const symbols = column("symbol", market.symbol);
   const columns = {};
   for (const name of ["base", "interval", "next", "price", "change", "volume", "ratio", "funding", "oi", "oi1h", "age"])
@@ -104,6 +144,7 @@ export function marketRows(market, chosen, lag) {
   const least = amount(chosen.min);
   let order = [];
   for (let i = 0; i < symbols.length; i++) {
+    if (only && !only.has(symbols[i])) continue;
     if (wanted && !symbols[i].toUpperCase().includes(wanted) && !columns.base[i].toUpperCase().includes(wanted)) continue;
     if (least > 0 && !(amount(columns.volume[i]) >= least)) continue;
     if (chosen.show === "gainers" && !(Number(columns.change[i]) > 0)) continue;
@@ -119,6 +160,7 @@ export function marketRows(market, chosen, lag) {
   return order.map((i) => ({
     symbol: symbols[i],
     base: columns.base[i],
+    star: starred?.has(symbols[i]) ? "true" : "false",
     price: columns.price[i],
     change: columns.change[i],
     volume: columns.volume[i],
@@ -133,6 +175,17 @@ export function marketRows(market, chosen, lag) {
   }));
 }
 
+// How many contracts of the chosen list the table does not have.
+export function missingOf(packed, chosen, lists) {
+  const only = contractsOf(shownList(chosen, lists));
+  if (!only || !packed) return 0;
+  const shown = new Set(column("symbol", packed));
+  return [...only].filter((symbol) => !shown.has(symbol)).length;
+}
+
+// An address may name a list that is gone, or somebody else's: then all contracts are shown.
+export const listChoice = (chosen, lists) => shownList(chosen, lists)?.id ?? "";
+
 const look = (funding, spike, fresh) =>
   (fresh === "1" ? "fresh " : "") +
   (spike === "1" ? "spiking " : "") + (Math.abs(Number(funding)) >= 0.03 ? (funding[0] === "-" ? "paid-short" : "paid-long") : "");
@@ -141,6 +194,19 @@ function hint(hours, minute, funding) {
   if (!funding) return "";
   const yearly = (Number(funding) * (24 / Number(hours)) * 365).toFixed(1);
   return `${hours}|${minute}|${yearly}`;
+}
+
+// ---- stars ------------------------------------------------------------------------------------------------------------
+
+// The star that was clicked. One handler for the whole table, and one hidden button that tells the server.
+let clicked = "";
+export const clickedSymbol = () => clicked;
+
+export function clickStar(event) {
+  const star = event.target.closest?.("button.star");
+  if (!star) return;
+  clicked = star.closest("tr").dataset.symbol;
+  document.getElementById("send-star")?.click();
 }
 
 // The same for a screen reader, which has no pointer to hold over the cell.
@@ -343,4 +409,40 @@ export function useFlash(beat) {
     return () => clearTimeout(timer);
   }, [beat]);
   return table;
+}
+
+// ---- files ------------------------------------------------------------------------------------------------------------
+
+// The address of the table's file in a format, with the filters and the order that are chosen.
+export function exportAddress(extension, chosen, backend) {
+  const text = new URLSearchParams(changes(chosen)).toString();
+  return `${backend}/export/markets.${extension}${text ? `?${text}` : ""}`;
+}
+
+// ---- menus ------------------------------------------------------------------------------------------------------------
+
+// An open menu closes when something else is clicked, when one of its entries is, and with Escape.
+export function useMenus() {
+  useEffect(() => {
+    const close = (except) => {
+      for (const menu of document.querySelectorAll("details.menu[open]")) if (menu !== except) menu.open = false;
+    };
+    const click = (event) => {
+      const menu = event.target.closest?.("details.menu");
+      const entry = event.target.closest?.("details.menu > div :is(a, button)");
+      close(entry ? null : menu);
+    };
+    const press = (event) => {
+      if (event.key !== "Escape") return;
+      const menu = document.querySelector("details.menu[open]");
+      menu?.querySelector("summary")?.focus();
+      close(null);
+    };
+    document.addEventListener("click", click);
+    document.addEventListener("keydown", press);
+    return () => {
+      document.removeEventListener("click", click);
+      document.removeEventListener("keydown", press);
+    };
+  }, []);
 }

@@ -78,7 +78,7 @@ function followWallets(notify) {
 
 export const useWallets = () => useSyncExternalStore(followWallets, wallets.get, () => NONE);
 
-// ---- how far it is ----------------------------------------------------------------------------------------------------
+// ---- how far it is --------------------------------------------------------------------------------------------------
 
 const IDLE = { busy: "", step: "", error: "" };
 const progress = store(IDLE);
@@ -104,9 +104,10 @@ function followProgress(notify) {
 export const useWalletProgress = () => useSyncExternalStore(followProgress, progress.get, () => IDLE);
 
 // Back from where the sign-in led to, the browser shows the page as it was left: busy.
-if (typeof window !== "undefined") window.addEventListener("pageshow", ({ persisted }) => persisted && cancelWallet());
+if (typeof window !== "undefined")
+  window.addEventListener("pageshow", ({ persisted }) => persisted && cancelWallet());
 
-// ---- having a text signed ---------------------------------------------------------------------------------------------
+// ---- having a text signed -------------------------------------------------------------------------------------------
 
 // Something that can be said to the person as it is.
 class Failure extends Error {
@@ -172,17 +173,20 @@ async function post(url, body, signal) {
   signal.throwIfAborted();
   if (!response.ok) {
     const said = typeof answer?.error === "string" && answer.error;
-    throw new Failure(said || `FlashCur answered with an error (${response.status}): try again in a moment.`, answer ?? {});
+    const otherwise = `FlashCur answered with an error (${response.status}): try again in a moment.`;
+    throw new Failure(said || otherwise, answer ?? {});
   }
   if (answer === null || typeof answer !== "object")
     throw new Failure("FlashCur's answer did not arrive whole: try again.");
   return answer;
 }
 
-const hex = (text) => "0x" + Array.from(new TextEncoder().encode(text), (byte) => byte.toString(16).padStart(2, "0")).join("");
+const digits = (byte) => byte.toString(16).padStart(2, "0");
+const hex = (text) => `0x${Array.from(new TextEncoder().encode(text), digits).join("")}`;
 
 async function run(provider, purpose, next, backend, signal) {
-  const ask = (method, params = []) => untilAborted(signal, Promise.resolve().then(() => provider.request({ method, params })));
+  const request = async (method, params) => provider.request({ method, params });
+  const ask = (method, params = []) => untilAborted(signal, request(method, params));
   const account = async (method) => {
     const [address] = (await ask(method)) ?? [];
     if (typeof address !== "string") throw new Failure(LOCKED);
@@ -226,8 +230,8 @@ function inside(next) {
 }
 
 // Connect, sign, check. Signing in leads to `next`; `link` and `confirm` return the server's answer, `{ok: true, …}`.
-// What failed is shown by `useWalletProgress` and returned as `{ok: false, error}`; nothing is thrown. While one runs, and
-// after it was cancelled, the error is empty.
+// What failed is shown by `useWalletProgress` and returned as `{ok: false, error}`; nothing is thrown. While one runs,
+// and after it was cancelled, the error is empty.
 export async function walletAct(id, purpose, next, backend) {
   if (flow !== null) return { ok: false, error: "" };
   const mine = new AbortController();
@@ -251,11 +255,4 @@ export async function walletAct(id, purpose, next, backend) {
     progress.set({ ...IDLE, error: words(error) });
     return { ...error?.answer, ok: false, error: words(error) };
   }
-}
-
-// Where the HTTP routes are: on the page's own port (or port 0, which stands for it), or on another of the same host.
-export function backendOrigin(port) {
-  const { protocol, hostname, port: own } = window.location;
-  const here = Number(own || (protocol === "https:" ? 443 : 80));
-  return !Number(port) || Number(port) === here ? "" : `${protocol}//${hostname}:${port}`;
 }

@@ -11,12 +11,11 @@ from reflex.config import get_config
 
 from flashcur import frontend
 from flashcur.components import theme
-from flashcur.domain.plans import Audience
 from flashcur.pages import dashboard, error, legal_privacy, legal_risk, legal_terms, not_found, pricing
 from flashcur.runtime.auth_routes import AuthRoutes
 from flashcur.runtime.csp import PagePolicy
 from flashcur.runtime.export_routes import ExportRoutes
-from flashcur.runtime.first_paint import FirstPaint, Scope
+from flashcur.runtime.first_paint import FirstPaint, Scope, Sight, sight
 from flashcur.runtime.http import cookie_header
 from flashcur.runtime.http_routes import HttpRoutes
 from flashcur.runtime.market_hub import MarketHub
@@ -97,14 +96,15 @@ Gate(app, visitor_of=lambda sid: visitors.known(broadcaster.cookies_of(sid)), pr
 app.register_lifespan_task(runtime.lifespan)
 
 
-async def audience_of(scope: Scope) -> Audience:
-    """By which plan a page is made."""
-    return visitors.audience(await visitors.identify(cookie_header(scope)))
+async def sight_of(scope: Scope) -> Sight:
+    """What the visitor who asks for a page is shown of the table."""
+    visitor = await visitors.identify(cookie_header(scope))
+    return sight(visitors.audience(visitor), visitor.account)
 
 
 # The last one is the outermost: its headers are on every answer.
 app.api_transformer = (
-    lambda asgi: FirstPaint(asgi, runtime.hub, frontend.CLIENT / "index.html", audience_of),
+    lambda asgi: FirstPaint(asgi, runtime.hub, frontend.CLIENT / "index.html", sight_of),
     HttpRoutes(
         runtime, AuthRoutes(runtime), ExportRoutes(runtime), page_policy=PagePolicy(frontend.CLIENT, config.api_url)
     ).wrap,

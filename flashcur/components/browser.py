@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import reflex as rx
+from reflex.config import get_config
 from reflex.vars import FunctionStringVar, VarData
 from reflex_base.utils.imports import ImportVar
+
+from flashcur.state.account import AccountState
 
 _TABLE = "market_view"
 """Name of the module, `assets/market_view.js`, that is meant where none is named."""
@@ -21,9 +26,15 @@ def function(name: str, *, module: str = _TABLE) -> FunctionStringVar[Any]:
     return FunctionStringVar.create(name, _var_data=VarData(imports=_imports(module, name)))
 
 
-def handler(code: str, *names: str, module: str = _TABLE) -> FunctionStringVar[Any]:
-    """A client-side event handler, a JavaScript arrow function, that uses the exported `names`."""
-    return FunctionStringVar.create(f"({code})", _var_data=VarData(imports=_imports(module, *names)))
+def handler(
+    code: str, *names: str, module: str = _TABLE, more: Mapping[str, tuple[str, ...]] | None = None
+) -> FunctionStringVar[Any]:
+    """A client-side event handler, a JavaScript arrow function, that uses the exported `names`, and those of `more`
+    modules."""
+    imports = _imports(module, *names)
+    for other, others in (more or {}).items():
+        imports |= _imports(other, *others)
+    return FunctionStringVar.create(f"({code})", _var_data=VarData(imports=imports))
 
 
 def hook(variable: str, call: str, name: str, *reads: rx.Var[Any], module: str = _TABLE) -> rx.Var[Any]:
@@ -35,8 +46,30 @@ def hook(variable: str, call: str, name: str, *reads: rx.Var[Any], module: str =
     return rx.Var(_js_expr=variable, _var_data=data)
 
 
-VIEW = hook("view", "useView()", "useView")
-"""What the visitor chose: `q`, `sort`, `dir`, `min`, `show`; kept in the URL."""
+VIEW = hook(
+    "view",
+    f"useView({AccountState.reached!s}, {AccountState.table_view!s})",
+    "useView",
+    AccountState.reached,
+    AccountState.table_view,
+)
+"""What the visitor chose: `q`, `sort`, `dir`, `min`, `show`, `list`; kept in the URL, and in his account."""
+
+
+def list_choice() -> rx.Var[str]:
+    """The id of the watchlist that is shown; empty for all contracts, also where the address names another's list."""
+    return function("listChoice").call(VIEW, AccountState.lists).to(str)
+
+
+def backend() -> rx.Var[str]:
+    """The origin of the HTTP routes: in development they are on another port than the pages."""
+    return function("backendOrigin", module="backend").call(backend_port()).to(str)
+
+
+def backend_port() -> int:
+    """The port of the HTTP routes; 0 where it is the pages' own."""
+    config = get_config()
+    return 0 if config.api_url == config.deploy_url else urlsplit(config.api_url).port or 0
 
 
 def chosen(key: str) -> rx.Var[str]:

@@ -6,7 +6,10 @@ import reflex as rx
 
 from flashcur.components import browser, shell
 from flashcur.domain import frames
+from flashcur.state.account import AccountState
 from flashcur.state.market import FeedState, MarketState
+from flashcur.state.profile import ProfileState
+from flashcur.state.watchlists import WatchlistState
 
 COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("symbol", "Symbol", "Base asset. A bar marks funding of 0.03 % or more either way."),
@@ -27,6 +30,7 @@ _EMPTY = rx.Var('({ __html: "" })')
 def market_row(
     symbol: rx.Var[str],
     base: rx.Var[str],
+    star: rx.Var[str],
     price: rx.Var[str],
     change: rx.Var[str],
     volume: rx.Var[str],
@@ -43,7 +47,17 @@ def market_row(
 ) -> rx.Component:
     """One contract. Every prop is a plain string, so React leaves a row alone whose values did not change."""
     return rx.el.tr(
-        rx.el.th(base, scope="row", role="rowheader", custom_attrs={"data-col": "symbol"}),
+        rx.el.th(
+            rx.el.button(
+                type="button",
+                class_name="star",
+                custom_attrs={"aria-pressed": star, "aria-label": "Watch " + base},
+            ),
+            base,
+            scope="row",
+            role="rowheader",
+            custom_attrs={"data-col": "symbol"},
+        ),
         _cell("price", price, age, "p", class_name=move),
         _cell("change", change, age, "p", class_name=_direction(change), suffix=" %"),
         _cell("volume", volume, age, "p", prefix="$"),
@@ -101,7 +115,10 @@ def market_table() -> rx.Component:
     rows = (
         browser.function("marketRows")
         .call(
-            rx.Var.create({name: getattr(MarketState, name) for name in (*frames.COLUMNS, "beat")}), browser.VIEW, lag
+            rx.Var.create({name: getattr(MarketState, name) for name in (*frames.COLUMNS, "beat")}),
+            browser.VIEW,
+            lag,
+            AccountState.lists,
         )
         .to(list[dict[str, str]])
     )
@@ -130,17 +147,43 @@ def market_table() -> rx.Component:
                 "ref": _flash(),
                 "onMouseOver": browser.function("pointAt"),
                 "onMouseLeave": browser.function("pointAt"),
-                "onClick": browser.function("pointAt"),
+                "onClick": browser.handler("(e) => { pointAt(e); clickStar(e) }", "pointAt", "clickStar"),
             },
         ),
         rx.el.div(
-            "No contract matches these filters. ",
+            rx.cond(
+                (browser.list_choice() != "") & (browser.chosen("q") == "") & (browser.chosen("show") == "all"),
+                "This list has no contract of this table yet. Stars in the table put contracts into it. ",
+                "No contract matches these filters. ",
+            ),
             rx.el.button(
-                "Clear them",
+                "Show all contracts",
                 type="button",
-                custom_attrs={"onClick": browser.handler('() => setView({ q: "", min: "", show: "all" })', "setView")},
+                custom_attrs={
+                    "onClick": browser.handler('() => setView({ q: "", min: "", show: "all", list: "" })', "setView")
+                },
             ),
             class_name="message",
+        ),
+        rx.cond(
+            AccountState.signed_in,
+            rx.el.button(
+                type="button",
+                on_click=ProfileState.keep_view(browser.function("viewQuery").call().to(str)),
+                tab_index=-1,
+                aria_hidden=True,
+                class_name="unseen",
+                custom_attrs={"id": "keep-view"},
+            ),
+        ),
+        # Tells the server which star was clicked: a handler in each of 500 rows would cost more than the table.
+        rx.el.button(
+            type="button",
+            on_click=WatchlistState.star(browser.function("clickedSymbol").call().to(str), browser.list_choice()),
+            tab_index=-1,
+            aria_hidden=True,
+            class_name="unseen",
+            custom_attrs={"id": "send-star"},
         ),
         class_name="scroller",
         custom_attrs={"onScroll": browser.function("hideCard")},
@@ -156,7 +199,7 @@ def _flash() -> rx.Var[object]:
 
 def _row(row: rx.Var[dict[str, str]], open_interest: rx.Var[bool]) -> rx.Component:
     names = (
-        *("symbol", "base", "price", "change", "volume", "ratio", "funding", "oi", "oi1h"),
+        *("symbol", "base", "star", "price", "change", "volume", "ratio", "funding", "oi", "oi1h"),
         "look",
         "move",
         "age",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import reflex as rx
 
 from flashcur.components import browser
+from flashcur.state.account import AccountState
 from flashcur.state.market import FeedState
 
 UNREACHED_S = 8
@@ -16,14 +17,77 @@ def lag() -> rx.Var[int]:
     return browser.hook("lag", f"useLag({FeedState.beat!s})", "useLag", FeedState.beat).to(int)
 
 
+PAGES = (("Markets", "/"), ("Watchlists", "/watchlists"), ("Pricing", "/pricing"))
+
+
 def header() -> rx.Component:
     return rx.el.header(
         rx.el.a(rx.el.b("Flash"), "Cur", href="/", class_name="brand", aria_label="FlashCur, to the markets"),
+        rx.el.nav(*(rx.el.a(title, href=href) for title, href in PAGES[1:]), class_name="pages", aria_label="Pages"),
         ticker_strip(),
         feed_status(),
         theme_button(),
+        account_corner(),
         class_name="head",
     )
+
+
+def account_corner() -> rx.Component:
+    """Sign in, or the account's menu; on a phone one menu for everything."""
+    menus = browser.hook("menus", "useMenus()", "useMenus")
+    signed_in = AccountState.signed_in
+    return rx.el.div(
+        rx.cond(
+            AccountState.reached & ~signed_in & ~AccountState.trouble,
+            rx.el.a("Sign in", href="/login", class_name="sign-in"),
+        ),
+        rx.el.details(
+            rx.el.summary(
+                rx.cond(
+                    signed_in,
+                    rx.el.span(AccountState.name[:1].upper(), class_name="avatar"),
+                    _icon("M4 7h16M4 12h16M4 17h16", "bars"),
+                ),
+                aria_label=rx.cond(signed_in, "Menu of your account", "Menu"),
+            ),
+            rx.el.div(
+                rx.cond(
+                    signed_in,
+                    rx.el.p(rx.el.b(AccountState.name), rx.el.span(AccountState.plan_title), class_name="who"),
+                ),
+                rx.el.nav(
+                    *(rx.el.a(title, href=href, class_name="elsewhere") for title, href in PAGES),
+                    rx.cond(
+                        signed_in,
+                        rx.fragment(
+                            rx.el.a("Account", href="/account"),
+                            rx.el.button(
+                                "Sign out",
+                                type="button",
+                                custom_attrs={"onClick": sign_out()},
+                            ),
+                        ),
+                        rx.fragment(
+                            rx.el.a("Sign in", href="/login", class_name="elsewhere"),
+                            rx.el.a("Create a free account", href="/register", class_name="elsewhere"),
+                        ),
+                    ),
+                    rx.el.button("Light or dark", type="button", class_name="elsewhere", on_click=rx.toggle_color_mode),
+                    aria_label="Menu",
+                ),
+            ),
+            class_name="menu account",
+        ),
+        class_name=rx.cond(signed_in, "corner", "corner guest"),
+        # The hook closes menus; an attribute keeps it in the page.
+        custom_attrs={"data-menus": menus, "data-plan": AccountState.plan},
+    )
+
+
+def sign_out() -> rx.Var[object]:
+    """A client-side handler that signs this browser out."""
+    return browser.handler("() => signOut(backendOrigin({port}))".replace("{port}", str(browser.backend_port())),
+                           "signOut", module="account", more={"backend": ("backendOrigin",)})  # fmt: skip
 
 
 def ticker_strip() -> rx.Component:

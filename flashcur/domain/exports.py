@@ -81,7 +81,7 @@ def market_rows(frame: Frame, indices: Sequence[int], open_interest: bool) -> li
             "base": bases[i],
             **{name: values[i] for name, values in exact.items()},
             "funding_interval_hours": int(intervals[i]),
-            "next_funding_at": _iso(int(following[i]) * 60_000) if following[i] else None,
+            "next_funding_at": iso(int(following[i]) * 60_000) if following[i] else None,
             "spiking": spikes[i] == "1",
             "ages_s": {_AGES[kind]: int(number) * _UNITS_S[unit] for kind, number, unit in _AGE.findall(ages[i])},
         }
@@ -94,7 +94,7 @@ def markets_csv(frame: Frame, indices: Sequence[int], open_interest: bool) -> st
 
     A text that a spreadsheet would run as a formula begins with an apostrophe.
     """
-    source: dict[str, Any] = {"as_of": _iso(frame.as_of_ms), "exchange": frame.exchange, "demo": frame.demo}
+    source: dict[str, Any] = {"as_of": iso(frame.as_of_ms), "exchange": frame.exchange, "demo": frame.demo}
     names = [*_csv_columns(open_interest), *source]
     rows = market_rows(frame, indices, open_interest)
     for row in rows:
@@ -112,11 +112,11 @@ def markets_json(frame: Frame, indices: Sequence[int], open_interest: bool, expo
     rows = market_rows(frame, indices, open_interest)
     return orjson.dumps(
         {
-            "exported_at": _iso(int(_utc(exported_at).timestamp() * 1000)),
+            "exported_at": iso(int(_utc(exported_at).timestamp() * 1000)),
             "exchange": frame.exchange,
             "symbol_count": len(rows),
             "demo": frame.demo,
-            "as_of": _iso(frame.as_of_ms),
+            "as_of": iso(frame.as_of_ms),
             "data": rows,
         }
     )
@@ -147,7 +147,7 @@ def _utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _iso(unix_ms: int) -> str:
+def iso(unix_ms: int) -> str:
     """ISO 8601 in UTC with milliseconds and a Z."""
     moment = datetime.fromtimestamp(unix_ms // 1000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{unix_ms % 1000:03d}Z"

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf, isfinite, isnan, nan
 from typing import Literal, Self, TypeVar, cast, get_args
+from urllib.parse import urlencode
 
 from flashcur.domain.frames import Frame
 
@@ -57,6 +58,15 @@ class View:
             show=_choice(params.get("show"), get_args(Show), cast("Show", "all")),
             symbols=symbols,
         )
+
+    def query(self, list_id: str = "") -> str:
+        """The address's parameters of this view, as the page writes them; `list_id` is the watchlist it shows."""
+        plain = {"q": self.q, "sort": self.sort, "dir": self.dir, "min": self.min, "show": self.show}
+        default = View()
+        changed = {name: value for name, value in plain.items() if value != getattr(default, name)}
+        if list_id.isalnum() and len(list_id) <= 32:
+            changed["list"] = list_id
+        return urlencode(changed)
 
 
 def select(frame: Frame, view: View) -> list[int]:

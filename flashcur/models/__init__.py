@@ -2,6 +2,7 @@
 
 from flashcur.models.account import Account, new_id
 from flashcur.models.account_change import AccountChange
+from flashcur.models.api_key import ApiKey
 from flashcur.models.audit_event import AuditEvent
 from flashcur.models.base import UtcDateTime, metadata
 from flashcur.models.instrument_event import InstrumentEvent
@@ -17,6 +18,7 @@ from flashcur.models.watchlist import Watchlist, WatchlistItem
 __all__ = [
     "Account",
     "AccountChange",
+    "ApiKey",
     "AuditEvent",
     "InstrumentEvent",
     "JobRun",

@@ -32,5 +32,7 @@ class Account(Table, table=True):
     """`system`, `dark` or `light`."""
     time_zone: str = Field(default="UTC", max_length=64)
     """IANA name."""
+    table_view: str = Field(default="", max_length=400)
+    """How he last arranged the market table, as its address has it."""
     created_at: datetime = Field(sa_type=UtcDateTime)
     password_changed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

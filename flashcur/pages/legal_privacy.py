@@ -8,7 +8,7 @@ import reflex as rx
 
 from flashcur.components.legal import Points, Section, legal_page
 from flashcur.components.site import link
-from flashcur.runtime.market_jobs import MAIL_KEPT
+from flashcur.runtime.account_jobs import MAIL_KEPT
 from flashcur.services.accounts.sessions import LIFETIME
 
 TITLE = "Privacy: FlashCur"

@@ -93,6 +93,16 @@ class ExportRoutes(RouteGroup):
         body = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z)
         return _file(body, "json", "account")
 
+    async def create_api_key(self, request: Request) -> Response:
+        """A new key for the API, shown this once."""
+        if not from_our_pages(request, self._runtime.where.allowed_origins):
+            raise Foreign
+        visitor, _ = await self._account(request)
+        caller = visitor.caller(client_of_request(request, self._runtime.settings.proxy_hops))
+        if self._runtime.accounts is None or caller is None:
+            raise Unavailable
+        return json_answer({"ok": True, "key": await self._runtime.accounts.profile.create_api_key(caller)})
+
     async def import_watchlists(self, request: Request) -> Response:
         """Take in a file of watchlists (`text`; `list`: the list it goes into, without it each section becomes one)."""
         if not from_our_pages(request, self._runtime.where.allowed_origins):
@@ -130,6 +140,7 @@ class ExportRoutes(RouteGroup):
         Route("GET", "/export/watchlists.txt", watchlists_text, "account"),
         Route("GET", "/export/account.json", account_json, "account"),
         Route("POST", "/import/watchlists", import_watchlists, "account"),
+        Route("POST", "/account/api-keys", create_api_key, "account"),
     )
 
     async def _markets(self, request: Request, kind: ExportFormat) -> Response:

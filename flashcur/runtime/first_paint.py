@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from flashcur.domain.frames import Frame
 from flashcur.domain.plans import Audience
+from flashcur.domain.view import View, select
 from flashcur.runtime.market_hub import MarketHub
+from flashcur.services.accounts.view import AccountView
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -30,26 +34,44 @@ _TABLE_WITHOUT_OI = 'class="market without-oi"'
 _STATUS_PLACE = '<span id="first-status"></span>'
 
 
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What somebody is shown of the table."""
+
+    audience: Audience
+    view: View = field(default_factory=View)
+    starred: frozenset[str] = frozenset()
+
+
+def sight(audience: Audience, account: AccountView | None) -> Sight:
+    """What an account is shown: the view it kept, and the stars of the list that it shows, or of its first."""
+    if account is None or not (account.table_view or account.lists):
+        return Sight(audience)
+    params = dict(parse_qsl(account.table_view))
+    chosen = next((each for each in account.lists if each.id == params.get("list")), None)
+    stars = chosen or next(iter(account.lists), None)
+    view = View.parse(params, None if chosen is None else frozenset(chosen.symbols))
+    return Sight(audience, view, frozenset(stars.symbols) if stars else frozenset())
+
+
 class FirstPaint:
     """ASGI application around another: answers `GET /` from the built page and the hub, and passes on the rest."""
 
-    def __init__(
-        self, app: AsgiApp, hub: MarketHub, page: Path, audience_of: Callable[[Scope], Awaitable[Audience]]
-    ) -> None:
+    def __init__(self, app: AsgiApp, hub: MarketHub, page: Path, sight_of: Callable[[Scope], Awaitable[Sight]]) -> None:
         self._app = app
         self._hub = hub
-        self._audience_of = audience_of
+        self._sight_of = sight_of
         self._page = page
         self._template: str | None = None
-        self._made: dict[tuple[str, int, bool], bytes] = {}
+        self._made: dict[tuple[Sight, int, bool], bytes] = {}
 
     async def __call__(self, scope: Scope, receive: Any, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == "/" and not scope["query_string"]:
-            audience = await self._audience_of(scope)
-            frame = self._hub.table(audience)
+            sight = await self._sight_of(scope)
+            frame = self._hub.table(sight.audience)
             template = self._read_template()
             if frame is not None and template is not None:
-                await self._answer(scope, send, audience, frame, template)
+                await self._answer(scope, send, sight, frame, template)
                 return
         await self._app(scope, receive, send)
 
@@ -64,14 +86,14 @@ class FirstPaint:
             self._template = page
         return self._template
 
-    async def _answer(self, scope: Scope, send: Send, audience: Audience, frame: Frame, template: str) -> None:
+    async def _answer(self, scope: Scope, send: Send, sight: Sight, frame: Frame, template: str) -> None:
         compressed = any(name == b"accept-encoding" and b"gzip" in value for name, value in scope["headers"])
-        key = (audience, frame.seq, compressed)
+        key = (sight, frame.seq, compressed)
         body = self._made.get(key)
         if body is None:
-            # One page serves everyone until the next frame.
+            # One page serves everyone who sees the same until the next frame.
             self._made = {old: page for old, page in self._made.items() if old[1] == frame.seq}
-            text = fill(template, frame).encode()
+            text = fill(template, frame, sight).encode()
             body = self._made[key] = gzip.compress(text, compresslevel=4, mtime=0) if compressed else text
         headers = [
             (b"content-type", b"text/html; charset=utf-8"),
@@ -85,21 +107,20 @@ class FirstPaint:
         await send({"type": "http.response.body", "body": body})
 
 
-def fill(template: str, frame: Frame) -> str:
-    """The page with a frame's largest contracts in it."""
-    rows = _ROWS_PLACE.replace("></tbody>", f">{first_rows(frame)}</tbody>")
+def fill(template: str, frame: Frame, sight: Sight) -> str:
+    """The page with the first rows of a frame in it, as somebody sees it."""
+    rows = _ROWS_PLACE.replace("></tbody>", f">{first_rows(frame, sight)}</tbody>")
     status = _STATUS_PLACE.replace("></span>", f">{_status(frame)}</span>")
     page = template.replace(_ROWS_PLACE, rows, 1).replace(_STATUS_PLACE, status, 1)
     # React keeps the class as it is until the state arrives, so the columns stand where they will stay.
     return page if "oi" in frame.columns else page.replace(_TABLE, _TABLE_WITHOUT_OI, 1)
 
 
-def first_rows(frame: Frame) -> str:
-    """The rows of the default view: the largest by 24 h volume."""
-    volumes = frame.exact["volume_quote"]
-    order = sorted(range(frame.count), key=lambda i: -(volumes[i] or -1.0))[:ROWS]
+def first_rows(frame: Frame, sight: Sight) -> str:
+    """The first rows in the order that the page will show."""
     columns = {name: frame.values(name) for name in frame.columns}
-    return "".join(_row({name: values[i] for name, values in columns.items()}) for i in order)
+    rows = ({name: values[i] for name, values in columns.items()} for i in select(frame, sight.view)[:ROWS])
+    return "".join(_row(row, starred=row["symbol"] in sight.starred) for row in rows)
 
 
 def _status(frame: Frame) -> str:
@@ -107,9 +128,9 @@ def _status(frame: Frame) -> str:
     return f'{demo}<span class="soft name">{escape(frame.title)}</span>'
 
 
-def _row(row: dict[str, str]) -> str:
+def _row(row: dict[str, str], *, starred: bool) -> str:
     cells = [
-        f'<th scope="row" role="rowheader" data-col="symbol">{escape(row["base"])}</th>',
+        f'<th scope="row" role="rowheader" data-col="symbol">{_star(row["base"], starred)}{escape(row["base"])}</th>',
         _cell("price", row["price"]),
         _cell("change", row["change"], suffix=" %", look=_direction(row["change"])),
         _cell("volume", row["volume"], prefix="$"),
@@ -121,6 +142,11 @@ def _row(row: dict[str, str]) -> str:
         cells.append(_cell("oi1h", row["oi1h"], suffix=" %", look=_direction(row["oi1h"])))
     look = _look(row["funding"], row["spike"], row["fresh"])
     return f'<tr role="row" class="{look}" data-symbol="{escape(row["symbol"])}">{"".join(cells)}</tr>'
+
+
+def _star(base: str, starred: bool) -> str:
+    pressed = "true" if starred else "false"
+    return f'<button type="button" class="star" aria-pressed="{pressed}" aria-label="Watch {escape(base)}"></button>'
 
 
 def _cell(column: str, value: str, *, prefix: str = "", suffix: str = "", look: str = "") -> str:

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flashcur.domain.plans import Audience
-from flashcur.errors import Refusal
+from flashcur.errors import Refusal, SignInNeeded
 from flashcur.runtime.auth_routes import AuthRoutes
 from flashcur.runtime.csp import MINIMAL
 from flashcur.runtime.export_routes import ExportRoutes
@@ -141,9 +141,10 @@ class HttpRoutes(RouteGroup):
         )
 
     async def get_markets(self, request: Request) -> Response:
-        """JSON: exchange, whether it is demo data, time, and the contracts as the caller's plan allows."""
-        visitors = self._runtime.visitors
-        audience = visitors.audience(await visitors.identify(cookie_header(request.scope), anew=True))
+        """JSON: exchange, whether it is demo data, time, and the contracts as the caller's plan allows. A program sends a
+        key of its account's page as `Authorization: Bearer …`; without one, and without a session, the caller is a
+        guest."""
+        audience = await self._audience_of(request)
         frame = self._runtime.hub.table(audience)
         if frame is None:
             return error(503, "no market data yet: the first frame has not arrived", retry_after=1)
@@ -155,6 +156,15 @@ class HttpRoutes(RouteGroup):
         if kept is None or kept[0] != tag:
             kept = self._bodies[audience] = (tag, markets_json(frame, audience))
         return Response(kept[1], 200, headers, JSON)
+
+    async def _audience_of(self, request: Request) -> Audience:
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if scheme:
+            if scheme.lower() != "bearer" or self._runtime.accounts is None:
+                raise SignInNeeded("expected `Authorization: Bearer` and an API key")
+            return (await self._runtime.accounts.profile.use_api_key(key.strip())).audience
+        visitors = self._runtime.visitors
+        return visitors.audience(await visitors.identify(cookie_header(request.scope), anew=True))
 
     ROUTES: ClassVar[tuple[Route, ...]] = (
         Route("GET", "/health", get_health),

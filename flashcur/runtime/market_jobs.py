@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from sqlmodel import Session
 
 from flashcur.domain.plans import PLANS, Audience, last_mark_ms
+from flashcur.runtime.account_jobs import prune_accounts
 from flashcur.runtime.jobs import Jobs, every, on_the_clock
 from flashcur.runtime.marks import MARK_AUDIENCES
 from flashcur.services.database import Database
 from flashcur.services.instrument_events import prune_events, purge_demo_events
-from flashcur.services.notify import outbox
 from flashcur.services.timeutil import from_ms
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ FUNDING_SILENCE_MS = 10_000
 FILL_JOBS = ("streamed candles", "candles", "open interest")
 """What has to be asked for, contract by contract, when an exchange begins to serve."""
 EVENTS_KEPT = timedelta(days=90)
-MAIL_KEPT = timedelta(days=30)
 
 
 class MarketJobs:
@@ -54,6 +53,7 @@ class MarketJobs:
         jobs.add("open interest", every(5), office.open_interest.poll, timeout_s=120)
         jobs.add("open interest history", every(10), office.open_interest.backfill, timeout_s=300)
         jobs.add("prune", every(3600), self.prune, timeout_s=60)
+        jobs.add("prune accounts", every(3600), self.prune_accounts, timeout_s=60)
 
     def _mark(self, audience: Audience) -> Callable[[], Awaitable[str]]:
         async def publish() -> str:
@@ -82,15 +82,19 @@ class MarketJobs:
         return f"{sum(len(book.book) for book in (self._office.market.target,) if book)} contracts"
 
     async def prune(self) -> str:
-        """Delete old listings and mail, and what was seen on demo data once real data serves."""
+        """Delete old listings, and what was seen on demo data once real data serves."""
         shown = self._office.market.shown
         now = from_ms(self._clock())
         real = shown is not None and not shown.demo
 
-        def work(session: Session) -> tuple[int, int]:
+        def work(session: Session) -> int:
             if real:
                 purge_demo_events(session)
-            return prune_events(session, now - EVENTS_KEPT), outbox.prune(session, now - MAIL_KEPT)
+            return prune_events(session, now - EVENTS_KEPT)
 
-        listings, mails = await self._database.run(work)
-        return f"{listings} listings and {mails} mails deleted"
+        return f"{await self._database.run(work)} listings deleted"
+
+    async def prune_accounts(self) -> str:
+        """Delete sessions, links, mail and events whose time is over."""
+        now = from_ms(self._clock())
+        return await self._database.run(lambda session: prune_accounts(session, now))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints
 
 from reflex_base.registry import RegistrationContext
 
@@ -33,9 +34,11 @@ ACCESS: Mapping[str, Caller] = {
     "profile_state.delete_account": "account",
     "profile_state.set_theme": "account",
     "profile_state.set_time_zone": "account",
+    "profile_state.keep_view": "account",
     "profile_state.end_session": "account",
     "profile_state.end_other_sessions": "account",
     "profile_state.unlink_wallet": "account",
+    "profile_state.delete_api_key": "account",
 }
 """Our own event handlers, as "state.handler" (`tests/state/test_access.py` compares it with the states)."""
 
@@ -57,6 +60,7 @@ _PLAIN: Mapping[Any, tuple[type, ...]] = {
     float: (int, float, str),
     dict: (dict,),
     list: (list,),
+    NoneType: (NoneType,),
 }
 
 
@@ -124,6 +128,15 @@ def entrances() -> dict[str, Entrance]:
     return found
 
 
+def _kinds(hint: Any) -> tuple[type, ...] | None:
+    """The JSON types of a type hint; None where it is more than plain ones."""
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        members = [_kinds(member) for member in get_args(hint)]
+        return None if None in members else tuple(kind for member in members for kind in member or ())
+    return _PLAIN.get(origin or hint)
+
+
 def _entrance(name: str, caller: Caller, function: Any) -> Entrance:
     parameters = list(inspect.signature(function).parameters.values())[1:]
     try:
@@ -135,6 +148,6 @@ def _entrance(name: str, caller: Caller, function: Any) -> Entrance:
         name,
         caller,
         frozenset(p.name for p in named if p.default is p.empty),
-        {p.name: _PLAIN.get(get_origin(hints.get(p.name)) or hints.get(p.name)) for p in named},
+        {p.name: _kinds(hints.get(p.name)) for p in named},
         any(p.kind is p.VAR_KEYWORD for p in parameters),
     )

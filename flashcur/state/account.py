@@ -17,7 +17,7 @@ from flashcur.domain.devices import device
 from flashcur.domain.plans import Plan
 from flashcur.domain.watchlists import frozen
 from flashcur.runtime.visitors import Visitor
-from flashcur.services.accounts.view import AccountView, EventView, SessionView, WalletView
+from flashcur.services.accounts.view import AccountView, ApiKeyView, EventView, SessionView, WalletView
 from flashcur.settings import CHAINS
 
 _METHODS = {"password": "password", "wallet": "wallet", "link": "link in a mail"}
@@ -37,6 +37,8 @@ _EVENTS = {
     "wallet-linked": "Wallet linked",
     "wallet-unlinked": "Wallet unlinked",
     "plan-changed": "Plan changed",
+    "api-key-created": "API key created",
+    "api-key-deleted": "API key deleted",
     "data-exported": "Data exported",
 }
 
@@ -60,9 +62,15 @@ class AccountState(rx.State):
     theme: str = ""
     """`system`, `dark` or `light`; empty for a guest, whose browser keeps it."""
     time_zone: str = "UTC"
+    table_view: str = ""
+    """How the market table was last arranged, as its address has it."""
     created: str = ""
     wallets: list[dict[str, str]] = []
     """`address`, `short`, `chain`, `linked`, `used`."""
+    api: bool = False
+    """Whether the plan has the API."""
+    api_keys: list[dict[str, str]] = []
+    """`id`, `hint`, `created`, `used`."""
     sessions: list[dict[str, str]] = []
     """`id`, `device`, `ip`, `method`, `created`, `seen`, `current` (`1` for this browser's)."""
     events: list[dict[str, str]] = []
@@ -97,8 +105,11 @@ def account_vars(visitor: Visitor, plan: Plan) -> dict[str, Any]:
         "plan_note": _plan_note(account, zone),
         "theme": account.theme,
         "time_zone": account.time_zone,
+        "table_view": account.table_view,
         "created": _day(account.created_at, zone),
         "wallets": [_wallet(wallet, zone) for wallet in account.wallets],
+        "api": plan.api,
+        "api_keys": [_api_key(key, zone) for key in account.api_keys],
         "sessions": [_session(login, visitor.session_id, zone) for login in account.sessions],
         "events": [_event(event, zone) for event in account.events],
         "lists": _lists(account, plan),
@@ -124,6 +135,15 @@ def _wallet(wallet: WalletView, zone: ZoneInfo) -> dict[str, str]:
         "chain": CHAINS.get(wallet.chain_id, str(wallet.chain_id)),
         "linked": _day(wallet.linked_at, zone),
         "used": _moment(wallet.used_at, zone),
+    }
+
+
+def _api_key(key: ApiKeyView, zone: ZoneInfo) -> dict[str, str]:
+    return {
+        "id": key.id,
+        "hint": key.hint,
+        "created": _day(key.created_at, zone),
+        "used": "never" if key.used_at is None else _moment(key.used_at, zone),
     }
 
 

@@ -69,6 +69,11 @@ class ProfileState(rx.State):
         await self._do(lambda accounts, caller: _nothing(accounts.profile.set_time_zone(caller, text(time_zone, 64))))
 
     @rx.event
+    async def keep_view(self, query: str) -> None:
+        """Keep how the market table is arranged, for the next visit and other devices."""
+        await self._do(lambda accounts, caller: _nothing(accounts.profile.set_table_view(caller, text(query, 400))))
+
+    @rx.event
     async def end_session(self, session_id: str) -> None:
         """Sign another device out."""
 
@@ -95,6 +100,16 @@ class ProfileState(rx.State):
         async def work(accounts: Accounts, caller: Caller) -> str:
             await accounts.wallets.unlink(text(address, 64), caller)
             return "The wallet is unlinked."
+
+        await self._do(work)
+
+    @rx.event
+    async def delete_api_key(self, key_id: str) -> None:
+        """Delete a key: programs that use it are refused from then on."""
+
+        async def work(accounts: Accounts, caller: Caller) -> str:
+            await accounts.profile.delete_api_key(caller, text(key_id, 64))
+            return "The key is deleted."
 
         await self._do(work)
 

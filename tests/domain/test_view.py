@@ -27,10 +27,10 @@ HARNESS = """
 import { readFileSync } from "node:fs";
 globalThis.window = { location: { search: "" } };
 const { cases, texts } = JSON.parse(readFileSync(0, "utf8"));
-const answers = cases.map(({ market, search }) => {
+const answers = cases.map(({ market, search, lists }) => {
   window.location.search = search;
   const chosen = read();
-  return { chosen, symbols: marketRows(market, chosen, 0).map((row) => row.symbol) };
+  return { chosen, symbols: marketRows(market, chosen, 0, lists).map((row) => row.symbol) };
 });
 const amounts = texts.map((text) => String(amount(text)));
 process.stdout.write(JSON.stringify({ answers, amounts }));
@@ -126,11 +126,23 @@ def random_params(chance: Random) -> dict[str, str]:
 def test_the_rows_and_their_order_are_those_of_the_page(tmp_path: Path) -> None:
     chance = Random(20261125)
     given = [(random_frame(chance), random_params(chance)) for _ in range(1500)]
-    cases = [{"market": frame.columns, "search": urlencode(params)} for frame, params in given]
+    watched = [
+        [symbol for symbol in frame.values("symbol") if chance.random() < 0.5] if number % 3 == 0 else None
+        for number, (frame, _) in enumerate(given)
+    ]
+    cases = [
+        {
+            "market": frame.columns,
+            "search": urlencode(params if symbols is None else {**params, "list": f"list{number}"}),
+            "lists": [{"id": f"list{number}", "symbols": SEPARATOR.join(symbols or ())}],
+        }
+        for number, ((frame, params), symbols) in enumerate(zip(given, watched, strict=True))
+    ]
     answers = javascript(tmp_path, cases)["answers"]
     shown = 0
-    for (frame, params), answer in zip(given, answers, strict=True):
-        view = View.parse(params)
+    for (frame, params), symbols, answer in zip(given, watched, answers, strict=True):
+        view = View.parse(params, None if symbols is None else frozenset(symbols))
+        del answer["chosen"]["list"]
         assert {name: getattr(view, name) for name in ("q", "sort", "dir", "min", "show")} == answer["chosen"]
         symbols = frame.values("symbol")
         assert [symbols[i] for i in select(frame, view)] == answer["symbols"], (params, frame.columns)

@@ -40,7 +40,8 @@ PAGE = """<!doctype html>
 SCRIPT = """
 globalThis.seen = [];
 globalThis.stops = [];
-import("/wallet.js").then((module) => {
+Promise.all([import("/wallet.js"), import("/backend.js")]).then(([module, { backendOrigin }]) => {
+  globalThis.backendOrigin = backendOrigin;
   module.useWallets();
   module.useWalletProgress();
   globalThis.script = module;
@@ -68,7 +69,8 @@ class Backend:
             "react.js": ("text/javascript", REACT),
         }
         files["account"] = ("text/html", "<p>signed in</p>")
-        files["wallet.js"] = ("text/javascript", (ASSETS / "wallet.js").read_text())
+        for script in ("wallet.js", "backend.js"):
+            files[script] = ("text/javascript", (ASSETS / script).read_text())
         if path in self.instead:
             self.instead[path](route)
         elif path in files:
@@ -157,7 +159,13 @@ def progress(page: Page) -> dict[str, str]:
 
 def act(page: Page, wallet: InjectedWallet, purpose: str = "link", backend: str = "") -> dict[str, Any]:
     """Run it to its end."""
-    return page.evaluate("args => script.walletAct(...args)", [wallet.id, purpose, "/account", backend])
+    # Waiting for the promise itself would have no time limit.
+    page.evaluate(
+        "args => { window.done = null; script.walletAct(...args).then((answer) => (window.done = answer)) }",
+        [wallet.id, purpose, "/account", backend],
+    )
+    page.wait_for_function("() => window.done")
+    return page.evaluate("window.done")
 
 
 def start(page: Page, wallet: InjectedWallet) -> None:
@@ -233,7 +241,7 @@ class TestSigning:
     def test_with_the_routes_on_another_port(self, page: Page, backend: Backend) -> None:
         wallet = inject_wallet(page, KEY)
         open_page(page)
-        origins = page.evaluate("() => [0, 3000, '3000', 8000].map((port) => script.backendOrigin(port))")
+        origins = page.evaluate("() => [0, 3000, '3000', 8000].map((port) => backendOrigin(port))")
         assert origins == ["", "", "", "http://localhost:8000"]
         assert act(page, wallet, backend="http://localhost:8000")["ok"] is True
 

@@ -20,6 +20,9 @@ from flashcur.runtime.http_routes import HttpRoutes
 from flashcur.runtime.market_hub import MarketHub
 from flashcur.runtime.web import WebRuntime
 from flashcur.settings import Settings
+from flashcur.settings.addresses import Addresses
+
+WHERE = Addresses("http://test", "http://test", ("http://test",))
 
 
 def source(text: str) -> str:
@@ -120,7 +123,7 @@ async def test_headers_of_pages_and_of_the_rest(settings: Settings, public_url: 
             Route("/own", own),
         ]
     )
-    runtime = WebRuntime(replace(settings, engine="external", public_url=public_url), MarketHub())
+    runtime = WebRuntime(replace(settings, engine="external", public_url=public_url), MarketHub(), WHERE)
     routes = HttpRoutes(runtime, page_policy=lambda: "the page's")
     transport = httpx.ASGITransport(app=routes.wrap(inner))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:

@@ -51,6 +51,8 @@ class App:
 
     url: str
     process: subprocess.Popen[bytes]
+    log: Path
+    """What it writes to its standard output and error."""
 
     def get(self, path: str) -> tuple[int, Any]:
         """Status and body (JSON decoded where it is JSON) of a route."""
@@ -98,7 +100,7 @@ def running_app(folder: Path, exchange: Exchange | None, **environment: str) -> 
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    app = App(f"http://127.0.0.1:{PORT}", process)
+    app = App(f"http://127.0.0.1:{PORT}", process, log)
     try:
         wait_until(lambda: process.poll() is not None or _healthy(app), "a healthy app", READY_S)
         assert process.poll() is None, log.read_text()[-2000:]

@@ -27,6 +27,8 @@ Kind = Literal[
     "wallet-linked",
     "wallet-unlinked",
     "plan-changed",
+    "api-key-created",
+    "api-key-deleted",
     "data-exported",
     "deleted",
 ]

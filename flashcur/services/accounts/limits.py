@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import case, delete
 from sqlalchemy.dialects import postgresql, sqlite
@@ -41,6 +41,7 @@ WALLET_NETWORK = Limit("wallet-network", 40, 3, "requests to sign in from your n
 PASSWORD_CHECK = Limit("password-check", 10, 90, "wrong passwords")
 MAIL_ACCOUNT = Limit("mail-account", 5, 600, "mails for this account")
 WRITE_ACCOUNT = Limit("write-account", 120, 0.5, "changes")
+API_ACCOUNT = Limit("api-account", 60, 0.5, "requests to the API")
 EXPORT_ACCOUNT = Limit("export-account", 30, 2, "exports")
 
 LIMITS = tuple(value for value in globals().values() if isinstance(value, Limit))
@@ -63,7 +64,7 @@ def take(session: Session, limit: Limit, who: str, now_ms: int) -> None:
         )
         .returning(arrival)
     )
-    if session.exec(cast("Any", statement)).scalar() is not None:
+    if session.connection().execute(statement).scalar() is not None:
         return
     used = session.exec(select(RateLimit.arrival_ms).where(RateLimit.key == key)).first() or now_ms
     wait_s = max(1.0, (used + step_ms - limit.burst * step_ms - now_ms) / 1000)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 from zoneinfo import available_timezones
 
 from sqlmodel import Session, select
 
+from flashcur.domain.plans import Plan
+from flashcur.domain.view import View
 from flashcur.errors import Conflict, Refusal
 from flashcur.models import Account, LoginSession, MailToken, new_id
 from flashcur.services import watchlists
-from flashcur.services.accounts import audit, changes, limits, mail_tokens, sessions, wallets
+from flashcur.services.accounts import api_keys, audit, changes, limits, mail_tokens, sessions, wallets
 from flashcur.services.accounts.addresses import clean_address, shortened
 from flashcur.services.accounts.client import Client
 from flashcur.services.accounts.context import Context
@@ -76,6 +79,15 @@ class Profile:
 
         def work(session: Session, account: Account, login: LoginSession) -> None:
             account.time_zone = time_zone
+
+        await self._change(caller, work)
+
+    async def set_table_view(self, caller: Caller, query: str) -> None:
+        """Keep how the market table is arranged; `query` is the address's, of which only what is known is kept."""
+        kept = View.parse(dict(parse_qsl(query)), None).query(dict(parse_qsl(query)).get("list", ""))
+
+        def work(session: Session, account: Account, login: LoginSession) -> None:
+            account.table_view = kept
 
         await self._change(caller, work)
 
@@ -191,6 +203,28 @@ class Profile:
 
         await self._change(caller, work)
 
+    async def create_api_key(self, caller: Caller) -> str:
+        """A new key for the API, which is shown this once."""
+
+        def work(session: Session, account: Account, login: LoginSession) -> str:
+            key = api_keys.create(session, account, self._context.clock())
+            audit.record(session, "api-key-created", account.id, self._context.clock(), caller.client, detail=key[-4:])
+            return key
+
+        return await self._change(caller, work)
+
+    async def use_api_key(self, key: str) -> Plan:
+        """The plan that a key gives its caller."""
+        now = self._context.clock()
+        return await self._context.run(lambda session: api_keys.use(session, key, now))
+
+    async def delete_api_key(self, caller: Caller, key_id: str) -> None:
+        def work(session: Session, account: Account, login: LoginSession) -> None:
+            api_keys.delete(session, account.id, key_id)
+            audit.record(session, "api-key-deleted", account.id, self._context.clock(), caller.client)
+
+        await self._change(caller, work)
+
     async def export(self, caller: Caller) -> dict[str, Any]:
         """All that is kept about an account, ready for JSON; no hash or token."""
         now = self._context.clock()
@@ -254,11 +288,16 @@ def _document(session: Session, account: Account) -> dict[str, Any]:
             "plan_until": account.plan_until,
             "theme": account.theme,
             "time_zone": account.time_zone,
+            "table_view": account.table_view,
             "created_at": account.created_at,
         },
         "wallets": [
             {"address": w.address, "chain_id": w.chain_id, "linked_at": w.linked_at, "used_at": w.used_at}
             for w in wallets.of_account(session, account.id)
+        ],
+        "api_keys": [
+            {"ends_in": key.hint, "created_at": key.created_at, "used_at": key.used_at}
+            for key in api_keys.of_account(session, account.id)
         ],
         "sessions": [
             login.model_dump(include={"created_at", "seen_at", "expires_at", "method", "ip", "user_agent"})

@@ -10,7 +10,7 @@ from sqlmodel import Session
 from flashcur.domain.plans import Plan
 from flashcur.models import Account, AuditEvent, LoginSession
 from flashcur.services import watchlists
-from flashcur.services.accounts import audit, sessions, wallets
+from flashcur.services.accounts import api_keys, audit, sessions, wallets
 from flashcur.services.accounts.entitlement import plan_of
 from flashcur.services.watchlists import ListView
 
@@ -21,6 +21,14 @@ class WalletView:
     chain_id: int
     linked_at: datetime
     used_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyView:
+    id: str
+    hint: str
+    created_at: datetime
+    used_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +63,11 @@ class AccountView:
     plan_until: datetime | None
     theme: str
     time_zone: str
+    table_view: str
     created_at: datetime
     admin: bool
     wallets: tuple[WalletView, ...]
+    api_keys: tuple[ApiKeyView, ...]
     sessions: tuple[SessionView, ...]
     events: tuple[EventView, ...]
     lists: tuple[ListView, ...]
@@ -86,11 +96,16 @@ def read_account(session: Session, account: Account, admins: tuple[str, ...], no
         plan_until=account.plan_until,
         theme=account.theme,
         time_zone=account.time_zone,
+        table_view=account.table_view,
         created_at=account.created_at,
         admin=account.email is not None and account.email in admins,
         wallets=tuple(
             WalletView(wallet.address, wallet.chain_id, wallet.linked_at, wallet.used_at)
             for wallet in wallets.of_account(session, account.id)
+        ),
+        api_keys=tuple(
+            ApiKeyView(key.id, key.hint, key.created_at, key.used_at)
+            for key in api_keys.of_account(session, account.id)
         ),
         sessions=tuple(map(_session, sessions.of_account(session, account.id, now))),
         events=tuple(map(_event, audit.recent(session, account.id))),

@@ -1,0 +1,119 @@
+"""`python -m flashcur.accounts`: what an operator does with accounts.
+
+    python -m flashcur.accounts show WHO
+    python -m flashcur.accounts plan WHO free|pro|elite [--days N]
+    python -m flashcur.accounts sign-out WHO
+
+WHO is an e-mail address or a wallet's address. Open tabs notice within a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+
+from sqlmodel import Session, select
+
+from flashcur.domain.plans import PLAN_NAMES, plan_name
+from flashcur.errors import FlashCurError, NotFound
+from flashcur.models import Account, Wallet
+from flashcur.services.accounts import audit, changes, sessions
+from flashcur.services.accounts.entitlement import set_plan
+from flashcur.services.accounts.view import read_account
+from flashcur.services.auth.challenges import checksummed
+from flashcur.services.database import Database
+from flashcur.services.timeutil import utc_now
+from flashcur.settings import Settings
+
+MOST_DAYS = 3_650
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        settings = Settings.load()
+        database = Database(settings)
+        try:
+            database.check()
+            with database.session() as session:
+                lines = options.act(session, _find(session, options.who), options, settings)
+        finally:
+            database.close()
+    except FlashCurError as error:
+        print(f"flashcur: {error}", file=sys.stderr)
+        return 2
+    print("\n".join(lines))
+    return 0
+
+
+Act = Callable[[Session, Account, argparse.Namespace, Settings], list[str]]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m flashcur.accounts", description="Accounts, for the operator.")
+    acts = parser.add_subparsers(required=True, metavar="show|plan|sign-out")
+
+    def add(name: str, act: Act, meaning: str) -> argparse.ArgumentParser:
+        one = acts.add_parser(name, help=meaning, description=meaning)
+        one.add_argument("who", metavar="WHO", help="e-mail address or wallet address")
+        one.set_defaults(act=act)
+        return one
+
+    add("show", _show, "what is known about an account")
+    plan = add("plan", _plan, "give an account a plan")
+    plan.add_argument("plan", choices=PLAN_NAMES)
+    plan.add_argument("--days", type=_days, help="after so many days it is Free again")
+    add("sign-out", _sign_out, "end all sessions of an account")
+    return parser
+
+
+def _days(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"expected a number of days from 1 to {MOST_DAYS}, was {text!r}")
+    return int(text)
+
+
+def _find(session: Session, who: str) -> Account:
+    account = session.exec(select(Account).where(Account.email == who.strip().lower())).first()
+    if account is None:
+        wallet = session.get(Wallet, checksummed(who.strip())) if who.strip().startswith("0x") else None
+        account = session.get(Account, wallet.account_id) if wallet else None
+    if account is None:
+        raise NotFound(f"There is no account of {who!r}: expected its e-mail address or a linked wallet's address.")
+    return account
+
+
+def _show(session: Session, account: Account, options: argparse.Namespace, settings: Settings) -> list[str]:
+    view = read_account(session, account, settings.admin_emails, utc_now())
+    until = "" if view.plan_until is None else f", until {view.plan_until:%Y-%m-%d %H:%M} UTC"
+    return [
+        f"account    {view.id}{' (administrator)' if view.admin else ''}",
+        f"address    {view.email or 'none'}, {'with' if view.has_password else 'without'} a password",
+        *(f"wallet     {wallet.address}" for wallet in view.wallets),
+        f"plan       {view.plan.title} (by {view.plan_source}{until})",
+        f"since      {view.created_at:%Y-%m-%d %H:%M} UTC",
+        f"watchlists {len(view.lists)}, with {sum(len(each.symbols) for each in view.lists)} entries",
+        *(f"session    {each.seen_at:%Y-%m-%d %H:%M} UTC, {each.method}, {each.ip}" for each in view.sessions),
+    ]
+
+
+def _plan(session: Session, account: Account, options: argparse.Namespace, settings: Settings) -> list[str]:
+    now = utc_now()
+    until = None if options.days is None else now + timedelta(days=options.days)
+    plan = plan_name(options.plan)
+    set_plan(session, account, plan, now, source="operator", until=until, actor="operator")
+    return _show(session, account, options, settings)
+
+
+def _sign_out(session: Session, account: Account, options: argparse.Namespace, settings: Settings) -> list[str]:
+    now = utc_now()
+    ended = sessions.end_all(session, account.id)
+    audit.record(session, "session-ended", account.id, now, actor="operator", detail=f"all {ended}")
+    changes.tell(session, account.id, now)
+    return [f"{ended} session{'' if ended == 1 else 's'} ended"]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
