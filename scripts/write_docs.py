@@ -12,29 +12,38 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from flashcur.domain.plans import PLANS  # noqa: E402
+from flashcur.domain.plans import PLANS, Plan  # noqa: E402
 from flashcur.runtime.http_routes import ALL_ROUTES  # noqa: E402
+from flashcur.services.accounts.limits import LIMITS  # noqa: E402
 from flashcur.settings.docs import settings_markdown  # noqa: E402
 
 
 def plans_markdown() -> str:
-    """What each plan sees of the market."""
+    """What each plan has; a row a right, a column a plan."""
 
     def cadence(seconds: int) -> str:
         return "live, each second" if seconds == 1 else f"every {seconds // 60} min on the UTC clock"
 
-    return _table(
-        ("plan", "table moves", "contracts", "open interest"),
-        (
-            (
-                plan.title,
-                cadence(plan.cadence_s),
-                "all" if plan.rows is None else f"{plan.rows} largest",
-                "yes" if plan.open_interest else "no",
-            )
-            for plan in PLANS.values()
-        ),
+    def most(number: int | None) -> str:
+        return "all" if number is None else f"{number:,}"
+
+    rights: tuple[tuple[str, Callable[[Plan], str]], ...] = (
+        ("US dollars a month / a year", lambda p: "–" if p.monthly is None else f"{p.monthly} / {p.yearly}"),
+        ("table moves", lambda p: cadence(p.cadence_s)),
+        ("contracts, the largest by 24 h volume", lambda p: most(p.rows)),
+        ("open interest", lambda p: "yes" if p.open_interest else "no"),
+        ("signals that can be looked up", lambda p: most(p.history)),
+        ("own rules active", lambda p: most(p.rules)),
+        ("channels", lambda p: ", ".join(p.channels) or "–"),
+        ("own thresholds", lambda p: "yes" if p.own_thresholds else "no"),
+        ("watchlists / different contracts in them", lambda p: f"{p.watchlists} / {p.watchlist_symbols:,}"),
+        ("exports", lambda p: ", ".join(p.exports) or "–"),
+        ("contracts in an export", lambda p: most(p.export_rows)),
+        ("API keys", lambda p: "yes" if p.api else "no"),
+        ("devices signed in", lambda p: most(p.sessions)),
     )
+    plans = list(PLANS.values())
+    return _table(("", *(plan.title for plan in plans)), ((name, *map(tell, plans)) for name, tell in rights))
 
 
 def routes_markdown() -> str:
@@ -45,10 +54,23 @@ def routes_markdown() -> str:
     )
 
 
+def limits_markdown() -> str:
+    """How often something may be done."""
+
+    def every(seconds: float) -> str:
+        return f"{round(seconds / 60)} min" if seconds >= 90 and seconds % 60 == 0 else f"{seconds:g} s"
+
+    return _table(
+        ("limit", "at once", "then one every"),
+        ((f"{limit.what} (`{limit.name}`)", str(limit.burst), every(limit.every_s)) for limit in LIMITS),
+    )
+
+
 BLOCKS: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("docs/operations.md", "settings", settings_markdown),
     ("docs/operations.md", "routes", routes_markdown),
     ("docs/operations.md", "plans", plans_markdown),
+    ("docs/security.md", "limits", limits_markdown),
 )
 
 

@@ -73,7 +73,9 @@ class AuthRoutes(RouteGroup):
         """Sign in (`email`, `password`, `next`: a path of this site)."""
 
         async def work(fields: Fields, client: Client) -> Response:
-            token = await self._accounts.registration.sign_in(text(fields, "email"), text(fields, "password"), client)
+            token = await self._accounts.registration.sign_in(
+                text(fields, "email"), text(fields, "password"), client, self._former(request)
+            )
             return await self._signed_in(request, token, safe_path(text(fields, "next") or "/"))
 
         return await self._post(request, work, "/login")
@@ -124,6 +126,7 @@ class AuthRoutes(RouteGroup):
             browser = self._cookies.browser_token(cookie_header(request.scope)) or new_token()
             visitor = await self._visitor(request)
             challenge = await self._accounts.wallets.challenge(
+                self._page(request),
                 text(fields, "purpose", 20),
                 text(fields, "address", 100),
                 whole(fields, "chain_id"),
@@ -157,7 +160,7 @@ class AuthRoutes(RouteGroup):
                     raise SignInNeeded("Sign in before you link a wallet.")
                 address = await self._accounts.wallets.link(signed, hash_token(browser), caller)
                 return self._done(request, "/account", {"address": address})
-            token = await self._accounts.wallets.sign_in(signed, hash_token(browser), client)
+            token = await self._accounts.wallets.sign_in(signed, hash_token(browser), client, self._former(request))
             return await self._signed_in(request, token, safe_path(text(fields, "next") or "/"))
 
         return await self._post(request, work, "/login")
@@ -203,7 +206,17 @@ class AuthRoutes(RouteGroup):
             if _wants_json(request):
                 return refused(refusal)
             query = urlencode({"problem": _problem(refusal)})
-            return RedirectResponse(f"{self._where.page}{page}?{query}", 303, {"Cache-Control": "no-store"})
+            return RedirectResponse(f"{self._page(request)}{page}?{query}", 303, {"Cache-Control": "no-store"})
+
+    def _former(self, request: Request) -> str:
+        """Hash of the session's token that the browser has; empty without one."""
+        token = self._cookies.session_token(cookie_header(request.scope))
+        return "" if token is None else hash_token(token)
+
+    def _page(self, request: Request) -> str:
+        """The origin of the page that posts: in development it is reached by more than one name."""
+        origin = request.headers.get("origin", "")
+        return origin if origin in self._where.allowed_origins else self._where.page
 
     async def _end_session(self, request: Request, client: Client) -> None:
         caller = (await self._visitor(request)).caller(client)
@@ -223,7 +236,7 @@ class AuthRoutes(RouteGroup):
     def _done(self, request: Request, target: str, extra: dict[str, object] | None = None) -> Response:
         if _wants_json(request):
             return json_answer({"ok": True, "next": target, **(extra or {})})
-        return RedirectResponse(f"{self._where.page}{target}", 303, {"Cache-Control": "no-store"})
+        return RedirectResponse(f"{self._page(request)}{target}", 303, {"Cache-Control": "no-store"})
 
 
 def _wants_json(request: Request) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, ClassVar, Literal, cast
 from urllib.parse import parse_qsl
 
@@ -76,10 +77,11 @@ def error(status: int, message: str, *, field: str = "", retry_after: float | No
     if field:
         body["field"] = field
     if retry_after is not None:
-        body["retry_after"] = round(retry_after, 1)
+        # Upwards: who waits as long as he is told is not refused again.
+        body["retry_after"] = ceil(retry_after * 10) / 10
     response = json_answer(body, status)
     if retry_after is not None:
-        response.headers["Retry-After"] = str(max(1, round(retry_after)))
+        response.headers["Retry-After"] = str(max(1, ceil(retry_after)))
     return response
 
 

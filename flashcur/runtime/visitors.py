@@ -8,6 +8,7 @@ What somebody may see follows from here; what he changes is authorised again in 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -181,8 +182,7 @@ class Visitors:
             self._round += 1
             await self._refresh(fresh | ended)
         for key in list(self._unsure):
-            visitor = await self._read(key)
-            self._tell(Visitor(key, unsure=True), visitor)
+            await self._read(key)
 
     async def _refresh(self, accounts: Iterable[str]) -> None:
         wanted = set(accounts)
@@ -220,16 +220,25 @@ class Visitors:
             # What changed while this was read would be missed: changes are told only to who is known.
             if round_before == self._round:
                 break
+        # Whoever asks first learns it, and only he: the tabs that show something else are told here.
+        unsure = key in self._unsure
         self._unsure.pop(key, None)
+        before = Visitor(key, unsure=True) if unsure else self._known.get(key)
         if found is None:
             self._known.pop(key, None)
-            return Visitor(key)
+            visitor = Visitor(key)
+            if before is not None:
+                self._tell(before, visitor)
+            return visitor
         visitor, seen_at = found
         self._known[key] = visitor
         while len(self._known) > CAPACITY:
             self._known.popitem(last=False)
+        if unsure:
+            self._tell(Visitor(key, unsure=True), visitor)
         if now - seen_at > sessions.SEEN_EVERY:
-            await database.run(lambda session: sessions.touch(session, visitor.session_id, now))
+            with contextlib.suppress(DatabaseError):
+                await database.run(lambda session: sessions.touch(session, visitor.session_id, now))
         return visitor
 
     def _find(self, session: Session, key: str, now: datetime) -> tuple[Visitor, datetime] | None:

@@ -230,7 +230,7 @@ async def wallet_sign_in(
     services: Services, wallet: KeyWallet, *, chain_id: int = 1, browser: str = BROWSER, client: Client = HOME
 ) -> str:
     """The whole way in by wallet; the session's token."""
-    challenge = await services.wallets.challenge("sign-in", wallet.address, chain_id, browser, client, None)
+    challenge = await services.wallets.challenge(BASE, "sign-in", wallet.address, chain_id, browser, client, None)
     return await services.wallets.sign_in(wallet.sign(challenge), browser, client)
 
 
@@ -246,5 +246,3 @@ async def wallet_person(services: Services, wallet: KeyWallet) -> Person:
 
 def wallets_of(services: Services, account_id: str) -> set[str]:
     return {wallet.address for wallet in services.rows(Wallet) if wallet.account_id == account_id}
-
-

@@ -38,6 +38,31 @@ class Tab:
         return {}
 
     @property
+    def account(self) -> dict[str, Any]:
+        return self.state("account_state")
+
+    @property
+    def notice(self) -> dict[str, Any]:
+        return self.state("notice_state")
+
+    async def call(self, handler: str, **arguments: Any) -> None:
+        """Call a handler of ours, "state.handler", and wait until it is done, or was refused."""
+        names = {state.rsplit("____", 1)[1]: state.removeprefix(f"{STATE}.") for state in self.vars if "____" in state}
+        state, _, name = handler.rpartition(".")
+        await self.send(f"{names[state]}.{name}", arguments)
+        # Events of a tab are done one after another: when this one is, so is the one before.
+        before = self.notice.get("number", 0)
+        dismissed = len(self.updates)
+        await self.send(f"{names['notice_state']}.dismiss")
+        await eventually(
+            lambda: (
+                self.notice.get("number", 0) > before and any(_dismisses(update) for update in self.updates[dismissed:])
+            ),
+            f"the end of {handler}",
+            10,
+        )
+
+    @property
     def market(self) -> dict[str, Any]:
         return self.state("market_state")
 
@@ -45,18 +70,26 @@ class Tab:
     def feed(self) -> dict[str, Any]:
         return self.state("feed_state")
 
-    async def open(self, url: str, path: str = "/", token: str | None = None) -> None:
+    async def open(self, url: str, path: str = "/", token: str | None = None, cookie: str = "") -> None:
         token = token or str(uuid.uuid4())
         await self.client.connect(
             f"{url}?token={token}",
             transports=["websocket"],
             namespaces=[NAMESPACE],
             socketio_path="/_event/",
+            headers={"Cookie": cookie} if cookie else {},
             auth={"event": event("hydrate_and_load", path=path)},
         )
 
     async def send(self, name: str, payload: Any = None, path: str = "/") -> None:
         await self.client.emit("event", event(name, payload, path), namespace=NAMESPACE)
+
+
+def _dismisses(update: dict[str, dict[str, Any]]) -> bool:
+    return any(
+        state.endswith("notice_state") and not changes.get("text_rx_state_", "") and "number_rx_state_" in changes
+        for state, changes in update.items()
+    )
 
 
 def event(name: str, payload: Any = None, path: str = "/") -> dict[str, Any]:
@@ -68,10 +101,10 @@ def event(name: str, payload: Any = None, path: str = "/") -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def tab(url: str, path: str = "/", token: str | None = None) -> AsyncIterator[Tab]:
-    """An open tab on a page, hydrated."""
+async def tab(url: str, path: str = "/", token: str | None = None, cookie: str = "") -> AsyncIterator[Tab]:
+    """An open tab on a page, hydrated; `cookie` is the header of its first request."""
     opened = Tab()
-    await opened.open(url, path, token)
+    await opened.open(url, path, token, cookie)
     try:
         await eventually(lambda: bool(opened.vars), "the page's state", 10)
         yield opened

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session
 
 from flashcur.errors import Conflict, DatabaseError, Unavailable
@@ -39,7 +40,7 @@ class Context:
             return await self.database.run(work, readonly=readonly)
         except DatabaseError as error:
             raise Unavailable(_DOWN) from error
-        except IntegrityError as error:
+        except (IntegrityError, StaleDataError) as error:
             raise Conflict("Somebody did the same at the same moment: look again and repeat it if needed.") from error
 
     async def change(self, account_id: str, work: Callable[[Session], T]) -> T:

@@ -7,12 +7,13 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 from zoneinfo import available_timezones
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
+from sqlmodel import delete as remove
 
 from flashcur.domain.plans import Plan
 from flashcur.domain.view import View
 from flashcur.errors import Conflict, Refusal
-from flashcur.models import Account, LoginSession, MailToken, new_id
+from flashcur.models import Account, LoginSession, Mail, MailToken, new_id
 from flashcur.services import watchlists
 from flashcur.services.accounts import api_keys, audit, changes, limits, mail_tokens, sessions, wallets
 from flashcur.services.accounts.addresses import clean_address, shortened
@@ -195,6 +196,9 @@ class Profile:
 
         def work(session: Session, account: Account, login: LoginSession) -> None:
             if account.email is not None:
+                # Neither belongs to an account by a key: the address alone says whose they are.
+                session.exec(remove(MailToken).where(col(MailToken.email) == account.email))
+                session.exec(remove(Mail).where(col(Mail.recipient) == account.email))
                 enqueue(session, account.email, "account-deleted", {"base": base}, now)
             audit.record(session, "deleted", account.id, now)
             session.flush()

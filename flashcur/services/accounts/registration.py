@@ -69,6 +69,8 @@ class Registration:
                 raise Conflict(TAKEN)
             account = Account(email=link.email, password_hash=link.password_hash, created_at=now)
             session.add(account)
+            # The account's from here on, also when it is changed or deleted.
+            link.password_hash = None
             session.flush()
             audit.record(session, "confirmed", account.id, now, client)
             session_token, _ = sessions.start(session, account, PLANS["free"].sessions, "link", client, now)
@@ -76,8 +78,8 @@ class Registration:
 
         return await self._context.run(work)
 
-    async def sign_in(self, email: str, password: str, client: Client) -> str:
-        """A session's token for a right address and password."""
+    async def sign_in(self, email: str, password: str, client: Client, former: str = "") -> str:
+        """A session's token for a right address and password; see `sessions.start` for `former`."""
         address = self._address(email)
         here = f"{address} {client.network}"
         now = self._context.clock()
@@ -99,7 +101,7 @@ class Registration:
             limits.forgive(session, limits.SIGN_IN_ANYWHERE, address)
             audit.record(session, "signed-in", current.id, now, client, detail="password")
             most = plan_of(current, now).sessions
-            token, _ = sessions.start(session, current, most, "password", client, now)
+            token, _ = sessions.start(session, current, most, "password", client, now, former=former)
             changes.tell(session, current.id, now)
             return token
 

@@ -45,11 +45,25 @@ def hash_token(token: str) -> str:
 
 
 def start(
-    session: Session, account: Account, most: int, method: Method, client: Client, now: datetime
+    session: Session,
+    account: Account,
+    most: int,
+    method: Method,
+    client: Client,
+    now: datetime,
+    *,
+    former: str = "",
 ) -> tuple[str, LoginSession]:
-    """A new session: its token and its row. With more than `most` the oldest end."""
+    """A new session: its token and its row. With more than `most` the oldest end.
+
+    `former`: hash of the token that this browser had. If that session is the account's it ends first, so that who
+    signs in again does not lose another device to the limit.
+    """
     # Two that sign in at once must not both count the sessions before the other's is there.
     session.exec(select(Account.id).where(Account.id == account.id).with_for_update()).one()
+    if former:
+        same = col(LoginSession.account_id) == account.id, col(LoginSession.token_hash) == former
+        session.exec(delete(LoginSession).where(*same))
     token = new_token()
     login = LoginSession(
         account_id=account.id,
@@ -92,12 +106,11 @@ def require(session: Session, caller: Caller, now: datetime, *, lock: bool = Fal
 
     `lock`: nobody else changes the account until the transaction ends.
     """
-    login = session.get(LoginSession, caller.session_id)
-    if login is None or login.account_id != caller.account_id or login.expires_at <= now:
-        raise SignInNeeded("You are signed out: sign in again.")
     account = session.get(Account, caller.account_id, with_for_update=lock or None)
-    if account is None:
-        raise SignInNeeded("This account was deleted.")
+    # Read after the lock: who held it may have ended the session.
+    login = session.get(LoginSession, caller.session_id, populate_existing=True)
+    if account is None or login is None or login.account_id != account.id or login.expires_at <= now:
+        raise SignInNeeded("You are signed out: sign in again.")
     return account, login
 
 

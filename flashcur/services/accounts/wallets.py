@@ -42,9 +42,16 @@ class WalletAccounts:
         self._checker = checker
 
     async def challenge(
-        self, purpose: str, address: str, chain_id: int, browser_hash: str, client: Client, caller: Caller | None
+        self,
+        origin: str,
+        purpose: str,
+        address: str,
+        chain_id: int,
+        browser_hash: str,
+        client: Client,
+        caller: Caller | None,
     ) -> WalletChallenge:
-        """A text to sign. `caller` is needed to link."""
+        """A text to sign. `origin` is one of ours, where the page is; `caller` is needed to link."""
         if purpose not in STATEMENTS:
             raise Refusal(f"expected a purpose ({', '.join(PURPOSES)}), was {purpose[:20]!r}", field="purpose")
         now = self._context.clock()
@@ -56,7 +63,7 @@ class WalletAccounts:
                 account_id = _required(caller, session, self._context)[0].id
             return challenges.issue(
                 session,
-                origin=self._context.base,
+                origin=origin,
                 statement=STATEMENTS[purpose],
                 address=address,
                 chain_id=chain_id,
@@ -68,8 +75,9 @@ class WalletAccounts:
 
         return await self._context.run(work)
 
-    async def sign_in(self, signed: Signed, browser_hash: str, client: Client) -> str:
-        """A session's token for a wallet's signature; an address that is not known yet gets an account."""
+    async def sign_in(self, signed: Signed, browser_hash: str, client: Client, former: str = "") -> str:
+        """A session's token for a wallet's signature; an address that is not known yet gets an account. See
+        `sessions.start` for `former`."""
         address = (await self._verified(signed, "sign-in", browser_hash, client, None)).address
         now = self._context.clock()
 
@@ -87,7 +95,8 @@ class WalletAccounts:
             session.add(wallet)
             account = session.get_one(Account, wallet.account_id, with_for_update=True)
             audit.record(session, "signed-in", account.id, now, client, detail=f"wallet {_short(address)}")
-            token, _ = sessions.start(session, account, plan_of(account, now).sessions, "wallet", client, now)
+            most = plan_of(account, now).sessions
+            token, _ = sessions.start(session, account, most, "wallet", client, now, former=former)
             changes.tell(session, account.id, now)
             return token
 

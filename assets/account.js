@@ -1,0 +1,492 @@
+// The browser's half of accounts: forms that are posted, tabs that follow a session, the line that tells what became of
+// a click, files. What is allowed is decided on the server (flashcur/runtime/auth_routes.py, export_routes.py).
+import { useContext, useEffect, useRef, useSyncExternalStore } from "react";
+import { ColorModeContext } from "$/utils/context";
+import { backendOrigin } from "$/public/backend.js";
+import { walletAct } from "$/public/wallet.js";
+
+const inBrowser = typeof window !== "undefined";
+
+// A value that components follow; forgotten once nobody does, as when another page is shown.
+function store(fresh, forgetful = true) {
+  let value = fresh;
+  const listeners = new Set();
+  const set = (next) => {
+    value = next;
+    listeners.forEach((notify) => notify());
+  };
+  return {
+    get: () => value,
+    server: () => fresh,
+    set,
+    change: (part) => set({ ...value, ...part }),
+    follow(notify) {
+      listeners.add(notify);
+      return () => {
+        listeners.delete(notify);
+        // React exchanges components in one go: a moment is enough to see whether another took over.
+        if (forgetful) setTimeout(() => listeners.size > 0 || set(fresh));
+      };
+    },
+  };
+}
+const useStore = (of) => useSyncExternalStore(of.follow, of.get, of.server);
+
+const stores = new Map();
+function named(kind, name, fresh) {
+  const key = `${kind} ${name}`;
+  if (!stores.has(key)) stores.set(key, store(fresh));
+  return stores.get(key);
+}
+
+// ---- asking the server ----------------------------------------------------------------------------------------------
+
+const NO_CONNECTION = "No connection to FlashCur: check yours and try again.";
+
+// The answer; what failed has `ok: false` and a text to show. Never throws.
+async function ask(url, options) {
+  let response;
+  try {
+    response = await fetch(url, {
+      credentials: "include",
+      cache: "no-store",
+      ...options,
+      headers: { accept: "application/json", ...options?.headers },
+    });
+  } catch {
+    return { ok: false, status: 0, error: NO_CONNECTION };
+  }
+  const body = await response.text().catch(() => "");
+  let answer = null;
+  try {
+    answer = JSON.parse(body);
+  } catch {
+    // Not JSON: a file, or an error of something between us and the server.
+  }
+  if (response.ok) return { ...answer, ok: true, status: response.status, body };
+  const said = typeof answer?.error === "string" && answer.error;
+  const error = said || `FlashCur answered with an error (${response.status}): try again in a moment.`;
+  return { field: "", ...answer, ok: false, status: response.status, error };
+}
+
+const post = (url, fields) =>
+  ask(url, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(fields) });
+
+// ---- the session, in every tab --------------------------------------------------------------------------------------
+
+// A cookie that scripts can read changes with the session. A page is of the session that it was loaded with.
+const mark = () => (inBrowser && document.cookie.match(/(?:^|;\s*)flashcur_mark=([^;]*)/)?.[1]) || "";
+const ours = mark();
+const channel = inBrowser && "BroadcastChannel" in window ? new BroadcastChannel("flashcur") : null;
+let leaving = false;
+
+// This tab is about to load a page: whatever it shows in between does not matter.
+function leave() {
+  leaving = true;
+  setTimeout(() => (leaving = false), 5000);
+}
+
+function follow() {
+  if (!leaving && mark() !== ours) {
+    leave();
+    window.location.reload();
+  }
+}
+
+function tellTabs() {
+  channel?.postMessage("session");
+}
+
+// Other tabs hear of it by `storage` as well, where a tab was signed in or out by other means than these.
+const LAST = "flashcur_mark";
+if (inBrowser) {
+  channel?.addEventListener("message", follow);
+  window.addEventListener("storage", follow);
+  window.addEventListener("focus", follow);
+  document.addEventListener("visibilitychange", follow);
+  window.addEventListener("beforeunload", leave);
+  window.addEventListener("pageshow", ({ persisted }) => {
+    if (!persisted) return;
+    leaving = false;
+    stores.forEach((each) => each.set(each.server()));
+    follow();
+  });
+  try {
+    if (localStorage.getItem(LAST) !== ours) localStorage.setItem(LAST, ours);
+  } catch {
+    // No storage here: tabs follow when they are looked at.
+  }
+}
+
+// Whatever an answer holds, nobody is led to another site.
+function inside(next, otherwise = "/") {
+  try {
+    const url = new URL(next, window.location.origin);
+    return /^\/(?![/\\])/.test(next) && url.origin === window.location.origin
+      ? `${url.pathname}${url.search}${url.hash}`
+      : otherwise;
+  } catch {
+    return otherwise;
+  }
+}
+
+function go(next) {
+  leave();
+  tellTabs();
+  window.location.assign(inside(next));
+}
+
+export async function signOut(backend, next = "/") {
+  const answer = await post(`${backend}/auth/sign-out`, { next });
+  if (answer.ok) go(answer.next ?? next);
+  else say(`You are still signed in. ${answer.error}`, true);
+}
+
+// ---- forms ----------------------------------------------------------------------------------------------------------
+
+const FORM = { busy: false, error: "", field: "", sent: "" };
+const formOf = (name) => named("form", name, FORM);
+export const useForm = (name) => useStore(formOf(name));
+
+function shownIn(form, field) {
+  const control = field && form.elements.namedItem(field);
+  return control instanceof HTMLElement && control.type !== "hidden" ? control : null;
+}
+
+// Post a form to a route. Refused: what is wrong is shown and what was typed stays. Done: `sent` says what the page
+// shows next, or the browser goes where the answer leads.
+export async function submitTo(event, name, path, port) {
+  event.preventDefault();
+  const form = event.currentTarget;
+  const state = formOf(name);
+  if (state.get().busy) return;
+  state.set({ ...FORM, busy: true });
+  const answer = await post(`${backendOrigin(port)}${path}`, Object.fromEntries(new FormData(form)));
+  if (!answer.ok) {
+    const control = shownIn(form, answer.field);
+    state.set({ ...FORM, error: answer.error, field: control ? answer.field : "" });
+    control?.focus();
+    return;
+  }
+  const sent = answer.email ?? (typeof answer.changed === "boolean" ? (answer.changed ? "changed" : "half") : "");
+  if (!sent) return go(answer.next);
+  state.set({ ...FORM, sent });
+  // After it is drawn: who listens to the page hears what became of the form.
+  setTimeout(() => document.getElementById(`${name}-sent`)?.focus());
+}
+
+export function again(name) {
+  formOf(name).set(FORM);
+}
+
+// How long a password is; the server counts the same way.
+const lengthOf = (name) => named("length", name, 0);
+export const useLength = (name) => useStore(lengthOf(name));
+export const typed = (name, text) => lengthOf(name).set([...text.normalize("NFKC")].length);
+
+// The form that was last sent to a state on this page: a state outlives the page, so what it says may be of an earlier
+// one.
+const submitted = store("");
+export const useSubmitted = () => useStore(submitted);
+export const nowSubmitted = (name) => submitted.set(name);
+
+// The account is gone: so is its cookie, and the pages of other tabs.
+export function useDeleted(done, backend) {
+  useEffect(() => {
+    if (done) signOut(backend, "/login?done=deleted");
+  }, [done, backend]);
+}
+
+// ---- what the address says ------------------------------------------------------------------------------------------
+
+const never = () => () => {};
+const parameter = (name) => new URLSearchParams(window.location.search).get(name) ?? "";
+
+export const nextFromUrl = () => {
+  const next = inside(parameter("next"));
+  return /^\/(login|register)\b/.test(next) ? "/" : next;
+};
+export const useNext = () => useSyncExternalStore(never, nextFromUrl, () => "/");
+
+const PROBLEMS = {
+  wrong: "The address or the password is not right.",
+  conflict: "That was changed or used in the meantime: look again.",
+  throttled: "Too many attempts: wait a few minutes, then try again.",
+  unavailable: "FlashCur cannot do this right now, and nothing was changed: try again in a moment.",
+  invalid: "Something in the form was not right: look it over and try again.",
+};
+// A form that was sent before the page's script had started is answered with a word in the address.
+export const problemFromUrl = () => {
+  const word = parameter("problem");
+  return word && (Object.hasOwn(PROBLEMS, word) ? PROBLEMS[word] : PROBLEMS.invalid);
+};
+export const useProblem = () => useSyncExternalStore(never, problemFromUrl, () => "");
+
+const DONE = {
+  "done deleted": "Your account and all that belonged to it is deleted.",
+  "done 1": "Your address is changed.",
+  "done 0": "One of the two links is opened. Now open the link in the mail to the other address.",
+  "sent 1": "We have sent a link to the address that you gave: look into its mailbox.",
+};
+const doneFromUrl = () =>
+  DONE[`done ${parameter("done")}`] ?? DONE[`sent ${parameter("sent")}`] ?? "";
+export const useDone = () => useSyncExternalStore(never, doneFromUrl, () => "");
+
+// The token of a link in a mail. It leaves the address bar at once, so that neither shoulders, nor screenshots, nor the
+// next site learn it; the entry of the history keeps it for a reload.
+const LOADING = { ready: false, value: "" };
+const token = store(LOADING);
+
+export function tokenFromUrl() {
+  const url = new URL(window.location.href);
+  const value = url.searchParams.get("token") ?? window.history.state?.token ?? "";
+  if (url.searchParams.has("token")) {
+    url.searchParams.delete("token");
+    window.history.replaceState({ ...window.history.state, token: value }, "", url);
+  }
+  return value;
+}
+
+function followToken(notify) {
+  const stop = token.follow(notify);
+  if (!token.get().ready) token.set({ ready: true, value: tokenFromUrl() });
+  return stop;
+}
+
+export const useToken = () => useSyncExternalStore(followToken, token.get, token.server);
+
+// Where a link leads within a page whose content comes later.
+export function useAnchor(there) {
+  useEffect(() => {
+    if (there && window.location.hash) document.getElementById(window.location.hash.slice(1))?.scrollIntoView();
+  }, [there]);
+}
+
+// ---- one line about what became of a click --------------------------------------------------------------------------
+
+const SHOW_MS = 6000;
+const SILENCE = { text: "", bad: false, link: "", linkText: "" };
+const notice = store(SILENCE, false);
+
+export function say(text, bad = false, link = "", linkText = "") {
+  // Back here after signing in.
+  const { pathname, search } = window.location;
+  const to = link === "/login" ? `/login?next=${encodeURIComponent(pathname + search)}` : link;
+  notice.set({ text, bad, link: to, linkText });
+}
+
+export const dismiss = () => notice.set(SILENCE);
+
+// A state outlives the page: what it says is shown once in a tab.
+const SEEN = "flashcur_notice";
+const remembered = () => {
+  try {
+    return sessionStorage.getItem(SEEN) ?? "";
+  } catch {
+    return "";
+  }
+};
+const remember = (number) => {
+  try {
+    sessionStorage.setItem(SEEN, String(number));
+  } catch {
+    // Shown again after a reload, then.
+  }
+};
+
+// What the bar shows: the newest of the server's notices and this module's own.
+export function useNotice(text, bad, link, linkText, number) {
+  const shown = useStore(notice);
+  useEffect(() => {
+    if (!text || remembered() === String(number)) return;
+    remember(number);
+    say(text, bad, link, linkText);
+  }, [text, bad, link, linkText, number]);
+  useEffect(() => {
+    if (!shown.text || shown.bad) return undefined;
+    const timer = setTimeout(dismiss, SHOW_MS);
+    return () => clearTimeout(timer);
+  }, [shown]);
+  return shown;
+}
+
+// Offer what helps with a refusal.
+function sayRefused({ status, error }) {
+  if (status === 401) say(error, true, "/login", "Sign in");
+  else if (status === 403) say(error, true, "/pricing", "Compare plans");
+  else say(error, true);
+}
+
+if (inBrowser && parameter("welcome")) {
+  const url = new URL(window.location.href);
+  url.searchParams.delete("welcome");
+  window.history.replaceState(window.history.state, "", url);
+  say("Welcome to FlashCur: your account is ready.");
+}
+
+// ---- theme ----------------------------------------------------------------------------------------------------------
+
+// The account's theme counts on every device; one that is chosen with the header's button becomes the account's.
+export function useAccountTheme(theme) {
+  const { rawColorMode, setColorMode } = useContext(ColorModeContext);
+  const known = useRef("");
+  const settling = useRef(false);
+  useEffect(() => {
+    if (!theme || theme !== known.current) {
+      known.current = theme;
+      settling.current = Boolean(theme) && rawColorMode !== theme;
+      if (settling.current) setColorMode(theme);
+    } else if (rawColorMode === theme) {
+      settling.current = false;
+    } else if (!settling.current) {
+      document.getElementById("keep-theme")?.click();
+    }
+  }, [theme, rawColorMode, setColorMode]);
+  return theme;
+}
+
+export const deviceZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+
+// ---- wallets --------------------------------------------------------------------------------------------------------
+
+export async function linkWallet(id, backend) {
+  const answer = await walletAct(id, "link", "", backend);
+  if (answer.ok) say("The wallet is linked: you can sign in with it from now on.");
+}
+
+// ---- files ----------------------------------------------------------------------------------------------------------
+
+function copyByHand(text) {
+  const area = document.createElement("textarea");
+  area.value = text;
+  area.style.cssText = "position:fixed;opacity:0";
+  document.body.append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  if (!done) throw new Error("not copied");
+}
+
+async function write(text) {
+  if (!navigator.clipboard) return copyByHand(await text);
+  try {
+    // Begun within the click, before the text is here: Safari asks for that.
+    const blob = text.then((all) => new Blob([all], { type: "text/plain" }));
+    await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
+  } catch {
+    await navigator.clipboard.writeText(await text);
+  }
+}
+
+// Put a file of the server into the clipboard; within a click.
+export async function copyText(url) {
+  let refused = null;
+  const text = ask(url).then((answer) => {
+    if (!answer.ok) refused = answer;
+    return answer.ok ? answer.body : Promise.reject(new Error("refused"));
+  });
+  text.catch(() => {});
+  try {
+    await write(text);
+    const count = (await text).split(/[\n,]/).filter((line) => line.trim() && !line.startsWith("###")).length;
+    say(`Copied ${counted(count, "contract")}: paste them into TradingView or anywhere else.`);
+  } catch {
+    if (refused) sayRefused(refused);
+    else say("The browser did not allow copying: export the file instead.", true);
+  }
+}
+
+const counted = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+
+const MOST_BYTES = 512_000;
+
+// The text of a file: UTF-16 where it says so, UTF-8, or what Windows wrote before that.
+async function readText(file) {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  const [first, second] = bytes;
+  if (first === 0xff && second === 0xfe) return new TextDecoder("utf-16le").decode(bytes);
+  if (first === 0xfe && second === 0xff) return new TextDecoder("utf-16be").decode(bytes);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return new TextDecoder("windows-1252").decode(bytes);
+  }
+}
+
+const IMPORT = { busy: false, error: "", link: false, done: "", message: "", notes: [] };
+const imported = store(IMPORT);
+export const useImport = () => useStore(imported);
+
+function notesOf(answer) {
+  const notes = (answer.skipped_first ?? []).map(({ line, text, reason }) => `Line ${line}: “${text}” is ${reason}`);
+  if (answer.skipped > notes.length) notes.push(`and ${answer.skipped - notes.length} more that are no contracts`);
+  const strange = answer.unknown_first ?? [];
+  if (strange.length > 0) {
+    const rest = answer.unknown > strange.length ? ` and ${answer.unknown - strange.length} more` : "";
+    notes.push(`Taken in, but not traded here now: ${strange.join(", ")}${rest}`);
+  }
+  if (answer.duplicates > 0) notes.push(`${counted(answer.duplicates, "entry").replace("entrys", "entries")} stood there twice`);
+  return notes;
+}
+
+// Take in the file that was chosen, or else the text that was pasted.
+export async function importFile(event, port) {
+  event.preventDefault();
+  const form = event.currentTarget;
+  if (imported.get().busy) return;
+  const fields = new FormData(form);
+  const file = fields.get("file");
+  const chosen = file instanceof File && file.size > 0;
+  if (chosen && file.size > MOST_BYTES) {
+    imported.set({ ...IMPORT, error: `The file is too large: expected at most ${MOST_BYTES / 1000} kB.` });
+    return;
+  }
+  const text = chosen ? await readText(file) : String(fields.get("text") ?? "");
+  if (!text.trim()) {
+    imported.set({ ...IMPORT, error: chosen ? "The file is empty." : "Choose a file, or paste its text." });
+    return;
+  }
+  imported.set({ ...IMPORT, busy: true });
+  const answer = await post(`${backendOrigin(port)}/import/watchlists`, { text, list: fields.get("list") ?? "" });
+  if (!answer.ok) {
+    imported.set({ ...IMPORT, error: answer.error, link: answer.status === 403 });
+    return;
+  }
+  const lists = answer.created.length > 0 ? `, new: ${answer.created.join(", ")}` : "";
+  const already = answer.already > 0 ? `, ${answer.already} there already` : "";
+  const left = answer.left_out > 0 ? `, ${answer.left_out} left out` : "";
+  imported.set({
+    ...IMPORT,
+    done: `${counted(answer.added, "contract")} added${already}${left}${lists}.`,
+    message: answer.message,
+    link: Boolean(answer.message),
+    notes: notesOf(answer),
+  });
+  form.reset();
+}
+
+// ---- keys of the API ------------------------------------------------------------------------------------------------
+
+const KEY = { busy: false, error: "", key: "" };
+const newKey = store(KEY);
+export const useNewKey = () => useStore(newKey);
+
+// Make a key; it is shown this once.
+export async function createKey(backend) {
+  if (newKey.get().busy) return;
+  newKey.set({ ...KEY, busy: true });
+  const { ok, key, error } = await post(`${backend}/account/api-keys`, {});
+  newKey.set(ok ? { ...KEY, key } : { ...KEY, error });
+}
+
+export async function copyPlain(text) {
+  try {
+    await write(Promise.resolve(text));
+    say("Copied.");
+  } catch {
+    say("The browser did not allow copying: select the text and copy it.", true);
+  }
+}
+
+export const baseOf = (symbol) => (symbol.length > 4 && symbol.endsWith("USDT") ? symbol.slice(0, -4) : symbol);
+export const parts = (text) => (text ? text.split("|") : []);

@@ -1,0 +1,427 @@
+"""What an owner does with his account: address, password, sessions, his data, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import orjson
+import pytest
+
+from flashcur.errors import Conflict, NotFound, Refusal, SignInNeeded, Throttled
+from flashcur.models import Account, AuditEvent, LoginSession, Mail, MailToken, Wallet
+from flashcur.services.accounts.sessions import Caller
+from tests.support.accounts import (
+    ADDRESS,
+    BASE,
+    ELSEWHERE,
+    HOME,
+    OTHER_PASSWORD,
+    PASSWORD,
+    Person,
+    Services,
+    key_wallet,
+    wallet_person,
+    wallet_sign_in,
+)
+
+NEW = "new@example.com"
+
+
+async def refused(work: Any, kind: type[Refusal] = Refusal) -> Refusal:
+    with pytest.raises(kind) as caught:
+        await work
+    return caught.value
+
+
+# Change of address
+
+
+async def links(services: Services, person: Person, address: str = NEW) -> dict[str, str]:
+    """Ask for a change; its two links by where they went."""
+    assert await services.profile.change_address(person.caller, address, PASSWORD) == address
+    return {"new": services.link("change-new", address), "old": services.link("change-old")}
+
+
+@pytest.mark.parametrize("order", ["new old", "old new"])
+async def test_an_address_changes_once_both_ends_agree(services: Services, order: str) -> None:
+    person = services.person()
+    found = await links(services, person)
+    first, second = order.split()
+    assert await services.profile.confirm_address(found[first], ELSEWHERE) is False
+    assert services.account(person.account_id).email == ADDRESS
+    assert "used already" in str(await refused(services.profile.confirm_address(found[first], ELSEWHERE)))
+    assert await services.profile.confirm_address(found[second], ELSEWHERE) is True
+    assert services.account(person.account_id).email == NEW
+    assert services.mails(ADDRESS) == ["change-old", "changed"]
+    assert services.is_signed_in(person.token)
+    await services.registration.sign_in(NEW, PASSWORD, HOME)
+    await refused(services.registration.sign_in(ADDRESS, PASSWORD, HOME), SignInNeeded)
+
+
+async def test_both_links_opened_at_once_change_the_address_once(services: Services, other_process: Services) -> None:
+    for number in range(5):
+        person = services.person(f"ann{number}@example.com")
+        await services.profile.change_address(person.caller, f"new{number}@example.com", PASSWORD)
+        done = await asyncio.gather(
+            services.profile.confirm_address(services.link("change-new", f"new{number}@example.com"), HOME),
+            other_process.profile.confirm_address(services.link("change-old", f"ann{number}@example.com"), HOME),
+        )
+        assert sorted(done) == [False, True]
+        assert services.account(person.account_id).email == f"new{number}@example.com"
+
+
+async def test_an_address_that_is_taken_is_answered_like_a_free_one(services: Services) -> None:
+    services.person("bob@example.com")
+    person = services.person()
+    told = []
+    for address in ("bob@example.com", "free@example.com"):
+        services.hasher.calls.clear()
+        told.append((await services.profile.change_address(person.caller, address, PASSWORD) == address,
+                     services.hasher.calls[:]))  # fmt: skip
+        assert await services.profile.confirm_address(services.link("change-old"), HOME) is False
+    assert told[0] == told[1]
+    assert services.mails("bob@example.com") == ["change-taken"]
+    assert services.mails("free@example.com") == ["change-new"]
+
+
+async def test_an_address_taken_in_between_stays_its_owner_s(services: Services) -> None:
+    person = services.person()
+    found = await links(services, person)
+    services.person(NEW)
+    assert await services.profile.confirm_address(found["new"], HOME) is False
+    await refused(services.profile.confirm_address(found["old"], HOME), Conflict)
+    assert services.account(person.account_id).email == ADDRESS
+    assert len(services.rows(Account)) == 2
+
+
+async def test_an_address_registered_at_the_same_moment_has_one_account(services: Services) -> None:
+    person = services.person()
+    found = await links(services, person)
+    await services.profile.confirm_address(found["old"], HOME)
+    await services.registration.register(NEW, OTHER_PASSWORD, HOME)
+    done = await asyncio.gather(
+        services.profile.confirm_address(found["new"], HOME),
+        services.registration.confirm(services.link("register", NEW), HOME),
+        return_exceptions=True,
+    )
+    assert [type(each) for each in done].count(Conflict) == 1
+    assert [account.email for account in services.rows(Account)].count(NEW) == 1
+
+
+async def test_only_the_newest_change_counts(services: Services) -> None:
+    person = services.person()
+    first = await links(services, person, "first@example.com")
+    second = await links(services, person, "second@example.com")
+    for link in first.values():
+        await refused(services.profile.confirm_address(link, HOME))
+    assert await services.profile.confirm_address(second["old"], HOME) is False
+    assert await services.profile.confirm_address(second["new"], HOME) is True
+    assert services.account(person.account_id).email == "second@example.com"
+
+
+async def test_links_of_a_change_work_for_a_day(services: Services) -> None:
+    person = services.person()
+    found = await links(services, person)
+    await services.profile.confirm_address(found["old"], HOME)
+    services.clock.forward(hours=24)
+    assert "24 hours" in str(await refused(services.profile.confirm_address(found["new"], HOME)))
+    assert services.account(person.account_id).email == ADDRESS
+
+
+async def test_a_wallet_s_account_gets_an_address_by_its_link_alone(services: Services) -> None:
+    person = await wallet_person(services, key_wallet())
+    await services.profile.change_address(person.caller, NEW, "")
+    assert services.mails() == ["change-new"]
+    assert await services.profile.confirm_address(services.link("change-new", NEW), HOME) is True
+    assert services.account(person.account_id).email == NEW
+    await refused(services.registration.sign_in(NEW, PASSWORD, HOME), SignInNeeded)
+    await services.profile.change_password(person.caller, "", PASSWORD)
+    await services.registration.sign_in(NEW, PASSWORD, HOME)
+
+
+async def test_a_change_of_address_needs_the_password(services: Services) -> None:
+    person = services.person()
+    assert (await refused(services.profile.change_address(person.caller, NEW, OTHER_PASSWORD))).field == "password"
+    assert (await refused(services.profile.change_address(person.caller, ADDRESS.upper(), PASSWORD))).field == "email"
+    assert services.mails() == []
+
+
+async def test_wrong_passwords_of_an_owner_are_limited(services: Services) -> None:
+    person = services.person()
+    for _ in range(10):
+        await refused(services.profile.change_address(person.caller, NEW, OTHER_PASSWORD))
+    await refused(services.profile.change_password(person.caller, PASSWORD, OTHER_PASSWORD), Throttled)
+    services.clock.forward(seconds=90)
+    await services.profile.change_password(person.caller, PASSWORD, OTHER_PASSWORD)
+
+
+async def test_mails_of_one_account_are_limited(services: Services) -> None:
+    person = services.person()
+    for number in range(5):
+        await services.profile.change_address(person.caller, f"new{number}@example.com", PASSWORD)
+    await refused(services.profile.change_address(person.caller, "more@example.com", PASSWORD), Throttled)
+    assert services.mails("more@example.com") == []
+
+
+# Password
+
+
+async def test_a_new_password_ends_other_sessions_and_open_links(services: Services) -> None:
+    person = services.person()
+    other = services.sign_in(person.account_id)
+    found = await links(services, person)
+    await services.registration.forgot(ADDRESS, HOME)
+    await services.profile.change_password(person.caller, PASSWORD, OTHER_PASSWORD)
+    assert (services.is_signed_in(person.token), services.is_signed_in(other.token)) == (True, False)
+    for link in found.values():
+        await refused(services.profile.confirm_address(link, HOME))
+    await refused(services.registration.reset(services.link("reset"), PASSWORD, HOME))
+    await services.registration.sign_in(ADDRESS, OTHER_PASSWORD, HOME)
+    await refused(services.registration.sign_in(ADDRESS, PASSWORD, HOME), SignInNeeded)
+    assert services.mails(ADDRESS)[-1] == "password-changed"
+
+
+async def test_a_new_password_needs_the_present_one_and_has_to_be_good(services: Services) -> None:
+    person = services.person()
+    wrong = await refused(services.profile.change_password(person.caller, OTHER_PASSWORD, OTHER_PASSWORD))
+    assert wrong.field == "password"
+    poor = await refused(services.profile.change_password(person.caller, PASSWORD, "password1234"))
+    assert poor.field == "new"
+    await services.registration.sign_in(ADDRESS, PASSWORD, HOME)
+
+
+async def test_without_a_password_the_session_has_to_be_fresh(services: Services) -> None:
+    person = await wallet_person(services, key_wallet())
+    assert "e-mail address first" in str(await refused(services.profile.change_password(person.caller, "", PASSWORD)))
+    services.clock.forward(minutes=15)
+    await services.profile.change_address(person.caller, NEW, "")
+    services.clock.forward(seconds=1)
+    for work in (
+        services.profile.change_address(person.caller, "other@example.com", ""),
+        services.profile.change_password(person.caller, "", PASSWORD),
+        services.profile.delete(person.caller, "", "DELETE"),
+    ):
+        await refused(work, SignInNeeded)
+    assert services.mails("other@example.com") == []
+    assert services.rows(Account) != []
+
+
+async def test_two_changes_of_password_at_once_leave_one_of_them(services: Services) -> None:
+    person = services.person()
+    other = services.sign_in(person.account_id)
+    new = ("eleven quiet spoons at noon", "purple engines never sing")
+    done = await asyncio.gather(
+        *(
+            services.profile.change_password(each.caller, PASSWORD, password)
+            for each, password in zip((person, other), new, strict=True)
+        ),
+        return_exceptions=True,
+    )
+    assert sum(each is None for each in done) == 1
+    await services.registration.sign_in(ADDRESS, new[done.index(None)], HOME)
+
+
+# Sessions
+
+
+async def test_an_owner_ends_his_sessions_and_nobody_else_s(services: Services) -> None:
+    ann, bob = services.person(), services.person("bob@example.com")
+    other = services.sign_in(ann.account_id)
+    before = services.counts()
+    for session_id in (bob.caller.session_id, "", "0" * 32, "x" * 64, bob.token, bob.account_id):
+        await refused(services.profile.end_session(ann.caller, session_id), NotFound)
+    assert services.counts() == before
+    assert services.is_signed_in(bob.token)
+    await services.profile.end_session(ann.caller, other.caller.session_id)
+    assert (services.is_signed_in(ann.token), services.is_signed_in(other.token)) == (True, False)
+    await refused(services.profile.end_session(ann.caller, other.caller.session_id), NotFound)
+
+
+async def test_a_caller_with_another_s_session_is_nobody(services: Services) -> None:
+    ann, bob = services.person(), services.person("bob@example.com")
+    mixed = Caller(ann.account_id, bob.caller.session_id, HOME)
+    for work in (
+        services.profile.set_theme(mixed, "dark"),
+        services.profile.end_other_sessions(mixed),
+        services.profile.export(mixed),
+        services.profile.change_address(mixed, NEW, PASSWORD),
+        services.lists.create(mixed, "mine"),
+    ):
+        await refused(work, SignInNeeded)
+    await refused(services.profile.sign_out(mixed), NotFound)
+    assert len(services.rows(LoginSession)) == 2
+
+
+async def test_all_other_sessions_end(services: Services) -> None:
+    ann, bob = services.person(plan="pro"), services.person("bob@example.com")
+    others = [services.sign_in(ann.account_id) for _ in range(3)]
+    assert await services.profile.end_other_sessions(ann.caller) == 3
+    assert [services.is_signed_in(each.token) for each in (ann, bob, *others)] == [True, True, False, False, False]
+
+
+async def test_signing_out_twice_at_once_is_no_error(services: Services) -> None:
+    person = services.person()
+    done = await asyncio.gather(*(services.profile.sign_out(person.caller) for _ in range(4)), return_exceptions=True)
+    assert all(each is None or isinstance(each, NotFound) for each in done), done
+    assert None in done
+    assert services.rows(LoginSession) == []
+
+
+async def test_a_signed_out_caller_does_nothing_any_more(services: Services) -> None:
+    person = services.person()
+    await services.profile.sign_out(person.caller)
+    for work in (
+        services.profile.set_theme(person.caller, "dark"),
+        services.profile.set_time_zone(person.caller, "Europe/Berlin"),
+        services.profile.end_other_sessions(person.caller),
+        services.profile.export(person.caller),
+        services.profile.change_password(person.caller, PASSWORD, OTHER_PASSWORD),
+        services.profile.delete(person.caller, PASSWORD, "DELETE"),
+        services.lists.create(person.caller, "mine"),
+    ):
+        await refused(work, SignInNeeded)
+    assert services.account(person.account_id).theme == "system"
+
+
+# Preferences
+
+
+async def test_preferences_are_kept(services: Services) -> None:
+    person = services.person()
+    await services.profile.set_theme(person.caller, "dark")
+    await services.profile.set_time_zone(person.caller, "Asia/Kolkata")
+    account = services.account(person.account_id)
+    assert (account.theme, account.time_zone) == ("dark", "Asia/Kolkata")
+    for work in (
+        services.profile.set_theme(person.caller, "neon"),
+        services.profile.set_time_zone(person.caller, "../../etc/passwd"),
+        services.profile.set_time_zone(person.caller, ""),
+    ):
+        await refused(work)
+
+
+@pytest.mark.parametrize("query", ["", "q=btc&sort=price", "q=" + "%E5%B8%81" * 40, "list=" + "a" * 400, "min=" + "0" * 390,
+                                   "q=%00", "q=%F0%9F%98%80" + "%F0%9F%98%80" * 30, "sort=;drop&&&==", "list=%00"])  # fmt: skip
+async def test_a_table_s_view_is_kept_whatever_is_in_it(services: Services, query: str) -> None:
+    person = services.person()
+    await services.profile.set_table_view(person.caller, query)
+    kept = services.account(person.account_id).table_view
+    await services.profile.set_table_view(person.caller, kept)
+    assert services.account(person.account_id).table_view == kept
+
+
+async def test_writes_of_an_account_are_limited(services: Services) -> None:
+    person = services.person()
+    for _ in range(120):
+        await services.profile.set_theme(person.caller, "dark")
+    await refused(services.profile.set_theme(person.caller, "light"), Throttled)
+    services.clock.forward(seconds=0.5)
+    await services.profile.set_theme(person.caller, "light")
+
+
+# Data and deletion
+
+
+async def full_account(services: Services) -> Person:
+    """One with something in every table."""
+    person = services.person(plan="elite")
+    services.sign_in(person.account_id)
+    challenge = await services.wallets.challenge(BASE, "link", key_wallet().address, 1, "b" * 64, HOME, person.caller)
+    await services.wallets.link(key_wallet().sign(challenge), "b" * 64, person.caller)
+    await services.wallets.challenge(BASE, "link", key_wallet(2).address, 1, "b" * 64, HOME, person.caller)
+    list_id = await services.lists.create(person.caller, "Mine")
+    await services.lists.add(person.caller, list_id, "BTCUSDT")
+    await services.registration.register(ADDRESS, PASSWORD, HOME)
+    await services.registration.forgot(ADDRESS, HOME)
+    await services.profile.change_address(person.caller, NEW, PASSWORD)
+    await refused(services.registration.sign_in(ADDRESS, OTHER_PASSWORD, ELSEWHERE))
+    return person
+
+
+async def test_an_owner_gets_all_his_data_and_no_secret(services: Services) -> None:
+    person = await full_account(services)
+    services.person("bob@example.com")
+    document = await services.profile.export(person.caller)
+    shown = orjson.dumps(document).decode()
+    assert ADDRESS in shown
+    assert key_wallet().address in shown
+    assert document["watchlists"] == [{"name": "Mine", "symbols": ["BTCUSDT"]}]
+    assert len(document["sessions"]) == 2
+    assert document["events"][0]["kind"] == "data-exported"
+    assert "bob@" not in shown
+    assert "argon2" not in shown
+    assert not re.search(r"[0-9a-f]{64}", shown), "a hash"
+    for login in services.rows(LoginSession):
+        assert login.token_hash not in shown
+        assert login.id not in shown
+    for token in services.rows(MailToken):
+        assert token.id not in shown
+
+
+async def test_exports_are_limited(services: Services) -> None:
+    person = services.person()
+    for _ in range(30):
+        await services.profile.export(person.caller)
+    await refused(services.profile.export(person.caller), Throttled)
+
+
+async def test_a_deletion_leaves_nothing_behind(services: Services) -> None:
+    bob = services.person("bob@example.com")
+    kept = services.counts()
+    # An account that came by a registration's link, whose password is with that link.
+    await services.registration.register("eve@example.com", PASSWORD, HOME)
+    person = await full_account(services)
+    before = services.account(person.account_id)
+    await refused(services.profile.delete(person.caller, OTHER_PASSWORD, "DELETE"))
+    await refused(services.profile.delete(person.caller, PASSWORD, "delete"))
+    await services.profile.delete(person.caller, PASSWORD, " DELETE ")
+    after = services.counts()
+    assert {name: number for name, number in after.items() if name not in ("audit_event", "mail", "mail_token")} == {
+        **kept,
+        "rate_limit": after["rate_limit"],
+        "account_change": after["account_change"],
+    }
+    assert [(mail.template, mail.recipient) for mail in services.rows(Mail) if mail.recipient == ADDRESS] == [
+        ("account-deleted", ADDRESS)
+    ]
+    assert {token.email for token in services.rows(MailToken)} == {"eve@example.com"}
+    for event in services.rows(AuditEvent):
+        if event.account_id == person.account_id:
+            assert (event.ip, event.user_agent, event.detail) == ("", "", "")
+    everything = services.contents().replace(f"'{ADDRESS}', 'account-deleted'", "")
+    assert ADDRESS not in everything
+    assert key_wallet().address not in everything
+    assert before.password_hash is not None
+    assert not services.is_signed_in(person.token)
+    assert services.is_signed_in(bob.token)
+    await refused(services.profile.set_theme(person.caller, "dark"), SignInNeeded)
+    await refused(services.registration.sign_in(ADDRESS, PASSWORD, HOME), SignInNeeded)
+
+
+async def test_a_deleted_account_s_wallet_begins_a_new_one(services: Services) -> None:
+    person = await wallet_person(services, key_wallet())
+    await services.profile.delete(person.caller, "", "DELETE")
+    assert services.rows(Wallet) == []
+    assert services.mails() == []
+    token = await wallet_sign_in(services, key_wallet())
+    assert services.is_signed_in(token)
+    assert services.rows(Account)[0].id != person.account_id
+
+
+async def test_every_change_is_told(services: Services) -> None:
+    person = services.person()
+    told = services.told
+    for number, work in enumerate(
+        (
+            services.profile.set_theme(person.caller, "dark"),
+            services.profile.change_password(person.caller, PASSWORD, OTHER_PASSWORD),
+            services.profile.end_other_sessions(person.caller),
+            services.profile.delete(person.caller, OTHER_PASSWORD, "DELETE"),
+        ),
+        1,
+    ):
+        await work
+        assert services.told == told + number
+    assert services.counts()["account_change"] == 4

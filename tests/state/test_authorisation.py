@@ -1,0 +1,320 @@
+"""Everything that can be called from outside, called by everybody.
+
+One table for event handlers and one for HTTP routes. Each entry is called as a guest, as a Free, a Pro and an Elite
+account, by another account with the first one's ids, and by an administrator, over a real socket or connection; what
+it changed is read from the database. A handler or a route that is in no table fails the test, and so does one that
+changes something for somebody it is not for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import pytest
+from sqlalchemy import text as sql
+from sqlmodel import Session
+
+from flashcur.domain.plans import PLANS, PlanName
+from flashcur.models import Account, ApiKey, LoginSession, Wallet, Watchlist, WatchlistItem, metadata, new_id
+from flashcur.runtime.http_routes import ALL_ROUTES
+from flashcur.services.accounts import sessions
+from flashcur.services.accounts.sessions import hash_token
+from flashcur.services.database import Database
+from flashcur.settings import Settings
+from flashcur.state.access import ACCESS
+from tests.support.accounts import HOME, PASSWORD, hashed
+from tests.support.app import App, Exchange, running_app
+from tests.support.sockets import tab
+
+ROLES = ("guest", "free", "pro", "elite", "other", "admin")
+"""`other` is signed in and uses the ids of `owner`, whom no role signs in as."""
+SIGNED_IN = frozenset({"free", "pro", "elite", "other", "admin"})
+OWN = SIGNED_IN - {"other"}
+EVERYBODY = frozenset(ROLES)
+NOBODY: frozenset[str] = frozenset()
+ADMIN = "admin@example.com"
+
+
+@dataclass
+class Role:
+    """Who calls, and the ids of what is his (or, for `other`, of what is somebody else's)."""
+
+    name: str
+    account_id: str = ""
+    cookie: str = ""
+    ids: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A handler's arguments from a role's ids, and for whom it changes something in the database."""
+
+    arguments: Callable[[dict[str, str]], dict[str, Any]]
+    changes: frozenset[str]
+
+
+def form(**fields: str) -> Callable[[dict[str, str]], dict[str, Any]]:
+    """Arguments of a submitted form; a field's text may name an id."""
+    return lambda ids: {"form": {name: text.format(**ids) for name, text in fields.items()}}
+
+
+def plain(**arguments: Any) -> Callable[[dict[str, str]], dict[str, Any]]:
+    return lambda ids: {k: v.format(**ids) if isinstance(v, str) else v for k, v in arguments.items()}
+
+
+CALLS: dict[str, Call] = {
+    "feed_state.watch_table": Call(plain(), NOBODY),
+    "feed_state.watch_feed": Call(plain(), NOBODY),
+    "notice_state.dismiss": Call(plain(), NOBODY),
+    "watchlist_state.star": Call(plain(symbol="NEWUSDT", list_id="{list}"), OWN),
+    # Free has one list only, and has it already.
+    "watchlist_state.create": Call(form(name="Another"), SIGNED_IN - {"free", "admin"}),
+    "watchlist_state.rename": Call(form(id="{list}", name="Renamed"), OWN),
+    "watchlist_state.delete": Call(plain(list_id="{list}"), OWN),
+    "watchlist_state.move": Call(plain(list_id="{second}", to_position=0), frozenset({"pro", "elite"})),
+    "watchlist_state.add": Call(form(id="{list}", symbol="ADDUSDT"), OWN),
+    "watchlist_state.remove": Call(plain(list_id="{list}", symbol="BTCUSDT"), OWN),
+    "profile_state.change_address": Call(form(email="new@example.com", password=PASSWORD), SIGNED_IN),
+    "profile_state.change_password": Call(form(password=PASSWORD, new="nine purple teapots sing"), SIGNED_IN),
+    "profile_state.delete_account": Call(form(password=PASSWORD, word="DELETE"), SIGNED_IN),
+    "profile_state.set_theme": Call(plain(theme="light"), SIGNED_IN),
+    "profile_state.set_time_zone": Call(plain(time_zone="Europe/Berlin"), SIGNED_IN),
+    "profile_state.keep_view": Call(plain(query="sort=price&dir=asc"), SIGNED_IN),
+    "profile_state.end_session": Call(plain(session_id="{session}"), OWN),
+    "profile_state.end_other_sessions": Call(plain(), SIGNED_IN),
+    "profile_state.unlink_wallet": Call(plain(address="{wallet}"), OWN),
+    "profile_state.delete_api_key": Call(plain(key_id="{key}"), OWN),
+}
+
+OK, NEEDS_SIGN_IN, FORBIDDEN, MISSING, BAD = 200, 401, 403, 404, 400
+
+
+def statuses(guest: int, free: int, pro: int, elite: int, other: int | None = None) -> dict[str, int]:
+    """`other` is an Elite account, the administrator a Free one."""
+    return {
+        "guest": guest,
+        "free": free,
+        "pro": pro,
+        "elite": elite,
+        "other": elite if other is None else other,
+        "admin": free,
+    }
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request to a route, and the status that each role gets."""
+
+    expected: dict[str, int]
+    query: str = ""
+    fields: Callable[[dict[str, str]], dict[str, Any]] = lambda ids: {}
+    changes: frozenset[str] = NOBODY
+
+
+ALL_OK = statuses(OK, OK, OK, OK)
+ALL_BAD = statuses(BAD, BAD, BAD, BAD)
+
+REQUESTS: dict[tuple[str, str], Request] = {
+    ("GET", "/health"): Request(ALL_OK),
+    ("GET", "/metrics"): Request(ALL_OK),
+    ("GET", "/api/v1/markets"): Request(ALL_OK),
+    ("POST", "/auth/register"): Request(ALL_BAD, fields=plain(email="nobody", password="x")),
+    ("POST", "/auth/confirm"): Request(ALL_BAD, fields=plain(token="f" * 64)),
+    ("POST", "/auth/sign-in"): Request(ALL_BAD, fields=plain(email="nobody", password="x")),
+    ("POST", "/auth/sign-out"): Request(ALL_OK, changes=SIGNED_IN),
+    ("POST", "/auth/forgot"): Request(ALL_BAD, fields=plain(email="nobody")),
+    ("POST", "/auth/reset"): Request(ALL_BAD, fields=plain(token="f" * 64, password=PASSWORD)),
+    ("POST", "/auth/confirm-change"): Request(ALL_BAD, fields=plain(token="f" * 64)),
+    ("POST", "/auth/wallet/challenge"): Request(
+        statuses(NEEDS_SIGN_IN, OK, OK, OK),
+        fields=plain(address="0x" + "1" * 40, chain_id=1, purpose="link"),
+        changes=SIGNED_IN,
+    ),
+    ("POST", "/auth/wallet/verify"): Request(
+        ALL_BAD, fields=plain(nonce="n" * 24, address="0x" + "1" * 40, chain_id=1, signature="0x", purpose="link")
+    ),
+    ("GET", "/export/markets.txt"): Request(statuses(NEEDS_SIGN_IN, OK, OK, OK, other=MISSING), query="list={list}"),
+    ("GET", "/export/markets.csv"): Request(statuses(NEEDS_SIGN_IN, FORBIDDEN, OK, OK)),
+    ("GET", "/export/markets.json"): Request(statuses(NEEDS_SIGN_IN, FORBIDDEN, OK, OK)),
+    ("GET", "/export/watchlists.txt"): Request(statuses(NEEDS_SIGN_IN, OK, OK, OK, other=MISSING), query="list={list}"),
+    ("GET", "/export/account.json"): Request(statuses(NEEDS_SIGN_IN, OK, OK, OK), changes=SIGNED_IN),
+    ("POST", "/import/watchlists"): Request(
+        statuses(NEEDS_SIGN_IN, OK, OK, OK, other=MISSING),
+        fields=plain(text="BINANCE:INUSDT.P", list="{list}"),
+        changes=OWN,
+    ),
+    ("POST", "/account/api-keys"): Request(
+        statuses(NEEDS_SIGN_IN, FORBIDDEN, FORBIDDEN, OK), changes=frozenset({"elite", "other"})
+    ),
+}
+
+
+class World:
+    """The app's database, filled anew for each call."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.database = Database(settings)
+
+    def people(self) -> dict[str, Role]:
+        """Every role with an account of its own, and `owner`, whose ids `other` uses."""
+        now = datetime.now(UTC)
+        with self.database.session() as session:
+            for table in reversed(metadata.sorted_tables):
+                if table.name in ACCOUNT_TABLES:
+                    session.connection().execute(table.delete())
+            owner = self._person(session, "owner", "elite", now)
+            roles = {
+                "free": self._person(session, "free", "free", now),
+                "pro": self._person(session, "pro", "pro", now),
+                "elite": self._person(session, "elite", "elite", now),
+                "other": self._person(session, "other", "elite", now),
+                "admin": self._person(session, "admin", "free", now),
+            }
+        roles["other"].ids = owner.ids
+        return {"guest": Role("guest", ids=owner.ids), **roles}
+
+    def _person(self, session: Session, name: str, plan: PlanName, now: datetime) -> Role:
+        account = Account(email=f"{name}@example.com", password_hash=hashed(), plan=plan, created_at=now)
+        session.add(account)
+        session.flush()
+        token, _ = sessions.start(session, account, 10, "password", HOME, now)
+        device = LoginSession(
+            account_id=account.id,
+            token_hash=hash_token(new_id()),
+            method="password",
+            created_at=now,
+            seen_at=now,
+            expires_at=now + sessions.LIFETIME,
+            ip="192.0.2.9",
+            user_agent="another device",
+        )
+        lists = [
+            Watchlist(account_id=account.id, name=title, name_key=title.lower(), position=at, created_at=now)
+            for at, title in enumerate(("First", "Second") if PLANS[plan].watchlists > 1 else ("First",))
+        ]
+        wallet = Wallet(
+            address="0x" + new_id()[:40].ljust(40, "0"), account_id=account.id, chain_id=1, linked_at=now, used_at=now
+        )
+        key = ApiKey(account_id=account.id, key_hash=hash_token(new_id()), hint="abcd", created_at=now)
+        session.add_all([device, *lists, wallet, key])
+        session.flush()
+        session.add_all([WatchlistItem(watchlist_id=each.id, symbol="BTCUSDT", position=0) for each in lists])
+        ids = {
+            "list": lists[0].id,
+            "second": lists[-1].id,
+            "session": device.id,
+            "wallet": wallet.address,
+            "key": key.id,
+            "owner": account.id,
+        }
+        return Role(name, account.id, f"flashcur_session={token}", ids)
+
+    def contents(self) -> dict[str, set[str]]:
+        """Every row of every table of accounts, but for what any caller uses up or leaves behind."""
+        with self.database.session(readonly=True) as session:
+            return {
+                name: {repr(row) for row in session.connection().execute(sql(f'SELECT * FROM "{name}"'))}
+                for name in ACCOUNT_TABLES - UNCOUNTED
+            }
+
+    def of(self, account_id: str) -> set[str]:
+        """The rows that are an account's or name it."""
+        return {row for rows in self.contents().values() for row in rows if account_id in row}
+
+
+ACCOUNT_TABLES = frozenset(metadata.tables) - {"mark_frame", "instrument_event", "job_run"}
+UNCOUNTED = frozenset({"rate_limit", "account_change"})
+
+
+@pytest.fixture(scope="module")
+def app(exchange: Exchange, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    folder = tmp_path_factory.mktemp("app")
+    with running_app(folder, exchange, FLASHCUR_DEV_AUDIENCE="guest", FLASHCUR_ADMIN_EMAILS=ADMIN) as app:
+        yield app
+
+
+@pytest.fixture(scope="module")
+def world(app: App, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    world = World(Settings.load({"FLASHCUR_DATA_DIR": str(app.log.parent / "data"), "FLASHCUR_SECRET_KEY": "0" * 40}))
+    yield world
+    world.database.close()
+
+
+def test_the_tables_name_everything_there_is() -> None:
+    assert CALLS.keys() == ACCESS.keys()
+    assert REQUESTS.keys() == {(route.method, route.path) for route in ALL_ROUTES}
+    for name, call in CALLS.items():
+        assert ACCESS[name] != "account" or "guest" not in call.changes
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_an_event_handler_does_for_each_what_is_his(name: str, app: App, world: World) -> None:
+    call = CALLS[name]
+    for role in ROLES:
+        people = await asyncio.to_thread(world.people)
+        caller = people[role]
+        before = await asyncio.to_thread(world.contents)
+        foreign = {person.account_id for person in people.values() if person is not caller} | {caller.ids["owner"]}
+        foreign -= {caller.account_id, ""}
+        others = {account_id: await asyncio.to_thread(world.of, account_id) for account_id in foreign}
+        async with tab(app.url, path="/account", cookie=caller.cookie) as page:
+            assert page.account.get("signed_in", False) is (role != "guest"), role
+            await page.call(name, **call.arguments(caller.ids))
+            said = page.state("profile_state").get("problem", "")
+        after = await asyncio.to_thread(world.contents)
+        changed = [table for table in before if before[table] != after[table]]
+        assert bool(changed) is (role in call.changes), f"{role} changed {changed}; {said}"
+        for account_id, rows in others.items():
+            assert rows == await asyncio.to_thread(world.of, account_id), f"{role} changed another account"
+
+
+@pytest.mark.parametrize(("method", "path"), REQUESTS)
+async def test_a_route_answers_each_as_it_should(method: str, path: str, app: App, world: World) -> None:
+    request = REQUESTS[method, path]
+    for role in ROLES:
+        people = await asyncio.to_thread(world.people)
+        caller = people[role]
+        before = await asyncio.to_thread(world.contents)
+        async with client(app, caller) as session:
+            query = request.query.format(**caller.ids)
+            options = {"json": request.fields(caller.ids)} if method == "POST" else {}
+            async with session.request(method, f"{app.url}{path}?{query}", **options) as answer:
+                body = await answer.text()
+        assert answer.status == request.expected[role], f"{role}: {body[:300]}"
+        after = await asyncio.to_thread(world.contents)
+        changed = [table for table in before if before[table] != after[table]]
+        assert bool(changed) is (role in request.changes), f"{role} changed {changed}"
+        if role == "other" and answer.status >= 400:
+            assert caller.ids["owner"] not in body
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_socket_is_sent_what_its_plan_may_see_and_nobody_else_s(role: str, app: App, world: World) -> None:
+    people = await asyncio.to_thread(world.people)
+    caller = people[role]
+    plan = PLANS["guest" if role == "guest" else "free" if role == "admin" else "elite" if role == "other" else role]  # type: ignore[index]
+    async with tab(app.url, cookie=caller.cookie) as page:
+        await page.call("feed_state.watch_table")
+        assert page.market["symbol"].count("|") + 1 == (plan.rows or 120)
+        assert bool(page.market.get("oi")) is plan.open_interest
+        assert page.account["plan"] == plan.audience
+        assert page.account["admin"] is (role == "admin")
+        everything = repr(page.updates)
+    own = f"{role}@example.com"
+    for name in ("owner", *ROLES[1:]):
+        assert (f"{name}@example.com" in everything) is (f"{name}@example.com" == own), name
+    assert "password_hash" not in everything
+    assert "token_hash" not in everything
+
+
+@asynccontextmanager
+async def client(app: App, role: Role) -> AsyncIterator[aiohttp.ClientSession]:
+    headers = {"Origin": app.url, "Accept": "application/json"} | ({"Cookie": role.cookie} if role.cookie else {})
+    async with aiohttp.ClientSession(headers=headers, cookie_jar=aiohttp.DummyCookieJar()) as session:
+        yield session
