@@ -10,8 +10,24 @@ from reflex.app import default_error_boundary
 from reflex.config import get_config
 
 from flashcur import frontend
-from flashcur.components import theme
-from flashcur.pages import dashboard, error, legal_privacy, legal_risk, legal_terms, not_found, pricing
+from flashcur.components import notice, theme
+from flashcur.pages import (
+    account,
+    confirm,
+    confirm_change,
+    dashboard,
+    error,
+    forgot,
+    legal_privacy,
+    legal_risk,
+    legal_terms,
+    login,
+    not_found,
+    pricing,
+    register,
+    reset,
+    watchlists,
+)
 from flashcur.runtime.auth_routes import AuthRoutes
 from flashcur.runtime.csp import PagePolicy
 from flashcur.runtime.export_routes import ExportRoutes
@@ -45,7 +61,8 @@ app = rx.App(
     ],
     # Reflex's own overlay announces a lost connection with an icon in the corner; the feed's status says it better.
     app_wraps={
-        (55, "ErrorBoundary"): lambda stateful: default_error_boundary(fallback_render=rx.Var.create(error.fallback()))
+        (55, "ErrorBoundary"): lambda stateful: default_error_boundary(fallback_render=rx.Var.create(error.fallback())),
+        (50, "Notice"): notice.everywhere,
     },
 )
 app.add_page(
@@ -56,9 +73,17 @@ app.add_page(
     image="/favicon.svg",
     on_load=FeedState.watch_table,
 )
-# Pages that are the same for everyone, but for the feed's state in the header.
+# Pages without the table. As they are built they are the same for everyone: what differs comes over the socket.
 for route, page, about in (
     ("/pricing", pricing.pricing, pricing),
+    ("/login", login.login, login),
+    ("/register", register.register, register),
+    ("/confirm", confirm.confirm, confirm),
+    ("/forgot", forgot.forgot, forgot),
+    ("/reset", reset.reset, reset),
+    ("/confirm-change", confirm_change.confirm_change, confirm_change),
+    ("/account", account.account, account),
+    ("/watchlists", watchlists.watchlists, watchlists),
     ("/legal/terms", legal_terms.legal_terms, legal_terms),
     ("/legal/privacy", legal_privacy.legal_privacy, legal_privacy),
     ("/legal/risk", legal_risk.legal_risk, legal_risk),

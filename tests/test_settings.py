@@ -41,7 +41,7 @@ def test_defaults_of_development(environ: dict[str, str], tmp_path: Path) -> Non
     assert settings.venue_urls == {"binanceusdm": VenueUrls(), "bybit": VenueUrls()}
     assert (settings.demo, settings.demo_symbols, settings.demo_seed) == ("auto", 500, 1)
     assert (settings.spike_multiple, settings.spike_floor) == (3, 3_000_000)
-    assert (settings.dev_audience, settings.engine, settings.port) == ("elite", "embedded", 8000)
+    assert (settings.dev_audience, settings.engine, settings.port) == ("guest", "embedded", 8000)
     assert settings.database_url == f"sqlite:///{tmp_path / 'data' / 'flashcur.db'}"
     assert settings.public_url is settings.redis_url is settings.stripe.secret_key is None
 

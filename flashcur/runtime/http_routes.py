@@ -141,9 +141,8 @@ class HttpRoutes(RouteGroup):
         )
 
     async def get_markets(self, request: Request) -> Response:
-        """JSON: exchange, whether it is demo data, time, and the contracts as the caller's plan allows. A program sends a
-        key of its account's page as `Authorization: Bearer …`; without one, and without a session, the caller is a
-        guest."""
+        """JSON: exchange, whether it is demo data, time, and the contracts as the caller's plan allows. A program sends
+        `Authorization: Bearer` and a key of its account; without key and session the caller is a guest."""
         audience = await self._audience_of(request)
         frame = self._runtime.hub.table(audience)
         if frame is None:

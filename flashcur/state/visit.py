@@ -54,6 +54,12 @@ async def act(state: rx.State, work: Callable[[Accounts, Caller], Awaitable[T]])
     return await work(_runtime.accounts, caller)
 
 
+def known_contracts() -> frozenset[str]:
+    """Symbols of the contracts that trade now; empty until the first frame has come."""
+    live = None if _runtime is None else _runtime.hub.live
+    return frozenset() if live is None else frozenset(live.values("symbol"))
+
+
 def text(value: object, most: int = 300) -> str:
     """An argument as text. Raises Refusal for anything else: what comes over a socket can be anything."""
     if not isinstance(value, str):

@@ -7,11 +7,30 @@ from typing import Any
 
 import reflex as rx
 
+from flashcur.domain.watchlists import parse_import
 from flashcur.errors import Refusal
 from flashcur.runtime.accounts import Accounts
 from flashcur.services.accounts.sessions import Caller
 from flashcur.state.notice import refuse, say
-from flashcur.state.visit import act, form_text, text
+from flashcur.state.visit import act, form_text, known_contracts, text
+
+
+def find_contract(typed: str, known: frozenset[str]) -> str:
+    """The contract that somebody means: its symbol, its base asset (`btc`) or TradingView's name. Raises Refusal."""
+    name = typed.strip()
+    for symbol in (name, name.upper(), f"{name.upper()}USDT"):
+        if symbol in known:
+            return symbol
+    try:
+        sections = parse_import(name, known).sections
+    except ValueError:
+        sections = ()
+    found = [symbol for _, symbols in sections for symbol in symbols]
+    if len(found) == 1:
+        return found[0]
+    if known or not name.isalnum():
+        raise Refusal(f"There is no contract “{name[:40]}” here: try a name such as BTC or BTCUSDT.", field="symbol")
+    return f"{name.upper()}USDT"
 
 
 class WatchlistState(rx.State):
@@ -73,7 +92,7 @@ class WatchlistState(rx.State):
         """Put a contract, `symbol` (or its base asset), into the list `id`."""
 
         async def work(accounts: Accounts, caller: Caller) -> str:
-            symbol = form_text(form, "symbol", 64).strip().upper()
+            symbol = find_contract(form_text(form, "symbol", 64), known_contracts())
             added = await accounts.lists.add(caller, form_text(form, "id"), symbol)
             return "" if added else f"{symbol} is in this list already."
 

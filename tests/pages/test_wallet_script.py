@@ -183,7 +183,13 @@ class TestFinding:
             {"id": two.id, "name": "Wallet", "icon": ""},
         ]
         one.announce(page)
-        assert len(listed(page)) == 2
+        page.evaluate(
+            """uuid => window.dispatchEvent(new CustomEvent("eip6963:announceProvider", {
+              detail: { info: { uuid, name: "Taken over" }, provider: { request() {} } }
+            }))""",
+            one.id,
+        )
+        assert [wallet["name"] for wallet in listed(page)] == ["One " + "x" * 36, "Wallet"]
 
     def test_an_old_one_and_then_its_announcement(self, page: Page) -> None:
         old = inject_wallet(page, KEY, announce=False, legacy=True)
@@ -388,6 +394,8 @@ class TestOneAtATime:
         wait_until(
             lambda: page.evaluate("1") == 1 and wallet.asked[-2:] == ["eth_accounts", "eth_chainId"], "all asked", 5
         )
+        # What the page would have sent by now has come when this has.
+        assert page.evaluate("() => fetch('/after').then((response) => response.status)") == 404
         assert [path for path, _ in backend.asked] == ["challenge"]
         page.evaluate(
             "() => { delete document.visibilityState; document.dispatchEvent(new Event('visibilitychange')) }"

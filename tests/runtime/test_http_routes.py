@@ -10,17 +10,19 @@ from typing import Any
 import httpx
 import pytest
 from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from flashcur.domain.plans import Audience
+from flashcur.domain.plans import PLAN_NAMES, Audience
 from flashcur.runtime.http_routes import HttpRoutes
 from flashcur.runtime.market_hub import LIVE_TOPIC, MarketHub, mark_topic
 from flashcur.runtime.status import EngineStatus, FeedStatus
+from flashcur.runtime.visitors import Visitor
 from flashcur.runtime.web import WebRuntime
 from flashcur.services.database import Database
+from flashcur.services.timeutil import utc_now
 from flashcur.settings import Settings
+from tests.support.accounts import WHERE, add_account, add_session
 from tests.support.frames import NOW_MS, market_frame
 
 
@@ -36,19 +38,29 @@ class Site:
 
     def __init__(self, settings: Settings) -> None:
         self.clock = Clock()
-        self.runtime = WebRuntime(replace(settings, engine="external"), MarketHub(), clock=self.clock)
-        self.audience: Audience = "elite"
-        self.routes = HttpRoutes(self.runtime, lambda request: self.audience)
+        self.runtime = WebRuntime(replace(settings, engine="external"), MarketHub(), WHERE, clock=self.clock)
+        self.routes = HttpRoutes(self.runtime)
         inner = Starlette(routes=[Route("/", lambda request: PlainTextResponse("the page"))])
         transport = httpx.ASGITransport(app=self.routes.wrap(inner))
         self.client = httpx.AsyncClient(transport=transport, base_url="http://test")
+        self.cookies: dict[Audience, str] = {}
 
-    async def get(self, path: str, **headers: str) -> httpx.Response:
-        return await self.client.get(path, headers=headers)
+    def open_accounts(self) -> None:
+        """One account of each plan."""
+        database = self.runtime.database
+        assert database is not None
+        with database.session() as session:
+            for plan in PLAN_NAMES:
+                account_id = add_account(session, f"{plan}@example.com", utc_now(), plan=plan)
+                token, _ = add_session(session, account_id, utc_now())
+                self.cookies[plan] = f"{self.runtime.visitors.cookies.session}={token}"
+
+    async def get(self, path: str, audience: Audience = "elite", **headers: str) -> httpx.Response:
+        cookie = {} if audience == "guest" else {"Cookie": self.cookies[audience]}
+        return await self.client.get(path, headers=headers | cookie)
 
     async def rows(self, audience: Audience) -> list[dict[str, Any]]:
-        self.audience = audience
-        return (await self.get("/api/v1/markets")).json()["rows"]
+        return (await self.get("/api/v1/markets", audience)).json()["rows"]
 
     def deliver(self, **options: Any) -> None:
         frame = market_frame(**options)
@@ -62,6 +74,7 @@ async def site(settings: Settings) -> AsyncIterator[Site]:
     site = Site(settings)
     await site.runtime.start()
     await asyncio.wait_for(site.runtime.database_ready.wait(), 10)
+    site.open_accounts()
     yield site
     await site.client.aclose()
     await site.runtime.stop()
@@ -137,8 +150,7 @@ async def test_an_unchanged_frame_is_not_sent_again(site: Site) -> None:
     first = await site.get("/api/v1/markets")
     again = await site.get("/api/v1/markets", **{"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
-    site.audience = "pro"
-    other = await site.get("/api/v1/markets", **{"If-None-Match": first.headers["ETag"]})
+    other = await site.get("/api/v1/markets", "pro", **{"If-None-Match": first.headers["ETag"]})
     assert other.status_code == 200
     assert "private" in other.headers["Cache-Control"]
 
@@ -226,10 +238,10 @@ async def test_metrics_are_prometheus_text(site: Site) -> None:
 async def test_a_handler_that_fails_answers_500_and_is_logged(
     site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(request: Request) -> Audience:
+    def broken(visitor: Visitor) -> Audience:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(site.routes, "_audience_of", broken)
+    monkeypatch.setattr(site.runtime.visitors, "audience", broken)
     answer = await site.get("/api/v1/markets")
     assert (answer.status_code, "broken" in answer.text) == (500, False)
     assert "/api/v1/markets failed" in caplog.text

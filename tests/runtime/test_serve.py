@@ -14,6 +14,7 @@ from flashcur.runtime.market_hub import MarketHub
 from flashcur.runtime.web import WebRuntime
 from flashcur.services.database import Database
 from flashcur.settings import Settings
+from tests.support.accounts import WHERE
 from tests.support.programs import PostgresServer
 from tests.support.waiting import eventually
 
@@ -97,7 +98,7 @@ async def test_a_web_process_in_production_does_not_make_a_file(
 ) -> None:
     monkeypatch.setattr("flashcur.runtime.web._DATABASE_PATIENCE_S", 0.01)
     settings = Settings.load(production)
-    runtime = WebRuntime(settings, MarketHub())
+    runtime = WebRuntime(settings, MarketHub(), WHERE)
     async with runtime.lifespan():
         await eventually(lambda: runtime.database_problem != "", "the problem", 10)
         await asyncio.sleep(0.3)

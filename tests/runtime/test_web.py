@@ -14,6 +14,7 @@ from flashcur.runtime.market_hub import MarketHub
 from flashcur.runtime.web import WebRuntime
 from flashcur.services.simulator import SimulatedExchange, SimulatorProcess
 from flashcur.settings import Settings
+from tests.support.accounts import WHERE
 from tests.support.programs import PostgresServer, RedisServer
 from tests.support.waiting import eventually
 
@@ -21,7 +22,7 @@ from tests.support.waiting import eventually
 @asynccontextmanager
 async def worker(settings: Settings) -> AsyncIterator[WebRuntime]:
     """One web worker."""
-    runtime = WebRuntime(settings, MarketHub())
+    runtime = WebRuntime(settings, MarketHub(), WHERE)
     async with runtime.lifespan():
         yield runtime
 

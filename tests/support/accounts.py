@@ -29,6 +29,7 @@ from flashcur.services.auth.signatures import SignatureChecker
 from flashcur.services.database import Database
 from flashcur.services.links import make_token
 from flashcur.settings import Settings
+from flashcur.settings.addresses import Addresses
 
 NOON = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
 ADDRESS = "ann@example.com"
@@ -38,6 +39,8 @@ BASE = "https://flashcur.example"
 HOME = Client("192.0.2.1", "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0")
 ELSEWHERE = Client("198.51.100.7", "curl/8")
 BROWSER = "b" * 64
+WHERE = Addresses("http://localhost:3000", "http://localhost:8000", ("http://localhost:3000",))
+"""Where a web process of a test says that its pages are."""
 
 Row = TypeVar("Row", bound=SQLModel)
 

@@ -86,9 +86,8 @@ def enforce(session: Session, account_id: str, most: int, *, keep: str = "") -> 
     owned = select(LoginSession).where(LoginSession.account_id == account_id)
     newest = session.exec(owned.order_by(col(LoginSession.created_at).desc(), col(LoginSession.id))).all()
     kept = sorted(newest, key=lambda login: login.id != keep)[: max(most, 1)]
-    for login in newest:
-        if login not in kept:
-            session.delete(login)
+    over = [login.id for login in newest if login not in kept]
+    session.exec(delete(LoginSession).where(col(LoginSession.id).in_(over)))
 
 
 def find(session: Session, token_hash: str, now: datetime) -> tuple[Account, LoginSession] | None:
@@ -137,10 +136,9 @@ def of_account(session: Session, account_id: str, now: datetime) -> list[LoginSe
 
 def end(session: Session, account_id: str, session_id: str) -> None:
     """End one session of an account. Raises NotFound for anything else."""
-    login = session.get(LoginSession, session_id)
-    if login is None or login.account_id != account_id:
+    own = delete(LoginSession).where(col(LoginSession.account_id) == account_id, col(LoginSession.id) == session_id)
+    if not session.exec(own).rowcount:
         raise NotFound("That session has ended already.")
-    session.delete(login)
 
 
 def end_all(session: Session, account_id: str, *, but: str = "") -> int:

@@ -1,0 +1,20 @@
+"""`/account`: the plan, the ways in, devices, preferences, data."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from flashcur.components.account_sections import account_sections, after_deletion
+from flashcur.components.auth_forms import for_accounts
+from flashcur.components.site import page_frame
+
+TITLE = "Account: FlashCur"
+DESCRIPTION = "Your FlashCur account: plan, sign-in, devices, preferences and data."
+
+
+def account() -> rx.Component:
+    return page_frame(
+        for_accounts(account_sections(), why="Sign in to see your account.", path="/account"),
+        after_deletion(),
+        title="Account",
+    )

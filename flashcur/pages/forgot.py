@@ -1,0 +1,43 @@
+"""`/forgot`: ask for a link to set a new password."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from flashcur.components import auth_forms
+from flashcur.components.site import link, page_frame
+
+TITLE = "Forgot password: FlashCur"
+DESCRIPTION = "Get a link that sets a new password for your FlashCur account."
+
+
+def forgot() -> rx.Component:
+    sent = auth_forms.sent("forgot")
+    return page_frame(
+        auth_forms.address_done(),
+        rx.cond(
+            sent != "",
+            auth_forms.sent_panel(
+                "forgot",
+                rx.fragment("If ", rx.el.b(sent), " has an account, a link is on its way to it."),
+                "It works once, and for 60 minutes.",
+                back="Send it again, or correct the address",
+            ),
+        ),
+        rx.el.div(
+            auth_forms.address_problem("forgot"),
+            auth_forms.posted_form(
+                "forgot",
+                "/auth/forgot",
+                auth_forms.email_field("forgot"),
+                submit="Send me a link",
+                busy="Sending the link",
+            ),
+            rx.el.p(link("Back to signing in", "/login"), class_name="fine"),
+            hidden=sent != "",
+            class_name="stack",
+        ),
+        title="Forgot your password?",
+        lead="We send a link to your address. With it you choose a new password. A wallet needs none.",
+        narrow=True,
+    )

@@ -1,0 +1,60 @@
+"""`/register`: a free account, by wallet or by e-mail."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from flashcur.components import auth_forms, wallet_buttons
+from flashcur.components.site import link, page_frame
+
+TITLE = "Create an account: FlashCur"
+DESCRIPTION = "A free FlashCur account: rules, alerts, a watchlist and exports. No card, no time limit."
+
+
+def register() -> rx.Component:
+    sent = auth_forms.sent("register")
+    return page_frame(
+        auth_forms.address_done(),
+        auth_forms.for_guests(
+            rx.fragment(
+                rx.cond(
+                    sent != "",
+                    auth_forms.sent_panel(
+                        "register",
+                        rx.fragment("We have sent a link to ", rx.el.b(sent), "."),
+                        "Open it within 24 hours and your account is ready. If the address has an account already, "
+                        "the mail says so.",
+                        back="Send it again, or correct the address",
+                    ),
+                ),
+                # Kept while it is hidden: who comes back finds what he typed.
+                rx.el.div(
+                    wallet_buttons.sign_in_buttons(),
+                    auth_forms.or_line("or with e-mail"),
+                    auth_forms.address_problem("register"),
+                    auth_forms.posted_form(
+                        "register",
+                        "/auth/register",
+                        auth_forms.email_field("register"),
+                        auth_forms.new_password_field("register"),
+                        submit="Create account",
+                        busy="Sending the link",
+                    ),
+                    rx.el.p(
+                        "With an account you agree to the ",
+                        link("terms", "/legal/terms"),
+                        ". What we keep and for how long is in the ",
+                        link("privacy notice", "/legal/privacy"),
+                        ".",
+                        class_name="soft fine",
+                    ),
+                    rx.el.p("You have one? ", link("Sign in", "/login"), class_name="fine"),
+                    hidden=sent != "",
+                    class_name="stack",
+                ),
+            )
+        ),
+        title="Create a free account",
+        lead="No card, no time limit.",
+        narrow=True,
+    )
