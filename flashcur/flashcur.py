@@ -37,6 +37,7 @@ from flashcur.runtime.http_routes import HttpRoutes
 from flashcur.runtime.market_hub import MarketHub
 from flashcur.runtime.visitors import Visitor
 from flashcur.runtime.web import WebRuntime
+from flashcur.services.metrics import SOCKET_REFUSALS
 from flashcur.settings import Settings
 from flashcur.settings.addresses import Addresses
 from flashcur.state import market, visit
@@ -117,7 +118,9 @@ def show_account(before: Visitor, now: Visitor) -> None:
 
 
 visitors.listen(show_account)
-Gate(app, visitor_of=lambda sid: visitors.known(broadcaster.cookies_of(sid)), proxy_hops=settings.proxy_hops).install()
+gate = Gate(app, visitor_of=lambda sid: visitors.known(broadcaster.cookies_of(sid)), proxy_hops=settings.proxy_hops)
+gate.install()
+runtime.metrics.watch(SOCKET_REFUSALS, lambda: {(reason,): count for reason, count in gate.refused.items()})
 app.register_lifespan_task(runtime.lifespan)
 
 

@@ -51,9 +51,7 @@ def after_deletion() -> rx.Component:
         done,
         module=MODULE,
     )
-    return rx.el.span(
-        hidden=True, custom_attrs={"data-gone": hook, "data-backend": browser.backend()}
-    )
+    return rx.el.span(hidden=True, custom_attrs={"data-gone": hook, "data-backend": browser.backend()})
 
 
 def plan() -> rx.Component:
@@ -126,9 +124,7 @@ def sign_in() -> rx.Component:
                         aria_hidden=True,
                     ),
                     _present_password("password"),
-                    new_password_field(
-                        "password", label="New password", name="new", error=_error("password", "new")
-                    ),
+                    new_password_field("password", label="New password", name="new", error=_error("password", "new")),
                     submit="Set the password",
                 ),
                 form="password",
@@ -175,9 +171,7 @@ def devices() -> rx.Component:
         return rx.el.li(
             rx.el.div(
                 rx.el.b(each["device"], rx.cond(each["current"] != "", rx.el.span("This device", class_name="badge"))),
-                rx.el.span(
-                    each["ip"], ", by ", each["method"], ", last used ", each["seen"], class_name="soft"
-                ),
+                rx.el.span(each["ip"], ", by ", each["method"], ", last used ", each["seen"], class_name="soft"),
             ),
             rx.cond(
                 each["current"] == "",
@@ -469,5 +463,3 @@ _OTHER = "Other"
 def _region(name: str) -> str:
     region, slash, _ = name.partition("/")
     return region if slash and region not in ("Etc", "SystemV") else _OTHER
-
-

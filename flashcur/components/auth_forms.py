@@ -59,9 +59,7 @@ def posted_form(name: str, path: str, *children: Content, submit: Text, busy: Te
         method="post",
         action=f"{get_config().api_url}{path}" if port else path,
         custom_attrs={
-            "onSubmit": browser.handler(
-                f'(e) => submitTo(e, "{name}", "{path}", {port})', "submitTo", module=MODULE
-            ),
+            "onSubmit": browser.handler(f'(e) => submitTo(e, "{name}", "{path}", {port})', "submitTo", module=MODULE),
             "data-form": name,
         },
     )
@@ -116,9 +114,9 @@ def new_password_field(
 
 
 def _strength(form: str) -> rx.Component:
-    length = browser.hook(
-        f"{form.replace('-', '_')}_length", f'useLength("{form}")', "useLength", module=MODULE
-    ).to(int)
+    length = browser.hook(f"{form.replace('-', '_')}_length", f'useLength("{form}")', "useLength", module=MODULE).to(
+        int
+    )
     missing = (MIN_CHARACTERS - length).to(int)
     return rx.el.span(
         f"{MIN_CHARACTERS} characters or more; a few unrelated words are best. ",

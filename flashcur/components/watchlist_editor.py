@@ -194,9 +194,7 @@ def _delete(each: Item) -> rx.Component:
     )
 
 
-def _move(
-    sign: str, word: str, each: Item, index: rx.Var[int], by: int, *, disabled: rx.Var[bool]
-) -> rx.Component:
+def _move(sign: str, word: str, each: Item, index: rx.Var[int], by: int, *, disabled: rx.Var[bool]) -> rx.Component:
     return button_plain(
         sign,
         aria_label=word + ": " + each["name"],

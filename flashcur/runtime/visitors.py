@@ -13,7 +13,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 
 from sqlmodel import Session
@@ -28,12 +28,15 @@ from flashcur.services.accounts.sessions import Caller, hash_token
 from flashcur.services.accounts.view import AccountView, read_account
 from flashcur.services.backoff import Backoff
 from flashcur.services.database import Database
+from flashcur.services.timeutil import EPOCH
 from flashcur.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.5
 """A change made by another process shows within this time."""
+TRUSTED_FOR = timedelta(minutes=1)
+"""Who comes again later than this is read anew, should a change ever have been missed."""
 PATIENCE_S = 1.5
 """How long a visitor waits for the database before he is shown what guests see."""
 CAPACITY = 50_000
@@ -51,6 +54,11 @@ class Visitor:
     expires_at: datetime | None = None
     unsure: bool = False
     """A cookie came and the database did not answer: it will be asked again."""
+
+    @property
+    def read_at(self) -> datetime:
+        """When the database said so."""
+        return EPOCH if self.account is None else self.account.read_at
 
     @property
     def admin(self) -> bool:
@@ -130,7 +138,7 @@ class Visitors:
             return GUEST
         key = hash_token(token)
         known = self._known.get(key)
-        if known is not None and not anew:
+        if known is not None and not anew and self._clock() - known.read_at < TRUSTED_FOR:
             self._known.move_to_end(key)
             return known
         try:

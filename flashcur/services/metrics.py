@@ -48,6 +48,11 @@ ENGINE_ACTIVE = Family("flashcur_engine_active", "1 while this process is the ac
 SOCKETS = Family("flashcur_sockets", "Sockets that show the table", ("audience",), kind="gauge")
 BROADCASTS = Family("flashcur_broadcast_messages_total", "Messages written to sockets")
 SKIPPED_FRAMES = Family("flashcur_skipped_frames_total", "Frames a socket that did not drain never got")
+SOCKET_REFUSALS = Family(
+    "flashcur_socket_refusals_total",
+    "Messages of sockets that were refused, by reason: size, rate, form, name, arguments, access; sockets: connections",
+    ("reason",),
+)
 JOB_RUNS = Family("flashcur_job_runs_total", "Runs of scheduled jobs; outcome is ok or failed", ("job", "outcome"))
 BUS_MESSAGES = Family(
     "flashcur_bus_messages_total", "Messages of the bus: published, failed, fenced, received, skipped", ("outcome",)

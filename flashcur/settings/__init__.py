@@ -126,6 +126,10 @@ class Settings:
         _refuse_unknown_exchange_urls(environ)
         if prod and table.DEV_AUDIENCE.given(environ):
             raise ConfigError("FLASHCUR_DEV_AUDIENCE: expected to be unset in prod, where plans come from accounts")
+        if table.SENDGRID_API_KEY.given(environ) and not table.FROM_EMAIL.given(environ):
+            raise ConfigError(
+                "FLASHCUR_FROM_EMAIL: expected the sender of mail, was unset while SENDGRID_API_KEY is set"
+            )
         data_dir = table.DATA_DIR.require(environ)
         redis_url = table.REDIS_URL.read(environ)
         workers = table.WORKERS.require(environ)
