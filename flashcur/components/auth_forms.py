@@ -21,6 +21,12 @@ MODULE = "account"
 """Name of the script, `assets/account.js`."""
 
 
+class PostedForm(rx.el.Div):
+    """A form without Reflex's submit handler, which would keep the browser from posting it."""
+
+    tag = "form"
+
+
 def member(value: rx.Var[Any], name: str) -> rx.Var[Any]:
     """A member of what a hook returned, as a text; `.to(…)` makes it something else."""
     return rx.Var(_js_expr=f"{value!s}.{name}", _var_type=str, _var_data=value._get_all_var_data()).to(str)
@@ -48,7 +54,7 @@ def posted_form(name: str, path: str, *children: Content, submit: Text, busy: Te
     port = browser.backend_port()
     working = member(state, "busy").to(bool)
     general = rx.cond(member(state, "field") == "", member(state, "error"), "").to(str)
-    return forms.form(
+    return PostedForm.create(
         *children,
         rx.cond(general != "", forms.notice("error", general)),
         forms.button_primary(
@@ -56,9 +62,10 @@ def posted_form(name: str, path: str, *children: Content, submit: Text, busy: Te
             # Not `disabled`, which would take the focus away from who uses the keyboard; the script sends it once.
             custom_attrs={"aria-disabled": rx.cond(working, "true", "false")},
         ),
-        method="post",
-        action=f"{get_config().api_url}{path}" if port else path,
+        class_name="form",
         custom_attrs={
+            "method": "post",
+            "action": f"{get_config().api_url}{path}" if port else path,
             "onSubmit": browser.handler(f'(e) => submitTo(e, "{name}", "{path}", {port})', "submitTo", module=MODULE),
             "data-form": name,
         },

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import reflex as rx
 
 from flashcur.components import browser, forms
-from flashcur.components.auth_forms import MODULE, hidden, member, trouble
+from flashcur.components.auth_forms import MODULE, PostedForm, hidden, member, trouble
 from flashcur.components.forms import button_danger, button_plain, button_primary
 from flashcur.components.site import link
 from flashcur.domain.plans import PLAN_NAMES, PLANS, Plan
@@ -276,7 +276,7 @@ def _files() -> rx.Component:
             AccountState.lists.length() > 0,
             forms.actions(_file("Export all lists"), _copy()),
         ),
-        rx.el.form(
+        PostedForm.create(
             rx.el.div(
                 rx.el.label("File", html_for="import-file"),
                 rx.el.input(

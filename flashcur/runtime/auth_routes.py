@@ -73,10 +73,11 @@ class AuthRoutes(RouteGroup):
         """Sign in (`email`, `password`, `next`: a path of this site)."""
 
         async def work(fields: Fields, client: Client) -> Response:
+            target = _target(fields)
             token = await self._accounts.registration.sign_in(
                 text(fields, "email"), text(fields, "password"), client, self._former(request)
             )
-            return await self._signed_in(request, token, safe_path(text(fields, "next") or "/"))
+            return await self._signed_in(request, token, target)
 
         return await self._post(request, work, "/login")
 
@@ -84,8 +85,9 @@ class AuthRoutes(RouteGroup):
         """Sign out: ends the session and takes the cookie away."""
 
         async def work(fields: Fields, client: Client) -> Response:
+            target = _target(fields)
             await self._end_session(request, client)
-            response = self._done(request, safe_path(text(fields, "next") or "/"))
+            response = self._done(request, target)
             self._cookies.sign_out(response)
             return response
 
@@ -148,6 +150,7 @@ class AuthRoutes(RouteGroup):
             browser = self._cookies.browser_token(cookie_header(request.scope))
             if browser is None:
                 raise Refusal("This browser did not ask for a text to sign, or does not keep cookies: start again.")
+            target = _target(fields)
             signed = Signed(
                 text(fields, "nonce", 100),
                 text(fields, "address", 100),
@@ -161,7 +164,7 @@ class AuthRoutes(RouteGroup):
                 address = await self._accounts.wallets.link(signed, hash_token(browser), caller)
                 return self._done(request, "/account", {"address": address})
             token = await self._accounts.wallets.sign_in(signed, hash_token(browser), client, self._former(request))
-            return await self._signed_in(request, token, safe_path(text(fields, "next") or "/"))
+            return await self._signed_in(request, token, target)
 
         return await self._post(request, work, "/login")
 
@@ -237,6 +240,11 @@ class AuthRoutes(RouteGroup):
         if _wants_json(request):
             return json_answer({"ok": True, "next": target, **(extra or {})})
         return RedirectResponse(f"{self._page(request)}{target}", 303, {"Cache-Control": "no-store"})
+
+
+def _target(fields: Fields) -> str:
+    """Where to go afterwards. Read before anything is done: what is wrong with it must not leave a session behind."""
+    return safe_path(text(fields, "next") or "/")
 
 
 def _wants_json(request: Request) -> bool:

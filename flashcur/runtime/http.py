@@ -17,8 +17,8 @@ from flashcur.services.accounts.client import Client, client_of
 
 JSON = "application/json"
 MAX_BODY = 16_384
-MAX_UPLOAD = 600_000
-"""An imported file and its form; the file itself may have 512 kB."""
+MAX_UPLOAD = 1_100_000
+"""An imported file and its form: the file itself may have 512 kB, and JSON doubles line ends and quotes."""
 
 Who = Literal["anyone", "account", "admin"]
 """Who may call: `account` is somebody who is signed in. What his plan gives is decided inside."""

@@ -43,14 +43,18 @@ def client_of(state: rx.State) -> Client:
     return Client(state.router.session.client_ip[:45], state.router.headers.user_agent[:200])
 
 
-async def act(state: rx.State, work: Callable[[Accounts, Caller], Awaitable[T]]) -> T:
-    """Have the services do something for who is behind a state. Raises Refusal, also for a guest."""
+async def act(
+    state: rx.State,
+    work: Callable[[Accounts, Caller], Awaitable[T]],
+    invitation: str = "Sign in first: a free account is enough.",
+) -> T:
+    """Have the services do something for who is behind a state. Raises Refusal; a guest gets the `invitation`."""
     visitor = await visitor_of(state)
     if visitor.unsure or _runtime is None or _runtime.accounts is None:
         raise Unavailable("Accounts cannot be reached at this moment: try again in a few seconds.")
     caller = visitor.caller(client_of(state))
     if caller is None:
-        raise SignInNeeded("Sign in first: a free account is enough.")
+        raise SignInNeeded(invitation)
     return await work(_runtime.accounts, caller)
 
 

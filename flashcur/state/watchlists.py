@@ -110,7 +110,7 @@ class WatchlistState(rx.State):
 
     async def _do(self, work: Callable[[Accounts, Caller], Awaitable[str]]) -> None:
         try:
-            done = await act(self, work)
+            done = await act(self, work, "Sign in to keep a watchlist: a free account is enough.")
         except Refusal as refusal:
             await refuse(self, refusal)
         else:

@@ -103,5 +103,5 @@ def test_marks_are_on_the_clock(audience: Audience, minutes: int) -> None:
 
 
 def test_the_lists_of_words() -> None:
-    assert CHANNELS == PLANS["elite"].channels
-    assert EXPORT_FORMATS == PLANS["pro"].exports
+    assert PLANS["elite"].channels == CHANNELS
+    assert PLANS["pro"].exports == EXPORT_FORMATS

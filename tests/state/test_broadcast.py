@@ -14,6 +14,7 @@ from flashcur.domain.frames import Frame
 from flashcur.runtime.market_hub import LIVE_TOPIC, MarketHub, mark_topic
 from flashcur.runtime.shared_frame import SharedFrame, SharedFrameWriter
 from flashcur.state.broadcast import Broadcaster
+from flashcur.state.market import FeedState, MarketState
 from tests.support.frames import market_frame
 from tests.support.waiting import eventually
 
@@ -50,9 +51,13 @@ def read(text: str) -> dict[str, Any]:
     assert text.startswith("42/_event,")
     name, update = json.loads(text.removeprefix("42/_event,"))
     assert name == "event"
+    return read_delta(update["delta"])
+
+
+def read_delta(delta: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return {
         state.rsplit("____", 1)[1]: {key.removesuffix("_rx_state_"): value for key, value in changes.items()}
-        for state, changes in update["delta"].items()
+        for state, changes in delta.items()
     }
 
 
@@ -62,18 +67,33 @@ class Room:
     def __init__(self) -> None:
         self.environs: dict[str, dict[str, Any]] = {}
         sio = SimpleNamespace(get_environ=lambda sid, namespace: self.environs.get(sid))
+        self.told: list[tuple[str, dict[str, Any]]] = []
+        namespace = SimpleNamespace(emit=self._emit)
         self.hub = MarketHub()
-        self.broadcaster = Broadcaster(cast("rx.App", SimpleNamespace(sio=sio)), self.hub)
+        self.broadcaster = Broadcaster(cast("rx.App", SimpleNamespace(sio=sio, event_namespace=namespace)), self.hub)
         self.last: Frame | None = None
 
-    def enter(self, sid: str, socket: Socket | AsgiSocket, audience: str = "elite", *, table: bool = True) -> None:
+    async def _emit(self, event: str, update: dict[str, Any], *, to: str) -> None:
+        assert event == "event"
+        self.told.append((to, read_delta(update["delta"])))
+
+    def enter(
+        self,
+        sid: str,
+        socket: Socket | AsgiSocket,
+        audience: str = "elite",
+        *,
+        table: bool = True,
+        visitor: str = "",
+        cookie: bytes = b"",
+    ) -> None:
         direct = isinstance(socket, Socket)
         extensions = {SharedFrameWriter.EXTENSION: socket} if direct else {}
         self.environs[sid] = {
-            "asgi.scope": {"extensions": extensions},
+            "asgi.scope": {"extensions": extensions, "headers": [(b"cookie", cookie), (b"host", b"x")]},
             "asgi.send": None if direct else socket.send,
         }
-        self.broadcaster.join(sid, cast("Any", audience), table=table)
+        self.broadcaster.join(sid, cast("Any", audience), table=table, visitor=visitor)
 
     async def frame(self, seq: int, topic: str = LIVE_TOPIC, price: float | None = None) -> None:
         frame = market_frame(seq, price=price if price is not None else 100.0 + seq, previous=self.last)
@@ -212,3 +232,58 @@ async def test_joining_again_moves_the_socket(room: Room) -> None:
 async def test_an_unknown_socket_is_not_joined(room: Room) -> None:
     room.broadcaster.join("never connected", "elite", table=True)
     assert sum(room.broadcaster.counters.viewers.values()) == 0
+
+
+async def test_a_visitor_s_tabs_are_told_and_nobody_else_s(room: Room) -> None:
+    for sid, visitor in (("a", "ann"), ("b", "ann"), ("c", "bob"), ("d", "")):
+        room.enter(sid, Socket(), visitor=visitor)
+    news: dict[type[rx.State], dict[str, Any]] = {FeedState: {"demo": True}, MarketState: {}}
+    for visitor in ("ann", "nobody", ""):
+        room.broadcaster.show(visitor, "elite", news, dict)
+    await eventually(lambda: len(room.told) == 2, "two tabs that are told")
+    assert sorted(room.told) == [(sid, {"feed_state": {"demo": True}}) for sid in ("a", "b")]
+    room.broadcaster.leave("a")
+    room.broadcaster.leave("b")
+    room.broadcaster.show("ann", "elite", news, dict)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert len(room.told) == 2
+
+
+async def test_a_new_plan_moves_a_visitor_s_tabs(room: Room) -> None:
+    """What the plan shows comes at once, the table only to a page that has it; later frames are the plan's."""
+    with_table, without, other = Socket(), Socket(), Socket()
+    room.enter("a", with_table, "free", visitor="ann")
+    room.enter("b", without, "free", table=False, visitor="ann")
+    room.enter("c", other, "free", visitor="bob")
+
+    def moved() -> dict[type[rx.State], dict[str, Any]]:
+        return {MarketState: {"price": "1"}, FeedState: {"open_interest": True}}
+
+    room.broadcaster.show("ann", "elite", {}, moved)
+    await eventually(lambda: len(room.told) == 2, "two tabs that are told")
+    told = dict(room.told)
+    assert told["a"] == {"market_state": {"price": "1"}, "feed_state": {"open_interest": True}}
+    assert told["b"] == {"feed_state": {"open_interest": True}}
+    assert room.broadcaster.counters.viewers == {"guest": 0, "free": 1, "pro": 0, "elite": 2}
+    await room.frame(1)
+    assert [("market_state" in socket.messages[-1]) for socket in (with_table, without, other)] == [True, False, False]
+    room.broadcaster.show("ann", "free", {}, moved)
+    await room.frame(2)
+    assert "market_state" not in with_table.messages[-1]
+    assert with_table.messages[-1]["feed_state"]["open_interest"] is False
+
+
+async def test_joining_again_as_another_visitor_leaves_the_first(room: Room) -> None:
+    room.enter("a", Socket(), visitor="ann")
+    room.enter("a", Socket(), visitor="bob")
+    room.broadcaster.show("ann", "elite", {FeedState: {"demo": True}}, dict)
+    room.broadcaster.show("bob", "elite", {FeedState: {"demo": False}}, dict)
+    await eventually(lambda: bool(room.told), "the tab told")
+    assert room.told == [("a", {"feed_state": {"demo": False}})]
+
+
+async def test_a_socket_s_cookies_are_those_of_its_first_request(room: Room) -> None:
+    room.enter("a", Socket(), cookie=b"flashcur_session=x; other=\xe9")
+    assert room.broadcaster.cookies_of("a") == "flashcur_session=x; other=\xe9"
+    assert room.broadcaster.cookies_of("never connected") == ""

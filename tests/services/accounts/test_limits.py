@@ -69,9 +69,7 @@ def test_a_clock_that_goes_back_gives_nothing(database: Database) -> None:
     st.sampled_from([0.5, 1.0, 2.5, 90.0]),
     st.lists(st.integers(0, 5000), min_size=1, max_size=30),
 )
-def test_it_is_a_bucket_that_leaks(
-    sqlite_database: Database, burst: int, every_s: float, pauses: list[int]
-) -> None:
+def test_it_is_a_bucket_that_leaks(sqlite_database: Database, burst: int, every_s: float, pauses: list[int]) -> None:
     """The same as counting: `burst` tokens, one more each `every_s`."""
     limit, now, full, filled = Limit("test", burst, every_s, "tests"), START_MS, burst * every_s * 1000, START_MS
     left, who = full, str(next(_people))

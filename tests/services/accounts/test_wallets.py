@@ -151,7 +151,14 @@ async def test_a_text_is_too_old_after_five_minutes(services: Services) -> None:
 
 @pytest.mark.parametrize(
     ("purpose", "address", "chain_id"),
-    [("confirm", "", 1), ("", "", 1), ("sign-in", "0x1", 1), ("sign-in", "\0", 1), ("sign-in", "", 5), ("sign-in", "", 0)],
+    [
+        ("confirm", "", 1),
+        ("", "", 1),
+        ("sign-in", "0x1", 1),
+        ("sign-in", "\0", 1),
+        ("sign-in", "", 5),
+        ("sign-in", "", 0),
+    ],
 )
 async def test_what_cannot_be_asked_for_is_refused(
     services: Services, purpose: str, address: str, chain_id: int
