@@ -181,7 +181,11 @@ export function again(name) {
 
 // How long a password is; the server counts the same way.
 const lengthOf = (name) => named("length", name, 0);
-export const useLength = (name) => useStore(lengthOf(name));
+export function useLength(name) {
+  // A form that is made anew is empty.
+  useEffect(() => lengthOf(name).set(0), [name]);
+  return useStore(lengthOf(name));
+}
 export const typed = (name, text) => lengthOf(name).set([...text.normalize("NFKC")].length);
 
 // The form that was last sent to a state on this page: a state outlives the page, so what it says may be of an earlier
@@ -343,6 +347,12 @@ export function useAccountTheme(theme) {
     }
   }, [theme, rawColorMode, setColorMode]);
   return theme;
+}
+
+// The choice of themes: shown at once, and kept for the account by the hook above.
+export function useThemeChoice() {
+  const { rawColorMode, setColorMode } = useContext(ColorModeContext);
+  return { theme: rawColorMode, choose: ({ target }) => setColorMode(target.value) };
 }
 
 export const deviceZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";

@@ -199,6 +199,7 @@ def devices() -> rx.Component:
 
 def preferences() -> rx.Component:
     zone = browser.function("deviceZone", module=MODULE).call().to(str)
+    themes = browser.hook("themes", "useThemeChoice()", "useThemeChoice", module=MODULE)
     return forms.section(
         "Preferences",
         rx.el.div(
@@ -211,8 +212,8 @@ def preferences() -> rx.Component:
                             type="radio",
                             name="theme",
                             value=value,
-                            checked=AccountState.theme == value,
-                            on_change=ProfileState.set_theme(value),
+                            checked=member(themes, "theme") == value,
+                            custom_attrs={"onChange": member(themes, "choose")},
                         ),
                         rx.el.span(title),
                     )
@@ -414,7 +415,7 @@ def _profile_form(form: str, handler: Any, *fields: Content, submit: str, danger
             rx.cond(elsewhere, forms.notice("error", ProfileState.problem)),
             button(submit),
             # A second click while the first is being worked on does nothing.
-            on_submit=handler.throttle(1_000),
+            on_submit=handler.throttle(500),
             # Emptied once it was done.
             key=ProfileState.number.to(str),
             custom_attrs={

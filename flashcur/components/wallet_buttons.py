@@ -29,50 +29,74 @@ def _buttons(call: str, name: str, *, module: str, word: str, next_: rx.Var[str]
     progress = browser.hook("walletProgress", "useWalletProgress()", "useWalletProgress", module=_WALLET)
     busy, step, error = (member(progress, part) for part in ("busy", "step", "error"))
 
+    says = rx.match(
+        step,
+        ("connect", "Allow it in your wallet"),
+        ("sign", "Confirm in your wallet, it is free"),
+        ("check", "Checking the signature"),
+        "",
+    ).to(str)
+
     def button(wallet: rx.Var[dict[str, str]]) -> rx.Component:
         code = call.format(id=str(wallet["id"]), next=str(next_), port=browser.backend_port())
         act = browser.handler(f"() => {code}", name, module=module, more={"backend": ("backendOrigin",)})
-        return rx.el.button(
-            rx.cond(
-                wallet["icon"] != "",
-                rx.el.img(src=wallet["icon"], alt="", width="24", height="24"),
-                rx.el.span(class_name="no-icon", aria_hidden=True),
+        mine = busy == wallet["id"]
+        return rx.el.div(
+            rx.el.button(
+                rx.cond(
+                    wallet["icon"] != "",
+                    rx.el.img(src=wallet["icon"], alt="", width="24", height="24"),
+                    _plain_icon(),
+                ),
+                rx.el.span(
+                    rx.el.span(word, wallet["name"], class_name="of"),
+                    # Within the button, which keeps its height: nothing below it moves.
+                    rx.cond(mine, rx.el.small(says), rx.fragment()),
+                ),
+                type="button",
+                class_name="button wallet",
+                disabled=(busy != "") & (busy != wallet["id"]),
+                custom_attrs={
+                    "onClick": act,
+                    "aria-busy": rx.cond(mine, "true", "false"),
+                    "data-wallet": wallet["id"],
+                    # The call reads where to go next.
+                    **({} if next_ is None else {"data-next": next_}),
+                },
             ),
-            rx.el.span(word, wallet["name"]),
-            type="button",
-            class_name="button wallet",
-            disabled=(busy != "") & (busy != wallet["id"]),
-            custom_attrs={
-                "onClick": act,
-                "aria-busy": rx.cond(busy == wallet["id"], "true", "false"),
-                "data-wallet": wallet["id"],
-                # The call reads where to go next.
-                **({} if next_ is None else {"data-next": next_}),
-            },
+            rx.cond(
+                mine,
+                rx.el.button(
+                    "Cancel",
+                    type="button",
+                    class_name="link cancel",
+                    custom_attrs={"onClick": browser.handler("() => cancelWallet()", "cancelWallet", module=_WALLET)},
+                ),
+            ),
+            class_name="wallet-row",
             key=wallet["id"],
         )
 
-    says = rx.match(
-        step,
-        ("connect", "Your wallet asks whether FlashCur may see your address: allow it there."),
-        ("sign", "Confirm the text in your wallet. It costs nothing and allows nothing else."),
-        ("check", "Checking the signature."),
-        "",
-    ).to(str)
     return rx.el.div(
         rx.cond(
             wallets.length() > 0,
             rx.foreach(wallets, button),
             rx.el.p(NONE_FOUND, class_name="soft fine none"),
         ),
-        rx.el.p(rx.cond(busy != "", says, ""), role="status", class_name="soft fine step"),
-        rx.cond(
-            busy != "",
-            forms.button_plain(
-                "Cancel",
-                custom_attrs={"onClick": browser.handler("() => cancelWallet()", "cancelWallet", module=_WALLET)},
-            ),
-        ),
+        rx.el.p(rx.cond(busy != "", says, ""), role="status", class_name="unseen"),
         rx.cond(error != "", forms.notice("error", error)),
         class_name="wallets",
+    )
+
+
+def _plain_icon() -> rx.Component:
+    """For a wallet without one of its own."""
+    return rx.el.svg(
+        rx.el.path(d="M4 7.5h14a2 2 0 0 1 2 2v8a2 2 0 0 1-2 2H6a2 2 0 0 1-2-2zm0 0a2 2 0 0 1 2-2h10M16 13.5h.01"),
+        view_box="0 0 24 24",
+        fill="none",
+        stroke="currentColor",
+        stroke_width="1.7",
+        stroke_linecap="round",
+        aria_hidden=True,
     )

@@ -169,7 +169,7 @@ def _rename(each: Item) -> rx.Component:
                         class_name="input",
                     ),
                 ),
-                forms.actions(button_primary("Rename"), button_plain("Keep it")),
+                forms.actions(button_primary("Rename"), button_plain("Cancel")),
                 class_name="form",
                 on_submit=WatchlistState.rename,
             ),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlmodel import Session
 
 from flashcur.domain.plans import PLANS, Audience, last_mark_ms
-from flashcur.runtime.account_jobs import prune_accounts
+from flashcur.runtime.account_jobs import end_plans, prune_accounts
 from flashcur.runtime.jobs import Jobs, every, on_the_clock
 from flashcur.runtime.marks import MARK_AUDIENCES
 from flashcur.services.database import Database
@@ -53,6 +53,7 @@ class MarketJobs:
         jobs.add("open interest", every(5), office.open_interest.poll, timeout_s=120)
         jobs.add("open interest history", every(10), office.open_interest.backfill, timeout_s=300)
         jobs.add("prune", every(3600), self.prune, timeout_s=60)
+        jobs.add("end plans", every(60), self.end_plans, timeout_s=30)
         jobs.add("prune accounts", every(3600), self.prune_accounts, timeout_s=60)
 
     def _mark(self, audience: Audience) -> Callable[[], Awaitable[str]]:
@@ -93,6 +94,11 @@ class MarketJobs:
             return prune_events(session, now - EVENTS_KEPT)
 
         return f"{await self._database.run(work)} listings deleted"
+
+    async def end_plans(self) -> str:
+        """Plans that were given for some time become Free when it is over."""
+        now = from_ms(self._clock())
+        return await self._database.run(lambda session: end_plans(session, now))
 
     async def prune_accounts(self) -> str:
         """Delete sessions, links, mail and events whose time is over."""

@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.5
 """A change made by another process shows within this time."""
+MOST_UNSURE = 200
+"""Asked about in one look: made-up cookies must not keep it from following changes."""
 TRUSTED_FOR = timedelta(minutes=1)
 """Who comes again later than this is read anew, should a change ever have been missed."""
 PATIENCE_S = 1.5
@@ -189,7 +191,7 @@ class Visitors:
         if fresh or ended:
             self._round += 1
             await self._refresh(fresh | ended)
-        for key in list(self._unsure):
+        for key in list(self._unsure)[:MOST_UNSURE]:
             await self._read(key)
 
     async def _refresh(self, accounts: Iterable[str]) -> None:

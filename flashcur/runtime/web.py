@@ -68,7 +68,7 @@ class WebRuntime:
         self.where = where
         self.visitors = Visitors(settings, make_cookies(settings, where), utc_now)
         self.accounts: Accounts | None = None
-        """None before the start."""
+        """None until the database is ready."""
         self.metrics = Metrics()
         self.clock = clock
         self.bus: Bus | None = None
@@ -95,15 +95,12 @@ class WebRuntime:
         """Open what is needed and start following; returns at once. Raises nothing that heals by itself."""
         self.bus = make_bus(self.settings)
         self.database = Database(self.settings)
-        self.visitors.open(self.database)
-        self.accounts = Accounts(self.settings, self.where, self.database, self.visitors.poke)
         self.metrics.watch_bus(self.bus.counters)
         for topic in TOPICS:
             self._tasks.start(f"follow {topic}", lambda topic=topic: self._follow(topic, self._receive))
         self._tasks.start("follow engine", lambda: self._follow(ENGINE_TOPIC, self._note_status))
         self._tasks.start("database", self._prepare_database)
         self._tasks.start("visitors", self._follow_visitors)
-        self._tasks.start("wallets", self.accounts.warm)
         if self.settings.engine == "embedded":
             self._tasks.start("engine", self._run_engine)
 
@@ -170,7 +167,11 @@ class WebRuntime:
                     logger.error("%s", error)
                 await asyncio.sleep(backoff.next_s())
                 continue
+            # Not before: a database without tables would fail whoever comes with a cookie.
+            self.visitors.open(database)
+            self.accounts = Accounts(self.settings, self.where, database, self.visitors.poke)
             self.database_ready.set()
+            await self.accounts.warm()
             return
 
     async def _run_engine(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -54,7 +55,7 @@ def test_nothing_of_a_plan_is_left_out() -> None:
 
 
 def test_every_plan_has_all_that_the_one_before_has() -> None:
-    for lower, higher in zip(AUDIENCES, AUDIENCES[1:], strict=False):
+    for lower, higher in pairwise(AUDIENCES):
         low, high = PLANS[lower], PLANS[higher]
         assert set(low.channels) <= set(high.channels)
         assert set(low.exports) <= set(high.exports)

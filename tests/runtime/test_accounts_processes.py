@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -32,7 +34,7 @@ from flashcur.runtime.http_routes import HttpRoutes
 from flashcur.runtime.market_hub import MarketHub
 from flashcur.runtime.visitors import Visitor
 from flashcur.runtime.web import WebRuntime
-from flashcur.services.accounts import limits, sessions
+from flashcur.services.accounts import changes, limits, mail_tokens, sessions
 from flashcur.services.accounts.sessions import Caller
 from flashcur.services.database import Database
 from flashcur.services.timeutil import utc_now
@@ -126,22 +128,23 @@ class Process:
 @asynccontextmanager
 async def process(settings: Settings, *, skew_s: float = 0) -> AsyncIterator[Process]:
     """A web process on a machine whose clock is `skew_s` seconds ahead."""
-    if skew_s:
 
-        def clock() -> datetime:
-            return utc_now() + timedelta(seconds=skew_s)
+    def clock() -> datetime:
+        return utc_now() + timedelta(seconds=skew_s)
 
-        with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
+        if skew_s:
             patch.setattr(web_module, "utc_now", clock)
             patch.setattr(accounts_module, "utc_now", clock)
-            runtime = WebRuntime(settings, MarketHub(), WHERE)
-            await runtime.start()
-    else:
         runtime = WebRuntime(settings, MarketHub(), WHERE)
         await runtime.start()
+        try:
+            await asyncio.wait_for(runtime.database_ready.wait(), 15)
+        except TimeoutError:
+            await runtime.stop()
+            raise
     one = Process(runtime)
     try:
-        await asyncio.wait_for(runtime.database_ready.wait(), 15)
         yield one
     finally:
         await one.close()
@@ -276,8 +279,43 @@ async def rows(database: Database) -> dict[str, int]:
     )
 
 
+class Hold:
+    """A sign-in that stops at a moment until it may go on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, one: Process, moment: str) -> None:
+        self._reached = asyncio.Event()
+        self._go_on = threading.Event()
+        loop, verify, tell = asyncio.get_running_loop(), one.accounts.hasher.verify, changes.tell
+
+        def stop() -> None:
+            loop.call_soon_threadsafe(self._reached.set)
+            assert self._go_on.wait(20)
+
+        async def slowly(known: str | None, password: str) -> bool:
+            right = await verify(known, password)
+            await asyncio.to_thread(stop)
+            return right
+
+        def tell_slowly(session: Session, account_id: str, now: datetime) -> None:
+            stop()
+            tell(session, account_id, now)
+
+        if moment == "hashing":
+            monkeypatch.setattr(one.accounts.hasher, "verify", slowly)
+        else:
+            # The last thing of the transaction: the session has been written.
+            monkeypatch.setattr(changes, "tell", tell_slowly)
+
+    async def reached(self) -> None:
+        await asyncio.wait_for(self._reached.wait(), 10)
+
+    def go_on(self) -> None:
+        self._go_on.set()
+
+
+@pytest.mark.parametrize("moment", ["hashing", "committing"])
 async def test_the_database_goes_away_during_a_sign_in(
-    web_environ: dict[str, str], own_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+    web_environ: dict[str, str], own_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     settings = Settings.load({**web_environ, "DATABASE_URL": own_postgres.create_database("accounts")})
     async with process(settings) as first, process(settings) as second:
@@ -285,20 +323,11 @@ async def test_the_database_goes_away_during_a_sign_in(
         came = await first.person("came@example.com", "pro")
         await first.person()
         await first.identify(known)
-        checked, go_on = asyncio.Event(), asyncio.Event()
-        verify = first.accounts.hasher.verify
-
-        async def slowly(hashed: str | None, password: str) -> bool:
-            right = await verify(hashed, password)
-            checked.set()
-            await go_on.wait()
-            return right
-
-        monkeypatch.setattr(first.accounts.hasher, "verify", slowly)
+        hold = Hold(monkeypatch, first, moment)
         signing_in = asyncio.create_task(first.post("/auth/sign-in", **REQUEST))
-        await asyncio.wait_for(checked.wait(), 10)
+        await hold.reached()
         await asyncio.to_thread(own_postgres.stop)
-        go_on.set()
+        hold.go_on()
         for answer in (await signing_in, await second.post("/auth/sign-in", **REQUEST)):
             assert answer.status_code == 503
             assert "nothing was changed" in answer.json()["error"]
@@ -336,15 +365,24 @@ def _of_ann(session: Session) -> dict[str, object]:
     }
 
 
-async def test_two_processes_open_a_registration_s_link_at_once(two: tuple[Process, Process]) -> None:
+async def test_two_processes_open_a_registration_s_link_at_once(
+    two: tuple[Process, Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, _ = two
+    use, both = mail_tokens.use, threading.Barrier(2)
+
+    def use_together(*arguments: Any) -> MailToken:
+        both.wait(10)
+        return use(*arguments)
+
+    monkeypatch.setattr(mail_tokens, "use", use_together)
     services = Services(first.runtime.settings, first.database)
     try:
         for number in range(5):
             address = f"new{number}@example.com"
             assert (await first.post("/auth/register", email=address, password=PASSWORD)).status_code == 200
             token = services.link("register", address)
-            # Both are at the link before either has used it.
+            # Both transactions have begun before either uses the link.
             answers = await together(*(each.post("/auth/confirm", token=token) for each in two))
             answers.sort(key=lambda answer: answer.status_code)
             assert [answer.status_code for answer in answers] == [200, 400]

@@ -55,9 +55,11 @@ class Site:
                 token, _ = add_session(session, account_id, utc_now())
                 self.cookies[plan] = f"{self.runtime.visitors.cookies.session}={token}"
 
-    async def get(self, path: str, audience: Audience = "elite", **headers: str) -> httpx.Response:
+    async def get(
+        self, path: str, audience: Audience = "elite", headers: dict[str, str] | None = None
+    ) -> httpx.Response:
         cookie = {} if audience == "guest" else {"Cookie": self.cookies[audience]}
-        return await self.client.get(path, headers=headers | cookie)
+        return await self.client.get(path, headers=(headers or {}) | cookie)
 
     async def rows(self, audience: Audience) -> list[dict[str, Any]]:
         return (await self.get("/api/v1/markets", audience)).json()["rows"]
@@ -148,9 +150,9 @@ async def test_delayed_plans_get_the_last_mark(site: Site) -> None:
 async def test_an_unchanged_frame_is_not_sent_again(site: Site) -> None:
     site.deliver()
     first = await site.get("/api/v1/markets")
-    again = await site.get("/api/v1/markets", **{"If-None-Match": first.headers["ETag"]})
+    again = await site.get("/api/v1/markets", headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
-    other = await site.get("/api/v1/markets", "pro", **{"If-None-Match": first.headers["ETag"]})
+    other = await site.get("/api/v1/markets", "pro", headers={"If-None-Match": first.headers["ETag"]})
     assert other.status_code == 200
     assert "private" in other.headers["Cache-Control"]
 

@@ -115,7 +115,7 @@ def rows(page: Tab) -> int:
 
 
 def shows_open_interest(page: Tab) -> bool:
-    return all(page.market[name].strip("|") for name in OPEN_INTEREST) and page.feed["open_interest"]
+    return bool(page.market["oi"].strip("|")) and page.feed["open_interest"]
 
 
 def hides_open_interest(page: Tab) -> bool:
@@ -134,30 +134,37 @@ async def after(done_s: float, page: Tab, audience: Audience, what: str) -> None
 
 
 async def beats(page: Tab, number: int = BEATS) -> list[dict[str, object]]:
-    """What the table was sent while the feed's status came so many times; between marks that is nothing."""
-    start, first, mark = len(page.updates), page.feed["beat"], page.feed["mark"]
-    seen = {first}
-    here = start
+    """The frames that the table was sent while the feed's status came so many times; between two marks there is none.
 
-    def came() -> bool:
-        nonlocal here
-        for update in page.updates[here:]:
-            for state, changes in update.items():
-                if state.endswith("feed_state") and "beat_rx_state_" in changes:
-                    seen.add(changes["beat_rx_state_"])
-        here = len(page.updates)
-        return len(seen) > number
-
-    await eventually(came, f"{number} frames of the feed", number + 5)
+    (A contract that leaves the exchange leaves the table at once; that is no frame.)
+    """
+    # Who has just joined a plan is owed one whole frame.
+    await feed_frames(page, 2)
+    start, mark, before = len(page.updates), page.feed["mark"], page.market["beat"]
+    await feed_frames(page, number)
     if page.feed["mark"] != mark:
-        # A mark fell into these seconds: look at the next ones, until the one after it is minutes away.
+        # A mark fell into these seconds: the next one is minutes away.
         return await beats(page, number)
     return [
         changes
         for update in page.updates[start:]
         for state, changes in update.items()
-        if state.endswith("market_state")
+        if state.endswith("market_state") and changes.get("beat_rx_state_") != before
     ]
+
+
+async def feed_frames(page: Tab, number: int) -> None:
+    """Wait until the feed's status has come so many times more."""
+    start = len(page.updates)
+
+    def came() -> int:
+        return sum(
+            state.endswith("feed_state") and "beat_rx_state_" in changes
+            for update in page.updates[start:]
+            for state, changes in update.items()
+        )
+
+    await eventually(lambda: came() >= number, f"{number} frames of the feed", number + 5)
 
 
 async def test_free_becomes_elite_and_free_again(app: App, world: World) -> None:

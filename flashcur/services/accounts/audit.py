@@ -74,6 +74,8 @@ def anonymise(session: Session, account_id: str) -> None:
     )
 
 
-def prune(session: Session, before: datetime) -> int:
-    """Delete events older than `before`; the number of rows."""
+def prune(session: Session, before: datetime, strangers_before: datetime) -> int:
+    """Delete events older than `before`, and those of nobody's account older than `strangers_before`; how many."""
+    nobody = col(AuditEvent.account_id).is_(None), col(AuditEvent.at) < strangers_before
+    session.exec(delete(AuditEvent).where(*nobody))
     return session.exec(delete(AuditEvent).where(col(AuditEvent.at) < before)).rowcount

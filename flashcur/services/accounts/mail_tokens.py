@@ -8,7 +8,7 @@ from sqlalchemy import delete, update
 from sqlmodel import Session, col
 
 from flashcur.errors import Refusal
-from flashcur.models import MailToken
+from flashcur.models import Account, MailToken
 from flashcur.services import links
 from flashcur.settings import Secret
 
@@ -54,6 +54,13 @@ def read(secret: Secret, token: str, *purposes: str) -> tuple[str, str]:
         if token_id is not None:
             return purpose, token_id
     raise Refusal("This link is not complete: open it again from the mail, or copy all of it.", field="token")
+
+
+def lock_owner(session: Session, token_id: str) -> None:
+    """Lock the account of a link before the link: whoever changes an account takes them in this order."""
+    link = session.get(MailToken, token_id)
+    if link is not None and link.account_id is not None:
+        session.get(Account, link.account_id, with_for_update=True, populate_existing=True)
 
 
 def use(session: Session, purpose: str, token_id: str, now: datetime) -> MailToken:

@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 THEMES = ("system", "dark", "light")
 DELETE_WORD = "DELETE"
+MAX_VIEW = 400
+"""Characters of a table's view as it is kept: an address's, in which a typed one may take nine."""
 
 
 class Profile:
@@ -86,6 +88,8 @@ class Profile:
     async def set_table_view(self, caller: Caller, query: str) -> None:
         """Keep how the market table is arranged; `query` is the address's, of which only what is known is kept."""
         kept = View.parse(dict(parse_qsl(query)), None).query(dict(parse_qsl(query)).get("list", ""))
+        if len(kept) > MAX_VIEW:
+            raise Refusal("This view is too long to be kept.", field="query")
 
         def work(session: Session, account: Account, login: LoginSession) -> None:
             account.table_view = kept
@@ -158,8 +162,9 @@ class Profile:
         await self._context.run(charge)
 
         def work(session: Session) -> bool:
+            mail_tokens.lock_owner(session, token_id)
             link = mail_tokens.use(session, purpose, token_id, now)
-            account = session.get(Account, link.account_id, with_for_update=True)
+            account = session.get(Account, link.account_id)
             if account is None:
                 raise Refusal("This account was deleted.", field="token")
             # Read after the lock, so that of two links opened at once the second sees the first.

@@ -135,8 +135,9 @@ class Registration:
         now, base = self._context.clock(), self._context.base
 
         def work(session: Session) -> str:
+            mail_tokens.lock_owner(session, token_id)
             link = mail_tokens.use(session, purpose, token_id, now)
-            account = session.get(Account, link.account_id, with_for_update=True)
+            account = session.get(Account, link.account_id)
             if account is None or account.email != link.email:
                 raise Refusal("The account's address was changed since: ask for a new link.", field="token")
             account.password_hash, account.password_changed_at = hashed, now

@@ -27,9 +27,8 @@ def take(database: Database, at_ms: int, limit: Limit = LIMIT, who: str = "ann")
     try:
         with database.session() as session:
             limits.take(session, limit, who, at_ms)
-    except Throttled as throttled:
-        assert throttled.retry_after is not None
-        return throttled.retry_after
+    except Throttled as refusal:
+        return refusal.retry_after
     return None
 
 

@@ -302,14 +302,34 @@ async def test_preferences_are_kept(services: Services) -> None:
         await refused(work)
 
 
-@pytest.mark.parametrize("query", ["", "q=btc&sort=price", "q=" + "%E5%B8%81" * 40, "list=" + "a" * 400, "min=" + "0" * 390,
-                                   "q=%00", "q=%F0%9F%98%80" + "%F0%9F%98%80" * 30, "sort=;drop&&&==", "list=%00"])  # fmt: skip
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "q=btc&sort=price",
+        "q=" + "%E5%B8%81" * 40,
+        "list=" + "a" * 400,
+        "min=" + "0" * 390,
+        "q=%00",
+        "q=" + "%F0%9F%98%80" * 31,
+        "sort=;drop&&&==",
+        "list=%00",
+    ],
+)
 async def test_a_table_s_view_is_kept_whatever_is_in_it(services: Services, query: str) -> None:
     person = services.person()
     await services.profile.set_table_view(person.caller, query)
     kept = services.account(person.account_id).table_view
     await services.profile.set_table_view(person.caller, kept)
     assert services.account(person.account_id).table_view == kept
+
+
+async def test_a_view_that_cannot_be_kept_whole_is_refused(services: Services) -> None:
+    """Typed characters grow ninefold in an address."""
+    person = services.person()
+    await services.profile.set_table_view(person.caller, "q=btc")
+    await refused(services.profile.set_table_view(person.caller, "q=" + "币" * 40 + "&min=" + "0" * 200))
+    assert services.account(person.account_id).table_view == "q=btc"
 
 
 async def test_writes_of_an_account_are_limited(services: Services) -> None:

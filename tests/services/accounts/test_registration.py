@@ -139,7 +139,7 @@ async def test_two_links_of_one_address_opened_at_once_make_one_account(services
         await services.registration.register(ADDRESS, password, HOME)
     links = [services.link("register", number=number) for number in (0, 1)]
     done = await asyncio.gather(*(services.registration.confirm(x, HOME) for x in links), return_exceptions=True)
-    assert sorted(type(each) for each in done if not isinstance(each, str)) == [Conflict]
+    assert [type(each) for each in done if not isinstance(each, str)] == [Conflict]
     assert len(services.rows(Account)) == len(services.rows(LoginSession)) == 1
     winner = passwords[[isinstance(each, str) for each in done].index(True)]
     await services.registration.sign_in(ADDRESS, winner, HOME)
@@ -208,9 +208,23 @@ async def test_poor_passwords_are_refused(services: Services, password: str) -> 
 
 
 @pytest.mark.parametrize(
-    "email", ["", " ", "ann", "ann@", "@example.com", "a b@example.com", "ann@exa mple.com", "ann@-.com",
-              "a" * 300 + "@b.c", "ann@example.com\nBcc: bob@example.com", "ann\0@example.com", "\ud800@example.com", "ann@[127.0.0.1]"]
-)  # fmt: skip
+    "email",
+    [
+        "",
+        " ",
+        "ann",
+        "ann@",
+        "@example.com",
+        "a b@example.com",
+        "ann@exa mple.com",
+        "ann@-.com",
+        "a" * 300 + "@b.c",
+        "ann@example.com\nBcc: bob@example.com",
+        "ann\0@example.com",
+        "\ud800@example.com",
+        "ann@[127.0.0.1]",
+    ],
+)
 async def test_what_is_no_address_is_refused(services: Services, email: str) -> None:
     assert (await refused(services.registration.register(email, PASSWORD, HOME)))[2] == "email"
 

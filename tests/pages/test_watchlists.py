@@ -1,0 +1,187 @@
+"""The watchlists page, as people use it in a browser."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.pages.conftest import PHONE
+from tests.support.app import App
+from tests.support.people import give_plan, path_of, sign_up, visit
+
+FILE = "###Majors\nBINANCE:BTCUSDT.P,BINANCE:ETHUSDT.P\n###Alts\nBINANCE:SOLUSDT.P\nNASDAQ:AAPL\nBINANCE:GONEUSDT.P\n"
+
+
+@pytest.fixture(scope="module")
+def audience() -> str:
+    return "guest"
+
+
+def create(page: Page, name: str) -> None:
+    page.get_by_label("Name of the new list").fill(name)
+    page.get_by_role("button", name="Create").click()
+    expect(card(page, name)).to_be_visible()
+
+
+def card(page: Page, name: str) -> Locator:
+    return page.get_by_role("region", name=name, exact=True)
+
+
+def add(page: Page, name: str, symbol: str) -> None:
+    field = card(page, name).get_by_label(f"Add a contract to {name}")
+    field.fill(symbol)
+    field.press("Enter")
+
+
+def chips(page: Page, name: str) -> Locator:
+    return card(page, name).locator(".symbols li")
+
+
+def test_a_list_is_made_filled_renamed_and_deleted(page: Page, app: App) -> None:
+    sign_up(page, app)
+    visit(page, "/watchlists")
+    expect(page.get_by_text("No list yet")).to_be_visible()
+    create(page, "Majors")
+    expect(page.locator(".lead")).to_have_text("1 of 1 list, 0 of 10 different contracts on Free.")
+    for symbol in ("btc", "ETHUSDT", "BINANCE:SOLUSDT.P"):
+        add(page, "Majors", symbol)
+        expect(chips(page, "Majors")).to_have_count(("btc", "ETHUSDT", "BINANCE:SOLUSDT.P").index(symbol) + 1)
+    expect(card(page, "Majors").get_by_label("Add a contract")).to_be_focused()
+    assert [text.strip("×") for text in chips(page, "Majors").all_text_contents()] == ["BTC", "ETH", "SOL"]
+    add(page, "Majors", "nothing")
+    expect(page.locator(".notice-bar.bad")).to_contain_text("There is no contract “nothing”")
+    add(page, "Majors", "btc")
+    expect(page.locator(".notice-bar")).to_contain_text("BTCUSDT is in this list already")
+    page.get_by_role("button", name="Dismiss").click()
+    expect(page.locator(".notice-bar")).to_have_attribute("data-shown", "false")
+
+    page.get_by_role("button", name="Remove ETH from Majors").click()
+    expect(chips(page, "Majors")).to_have_count(2)
+    card(page, "Majors").get_by_label("Rename Majors").click()
+    card(page, "Majors").get_by_label("New name").fill("Big ones")
+    card(page, "Majors").get_by_role("button", name="Rename", exact=True).click()
+    expect(card(page, "Big ones")).to_be_visible()
+
+    card(page, "Big ones").get_by_label("Delete Big ones").click()
+    card(page, "Big ones").get_by_role("button", name="Keep it").click()
+    card(page, "Big ones").get_by_label("Delete Big ones").click()
+    card(page, "Big ones").get_by_role("button", name="Delete it").click()
+    expect(page.get_by_text("No list yet")).to_be_visible()
+
+
+def test_a_list_is_opened_in_the_markets(page: Page, app: App) -> None:
+    sign_up(page, app)
+    visit(page, "/watchlists")
+    create(page, "Two")
+    add(page, "Two", "btc")
+    expect(chips(page, "Two")).to_have_count(1)
+    add(page, "Two", "eth")
+    expect(chips(page, "Two")).to_have_count(2)
+    card(page, "Two").get_by_role("link", name="Open in the markets").click()
+    expect(page.locator("tbody.rows tr[data-symbol]")).to_have_count(2)
+    assert path_of(page).startswith("/?list=")
+
+
+def test_lists_go_out_as_file_and_to_the_clipboard(page: Page, app: App) -> None:
+    sign_up(page, app)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visit(page, "/watchlists")
+    create(page, "Majors")
+    add(page, "Majors", "btc")
+    expect(chips(page, "Majors")).to_have_count(1)
+    add(page, "Majors", "eth")
+    expect(chips(page, "Majors")).to_have_count(2)
+    with page.expect_download() as download:
+        card(page, "Majors").get_by_role("link", name="Export").click()
+    assert download.value.suggested_filename.startswith("flashcur_tradingview_")
+    text = "###Majors\nBINANCE:BTCUSDT.P\nBINANCE:ETHUSDT.P\n"
+    assert download.value.path().read_text() == text
+    card(page, "Majors").get_by_role("button", name="Copy").click()
+    expect(page.locator(".notice-bar")).to_contain_text("Copied 2 contracts")
+    assert page.evaluate("navigator.clipboard.readText()") == text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_of_tradingview_is_taken_in(page: Page, app: App, encoding: str) -> None:
+    address = sign_up(page, app)
+    give_plan(app, address, "pro")
+    visit(page, "/watchlists")
+    expect(page.locator(".lead")).to_contain_text("0 of 10 lists")
+    page.get_by_label("File").set_input_files(
+        {"name": "lists.txt", "mimeType": "text/plain", "buffer": FILE.encode(encoding)}
+    )
+    page.get_by_role("button", name="Import").click()
+    result = page.locator(".result")
+    expect(result).to_contain_text("4 contracts added, new: Majors, Alts.")
+    expect(result).to_contain_text("“NASDAQ:AAPL” is not a USDT perpetual")
+    expect(result).to_contain_text("not traded here now: GONEUSDT")
+    expect(chips(page, "Majors")).to_have_count(2)
+    expect(chips(page, "Alts")).to_have_count(2)
+    # Once more, pasted and into one list.
+    page.get_by_label("Or paste it").fill("BINANCE:BTCUSDT.P\nBINANCE:XRPUSDT.P")
+    page.get_by_label("Into").select_option(label="Alts")
+    page.get_by_role("button", name="Import").click()
+    expect(result).to_contain_text("2 contracts added.")
+    expect(chips(page, "Alts")).to_have_count(4)
+
+
+def test_lists_change_their_order(page: Page, app: App) -> None:
+    sign_up(page, app, plan="pro")
+    visit(page, "/watchlists")
+    for name in ("One", "Two", "Three"):
+        create(page, name)
+    names = page.locator(".list h2")
+    page.get_by_role("button", name="Move up: Three").click()
+    expect(names).to_have_text(["One", "Three", "Two"])
+    page.get_by_role("button", name="Move down: One").click()
+    expect(names).to_have_text(["Three", "One", "Two"])
+    expect(page.get_by_role("button", name="Move up: Three")).to_be_disabled()
+    expect(page.get_by_role("button", name="Move down: Two")).to_be_disabled()
+
+
+def test_limits_of_free_are_explained(page: Page, app: App) -> None:
+    address = sign_up(page, app, plan="pro")
+    visit(page, "/watchlists")
+    create(page, "Kept")
+    create(page, "Frozen")
+    add(page, "Frozen", "btc")
+    expect(chips(page, "Frozen")).to_have_count(1)
+    # A downgrade deletes nothing, and the open tab shows what it means.
+    give_plan(app, address, "free")
+    frozen = card(page, "Frozen")
+    expect(frozen).to_contain_text("Read-only")
+    expect(frozen).to_contain_text("Free has 1 watchlist; Pro has 10.")
+    expect(frozen.get_by_role("link", name="Compare plans")).to_have_attribute("href", "/pricing")
+    expect(frozen.get_by_label("Add a contract")).to_have_count(0)
+    expect(frozen.get_by_role("button", name="Remove")).to_have_count(0)
+    expect(chips(page, "Frozen")).to_have_count(1)
+    expect(page.locator("#new")).to_contain_text("Free has 1 watchlist; Pro has 10.")
+    expect(page.get_by_label("Name of the new list")).to_have_count(0)
+
+    page.get_by_label("Or paste it").fill("\n".join(f"BINANCE:TEST{n}USDT.P" for n in range(12)))
+    page.get_by_label("Into").select_option(label="Kept")
+    page.get_by_role("button", name="Import").click()
+    expect(page.locator(".result")).to_contain_text("Free has room for 10 different symbols")
+    expect(page.locator(".result").get_by_role("link", name="Compare plans")).to_be_visible()
+    give_plan(app, address, "pro")
+    expect(frozen.get_by_label("Add a contract")).to_be_visible()
+
+
+@pytest.mark.parametrize("page", [PHONE], indirect=True)
+def test_everything_can_be_hit_with_a_finger(page: Page, app: App) -> None:
+    sign_up(page, app, plan="pro")
+    visit(page, "/watchlists")
+    create(page, "Majors")
+    add(page, "Majors", "btc")
+    expect(chips(page, "Majors")).to_have_count(1)
+    for path in ("/watchlists", "/account"):
+        visit(page, path)
+        expect(page.locator(".section").nth(2)).to_be_visible()
+        expect(page.locator(".blank")).to_have_count(0)
+        sizes = page.evaluate(
+            """() => [...document.querySelectorAll('main .section :is(.button, input:not([type=radio]), select, summary),'
+                + ' main .symbols button')].filter(each => each.offsetParent)
+                .map(each => [each.textContent || each.name, each.getBoundingClientRect().height])"""
+        )
+        assert [name for name, height in sizes if height < 42] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]

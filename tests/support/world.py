@@ -1,0 +1,106 @@
+"""An app's database with one account of every kind, for tests that call everything as everybody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import text as sql
+from sqlmodel import Session
+
+from flashcur.domain.plans import PLANS, PlanName
+from flashcur.models import Account, ApiKey, LoginSession, Wallet, Watchlist, WatchlistItem, metadata, new_id
+from flashcur.services.accounts import sessions
+from flashcur.services.accounts.sessions import hash_token
+from flashcur.services.database import Database
+from flashcur.settings import Settings
+from tests.support.accounts import HOME, hashed
+
+ACCOUNT_TABLES = frozenset(metadata.tables) - {"mark_frame", "instrument_event", "job_run"}
+UNCOUNTED = frozenset({"rate_limit", "account_change"})
+"""What any caller uses up or leaves behind."""
+
+
+@dataclass
+class Role:
+    """Who calls, and the ids of what is his (or, for `other`, of what is somebody else's)."""
+
+    name: str
+    account_id: str = ""
+    cookie: str = ""
+    ids: dict[str, str] = field(default_factory=dict)
+
+
+class World:
+    """The app's database, filled anew for each call."""
+
+    def __init__(self, data: Path) -> None:
+        """`data` is the app's data directory."""
+        self.database = Database(Settings.load({"FLASHCUR_DATA_DIR": str(data), "FLASHCUR_SECRET_KEY": "0" * 40}))
+
+    def people(self) -> dict[str, Role]:
+        """Every role with an account of its own, and `owner`, whose ids `other` uses."""
+        now = datetime.now(UTC)
+        with self.database.session() as session:
+            for table in reversed(metadata.sorted_tables):
+                if table.name in ACCOUNT_TABLES:
+                    session.connection().execute(table.delete())
+            owner = self._person(session, "owner", "elite", now)
+            roles = {
+                "free": self._person(session, "free", "free", now),
+                "pro": self._person(session, "pro", "pro", now),
+                "elite": self._person(session, "elite", "elite", now),
+                "other": self._person(session, "other", "elite", now),
+                "admin": self._person(session, "admin", "free", now),
+            }
+        roles["other"].ids = owner.ids
+        return {"guest": Role("guest", ids=owner.ids), **roles}
+
+    def _person(self, session: Session, name: str, plan: PlanName, now: datetime) -> Role:
+        account = Account(email=f"{name}@example.com", password_hash=hashed(), plan=plan, created_at=now)
+        session.add(account)
+        session.flush()
+        token, _ = sessions.start(session, account, 10, "password", HOME, now)
+        device = LoginSession(
+            account_id=account.id,
+            token_hash=hash_token(new_id()),
+            method="password",
+            created_at=now,
+            seen_at=now,
+            expires_at=now + sessions.LIFETIME,
+            ip="192.0.2.9",
+            user_agent="another device",
+        )
+        lists = [
+            Watchlist(account_id=account.id, name=title, name_key=title.lower(), position=at, created_at=now)
+            for at, title in enumerate(("First", "Second") if PLANS[plan].watchlists > 1 else ("First",))
+        ]
+        wallet = Wallet(
+            address="0x" + new_id()[:40].ljust(40, "0"), account_id=account.id, chain_id=1, linked_at=now, used_at=now
+        )
+        key = ApiKey(account_id=account.id, key_hash=hash_token(new_id()), hint="abcd", created_at=now)
+        session.add_all([device, *lists, wallet, key])
+        session.flush()
+        session.add_all([WatchlistItem(watchlist_id=each.id, symbol="BTCUSDT", position=0) for each in lists])
+        ids = {
+            "list": lists[0].id,
+            "second": lists[-1].id,
+            "session": device.id,
+            "wallet": wallet.address,
+            "key": key.id,
+            "owner": account.id,
+        }
+        return Role(name, account.id, f"flashcur_session={token}", ids)
+
+    def contents(self) -> dict[str, set[str]]:
+        """Every row of every table of accounts, but for what any caller uses up or leaves behind."""
+        with self.database.session(readonly=True) as session:
+            return {
+                name: {repr(row) for row in session.connection().execute(sql(f'SELECT * FROM "{name}"'))}
+                for name in ACCOUNT_TABLES - UNCOUNTED
+            }
+
+    def of(self, account_id: str) -> set[str]:
+        """The rows that are an account's or name it."""
+        return {row for rows in self.contents().values() for row in rows if account_id in row}
