@@ -192,7 +192,22 @@ export const typed = (name, text) => lengthOf(name).set([...text.normalize("NFKC
 // one.
 const submitted = store("");
 export const useSubmitted = () => useStore(submitted);
-export const nowSubmitted = (name) => submitted.set(name);
+
+// A double click sends a form once; what was changed in between goes out as it is.
+const AGAIN_MS = 1000;
+const sentForms = new WeakMap();
+export function once(event, name = "") {
+  const form = event.currentTarget;
+  const data = JSON.stringify([...new FormData(form)]);
+  const last = sentForms.get(form);
+  if (last && last.data === data && Date.now() - last.at < AGAIN_MS) {
+    event.preventDefault();
+    event.stopPropagation();
+    return;
+  }
+  sentForms.set(form, { data, at: Date.now() });
+  if (name) submitted.set(name);
+}
 
 // The account is gone: so is its cookie, and the pages of other tabs.
 export function useDeleted(done, backend) {

@@ -68,9 +68,13 @@ class Served:
 
     def added(self, name: str) -> str | None:
         """By how much a time grew under volleys: the median of the pairs' differences."""
-        pairs = [(rest[name], busy[name]) for rest, busy in zip(self.rest, self.busy, strict=True)]
-        grown = [busy - rest for rest, busy in pairs if busy is not None and rest is not None]
+        grown = self.growth(name)
         return f"{median(grown):+,.0f}" if grown else None
+
+    def growth(self, name: str) -> list[float]:
+        """By how much a time grew under volleys, for each pair of windows that had frames to judge."""
+        pairs = [(rest[name], busy[name]) for rest, busy in zip(self.rest, self.busy, strict=True)]
+        return [busy - rest for rest, busy in pairs if busy is not None and rest is not None]
 
 
 def run(options: Options) -> Table:
@@ -128,6 +132,9 @@ def _table(ours: Served, peer: Served, wallets: list[float], clicks: list[float]
             f"{len(ours.volleys)} (FlashCur) and {len(peer.volleys)} (peer) volleys, one after the other. A latency "
             "counts from the moment a frame was taken; the longest time without a frame shows what was taken late, "
             "or not at all.",
+            f"FlashCur's worst pair: {max(ours.growth('max_ms')):+.0f} ms at max, {max(ours.growth('gap_ms')):+.0f} ms "
+            f"in the longest wait; its slowest frame of all came after "
+            f"{max(window['max_ms'] for window in ours.busy):.0f} ms.",
             f"Sizes: {_shown_bytes(ours)} a frame on the wire (FlashCur, compressed), {_shown_bytes(peer)} (peer).",
             f"The click: {len(clicks)} browsers of their own, median; fastest {min(clicks):.0f} ms, slowest "
             f"{max(clicks):.0f} ms. It ends when all rows of an Elite account's table and its menu are painted.",

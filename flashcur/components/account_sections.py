@@ -414,12 +414,11 @@ def _profile_form(form: str, handler: Any, *fields: Content, submit: str, danger
             *fields,
             rx.cond(elsewhere, forms.notice("error", ProfileState.problem)),
             button(submit),
-            # A second click while the first is being worked on does nothing.
-            on_submit=handler.throttle(500),
+            on_submit=handler,
             # Emptied once it was done.
             key=ProfileState.number.to(str),
             custom_attrs={
-                "onSubmitCapture": browser.handler(f'() => nowSubmitted("{form}")', "nowSubmitted", module=MODULE),
+                "onSubmitCapture": browser.handler(f'(e) => once(e, "{form}")', "once", module=MODULE),
                 "data-form": form,
             },
         ),

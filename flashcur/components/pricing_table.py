@@ -25,8 +25,13 @@ def period_switch() -> rx.Component:
 
 
 def plan_cards(current: rx.Var[str] | str = "") -> rx.Component:
-    """One card a plan. `current` is the plan that the visitor has, and is marked."""
-    return rx.el.div(*(_card(PLANS[name], current) for name in PLAN_NAMES), class_name="plans")
+    """One card a plan. `current` is the plan that the visitor has, empty without an account; it is marked, and neither
+    it nor a free account is offered again."""
+    return rx.el.div(
+        *(_card(PLANS[name], current) for name in PLAN_NAMES),
+        class_name="plans",
+        custom_attrs={"data-current": current},
+    )
 
 
 def _card(plan: Plan, current: rx.Var[str] | str) -> rx.Component:

@@ -256,7 +256,8 @@ def _create() -> rx.Component:
                 ),
                 button_primary("Create"),
                 class_name="beside",
-                on_submit=WatchlistState.create.throttle(500),
+                on_submit=WatchlistState.create,
+                custom_attrs={"onSubmitCapture": browser.handler("(e) => once(e)", "once", module=MODULE)},
                 # Emptied once there is another list.
                 key=AccountState.lists_used.to(str),
             ),

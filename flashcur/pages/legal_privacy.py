@@ -65,8 +65,8 @@ SECTIONS = (
                     (
                         "Security log",
                         "sign-ins, failed attempts, changes of password, address, wallet and plan, with time, network "
-                        "address and browser. Kept for one year; failed attempts at addresses without an account for 30 "
-                        "days.",
+                        "address and browser. Kept for one year; failed attempts at addresses without an account for "
+                        "30 days.",
                     ),
                     (
                         "Watchlists, rules and alerts",

@@ -6,6 +6,7 @@ import reflex as rx
 
 from flashcur.components import pricing_table
 from flashcur.components.site import link, page_frame
+from flashcur.state.account import AccountState
 
 TITLE = "Pricing: FlashCur"
 DESCRIPTION = (
@@ -17,7 +18,7 @@ def pricing() -> rx.Component:
     return page_frame(
         rx.el.div(
             pricing_table.period_switch(),
-            pricing_table.plan_cards(),
+            pricing_table.plan_cards(rx.cond(AccountState.signed_in, AccountState.plan, "")),
             class_name="pricing",
         ),
         rx.el.h2("Compare"),

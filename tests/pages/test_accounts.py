@@ -214,7 +214,8 @@ def test_a_wallet_signs_in_with_two_clicks(page: Page, legacy: bool) -> None:
     name = "Browser wallet" if legacy else "Test Wallet"
     button = page.get_by_role("button", name=f"Continue with {name}")
     box = button.bounding_box()
-    assert box is not None and box["height"] >= 44
+    assert box is not None
+    assert box["height"] >= 44
     button.click()
     expect(page.locator(".avatar")).to_be_visible()
     assert wallet.texts[0].startswith("127.0.0.1") or wallet.texts[0].startswith("localhost")

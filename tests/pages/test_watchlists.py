@@ -19,7 +19,7 @@ def audience() -> str:
 
 def create(page: Page, name: str) -> None:
     page.get_by_label("Name of the new list").fill(name)
-    page.get_by_role("button", name="Create").click()
+    page.get_by_role("button", name="Create").dblclick()
     expect(card(page, name)).to_be_visible()
 
 
@@ -178,10 +178,9 @@ def test_everything_can_be_hit_with_a_finger(page: Page, app: App) -> None:
         visit(page, path)
         expect(page.locator(".section").nth(2)).to_be_visible()
         expect(page.locator(".blank")).to_have_count(0)
-        sizes = page.evaluate(
-            """() => [...document.querySelectorAll('main .section :is(.button, input:not([type=radio]), select, summary),'
-                + ' main .symbols button')].filter(each => each.offsetParent)
-                .map(each => [each.textContent || each.name, each.getBoundingClientRect().height])"""
+        things = ".section :is(.button, input:not([type=radio]), select, summary), .symbols button"
+        sizes = page.locator(f"main :is({things}):visible").evaluate_all(
+            "found => found.map(each => [each.textContent || each.name, each.getBoundingClientRect().height])"
         )
         assert [name for name, height in sizes if height < 42] == []
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
