@@ -414,7 +414,8 @@ export async function copyText(url) {
   try {
     await write(text);
     const count = (await text).split(/[\n,]/).filter((line) => line.trim() && !line.startsWith("###")).length;
-    say(`Copied ${counted(count, "contract")}: paste them into TradingView or anywhere else.`);
+    if (count === 0) say("There is no contract to copy.", true);
+    else say(`Copied ${counted(count, "contract")}: paste them into TradingView or anywhere else.`);
   } catch {
     if (refused) sayRefused(refused);
     else say("The browser did not allow copying: export the file instead.", true);

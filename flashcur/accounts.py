@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _days(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= MOST_DAYS:
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= MOST_DAYS:
         raise argparse.ArgumentTypeError(f"expected a number of days from 1 to {MOST_DAYS}, was {text!r}")
     return int(text)
 

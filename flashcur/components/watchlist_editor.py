@@ -62,9 +62,7 @@ def _card(each: Item, index: rx.Var[int]) -> rx.Component:
     return rx.el.section(
         rx.el.header(
             rx.el.h2(each["name"], custom_attrs={"dir": "auto"}),
-            rx.el.span(
-                each["count"], rx.cond(each["count"] == "1", " contract", " contracts"), class_name="soft count"
-            ),
+            rx.el.span(_contracts(each), class_name="soft count"),
             rx.cond(open_, rx.fragment(), rx.el.span("Read-only", class_name="badge")),
         ),
         rx.cond(
@@ -108,6 +106,11 @@ def _card(each: Item, index: rx.Var[int]) -> rx.Component:
         aria_label=each["name"],
         key=each["id"],
     )
+
+
+def _contracts(each: Item) -> rx.Component:
+    """`1 contract`."""
+    return rx.fragment(each["count"], rx.cond(each["count"] == "1", " contract", " contracts"))
 
 
 def _chip(each: Item, symbol: rx.Var[str]) -> rx.Component:
@@ -184,7 +187,7 @@ def _delete(each: Item) -> rx.Component:
     return rx.el.details(
         rx.el.summary("Delete", class_name="button", custom_attrs={"aria-label": "Delete " + each["name"]}),
         rx.el.div(
-            rx.el.p("Delete “", each["name"], "” with ", each["count"], " contracts? It cannot be brought back."),
+            rx.el.p("Delete “", each["name"], "” with ", _contracts(each), "? It cannot be brought back."),
             forms.actions(
                 button_danger("Delete it", type_="button", on_click=WatchlistState.delete(each["id"])),
                 button_plain("Keep it"),

@@ -228,6 +228,7 @@ def test_without_a_wallet_the_page_says_what_to_do(page: Page) -> None:
     expect(page.locator(".wallets")).to_contain_text("No wallet in this browser")
 
 
+@pytest.mark.parametrize("page", [DESKTOP, PHONE], indirect=True)
 def test_declined_in_the_wallet_and_cancelled_on_the_page(page: Page) -> None:
     wallet = inject_wallet(page, f"0x{12:064x}")
     visit(page, "/login")
