@@ -1,6 +1,7 @@
 // The browser's half of accounts: forms that are posted, tabs that follow a session, the line that tells what became of
 // a click, files. What is allowed is decided on the server (flashcur/runtime/auth_routes.py, export_routes.py).
 import { useContext, useEffect, useRef, useSyncExternalStore } from "react";
+import { useLocation } from "react-router";
 import { ColorModeContext } from "$/utils/context";
 import { backendOrigin } from "$/public/backend.js";
 import { walletAct } from "$/public/wallet.js";
@@ -122,9 +123,9 @@ if (inBrowser) {
 function inside(next, otherwise = "/") {
   try {
     const url = new URL(next, window.location.origin);
-    return /^\/(?![/\\])/.test(next) && url.origin === window.location.origin
-      ? `${url.pathname}${url.search}${url.hash}`
-      : otherwise;
+    // Dots may shorten a path to one that begins with two slashes, which is another site's address.
+    const plain = /^\/(?![/\\])/.test(next) && !url.pathname.startsWith("//") && url.origin === window.location.origin;
+    return plain ? `${url.pathname}${url.search}${url.hash}` : otherwise;
   } catch {
     return otherwise;
   }
@@ -144,13 +145,20 @@ export async function signOut(backend, next = "/") {
 
 // ---- forms ----------------------------------------------------------------------------------------------------------
 
-const FORM = { busy: false, error: "", field: "", sent: "" };
+// `why` tells an error that the form cannot mend: its link is dead, or there is an account already. `asked` is a field
+// that is needed only after the server asked for it; it stays from then on.
+const FORM = { busy: false, error: "", field: "", sent: "", why: "", asked: "" };
 const formOf = (name) => named("form", name, FORM);
 export const useForm = (name) => useStore(formOf(name));
 
 function shownIn(form, field) {
   const control = field && form.elements.namedItem(field);
   return control instanceof HTMLElement && control.type !== "hidden" ? control : null;
+}
+
+function reason({ status, field }) {
+  if (status === 409) return "conflict";
+  return status === 400 && field === "token" ? "link" : "";
 }
 
 // Post a form to a route. Refused: what is wrong is shown and what was typed stays. Done: `sent` says what the page
@@ -160,12 +168,15 @@ export async function submitTo(event, name, path, port) {
   const form = event.currentTarget;
   const state = formOf(name);
   if (state.get().busy) return;
-  state.set({ ...FORM, busy: true });
+  const { asked } = state.get();
+  state.set({ ...FORM, asked, busy: true });
   const answer = await post(`${backendOrigin(port)}${path}`, Object.fromEntries(new FormData(form)));
   if (!answer.ok) {
     const control = shownIn(form, answer.field);
-    state.set({ ...FORM, error: answer.error, field: control ? answer.field : "" });
-    control?.focus();
+    const field = control ? answer.field : "";
+    state.set({ ...FORM, error: answer.error, field, why: reason(answer), asked: field || asked });
+    // After it is drawn: what is hidden cannot have the focus.
+    setTimeout(() => control?.focus());
     return;
   }
   const sent = answer.email ?? (typeof answer.changed === "boolean" ? (answer.changed ? "changed" : "half") : "");
@@ -191,7 +202,12 @@ export const typed = (name, text) => lengthOf(name).set([...text.normalize("NFKC
 // The form that was last sent to a state on this page: a state outlives the page, so what it says may be of an earlier
 // one.
 const submitted = store("");
-export const useSubmitted = () => useStore(submitted);
+// What was said of a change of address is over once the account's address is another.
+export function useSubmitted(email = "") {
+  useEffect(() => () => submitted.get() === "address" && submitted.set(""), [email]);
+  return useStore(submitted);
+}
+export const unsubmitted = () => submitted.get() && submitted.set("");
 
 // A double click sends a form once; what was changed in between goes out as it is.
 const AGAIN_MS = 1000;
@@ -227,6 +243,8 @@ export const nextFromUrl = () => {
 };
 export const useNext = () => useSyncExternalStore(never, nextFromUrl, () => "/");
 
+export const useAgain = () => useSyncExternalStore(never, () => parameter("again") === "1", () => false);
+
 const PROBLEMS = {
   wrong: "The address or the password is not right.",
   conflict: "That was changed or used in the meantime: look again.",
@@ -242,6 +260,7 @@ export const problemFromUrl = () => {
 export const useProblem = () => useSyncExternalStore(never, problemFromUrl, () => "");
 
 const DONE = {
+  "done reset": "Your password is set. Other devices are signed out.",
   "done deleted": "Your account and all that belonged to it is deleted.",
   "done 1": "Your address is changed.",
   "done 0": "One of the two links is opened. Now open the link in the mail to the other address.",
@@ -284,6 +303,7 @@ export function useAnchor(there) {
 // ---- one line about what became of a click --------------------------------------------------------------------------
 
 const SHOW_MS = 6000;
+const SHOW_BAD_MS = 12_000;
 const SILENCE = { text: "", bad: false, link: "", linkText: "" };
 const notice = store(SILENCE, false);
 
@@ -316,18 +336,31 @@ const remember = (number) => {
 // What the bar shows: the newest of the server's notices and this module's own.
 export function useNotice(text, bad, link, linkText, number) {
   const shown = useStore(notice);
+  const { pathname } = useLocation();
+  const page = useRef(pathname);
+  // What was said of another page of the app is over.
   useEffect(() => {
-    if (!text || remembered() === String(number)) return;
+    if (page.current === pathname) return;
+    page.current = pathname;
+    dismiss();
+  }, [pathname]);
+  useEffect(() => {
+    if (!number || remembered() === String(number)) return;
     remember(number);
-    say(text, bad, link, linkText);
+    if (text) say(text, bad, link, linkText);
+    // Something went well without a word: an earlier refusal is over.
+    else if (notice.get().bad) dismiss();
   }, [text, bad, link, linkText, number]);
   useEffect(() => {
-    if (!shown.text || shown.bad) return undefined;
-    const timer = setTimeout(dismiss, SHOW_MS);
+    if (!shown.text) return undefined;
+    const timer = setTimeout(dismiss, shown.bad ? SHOW_BAD_MS : SHOW_MS);
     return () => clearTimeout(timer);
   }, [shown]);
   return shown;
 }
+
+// Refused because it is too long ago that this person signed in.
+export const needsAgain = ({ status, error }) => status === 403 && /sign in again/i.test(error ?? "");
 
 // Offer what helps with a refusal.
 function sayRefused({ status, error }) {
@@ -425,6 +458,8 @@ export async function copyText(url) {
 const counted = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 
 const MOST_BYTES = 512_000;
+// The list of contracts without one (flashcur/domain/watchlists.py).
+const FAVOURITES = "Favourites";
 
 // The text of a file: UTF-16 where it says so, UTF-8, or what Windows wrote before that.
 async function readText(file) {
@@ -439,16 +474,28 @@ async function readText(file) {
   }
 }
 
+// Numbers as people read them.
+export const grouped = (number) => Number(number).toLocaleString("en");
+
 const IMPORT = { busy: false, error: "", link: false, done: "", message: "", notes: [] };
+const NAMED_MOST = 5;
 const imported = store(IMPORT);
-export const useImport = () => useStore(imported);
+let importedAt = 0;
+export const forgetImport = () => !imported.get().busy && imported.set(IMPORT);
+// What came of an import is over once the lists change by something else; its own change comes with the answer.
+export function useImport(lists = "") {
+  useEffect(() => {
+    if (Date.now() - importedAt > 3000) forgetImport();
+  }, [lists]);
+  return useStore(imported);
+}
 
 function notesOf(answer) {
-  const notes = (answer.skipped_first ?? []).map(({ line, text, reason }) => `Line ${line}: “${text}” is ${reason}`);
-  if (answer.skipped > notes.length) notes.push(`and ${answer.skipped - notes.length} more that are no contracts`);
-  const strange = answer.unknown_first ?? [];
+  const notes = (answer.skipped_first ?? []).slice(0, NAMED_MOST).map(({ line, text, reason }) => `Line ${line}: “${text}” is ${reason}`);
+  if (answer.skipped > notes.length) notes.push(`and ${grouped(answer.skipped - notes.length)} more that are no contracts`);
+  const strange = (answer.unknown_first ?? []).slice(0, NAMED_MOST);
   if (strange.length > 0) {
-    const rest = answer.unknown > strange.length ? ` and ${answer.unknown - strange.length} more` : "";
+    const rest = answer.unknown > strange.length ? ` and ${grouped(answer.unknown - strange.length)} more` : "";
     notes.push(`Taken in, but not traded here now: ${strange.join(", ")}${rest}`);
   }
   if (answer.duplicates > 0) notes.push(`${counted(answer.duplicates, "entry").replace("entrys", "entries")} stood there twice`);
@@ -462,28 +509,38 @@ export async function importFile(event, port) {
   if (imported.get().busy) return;
   const fields = new FormData(form);
   const file = fields.get("file");
-  const chosen = file instanceof File && file.size > 0;
+  // Without a choice there is a file without a name.
+  const chosen = file instanceof File && (file.name !== "" || file.size > 0);
   if (chosen && file.size > MOST_BYTES) {
     imported.set({ ...IMPORT, error: `The file is too large: expected at most ${MOST_BYTES / 1000} kB.` });
     return;
   }
   const text = chosen ? await readText(file) : String(fields.get("text") ?? "");
-  if (!text.trim()) {
+  if (text.includes("\0")) {
+    imported.set({ ...IMPORT, error: "This is not a text file." });
+    return;
+  }
+  if (!text.replace(/^\uFEFF/, "").trim()) {
     imported.set({ ...IMPORT, error: chosen ? "The file is empty." : "Choose a file, or paste its text." });
     return;
   }
   imported.set({ ...IMPORT, busy: true });
-  const answer = await post(`${backendOrigin(port)}/import/watchlists`, { text, list: fields.get("list") ?? "" });
+  const list = fields.get("list") ?? "";
+  const answer = await post(`${backendOrigin(port)}/import/watchlists`, { text, list });
+  importedAt = Date.now();
   if (!answer.ok) {
     imported.set({ ...IMPORT, error: answer.error, link: answer.status === 403 });
     return;
   }
   const lists = answer.created.length > 0 ? `, new: ${answer.created.join(", ")}` : "";
-  const already = answer.already > 0 ? `, ${answer.already} there already` : "";
-  const left = answer.left_out > 0 ? `, ${answer.left_out} left out` : "";
+  const already = answer.already > 0 ? `, ${grouped(answer.already)} there already` : "";
+  const left = answer.left_out > 0 ? `, ${grouped(answer.left_out)} left out` : "";
+  // What no header stands above goes there, unless the answer names it among the new lists.
+  const unnamed = !list && !/^\uFEFF?\s*###/.test(text) && !answer.created.includes(FAVOURITES);
+  const into = unnamed && answer.added > 0 ? ` into ${FAVOURITES}` : "";
   imported.set({
     ...IMPORT,
-    done: `${counted(answer.added, "contract")} added${already}${left}${lists}.`,
+    done: `${counted(answer.added, "contract")} added${into}${already}${left}${lists}.`,
     message: answer.message,
     link: Boolean(answer.message),
     notes: notesOf(answer),
@@ -493,16 +550,19 @@ export async function importFile(event, port) {
 
 // ---- keys of the API ------------------------------------------------------------------------------------------------
 
-const KEY = { busy: false, error: "", key: "" };
+const KEY = { busy: false, error: "", key: "", again: false };
 const newKey = store(KEY);
 export const useNewKey = () => useStore(newKey);
 
 // Make a key; it is shown this once.
 export async function createKey(backend) {
-  if (newKey.get().busy) return;
-  newKey.set({ ...KEY, busy: true });
-  const { ok, key, error } = await post(`${backend}/account/api-keys`, {});
-  newKey.set(ok ? { ...KEY, key } : { ...KEY, error });
+  const { busy, key } = newKey.get();
+  if (busy) return;
+  // The key that stands there is shown nowhere else: only another one takes its place.
+  newKey.set({ ...KEY, key, busy: true });
+  const answer = await post(`${backend}/account/api-keys`, {});
+  if (answer.ok) newKey.set({ ...KEY, key: answer.key });
+  else newKey.set({ ...KEY, key, error: answer.error, again: needsAgain(answer) });
 }
 
 export async function copyPlain(text) {
@@ -516,3 +576,91 @@ export async function copyPlain(text) {
 
 export const baseOf = (symbol) => (symbol.length > 4 && symbol.endsWith("USDT") ? symbol.slice(0, -4) : symbol);
 export const parts = (text) => (text ? text.split("|") : []);
+
+// ---- watchlists: where the keyboard is -----------------------------------------------------------------------------
+
+const usable = (element) => element?.isConnected && !element.disabled && element.getClientRects().length > 0;
+const CONTROLS = "button, a, input, select, textarea, summary";
+
+// Where the focus was before what had it was removed, closed or switched off.
+function placeOf(element) {
+  const card = element.closest(".list");
+  const cards = [...document.querySelectorAll(".list")];
+  const chip = element.closest(".symbols li");
+  return {
+    element,
+    menu: element.closest("details")?.querySelector("summary")?.textContent ?? "",
+    details: element.closest("details"),
+    list: card?.dataset.list ?? "",
+    at: cards.indexOf(card),
+    chip: chip ? [...chip.parentElement.children].indexOf(chip) : -1,
+  };
+}
+
+function neighbourOf({ element, menu, details, list, at, chip }) {
+  if (usable(element)) return element;
+  const summary = details?.isConnected && details.querySelector("summary");
+  if (usable(summary)) return summary;
+  const cards = [...document.querySelectorAll(".list")];
+  const card = cards.find((each) => each.dataset.list === list);
+  if (!card) {
+    const next = cards[Math.min(Math.max(at, 0), cards.length - 1)];
+    return next?.querySelector(".actions a") ?? document.querySelector("#new :is(input, a)");
+  }
+  const chips = [...card.querySelectorAll(".symbols button")];
+  if (chip >= 0 && chips.length > 0) return chips[Math.min(chip, chips.length - 1)];
+  if (chip >= 0) return card.querySelector(".add input");
+  if (menu) return [...card.querySelectorAll("summary")].find((each) => each.textContent === menu);
+  // One of the two that move a list is switched off at the ends.
+  return [...card.querySelectorAll("[data-move]")].find(usable) ?? card.querySelector(".actions a");
+}
+
+// Keeps the focus near where it was when a list or a contract goes; opening a form puts it into its field.
+export function useNearFocus() {
+  useEffect(() => {
+    let last = null;
+    const root = () => document.querySelector(".watchlists");
+    const note = ({ target }) => {
+      const control = root()?.contains(target) ? target.closest(CONTROLS) : null;
+      // A click on a closed menu's own button is of the menu.
+      last = control && placeOf(control);
+    };
+    const opened = ({ target }) => {
+      const field = target.open && root()?.contains(target) && target.querySelector('input[type="text"]');
+      field?.select?.();
+    };
+    const settle = () => {
+      const { activeElement } = document;
+      if (!last || (activeElement && activeElement !== document.body && usable(activeElement))) return;
+      neighbourOf(last)?.focus();
+    };
+    const watcher = new MutationObserver(settle);
+    const start = root();
+    if (start) watcher.observe(start, { subtree: true, childList: true, attributeFilter: ["open", "disabled"] });
+    document.addEventListener("pointerdown", note, true);
+    document.addEventListener("focusin", note);
+    document.addEventListener("toggle", opened, true);
+    return () => {
+      watcher.disconnect();
+      document.removeEventListener("pointerdown", note, true);
+      document.removeEventListener("focusin", note);
+      document.removeEventListener("toggle", opened, true);
+    };
+  }, []);
+  return "1";
+}
+
+// A contract that was sent to a list stays in its field until it is taken in, and is there to be mended if it is not.
+let sentContract = null;
+export function addContract(event, name) {
+  const input = event.currentTarget.elements.namedItem("symbol");
+  sentContract = { input, text: input.value };
+  submitted.set(name);
+}
+export function useAdded(number) {
+  useEffect(() => {
+    if (sentContract?.input.value === sentContract?.text && sentContract) sentContract.input.value = "";
+    sentContract = null;
+  }, [number]);
+  return number;
+}

@@ -36,12 +36,19 @@ export function setView(changes) {
   window.history.replaceState(window.history.state, "", url);
   listeners.forEach((notify) => notify());
   clearTimeout(keeping);
-  keeping = setTimeout(() => document.getElementById("keep-view")?.click(), KEEP_AFTER_MS);
+  keeping = setTimeout(() => {
+    keeping = undefined;
+    document.getElementById("keep-view")?.click();
+  }, KEEP_AFTER_MS);
 }
 
 // An account keeps the view once it has been left alone for a moment.
-const KEEP_AFTER_MS = 1500;
+const KEEP_AFTER_MS = 800;
 let keeping;
+if (typeof window !== "undefined")
+  window.addEventListener("pagehide", () => {
+    if (keeping) document.getElementById("keep-view")?.click();
+  });
 export const viewQuery = () => new URLSearchParams(changes(current())).toString();
 const changes = (chosen) => Object.fromEntries(Object.entries(chosen).filter(([key, value]) => value !== DEFAULTS[key]));
 
@@ -144,7 +151,8 @@ export function marketRows(market, chosen, lag, lists = []) {
   const least = amount(chosen.min);
   let order = [];
   for (let i = 0; i < symbols.length; i++) {
-    if (only && !only.has(symbols[i])) continue;
+    // Who searches looks for what he may want to put into the list, too.
+    if (only && !wanted && !only.has(symbols[i])) continue;
     if (wanted && !symbols[i].toUpperCase().includes(wanted) && !columns.base[i].toUpperCase().includes(wanted)) continue;
     if (least > 0 && !(amount(columns.volume[i]) >= least)) continue;
     if (chosen.show === "gainers" && !(Number(columns.change[i]) > 0)) continue;
@@ -428,6 +436,8 @@ export function useMenus() {
       for (const menu of document.querySelectorAll("details.menu[open]")) if (menu !== except) menu.open = false;
     };
     const click = (event) => {
+      // Hidden buttons are clicked by scripts.
+      if (!event.isTrusted) return;
       const menu = event.target.closest?.("details.menu");
       const entry = event.target.closest?.("details.menu > div :is(a, button)");
       close(entry ? null : menu);

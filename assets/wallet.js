@@ -1,6 +1,6 @@
 // Wallets in the browser: finding them (EIP-6963), having one sign the server's text, and telling how far that is.
 // What is signed is made and checked on the server (flashcur/services/auth).
-import { useSyncExternalStore } from "react";
+import { useEffect, useSyncExternalStore } from "react";
 
 const CHAINS = [1, 10, 137, 8453, 42161];
 const HOME = "0x1";
@@ -80,7 +80,7 @@ export const useWallets = () => useSyncExternalStore(followWallets, wallets.get,
 
 // ---- how far it is --------------------------------------------------------------------------------------------------
 
-const IDLE = { busy: "", step: "", error: "" };
+const IDLE = { busy: "", step: "", error: "", again: false };
 const progress = store(IDLE);
 // The AbortController of the flow that runs; one at a time.
 let flow = null;
@@ -97,11 +97,15 @@ function followProgress(notify) {
     stop();
     // Who went to another page of the app must not be taken away from it by a signature that comes later. React
     // exchanges components in one go, so a moment is enough to see whether another took over.
-    setTimeout(() => progress.followed() || flow === null || cancelWallet());
+    setTimeout(() => progress.followed() || cancelWallet());
   };
 }
 
-export const useWalletProgress = () => useSyncExternalStore(followProgress, progress.get, () => IDLE);
+// What went wrong is over once `about` changes, such as the wallets that are linked.
+export function useWalletProgress(about = "") {
+  useEffect(() => () => progress.get().error && progress.set(IDLE), [about]);
+  return useSyncExternalStore(followProgress, progress.get, () => IDLE);
+}
 
 // Back from where the sign-in led to, the browser shows the page as it was left: busy.
 if (typeof window !== "undefined")
@@ -174,7 +178,7 @@ async function post(url, body, signal) {
   if (!response.ok) {
     const said = typeof answer?.error === "string" && answer.error;
     const otherwise = `FlashCur answered with an error (${response.status}): try again in a moment.`;
-    throw new Failure(said || otherwise, answer ?? {});
+    throw new Failure(said || otherwise, { ...answer, status: response.status });
   }
   if (answer === null || typeof answer !== "object")
     throw new Failure("FlashCur's answer did not arrive whole: try again.");
@@ -236,7 +240,7 @@ export async function walletAct(id, purpose, next, backend) {
   if (flow !== null) return { ok: false, error: "" };
   const mine = new AbortController();
   flow = mine;
-  progress.set({ busy: id, step: "connect", error: "" });
+  progress.set({ ...IDLE, busy: id, step: "connect" });
   try {
     const provider = providerOf(id);
     if (!provider) throw new Failure("This wallet is no longer here: load the page again.");
@@ -252,7 +256,8 @@ export async function walletAct(id, purpose, next, backend) {
   } catch (error) {
     if (flow !== mine) return { ok: false, error: "" };
     flow = null;
-    progress.set({ ...IDLE, error: words(error) });
+    const again = error?.answer?.status === 403 && /sign in again/i.test(words(error));
+    progress.set({ ...IDLE, error: words(error), again });
     return { ...error?.answer, ok: false, error: words(error) };
   }
 }

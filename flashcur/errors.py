@@ -9,6 +9,7 @@
     ├── MailError              a mail could not be handed over
     ├── Refusal                a person asked for what cannot be; the message is for him
     │   ├── SignInNeeded       he is not signed in, or no longer (401)
+    │   │   └── SignInAgain    he is, but for too long for what he asks (403)
     │   ├── PlanNeeded         his plan does not have it (403)
     │   ├── NotFound           it does not exist, or is not his (404)
     │   ├── Conflict           it is taken, or was changed meanwhile (409)
@@ -72,6 +73,12 @@ class SignInNeeded(Refusal):
     """Sign in to do this."""
 
     status = 401
+
+
+class SignInAgain(SignInNeeded):
+    """To do this, sign in again first."""
+
+    status = 403
 
 
 class PlanNeeded(Refusal):

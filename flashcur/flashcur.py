@@ -38,6 +38,7 @@ from flashcur.runtime.market_hub import MarketHub
 from flashcur.runtime.visitors import Visitor
 from flashcur.runtime.web import WebRuntime
 from flashcur.services.metrics import SOCKET_REFUSALS
+from flashcur.services.timeutil import now_ms
 from flashcur.settings import Settings
 from flashcur.settings.addresses import Addresses
 from flashcur.state import market, visit
@@ -46,6 +47,7 @@ from flashcur.state.broadcast import Broadcaster
 from flashcur.state.failures import log_handler_error, log_page_error
 from flashcur.state.gate import Gate
 from flashcur.state.market import FeedState
+from flashcur.state.notice import NoticeState
 
 theme.write_stylesheet(Path(__file__).parent.parent / "assets")
 
@@ -110,10 +112,25 @@ visit.connect(runtime)
 runtime.watch_broadcast(broadcaster.counters)
 
 
+SIGNED_OUT = (
+    "You are signed out here: the session was ended from another tab or device, or by signing in on more devices than "
+    "your plan has."
+)
+
+
 def show_account(before: Visitor, now: Visitor) -> None:
     """An account or a session changed: its tabs are told, and see by its plan from now on."""
     audience = visitors.audience(now)
     states: dict[type[rx.State], dict[str, Any]] = {AccountState: account_vars(now, visitors.plan(now))}
+    if before.account is not None and now.account is None:
+        # Numbered by time: not what the tab showed last.
+        states[NoticeState] = {
+            "text": SIGNED_OUT,
+            "bad": True,
+            "link": "/login",
+            "link_text": "Sign in",
+            "number": now_ms(),
+        }
     broadcaster.show(now.key, audience, states, lambda: market.moved_vars(audience))
 
 

@@ -57,6 +57,8 @@ def _serve(settings: Settings) -> None:
         loop="uvloop",
         http="httptools",
         workers=workers,
+        # Addresses come from `FLASHCUR_PROXY_HOPS` alone: uvicorn would believe any local program's headers.
+        proxy_headers=False,
         access_log=False,
         server_header=False,
         log_level="warning",

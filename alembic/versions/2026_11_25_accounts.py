@@ -125,6 +125,7 @@ def upgrade() -> None:
         sa.Column("email", sa.String(254), nullable=False),
         sa.Column("account_id", sa.String(32), nullable=True),
         sa.Column("password_hash", sa.String(200), nullable=True),
+        sa.Column("browser_hash", sa.String(64), nullable=False),
         sa.Column("pair", sa.String(32), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
@@ -145,6 +146,7 @@ def upgrade() -> None:
         sa.Column("address", sa.String(42), nullable=False),
         sa.Column("account_id", sa.String(32), nullable=False),
         sa.Column("chain_id", sa.Integer(), nullable=False),
+        sa.Column("contract", sa.Boolean(), nullable=False),
         sa.Column("linked_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(

@@ -90,7 +90,7 @@ def email_field(form: str, *, label: str = "E-mail address", hint: Content | Non
     )
 
 
-def password_field(form: str) -> rx.Component:
+def password_field(form: str, *, required: bool = True) -> rx.Component:
     """The password one signs in with."""
     return forms.field(
         "Password",
@@ -98,6 +98,7 @@ def password_field(form: str) -> rx.Component:
         "password",
         autocomplete="current-password",
         error=error_of(form, "password"),
+        required=required,
         max_length=1_000,
         form=form,
     )
@@ -221,9 +222,14 @@ def for_guests(content: rx.Component) -> rx.Component:
     """What leads into an account; who is in one already is told so."""
     return rx.el.div(
         trouble(),
-        rx.cond(AccountState.signed_in, signed_in_already(), content),
+        rx.cond(AccountState.signed_in & ~again(), signed_in_already(), content),
         class_name="stack",
     )
+
+
+def again() -> rx.Var[bool]:
+    """Whether somebody who is signed in was sent here to do it again, for what asks for a fresh session."""
+    return browser.hook("again", "useAgain()", "useAgain", module=MODULE).to(bool)
 
 
 def for_accounts(content: rx.Component, *, why: str, path: str) -> rx.Component:

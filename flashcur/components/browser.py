@@ -27,14 +27,19 @@ def function(name: str, *, module: str = _TABLE) -> FunctionStringVar[Any]:
 
 
 def handler(
-    code: str, *names: str, module: str = _TABLE, more: Mapping[str, tuple[str, ...]] | None = None
+    code: str,
+    *names: str,
+    module: str = _TABLE,
+    more: Mapping[str, tuple[str, ...]] | None = None,
+    reads: tuple[rx.Var[Any], ...] = (),
 ) -> FunctionStringVar[Any]:
     """A client-side event handler, a JavaScript arrow function, that uses the exported `names`, and those of `more`
-    modules."""
+    modules; `reads` are the Vars that it mentions."""
     imports = _imports(module, *names)
     for other, others in (more or {}).items():
         imports |= _imports(other, *others)
-    return FunctionStringVar.create(f"({code})", _var_data=VarData(imports=imports))
+    data = VarData.merge(*(read._get_all_var_data() for read in reads), VarData(imports=imports))
+    return FunctionStringVar.create(f"({code})", _var_data=data)
 
 
 def hook(variable: str, call: str, name: str, *reads: rx.Var[Any], module: str = _TABLE) -> rx.Var[Any]:

@@ -153,7 +153,7 @@ def market_table() -> rx.Component:
         rx.el.div(
             rx.cond(
                 (browser.list_choice() != "") & (browser.chosen("q") == "") & (browser.chosen("show") == "all"),
-                "This list has no contract of this table yet. Stars in the table put contracts into it. ",
+                "This list has no contract of this table yet. Search for one, and put it in by its star. ",
                 "No contract matches these filters. ",
             ),
             rx.el.button(

@@ -93,7 +93,10 @@ def _list() -> rx.Component:
                 rx.el.option("All contracts", value=""),
                 rx.foreach(
                     AccountState.lists,
-                    lambda each: rx.el.option(each["name"] + " (" + each["count"] + ")", value=each["id"]),
+                    # The star marks the list that stars belong to while all contracts are shown.
+                    lambda each, number: rx.el.option(
+                        rx.cond(number == 0, "★ ", "") + each["name"] + " (" + each["count"] + ")", value=each["id"]
+                    ),
                 ),
                 class_name="field",
                 aria_label="Watchlist",
@@ -131,6 +134,7 @@ def _export() -> rx.Component:
                                 "copyText",
                                 module="account",
                                 more={"backend": ("backendOrigin",), "market_view": ("exportAddress",)},
+                                reads=(browser.VIEW,),
                             )
                         },
                     ),
@@ -177,10 +181,11 @@ def _note() -> rx.Component:
             missing > 0,
             rx.el.span(
                 missing,
+                rx.cond(missing == 1, " contract", " contracts"),
                 rx.cond(
                     FeedState.open_interest,
-                    " of this list do not trade here now. ",
-                    f" of this list are not among the {PLANS['free'].rows} largest, which your plan shows. ",
+                    " of this list without trade here now. ",
+                    f" of this list outside the {PLANS['free'].rows} largest, which your plan shows. ",
                 ),
                 class_name="missing",
             ),

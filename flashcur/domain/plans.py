@@ -49,7 +49,7 @@ class Plan:
     """Whether the thresholds of the spike feed can be set."""
     watchlists: int
     watchlist_symbols: int
-    """Different contracts in all watchlists together; one that is in two lists counts once."""
+    """Different contracts in all watchlists together; one in two lists counts once, one in a read-only list not."""
     exports: tuple[ExportFormat, ...]
     export_rows: int | None
     api: bool

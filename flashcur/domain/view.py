@@ -44,7 +44,7 @@ class View:
     """Least 24 h volume as it was typed (`50M`); empty for none."""
     show: Show = "all"
     symbols: frozenset[str] | None = None
-    """Only these contracts; None for all."""
+    """Only these contracts, unless something is searched for; None for all."""
 
     @classmethod
     def parse(cls, params: Mapping[str, str], symbols: frozenset[str] | None = None) -> Self:
@@ -99,7 +99,7 @@ def _matching(frame: Frame, view: View) -> list[int]:
     least = amount(view.min)
     order: list[int] = []
     for i, symbol in enumerate(symbols):
-        if view.symbols is not None and symbol not in view.symbols:
+        if view.symbols is not None and not wanted and symbol not in view.symbols:
             continue
         if wanted and wanted not in symbol.upper() and wanted not in bases[i].upper():
             continue

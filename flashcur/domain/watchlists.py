@@ -94,7 +94,10 @@ def symbols_limit(plan: Plan) -> str:
 
 def read_only(plan: Plan) -> str:
     """Why a list past the plan's number cannot be changed."""
-    return f"This watchlist is read-only: {lists_limit(plan)} Nothing in it is lost, and it can still be deleted."
+    return (
+        f"This watchlist is read-only: {lists_limit(plan)} Nothing in it is lost. Move it up to go on with it in place "
+        "of another, or delete it."
+    )
 
 
 def _more(plan: Plan, field: str, words: str = "") -> str:

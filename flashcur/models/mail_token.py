@@ -25,6 +25,8 @@ class MailToken(Table, table=True):
     """None for `register`: there is no account before the address is confirmed."""
     password_hash: str | None = Field(default=None, max_length=200)
     """The password chosen at registration; it counts only if this very link is opened."""
+    browser_hash: str = Field(default="", max_length=64)
+    """SHA-256 of the cookie of the browser that registered."""
     pair: str | None = Field(default=None, index=True, max_length=32)
     """What the two links of a change of address have in common."""
     created_at: datetime = Field(sa_type=UtcDateTime)

@@ -17,7 +17,9 @@ class Wallet(Table, table=True):
     """With checksum (EIP-55)."""
     account_id: str = Field(foreign_key="account.id", ondelete="CASCADE", index=True, max_length=32)
     chain_id: int
-    """Chain of the last signature."""
+    """Chain of the last signature; of a contract, the only one on which it speaks for the account."""
+    contract: bool = False
+    """A contract signs (ERC-1271). The same address on another chain may be somebody else's contract."""
     linked_at: datetime = Field(sa_type=UtcDateTime)
     used_at: datetime = Field(sa_type=UtcDateTime)
 
@@ -31,11 +33,11 @@ class WalletChallenge(Table, table=True):
     address: str = Field(max_length=42)
     chain_id: int
     purpose: str = Field(max_length=16)
-    """`sign-in`, `link` or `confirm` (a delicate act of a signed-in account)."""
+    """`sign-in` or `link`."""
     account_id: str | None = Field(
         default=None, foreign_key="account.id", ondelete="CASCADE", index=True, max_length=32
     )
-    """The account that asked, for `link` and `confirm`."""
+    """The account that asked, for `link`."""
     browser_hash: str = Field(max_length=64)
     """SHA-256 of the cookie of the browser that asked: no other browser can use the signature."""
     issued_at: datetime = Field(sa_type=UtcDateTime)

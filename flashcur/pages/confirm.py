@@ -23,6 +23,10 @@ def confirm() -> rx.Component:
                     "confirm",
                     "/auth/confirm",
                     auth_forms.hidden("token", token),
+                    rx.el.div(
+                        auth_forms.password_field("confirm", required=False),
+                        hidden=auth_forms.error_of("confirm", "password") == "",
+                    ),
                     submit="Confirm my address",
                     busy="Confirming",
                 ),

@@ -53,18 +53,25 @@ class AuthRoutes(RouteGroup):
         account."""
 
         async def work(fields: Fields, client: Client) -> Response:
+            browser = self._cookies.browser_token(cookie_header(request.scope)) or new_token()
             address = await self._accounts.registration.register(
-                text(fields, "email"), text(fields, "password"), client
+                text(fields, "email"), text(fields, "password"), client, hash_token(browser)
             )
-            return self._done(request, "/register?sent=1", {"email": address})
+            response = self._done(request, "/register?sent=1", {"email": address})
+            self._cookies.remember_browser(response, browser)
+            return response
 
         return await self._post(request, work, "/register")
 
     async def confirm(self, request: Request) -> Response:
-        """Open a registration's link (`token`): makes the account and signs in."""
+        """Open a registration's link (`token`; `password` in another browser than the one that registered): makes the
+        account and signs in."""
 
         async def work(fields: Fields, client: Client) -> Response:
-            token = await self._accounts.registration.confirm(text(fields, "token"), client)
+            browser = self._cookies.browser_token(cookie_header(request.scope)) or new_token()
+            token = await self._accounts.registration.confirm(
+                text(fields, "token"), client, hash_token(browser), text(fields, "password")
+            )
             return await self._signed_in(request, token, "/?welcome=1")
 
         return await self._post(request, work, "/confirm")

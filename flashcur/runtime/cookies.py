@@ -1,7 +1,7 @@
 """The cookies: the session's, which scripts cannot read, and a mark that they can.
 
-The mark tells tabs that the session changed and nothing else. The browser's cookie binds a wallet's text to the
-browser that asked for it.
+The mark tells tabs that the session changed and nothing else. The browser's cookie binds a wallet's text, and a
+registration, to the browser that asked for it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from flashcur.services.accounts.sessions import LIFETIME, TOKEN_CHARACTERS
 
 _TOKEN = re.compile(rf"[A-Za-z0-9_-]{{{TOKEN_CHARACTERS}}}")
 MARK = "flashcur_mark"
-_BROWSER_MINUTES = 30
+_BROWSER_HOURS = 24
+"""As long as the link of a registration."""
 
 
 class Cookies:
@@ -46,7 +47,7 @@ class Cookies:
         self._set(response, MARK, "", 0, hidden=False)
 
     def remember_browser(self, response: Response, token: str) -> None:
-        self._set(response, self.browser, token, _BROWSER_MINUTES * 60, hidden=True)
+        self._set(response, self.browser, token, _BROWSER_HOURS * 3600, hidden=True)
 
     def _set(self, response: Response, name: str, value: str, seconds: int, *, hidden: bool) -> None:
         response.set_cookie(

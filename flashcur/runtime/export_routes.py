@@ -6,6 +6,7 @@ address (`domain.view`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -53,6 +54,7 @@ class ExportRoutes(RouteGroup):
 
     def __init__(self, runtime: WebRuntime) -> None:
         self._runtime = runtime
+        self._making = asyncio.Lock()
 
     async def markets_text(self, request: Request) -> Response:
         """The table as a TradingView list, in the order and with the filters that the query names (`q`, `sort`, `dir`,
@@ -117,7 +119,8 @@ class ExportRoutes(RouteGroup):
         if live is None:
             raise Unavailable("The contracts are not known yet: try again in a few seconds.")
         try:
-            parsed = await run_in_threadpool(parse_import, content, live.values("symbol"))
+            async with self._making:
+                parsed = await run_in_threadpool(parse_import, content, live.values("symbol"))
         except ValueError as problem:
             raise Refusal(str(problem), field="text") from None
         result = await self._runtime.accounts.lists.take_in(caller, parsed, list_id)
@@ -160,7 +163,10 @@ class ExportRoutes(RouteGroup):
             symbols = frame.values("symbol")
             return exports.tradingview_text([(None, [symbols[i] for i in rows])], frame.exchange).encode()
 
-        return _file(await run_in_threadpool(make), kind, "tradingview" if kind == "tradingview" else "markets")
+        # One at a time: a file takes some milliseconds of processor, which the frames need.
+        async with self._making:
+            body = await run_in_threadpool(make)
+        return _file(body, kind, "tradingview" if kind == "tradingview" else "markets")
 
     async def _account(self, request: Request) -> tuple[Visitor, AccountView]:
         visitor = await self._runtime.visitors.identify(cookie_header(request.scope), anew=True)
@@ -168,6 +174,9 @@ class ExportRoutes(RouteGroup):
             raise Unavailable("Accounts cannot be reached at this moment: try again in a few seconds.")
         if visitor.account is None:
             raise SignInNeeded("Sign in to export: exports come with every account, also the free one.")
+        if self._runtime.accounts is None:
+            raise Unavailable
+        await self._runtime.accounts.profile.charge_files(visitor.account.id)
         return visitor, visitor.account
 
     def _frame(self, visitor: Visitor) -> Frame:

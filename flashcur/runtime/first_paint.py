@@ -63,7 +63,8 @@ class FirstPaint:
         self._sight_of = sight_of
         self._page = page
         self._template: str | None = None
-        self._made: dict[tuple[Sight, int, bool], bytes] = {}
+        self._made: dict[tuple[Audience, bool], tuple[int, bytes]] = {}
+        """The newest page of those without stars and views of their own."""
 
     async def __call__(self, scope: Scope, receive: Any, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == "/" and not scope["query_string"]:
@@ -88,13 +89,15 @@ class FirstPaint:
 
     async def _answer(self, scope: Scope, send: Send, sight: Sight, frame: Frame, template: str) -> None:
         compressed = any(name == b"accept-encoding" and b"gzip" in value for name, value in scope["headers"])
-        key = (sight, frame.seq, compressed)
-        body = self._made.get(key)
-        if body is None:
-            # One page serves everyone who sees the same until the next frame.
-            self._made = {old: page for old, page in self._made.items() if old[1] == frame.seq}
+        common = sight == Sight(sight.audience)
+        key: tuple[Audience, bool] = (sight.audience, compressed)
+        seq, body = self._made.get(key, (-1, b""))
+        if seq != frame.seq or not common:
             text = fill(template, frame, sight).encode()
-            body = self._made[key] = gzip.compress(text, compresslevel=4, mtime=0) if compressed else text
+            body = gzip.compress(text, compresslevel=4, mtime=0) if compressed else text
+            if common:
+                # One page serves everyone who sees the same until the next frame.
+                self._made[key] = frame.seq, body
         headers = [
             (b"content-type", b"text/html; charset=utf-8"),
             (b"content-length", str(len(body)).encode()),

@@ -64,7 +64,7 @@ def from_our_pages(request: Request, origins: Collection[str]) -> bool:
     origin = request.headers.get("origin")
     if origin is not None:
         return origin in origins
-    return request.headers.get("sec-fetch-site", "none") in ("same-origin", "same-site", "none")
+    return request.headers.get("sec-fetch-site", "none") in ("same-origin", "none")
 
 
 def json_answer(body: Any, status: int = 200) -> Response:
@@ -148,5 +148,7 @@ class Foreign(Refusal):
 
 def safe_path(target: str) -> str:
     """`target` where it is a path of this site, else `/`: nobody is sent elsewhere by a link he trusts."""
-    plain = target.isascii() and target.isprintable() and "\\" not in target and len(target) <= 500
+    # Dots would be taken out by the browser, and what is left may begin with two slashes.
+    dots = any(part in (".", "..") for part in target.partition("?")[0].split("/"))
+    plain = not dots and target.isascii() and target.isprintable() and "\\" not in target and len(target) <= 500
     return target if plain and target.startswith("/") and not target.startswith("//") else "/"

@@ -148,7 +148,7 @@ class HttpRoutes(RouteGroup):
         if frame is None:
             return error(503, "no market data yet: the first frame has not arrived", retry_after=1)
         tag = f'"{audience}-{frame.exchange}-{frame.as_of_ms}"'
-        headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Cookie"}
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Cookie, Authorization"}
         if tag in [known.strip().removeprefix("W/") for known in request.headers.get("If-None-Match", "").split(",")]:
             return Response(None, 304, headers)
         kept = self._bodies.get(audience)

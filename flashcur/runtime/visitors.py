@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import cast
 
 from sqlmodel import Session
@@ -95,8 +96,7 @@ class Visitors:
         self._listeners: list[Listener] = []
         self._news = asyncio.Event()
         self._round = 0
-        self._seen: dict[int, None] = {}
-        self._looked: datetime | None = None
+        self._changes = changes.Reader()
 
     def open(self, database: Database) -> None:
         """Give the database; nothing is read before."""
@@ -176,13 +176,10 @@ class Visitors:
     async def _look(self) -> None:
         """Read anew who changed, whose plan or session ended, and who could not be asked about before."""
         if self._database is None or not (self._known or self._unsure):
+            self._changes.forget()
             return
         started = self._clock()
-        since = (self._looked or started) - changes.LOOK_BACK
-        told = await self._database.run(lambda session: changes.since(session, since), readonly=True)
-        fresh = {account for number, account in told if number not in self._seen}
-        self._seen = dict.fromkeys(number for number, _ in told)
-        self._looked = started
+        fresh = await self._database.run(lambda session: self._changes.news(session, monotonic()), readonly=True)
         ended = {
             visitor.account.id
             for visitor in self._known.values()
@@ -249,7 +246,8 @@ class Visitors:
         if now - seen_at > sessions.SEEN_EVERY:
             with contextlib.suppress(DatabaseError):
                 await database.run(lambda session: sessions.touch(session, visitor.session_id, now))
-        return visitor
+        # It may have changed meanwhile.
+        return self._known.get(key, Visitor(key))
 
     def _find(self, session: Session, key: str, now: datetime) -> tuple[Visitor, datetime] | None:
         found = sessions.find(session, key, now)

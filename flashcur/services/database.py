@@ -31,7 +31,9 @@ SQLITE_BUSY_MS = 5_000
 """How long a writer waits for another process's write; transactions here take milliseconds."""
 CONNECT_TIMEOUT_S = 5
 THREADS = 4
-"""Units of work at a time off the event loop; more would only queue at SQLite's write lock or the pool."""
+"""Units of work at a time off the event loop, and as many that only read: they need not wait behind writers."""
+TURN_TIMEOUT_S = 5.0
+"""How long a unit of work waits for its turn; one that has begun ends by itself."""
 MIGRATION_LOCK = 0x464C4153
 """Key of PostgreSQL's advisory lock around migrations: processes that start together migrate one after another."""
 
@@ -46,6 +48,7 @@ class Database:
         self._automatic = not settings.is_prod
         self._engine = self._make_engine()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="database")
+        self._readers = ThreadPoolExecutor(THREADS, thread_name_prefix="database readers")
 
     @property
     def is_sqlite(self) -> bool:
@@ -114,15 +117,21 @@ class Database:
     async def run(self, work: Callable[[Session], T], *, readonly: bool = False) -> T:
         """`work(session)` as one unit of work in a thread, so that the event loop never waits for the disk.
 
-        A caller that is cancelled stops waiting; the unit of work itself runs to its end.
+        A caller that is cancelled stops waiting; the unit of work itself runs to its end. Raises DatabaseError, and
+        does nothing, when its turn does not come in time.
         """
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, partial(self._run, work, readonly=readonly)
-        )
+        threads = self._readers if readonly else self._threads
+        turn = threads.submit(self._run, work, readonly=readonly)
+        result = asyncio.wrap_future(turn)
+        done, _ = await asyncio.wait((result,), timeout=TURN_TIMEOUT_S)
+        if not done and turn.cancel():
+            raise DatabaseError(f"{self.name} is busy", retry_after=1.0)
+        return await result
 
     def close(self) -> None:
         """Wait for running units of work and close all connections."""
         self._threads.shutdown()
+        self._readers.shutdown()
         self._engine.dispose()
 
     def _run(self, work: Callable[[Session], T], *, readonly: bool) -> T:
@@ -143,7 +152,7 @@ class Database:
         options: dict[str, Any] = (
             {"poolclass": NullPool}
             if migrating
-            else {"pool_pre_ping": True, "pool_size": THREADS + 1, "max_overflow": 5, "pool_timeout": 10}
+            else {"pool_pre_ping": True, "pool_size": 2 * THREADS + 1, "max_overflow": 5, "pool_timeout": 10}
         )
         return create_engine(
             self._url,
@@ -161,7 +170,7 @@ class Database:
     def _make_directory(self) -> None:
         directory = Path(self._url.database or "").parent
         try:
-            directory.mkdir(parents=True, exist_ok=True)
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise DatabaseError(f"{self.name} cannot be created: {directory}: {error.strerror}") from error
 

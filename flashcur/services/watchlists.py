@@ -86,15 +86,13 @@ def delete(session: Session, account_id: str, list_id: str) -> None:
 def move(session: Session, account_id: str, plan: Plan, list_id: str, to_position: int) -> None:
     """Put a list at a place in the order, from 0; past the end is the end.
 
-    The end is the last list that can be changed: a list does not move among the read-only ones, which would set
-    another one free in its place.
+    A read-only list may move as well: whose plan became smaller chooses which lists go on.
     """
     _lock(session, account_id)
     owned = _owned(session, account_id)
-    target = _writable(owned, list_id, plan)
+    target = _find(owned, list_id)
     owned.remove(target)
-    last = min(len(owned), plan.watchlists - 1)
-    owned.insert(max(0, min(to_position, last)), target)
+    owned.insert(max(0, min(to_position, len(owned))), target)
     for position, one in enumerate(owned):
         one.position = position
         session.add(one)
@@ -155,7 +153,8 @@ class _Import:
         self._session, self._account_id, self._plan, self._now = session, account_id, plan, now
         self.owned = _owned(session, account_id)
         self._held = {one.id: set(one.symbols) for one in lists(session, account_id)}
-        self._known = set[str]().union(*self._held.values())
+        live = [self._held[one.id] for one in self.owned[: plan.watchlists]]
+        self._known = set[str]().union(*live)
         self._created: list[str] = []
         self._added = 0
         self._already = 0
@@ -284,15 +283,18 @@ def _require_symbol(symbol: str) -> None:
 
 def _add(session: Session, account_id: str, plan: Plan, target: Watchlist, symbol: str) -> bool:
     _require_symbol(symbol)
-    mine = (
-        select(WatchlistItem.watchlist_id)
-        .join(Watchlist, col(Watchlist.id) == col(WatchlistItem.watchlist_id))
-        .where(Watchlist.account_id == account_id, WatchlistItem.symbol == symbol)
+    # Read-only lists count for nothing: what is in them neither takes room nor makes any.
+    live = [one.id for one in _owned(session, account_id)[: plan.watchlists]]
+    holding = set(
+        session.exec(
+            select(WatchlistItem.watchlist_id).where(
+                col(WatchlistItem.watchlist_id).in_(live), WatchlistItem.symbol == symbol
+            )
+        )
     )
-    holding = set(session.exec(mine))
     if target.id in holding:
         return False
-    if not holding and _different_symbols(session, account_id) >= plan.watchlist_symbols:
+    if not holding and _different_symbols(session, live) >= plan.watchlist_symbols:
         raise PlanNeeded(rules.symbols_limit(plan))
     session.add(WatchlistItem(watchlist_id=target.id, symbol=symbol, position=_end(session, target)))
     session.flush()
@@ -309,13 +311,9 @@ def _remove(session: Session, target: Watchlist, symbol: str) -> bool:
     return session.exec(query).rowcount > 0
 
 
-def _different_symbols(session: Session, account_id: str) -> int:
-    query = (
-        select(func.count(func.distinct(col(WatchlistItem.symbol))))
-        .join(Watchlist, col(Watchlist.id) == col(WatchlistItem.watchlist_id))
-        .where(Watchlist.account_id == account_id)
-    )
-    return session.exec(query).one()
+def _different_symbols(session: Session, list_ids: Sequence[str]) -> int:
+    query = select(func.count(func.distinct(col(WatchlistItem.symbol))))
+    return session.exec(query.where(col(WatchlistItem.watchlist_id).in_(list_ids))).one()
 
 
 def _end(session: Session, target: Watchlist) -> int:

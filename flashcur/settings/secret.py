@@ -69,7 +69,7 @@ def development_secret(data_dir: Path) -> Secret:
     target = data_dir / "secret_key"
     try:
         if not target.exists():
-            data_dir.mkdir(parents=True, exist_ok=True)
+            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             _create_once(target)
         value = target.read_text().strip()
     except OSError as error:

@@ -78,6 +78,7 @@ class AccountState(rx.State):
     lists: list[dict[str, str]] = []
     """`id`, `name`, `symbols` (joined by |), `count`, `frozen` (`1` when read-only)."""
     lists_used: int = 0
+    """Without those that are read-only; so are `symbols_used`."""
     lists_most: int = 0
     symbols_used: int = 0
     symbols_most: int = 0
@@ -113,9 +114,9 @@ def account_vars(visitor: Visitor, plan: Plan) -> dict[str, Any]:
         "sessions": [_session(login, visitor.session_id, zone) for login in account.sessions],
         "events": [_event(event, zone) for event in account.events],
         "lists": _lists(account, plan),
-        "lists_used": len(account.lists),
+        "lists_used": min(len(account.lists), plan.watchlists),
         "lists_most": plan.watchlists,
-        "symbols_used": len({symbol for each in account.lists for symbol in each.symbols}),
+        "symbols_used": len({symbol for each in account.lists[: plan.watchlists] for symbol in each.symbols}),
         "symbols_most": plan.watchlist_symbols,
         "exports": list(plan.exports),
     }

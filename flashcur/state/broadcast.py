@@ -28,7 +28,7 @@ from flashcur.runtime.http import cookie_header
 from flashcur.runtime.market_hub import MarketHub, Update
 from flashcur.runtime.shared_frame import SharedFrame, SharedFrameWriter
 from flashcur.state.account import AccountState
-from flashcur.state.market import FeedState, MarketState, feed_vars, shown, table_vars
+from flashcur.state.market import TRANSIENT, FeedState, MarketState, feed_vars, shown, table_vars
 
 logger = logging.getLogger(__name__)
 
@@ -267,6 +267,13 @@ FRAME_MARK = f"beat{FIELD_MARKER}"
 """The var that is there when a frame is."""
 
 
+def _dict_from_the_start(self: rx.State, **kw: Any) -> dict[str, Any]:
+    whole = rx.State.dict(self, **kw)
+    name = self.get_full_name()
+    own = {var + FIELD_MARKER: self.get_fields()[var].default_value() for var in self.base_vars}
+    return {**whole, name: {**whole[name], **own}}
+
+
 def _dict_with_frame(
     self: rx.State, *, include_computed: bool = True, initial: bool = False, **kw: Any
 ) -> dict[str, Any]:
@@ -282,3 +289,5 @@ def _dict_with_frame(
 # body may not define a method of that name, so it is put in its place here.
 for _state in (MarketState, FeedState, AccountState):
     _state.dict = _dict_with_frame  # type: ignore[method-assign]
+for _state in TRANSIENT:
+    _state.dict = _dict_from_the_start  # type: ignore[method-assign]

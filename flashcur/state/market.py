@@ -18,6 +18,8 @@ from flashcur.domain.plans import PLANS, Audience, next_mark_ms
 from flashcur.runtime.market_hub import MarketHub
 from flashcur.runtime.visitors import Visitors
 from flashcur.state.account import AccountState, account_vars
+from flashcur.state.notice import NoticeState
+from flashcur.state.profile import ProfileState
 from flashcur.state.visit import known_visitor, visitor_of
 
 
@@ -28,6 +30,9 @@ class Viewers(Protocol):
 
     def tell(self, sid: str, states: Mapping[type[rx.State], dict[str, Any]]) -> None: ...
 
+
+TRANSIENT: tuple[type[rx.State], ...] = (NoticeState, ProfileState)
+"""What a page begins without: answers to clicks on the page before it."""
 
 _hub: MarketHub | None = None
 _viewers: Viewers | None = None
@@ -97,6 +102,9 @@ class FeedState(rx.State):
     async def _watch(self, *, table: bool) -> None:
         if _viewers is None or _visitors is None:
             return
+        # What a tab was told may have been for somebody else, who used it before.
+        for kind in TRANSIENT:
+            (await self.get_state(kind)).reset()
         sid = self.router.session.session_id
         visitor = await visitor_of(self)
         _viewers.join(sid, _visitors.audience(visitor), table=table, visitor=visitor.key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reflex as rx
 
-from flashcur.errors import PlanNeeded, Refusal, SignInNeeded
+from flashcur.errors import PlanNeeded, Refusal, SignInAgain, SignInNeeded
 
 
 class NoticeState(rx.State):
@@ -32,6 +32,8 @@ class NoticeState(rx.State):
         link, link_text = "", ""
         if isinstance(refusal, PlanNeeded):
             link, link_text = "/pricing", "Compare plans"
+        elif isinstance(refusal, SignInAgain):
+            link, link_text = "/login?again=1&next=/account", "Sign in again"
         elif isinstance(refusal, SignInNeeded):
             link, link_text = "/login", "Sign in"
         self._say(str(refusal), bad=True, link=link, link_text=link_text)

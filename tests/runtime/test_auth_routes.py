@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from http.cookies import SimpleCookie
 from typing import Any
@@ -32,7 +33,7 @@ PLACES = {"/": "/", "": "/", "/account": "/account", "/markets/BTCUSDT?x=1#y": "
           "javascript:alert(1)": "/", "evil.example": "/", " /account": "/", "\t//evil.example": "/",
           "/\t/evil.example": "/", "/\n/evil.example": "/", "/\r\nSet-Cookie: a=b": "/", "/ünïcode": "/",
           "/\u2028": "/", "/" + "a" * 600: "/", "@evil.example": "/", ".evil.example": "/",
-          "/.//evil.example": "/.//evil.example"}  # fmt: skip
+          "/.//evil.example": "/", "/..//evil.example": "/", "/a/../..//evil.example": "/"}  # fmt: skip
 
 
 @pytest.fixture
@@ -55,6 +56,8 @@ def shape(answer: httpx.Response, *addresses: str) -> tuple[object, ...]:
     for address in addresses:
         text = text.replace(address, "…")
     headers = {name: value for name, value in answer.headers.items() if name not in ("date", "content-length")}
+    # Chance, drawn anew for each.
+    headers["set-cookie"] = re.sub(r"(flashcur_browser=)[\w-]+", r"\1…", headers.get("set-cookie", ""))
     return answer.status_code, text, tuple(sorted(headers.items()))
 
 
@@ -62,7 +65,7 @@ async def test_from_registration_to_deletion_of_the_session(site: Site) -> None:
     browser = site.browser()
     answer = await browser.post("/auth/register", {"email": " Ann@example.com", "password": PASSWORD})
     assert (answer.status_code, answer.json()) == (200, {"ok": True, "next": "/register?sent=1", "email": ADDRESS})
-    assert cookies(answer) == {}
+    assert set(cookies(answer)) == {"flashcur_browser"}
     answer = await browser.post("/auth/confirm", {"token": site.link("register")})
     assert (answer.status_code, answer.json()) == (200, {"ok": True, "next": "/?welcome=1"})
     assert await browser.who() is not None
@@ -305,7 +308,7 @@ async def test_a_form_signs_in_and_goes_back_to_the_page(site: Site) -> None:
 async def test_a_form_s_answer_is_a_page(site: Site, path: str, fields: dict[str, str], location: str) -> None:
     answer = await site.browser().form(path, fields)
     assert (answer.status_code, answer.headers["Location"]) == (303, PAGE + location)
-    assert cookies(answer) == {}
+    assert set(cookies(answer)) <= {"flashcur_browser"}
 
 
 @pytest.mark.parametrize(("wanted", "target"), PLACES.items())

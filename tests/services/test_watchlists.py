@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 from flashcur.domain.plans import PLANS, Audience
 from flashcur.domain.watchlists import ImportPlan, frozen, parse_import
 from flashcur.errors import Conflict, NotFound, PlanNeeded, Refusal
-from flashcur.models import Account, Watchlist, WatchlistItem
+from flashcur.models import Account, Watchlist
 from flashcur.services import watchlists
 from flashcur.services.database import Database
 
@@ -192,25 +192,25 @@ def test_a_downgrade_freezes_the_lists_past_the_plan_and_deletes_nothing(databas
             lambda: watchlists.add(session, account, FREE, second, "A0USDT"),
             lambda: watchlists.remove(session, account, FREE, second, "B0USDT"),
             lambda: watchlists.toggle(session, account, FREE, third, "C0USDT", NOW),
-            lambda: watchlists.move(session, account, FREE, second, 0),
             lambda: watchlists.import_lists(session, account, FREE, parse_import("A0USDT", ()), second, NOW),
         ):
             with pytest.raises(PlanNeeded, match="read-only: Free has 1 watchlist; Pro has 10"):
                 work()
-        watchlists.move(session, account, FREE, first, 2)
     assert held(database, account) == before
     with database.session() as session:
-        # 15 symbols where Free has room for 10: out is possible, in only for what is in another list.
-        assert watchlists.remove(session, account, FREE, first, "A0USDT")
+        # What is in the read-only ones takes no room from the one that goes on.
+        assert all(watchlists.add(session, account, FREE, first, f"NEW{number}USDT") for number in range(5))
         with pytest.raises(PlanNeeded, match="room for 10"):
-            watchlists.add(session, account, FREE, first, "A0USDT")
-        assert watchlists.add(session, account, FREE, first, "B0USDT")
-        watchlists.delete(session, account, third)
-        watchlists.delete(session, account, first)
+            watchlists.add(session, account, FREE, first, "B0USDT")
+        # Its owner chooses another one to go on with.
+        watchlists.move(session, account, FREE, second, 0)
+        assert frozen(watchlists.lists(session, account), FREE) == {first, third}
         assert watchlists.add(session, account, FREE, second, "NEWUSDT")
-    assert held(database, account) == {"B": (*before["B"], "NEWUSDT")}
-    with database.session(readonly=True) as session:
-        assert len(list(session.exec(select(WatchlistItem)))) == 6
+        with pytest.raises(PlanNeeded, match="read-only"):
+            watchlists.add(session, account, FREE, first, "MOREUSDT")
+        watchlists.delete(session, account, third)
+    assert held(database, account)["B"] == (*before["B"], "NEWUSDT")
+    assert set(held(database, account)) == {"A", "B"}
 
 
 def test_lists_move_and_stay_in_a_row(database: Database, account: str) -> None:

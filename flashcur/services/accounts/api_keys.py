@@ -44,14 +44,19 @@ def of_account(session: Session, account_id: str) -> list[ApiKey]:
     return list(session.exec(select(ApiKey).where(ApiKey.account_id == account_id).order_by(col(ApiKey.created_at))))
 
 
-def use(session: Session, text: str, now: datetime) -> Plan:
-    """The plan that a key gives. Raises SignInNeeded for a wrong key, PlanNeeded while the plan has no API, Throttled
-    after too many requests."""
+def find(session: Session, text: str) -> tuple[ApiKey, Account]:
+    """A key and its account. Raises SignInNeeded for a wrong one."""
     owner = select(ApiKey, Account).join(Account, col(ApiKey.account_id) == Account.id)
     found = session.exec(owner.where(ApiKey.key_hash == hash_token(text))).first() if _FORM.fullmatch(text) else None
     if found is None:
         raise SignInNeeded("This is not a valid API key.")
-    key, account = found
+    return found[0], found[1]
+
+
+def use(session: Session, text: str, now: datetime) -> Plan:
+    """The plan that a key gives. Raises SignInNeeded for a wrong key, PlanNeeded while the plan has no API, Throttled
+    after too many requests."""
+    key, account = find(session, text)
     plan = plan_of(account, now)
     require_plan(plan)
     limits.take(session, limits.API_ACCOUNT, account.id, int(now.timestamp() * 1000))

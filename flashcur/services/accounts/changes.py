@@ -1,19 +1,24 @@
 """How web processes learn that an account changed: through the database, which all of them share.
 
-A process reads what came since its last look each second. A transaction may become visible after one with a larger
-number, so the reader looks back by some seconds and knows what it has seen.
+A process reads what came since its last look twice a second, by number: the clocks of processes differ. A transaction
+may become visible after one with a larger number, so the reader looks back over those of the last half minute and
+knows which it has seen.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete
+from sqlalchemy import delete, func
 from sqlmodel import Session, col, select
 
 from flashcur.models import AccountChange
 
 LOOK_BACK = timedelta(seconds=30)
+"""No transaction of ours lasts as long."""
+FIRST_LOOK_BACK = 1_000
+"""How many changes a process that starts looks back over."""
 
 
 def tell(session: Session, account_id: str, now: datetime) -> None:
@@ -21,12 +26,46 @@ def tell(session: Session, account_id: str, now: datetime) -> None:
     session.add(AccountChange(account_id=account_id, at=now))
 
 
-def since(session: Session, moment: datetime) -> list[tuple[int, str]]:
-    """(number, account) of all changes told after `moment`."""
-    rows = session.exec(select(AccountChange.id, AccountChange.account_id).where(col(AccountChange.at) > moment))
+def newest(session: Session) -> int:
+    """The largest number there is."""
+    return session.exec(select(func.max(AccountChange.id))).one() or 0
+
+
+def since(session: Session, number: int) -> list[tuple[int, str]]:
+    """(number, account) of all changes with a larger number."""
+    rows = session.exec(select(AccountChange.id, AccountChange.account_id).where(col(AccountChange.id) > number))
     return [(number, account_id) for number, account_id in rows if number is not None]
 
 
 def prune(session: Session, before: datetime) -> int:
-    """Delete what every process has seen; the number of rows."""
-    return session.exec(delete(AccountChange).where(col(AccountChange.at) < before)).rowcount
+    """Delete what every process has seen; the number of rows. The newest stays: its number must not be given anew."""
+    seen = col(AccountChange.at) < before, col(AccountChange.id) < newest(session)
+    return session.exec(delete(AccountChange).where(*seen)).rowcount
+
+
+class Reader:
+    """What one process has read of the changes."""
+
+    def __init__(self) -> None:
+        self._floor: int | None = None
+        self._heights: deque[tuple[float, int]] = deque()
+        self._seen: set[int] = set()
+
+    def forget(self) -> None:
+        """Begin anew: nobody is followed who could have missed something."""
+        self._floor = None
+
+    def news(self, session: Session, now_s: float) -> set[str]:
+        """The accounts that changed since the last call; `now_s` is this process's own steady clock."""
+        if self._floor is None:
+            self._floor = max(0, newest(session) - FIRST_LOOK_BACK)
+            self._heights.clear()
+            self._seen.clear()
+        told = since(session, self._floor)
+        fresh = {account_id for number, account_id in told if number not in self._seen}
+        self._seen = {number for number, _ in told}
+        self._heights.append((now_s, max(self._seen, default=self._floor)))
+        # Nothing below a number that was seen long enough ago can still appear.
+        while self._heights and now_s - self._heights[0][0] > LOOK_BACK.total_seconds():
+            self._floor = max(self._floor, self._heights.popleft()[1])
+        return fresh

@@ -45,7 +45,15 @@ def client_of(headers: Headers, peer: str, proxy_hops: int) -> Client:
         elif name == b"user-agent":
             agent = value.decode("latin-1")
     ip = forwarded[-proxy_hops] if proxy_hops and len(forwarded) >= proxy_hops else peer
-    return Client(ip[:45], _printable(agent)[:200])
+    return Client(_without_port(ip)[:45], _printable(agent)[:200])
+
+
+def _without_port(address: str) -> str:
+    """`192.0.2.1` for `192.0.2.1:4711`, `2001:db8::1` for `[2001:db8::1]:4711`: some proxies write the port, too."""
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    host, _, port = address.partition(":")
+    return host if port.isdigit() and "." in host else address
 
 
 def _printable(text: str) -> str:

@@ -32,7 +32,8 @@ SIGN_IN_HERE = Limit("sign-in-here", 10, 90, "attempts to sign in to this accoun
 """For an address and where it is tried from: nobody guesses a password, and a stranger elsewhere locks nobody out."""
 SIGN_IN_ANYWHERE = Limit("sign-in-anywhere", 60, 30, "attempts to sign in to this account")
 SIGN_IN_NETWORK = Limit("sign-in-network", 100, 3, "attempts to sign in from your network")
-REGISTER_ADDRESS = Limit("register-address", 3, 1200, "mails to this address")
+REGISTER_HERE = Limit("register-here", 3, 1200, "mails to this address")
+REGISTER_ADDRESS = Limit("register-address", 12, 600, "mails to this address")
 REGISTER_NETWORK = Limit("register-network", 20, 180, "registrations from your network")
 RESET_ADDRESS = Limit("reset-address", 3, 1200, "mails to this address")
 RESET_NETWORK = Limit("reset-network", 20, 180, "requests from your network")
@@ -42,7 +43,7 @@ PASSWORD_CHECK = Limit("password-check", 10, 90, "wrong passwords")
 MAIL_ACCOUNT = Limit("mail-account", 5, 600, "mails for this account")
 WRITE_ACCOUNT = Limit("write-account", 120, 0.5, "changes")
 API_ACCOUNT = Limit("api-account", 60, 0.5, "requests to the API")
-EXPORT_ACCOUNT = Limit("export-account", 30, 2, "exports")
+EXPORT_ACCOUNT = Limit("export-account", 30, 2, "files")
 
 LIMITS = tuple(value for value in globals().values() if isinstance(value, Limit))
 

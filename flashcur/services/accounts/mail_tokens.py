@@ -32,6 +32,7 @@ def make(
     account_id: str | None = None,
     password_hash: str | None = None,
     pair: str | None = None,
+    browser_hash: str = "",
 ) -> MailToken:
     """A link's row; the link itself is made when the mail is sent."""
     token = MailToken(
@@ -40,6 +41,7 @@ def make(
         account_id=account_id,
         password_hash=password_hash,
         pair=pair,
+        browser_hash=browser_hash,
         created_at=now,
         expires_at=now + (RESET_LIFETIME if purpose == "reset" else CONFIRM_LIFETIME),
     )
@@ -90,7 +92,8 @@ def use(session: Session, purpose: str, token_id: str, now: datetime) -> MailTok
 
 def revoke(session: Session, account_id: str, *purposes: str) -> None:
     """Make an account's unused links of these purposes worthless."""
-    session.exec(delete(MailToken).where(col(MailToken.account_id) == account_id, col(MailToken.purpose).in_(purposes)))
+    unused = col(MailToken.account_id) == account_id, col(MailToken.used_at).is_(None)
+    session.exec(delete(MailToken).where(*unused, col(MailToken.purpose).in_(purposes)))
 
 
 def prune(session: Session, before: datetime) -> int:

@@ -19,7 +19,8 @@ from flashcur.services.accounts import api_keys, audit, changes, limits, mail_to
 from flashcur.services.accounts.addresses import clean_address, shortened
 from flashcur.services.accounts.client import Client
 from flashcur.services.accounts.context import Context
-from flashcur.services.accounts.passwords import check_password
+from flashcur.services.accounts.entitlement import plan_of
+from flashcur.services.accounts.passwords import check_length
 from flashcur.services.accounts.sessions import Caller
 from flashcur.services.notify import enqueue
 
@@ -101,7 +102,8 @@ class Profile:
         account = await self._confirmed(caller, current)
         if account.email is None:
             raise Refusal("Add an e-mail address first: you sign in with it and the password.", field="new")
-        new = check_password(new, account.email, field="new")
+        new = check_length(new, "new")
+        await self._context.hasher.check(new, account.email, field="new")
         hashed = await self._context.hasher.hash(new)
         now, base = self._context.clock(), self._context.base
 
@@ -216,8 +218,13 @@ class Profile:
         """A new key for the API, which is shown this once."""
 
         def work(session: Session, account: Account, login: LoginSession) -> str:
-            key = api_keys.create(session, account, self._context.clock())
-            audit.record(session, "api-key-created", account.id, self._context.clock(), caller.client, detail=key[-4:])
+            now = self._context.clock()
+            api_keys.require_plan(plan_of(account, now))
+            sessions.require_fresh(login, now)
+            key = api_keys.create(session, account, now)
+            audit.record(session, "api-key-created", account.id, now, caller.client, detail=key[-4:])
+            if account.email is not None:
+                enqueue(session, account.email, "way-in-added", {"base": self._context.base}, now)
             return key
 
         return await self._change(caller, work)
@@ -225,6 +232,8 @@ class Profile:
     async def use_api_key(self, key: str) -> Plan:
         """The plan that a key gives its caller."""
         now = self._context.clock()
+        # Looked at before anything is written: a made-up key must not take the database's write lock.
+        await self._context.run(lambda session: api_keys.find(session, key), readonly=True)
         return await self._context.run(lambda session: api_keys.use(session, key, now))
 
     async def delete_api_key(self, caller: Caller, key_id: str) -> None:
@@ -234,13 +243,17 @@ class Profile:
 
         await self._change(caller, work)
 
+    async def charge_files(self, account_id: str) -> None:
+        """Take from what an account may export and import. In a transaction of its own: what is refused has counted."""
+        now_ms = int(self._context.clock().timestamp() * 1000)
+        await self._context.run(lambda session: limits.take(session, limits.EXPORT_ACCOUNT, account_id, now_ms))
+
     async def export(self, caller: Caller) -> dict[str, Any]:
         """All that is kept about an account, ready for JSON; no hash or token."""
         now = self._context.clock()
 
         def work(session: Session) -> dict[str, Any]:
             account, _ = sessions.require(session, caller, now)
-            limits.take(session, limits.EXPORT_ACCOUNT, account.id, int(now.timestamp() * 1000))
             audit.record(session, "data-exported", account.id, now, caller.client)
             session.flush()
             return _document(session, account)

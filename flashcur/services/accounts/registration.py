@@ -5,25 +5,29 @@ No answer tells whether an address has an account: what differs is written into 
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from flashcur.domain.plans import PLANS
 from flashcur.errors import Conflict, Refusal, SignInNeeded, Throttled
-from flashcur.models import Account
+from flashcur.models import Account, AuditEvent, MailToken
 from flashcur.services.accounts import audit, changes, limits, mail_tokens, sessions
 from flashcur.services.accounts.addresses import clean_address, shortened
 from flashcur.services.accounts.client import Client
 from flashcur.services.accounts.context import Context
 from flashcur.services.accounts.entitlement import plan_of
-from flashcur.services.accounts.passwords import check_password
+from flashcur.services.accounts.passwords import check_length
 from flashcur.services.notify import enqueue
 
 WRONG = (
     "The address or the password is not right. If you have just registered, open the link in our mail first; if you "
     "signed up with a wallet, sign in with it."
 )
+_SAME_TIME_S = 0.05
+_REMEMBERED = 50
+"""Sign-ins by which an owner's networks are known."""
 TAKEN = "This address has an account already: sign in, or reset its password."
 
 
@@ -33,15 +37,23 @@ class Registration:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def register(self, email: str, password: str, client: Client) -> str:
+    async def register(self, email: str, password: str, client: Client, browser_hash: str = "") -> str:
         """Send a link that makes the account once it is opened; the address in its one form.
 
-        The password waits with the link, so nobody can prepare an account for somebody else's address: whose link is
-        opened, his password counts.
+        The password waits with the link. It counts if the link is opened in the browser that registered
+        (`browser_hash`), or by somebody who knows it: nobody can prepare an account for somebody else's address.
         """
         address = self._address(email)
-        password = check_password(password, address)
-        await self._limited([(limits.REGISTER_NETWORK, client.network), (limits.REGISTER_ADDRESS, address)])
+        password = check_length(password)
+        await self._limited(
+            [
+                (limits.REGISTER_NETWORK, client.network),
+                # A stranger's attempts do not use up the owner's.
+                (limits.REGISTER_HERE, f"{address} {client.network}"),
+                (limits.REGISTER_ADDRESS, address),
+            ]
+        )
+        await self._context.hasher.check(password, address)
         hashed = await self._context.hasher.hash(password)
         now, base = self._context.clock(), self._context.base
 
@@ -50,18 +62,31 @@ class Registration:
             if known is not None:
                 enqueue(session, address, "already-registered", {"base": base}, now)
                 return
-            token = mail_tokens.make(session, "register", address, now, password_hash=hashed)
+            token = mail_tokens.make(session, "register", address, now, password_hash=hashed, browser_hash=browser_hash)
             enqueue(session, address, "register", {"base": base, "token_id": token.id}, now)
             audit.record(session, "registered", None, now, client, actor="nobody", detail=shortened(address))
 
         await self._context.run(work)
         return address
 
-    async def confirm(self, token: str, client: Client) -> str:
-        """Make the account of a registration's link and sign in; the session's token."""
+    async def confirm(self, token: str, client: Client, browser_hash: str = "", password: str = "") -> str:
+        """Make the account of a registration's link and sign in; the session's token.
+
+        In another browser than the one that registered the `password` is needed.
+        """
         purpose, token_id = mail_tokens.read(self._context.settings.secret_key, token, "register")
         await self._limited([(limits.LINK_NETWORK, client.network)])
         now = self._context.clock()
+        waiting = await self._context.run(lambda session: session.get(MailToken, token_id), readonly=True)
+        if waiting is not None and waiting.used_at is None and waiting.browser_hash != browser_hash:
+            if not password:
+                raise Refusal("Enter the password you chose: you registered in another browser.", field="password")
+            if not await self._context.hasher.verify(waiting.password_hash, password):
+                raise Refusal(
+                    "This is not the password that was chosen for this link. If you did not register, or have "
+                    "forgotten it, register again.",
+                    field="password",
+                )
 
         def work(session: Session) -> str:
             link = mail_tokens.use(session, purpose, token_id, now)
@@ -112,6 +137,7 @@ class Registration:
     async def forgot(self, email: str, client: Client) -> str:
         """Send a link to reset the password, if there is an account; the address in its one form."""
         address = self._address(email)
+        started = asyncio.get_running_loop().time()
         await self._limited([(limits.RESET_NETWORK, client.network), (limits.RESET_ADDRESS, address)])
         now, base = self._context.clock(), self._context.base
 
@@ -124,13 +150,16 @@ class Registration:
             audit.record(session, "reset-asked", account.id, now, client, actor="nobody")
 
         await self._context.run(work)
+        # Writing the link takes some milliseconds, by which an address with an account could be told.
+        await asyncio.sleep(max(0.0, started + _SAME_TIME_S - asyncio.get_running_loop().time()))
         return address
 
     async def reset(self, token: str, password: str, client: Client) -> str:
         """Set a new password by a reset's link; every other session ends. The new session's token."""
         purpose, token_id = mail_tokens.read(self._context.settings.secret_key, token, "reset")
-        password = check_password(password)
+        password = check_length(password)
         await self._limited([(limits.LINK_NETWORK, client.network)])
+        await self._context.hasher.check(password)
         hashed = await self._context.hasher.hash(password)
         now, base = self._context.clock(), self._context.base
 
@@ -141,7 +170,7 @@ class Registration:
             if account is None or account.email != link.email:
                 raise Refusal("The account's address was changed since: ask for a new link.", field="token")
             account.password_hash, account.password_changed_at = hashed, now
-            mail_tokens.revoke(session, account.id, "change-new", "change-old")
+            mail_tokens.revoke(session, account.id, "reset", "change-new", "change-old")
             limits.forgive(session, limits.SIGN_IN_ANYWHERE, link.email)
             limits.forgive(session, limits.SIGN_IN_HERE, f"{link.email} {client.network}")
             sessions.end_all(session, account.id)
@@ -174,8 +203,11 @@ class Registration:
         def work(session: Session) -> Account | None:
             limits.take(session, limits.SIGN_IN_NETWORK, client.network, now_ms)
             limits.take(session, limits.SIGN_IN_HERE, here, now_ms)
-            limits.take(session, limits.SIGN_IN_ANYWHERE, address, now_ms)
-            return _find(session, address)
+            account = _find(session, address)
+            # Strangers who guess from many networks must not lock out the owner where he has been before.
+            if account is None or not _been_here(session, account.id, client):
+                limits.take(session, limits.SIGN_IN_ANYWHERE, address, now_ms)
+            return account
 
         try:
             return await self._context.run(work)
@@ -203,6 +235,15 @@ class Registration:
             audit.record(session, "sign-in-failed", known, now, client, actor="nobody", detail=shortened(address))
 
         await self._context.run(work)
+
+
+def _been_here(session: Session, account_id: str, client: Client) -> bool:
+    """Whether the account's owner has signed in from this network before."""
+    signed_in = select(AuditEvent.ip).where(AuditEvent.account_id == account_id, AuditEvent.kind == "signed-in")
+    return any(
+        Client(ip, "").network == client.network
+        for ip in session.exec(signed_in.order_by(col(AuditEvent.id).desc()).limit(_REMEMBERED))
+    )
 
 
 def _find(session: Session, address: str) -> Account | None:

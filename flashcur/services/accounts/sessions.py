@@ -11,7 +11,7 @@ from typing import Literal
 from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
-from flashcur.errors import NotFound, SignInNeeded
+from flashcur.errors import NotFound, SignInAgain, SignInNeeded
 from flashcur.models import Account, LoginSession
 from flashcur.services.accounts.client import Client
 
@@ -119,9 +119,9 @@ def touch(session: Session, session_id: str, now: datetime) -> None:
 
 
 def require_fresh(login: LoginSession, now: datetime) -> None:
-    """Raise SignInNeeded unless the session began a short while ago."""
+    """Raise SignInAgain unless the session began a short while ago: a browser left open opens nothing for good."""
     if now - login.created_at > FRESH:
-        raise SignInNeeded(
+        raise SignInAgain(
             f"To do this, sign in again first: it is more than {FRESH.seconds // 60} minutes since you did."
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlmodel import Session, col, select
 
@@ -16,6 +17,8 @@ from flashcur.services.accounts.entitlement import plan_of
 from flashcur.services.accounts.sessions import Caller
 from flashcur.services.auth import challenges
 from flashcur.services.auth.signatures import SignatureChecker
+from flashcur.services.notify import enqueue
+from flashcur.settings import CHAINS
 
 STATEMENTS = {
     "sign-in": "Sign in to FlashCur. This costs nothing and allows nothing else.",
@@ -55,9 +58,9 @@ class WalletAccounts:
         if purpose not in STATEMENTS:
             raise Refusal(f"expected a purpose ({', '.join(PURPOSES)}), was {purpose[:20]!r}", field="purpose")
         now = self._context.clock()
+        await self._charge(client)
 
         def work(session: Session) -> WalletChallenge:
-            limits.take(session, limits.WALLET_NETWORK, client.network, int(now.timestamp() * 1000))
             account_id = None
             if purpose == "link":
                 account_id = _required(caller, session, self._context)[0].id
@@ -78,7 +81,7 @@ class WalletAccounts:
     async def sign_in(self, signed: Signed, browser_hash: str, client: Client, former: str = "") -> str:
         """A session's token for a wallet's signature; an address that is not known yet gets an account. See
         `sessions.start` for `former`."""
-        address = (await self._verified(signed, "sign-in", browser_hash, client, None)).address
+        address, contract = await self._verified(signed, "sign-in", browser_hash, client, None)
         now = self._context.clock()
 
         def work(session: Session) -> str:
@@ -87,13 +90,17 @@ class WalletAccounts:
                 account = Account(created_at=now)
                 session.add(account)
                 session.flush()
-                wallet = Wallet(
-                    address=address, account_id=account.id, chain_id=signed.chain_id, linked_at=now, used_at=now
-                )
+                wallet = _wallet(address, account.id, signed.chain_id, contract, now)
                 audit.record(session, "registered", account.id, now, client, detail=f"wallet {_short(address)}")
+            if contract and not (wallet.contract and wallet.chain_id == signed.chain_id):
+                # Whoever controls the contract of this address there need not be who linked it.
+                where = CHAINS.get(wallet.chain_id, str(wallet.chain_id))
+                raise Refusal(f"This contract wallet signs in on {where}: switch your wallet to that network.")
             wallet.used_at, wallet.chain_id = now, signed.chain_id
             session.add(wallet)
-            account = session.get_one(Account, wallet.account_id, with_for_update=True)
+            account = session.get(Account, wallet.account_id, with_for_update=True)
+            if account is None:
+                raise Conflict("This account was deleted at this moment: sign in again.")
             audit.record(session, "signed-in", account.id, now, client, detail=f"wallet {_short(address)}")
             most = plan_of(account, now).sessions
             token, _ = sessions.start(session, account, most, "wallet", client, now, former=former)
@@ -110,11 +117,12 @@ class WalletAccounts:
 
     async def link(self, signed: Signed, browser_hash: str, caller: Caller) -> str:
         """Link a wallet to the caller's account; its address."""
-        address = (await self._verified(signed, "link", browser_hash, caller.client, caller)).address
+        address, contract = await self._verified(signed, "link", browser_hash, caller.client, caller)
         now = self._context.clock()
 
         def work(session: Session) -> None:
-            account, _ = sessions.require(session, caller, now, lock=True)
+            account, login = sessions.require(session, caller, now, lock=True)
+            sessions.require_fresh(login, now)
             known = session.get(Wallet, address)
             if known is not None and known.account_id == account.id:
                 raise Conflict(f"{_short(address)} is linked to this account already.")
@@ -122,10 +130,10 @@ class WalletAccounts:
                 raise Conflict(
                     f"{_short(address)} signs in to another account. Unlink it there first, or delete that account."
                 )
-            session.add(
-                Wallet(address=address, account_id=account.id, chain_id=signed.chain_id, linked_at=now, used_at=now)
-            )
+            session.add(_wallet(address, account.id, signed.chain_id, contract, now))
             audit.record(session, "wallet-linked", account.id, now, caller.client, detail=_short(address))
+            if account.email is not None:
+                enqueue(session, account.email, "way-in-added", {"base": self._context.base}, now)
 
         await self._context.change(caller.account_id, work)
         return address
@@ -135,7 +143,8 @@ class WalletAccounts:
         now = self._context.clock()
 
         def work(session: Session) -> None:
-            account, _ = sessions.require(session, caller, now, lock=True)
+            account, login = sessions.require(session, caller, now, lock=True)
+            sessions.require_fresh(login, now)
             wallets = of_account(session, account.id)
             wallet = next((wallet for wallet in wallets if wallet.address == address), None)
             if wallet is None:
@@ -149,16 +158,18 @@ class WalletAccounts:
 
         await self._context.change(caller.account_id, work)
 
+    async def _charge(self, client: Client) -> None:
+        """In a transaction of its own: what is refused later has counted."""
+        now_ms = int(self._context.clock().timestamp() * 1000)
+        await self._context.run(lambda session: limits.take(session, limits.WALLET_NETWORK, client.network, now_ms))
+
     async def _verified(
         self, signed: Signed, purpose: str, browser_hash: str, client: Client, caller: Caller | None
-    ) -> WalletChallenge:
-        """The challenge a signature answers. Used up before it is checked: nobody tries two signatures on one text."""
+    ) -> tuple[str, bool]:
+        """The address that signed, and whether its contract did. The challenge is used up before that:
+        nobody tries two signatures on one text."""
         now = self._context.clock()
-
-        def charge(session: Session) -> None:
-            limits.take(session, limits.WALLET_NETWORK, client.network, int(now.timestamp() * 1000))
-
-        await self._context.run(charge)
+        await self._charge(client)
 
         def work(session: Session) -> WalletChallenge | Refusal:
             try:
@@ -179,8 +190,10 @@ class WalletAccounts:
         claimed = await self._context.run(work)
         if isinstance(claimed, Refusal):
             raise claimed
-        await asyncio.to_thread(self._checker.check, claimed.text, claimed.address, claimed.chain_id, signed.signature)
-        return claimed
+        contract = await asyncio.to_thread(
+            self._checker.check, claimed.text, claimed.address, claimed.chain_id, signed.signature
+        )
+        return claimed.address, contract
 
 
 def of_account(session: Session, account_id: str) -> list[Wallet]:
@@ -192,6 +205,12 @@ def _required(caller: Caller | None, session: Session, context: Context) -> tupl
     if caller is None:
         raise SignInNeeded("Sign in before you link a wallet.")
     return sessions.require(session, caller, context.clock())
+
+
+def _wallet(address: str, account_id: str, chain_id: int, contract: bool, now: datetime) -> Wallet:
+    return Wallet(
+        address=address, account_id=account_id, chain_id=chain_id, contract=contract, linked_at=now, used_at=now
+    )
 
 
 def _short(address: str) -> str:

@@ -18,7 +18,7 @@ from flashcur.settings import CHAINS
 LIFETIME = timedelta(minutes=5)
 KEPT_AFTER_EXPIRY = timedelta(hours=1)
 """Until then an answer that comes late is told that it is late, not that its text is unknown."""
-PURPOSES = ("sign-in", "link", "confirm")
+PURPOSES = ("sign-in", "link")
 
 _NONCE_LENGTH = 24
 _NONCE_CHARACTERS = string.ascii_letters + string.digits
@@ -43,7 +43,7 @@ def issue(
     """A stored text for `address` to sign within five minutes.
 
     `origin` is that of the page (wallets compare it with where they are asked), without a path. `account_id` is the
-    account that asks; `link` and `confirm` need one. Raises Refusal for an address, chain or purpose that cannot be,
+    account that asks; `link` needs one. Raises Refusal for an address, chain or purpose that cannot be,
     and ValueError for an origin or statement that EIP-4361 does not allow.
     """
     if purpose not in PURPOSES:
@@ -180,7 +180,7 @@ def _moment(moment: datetime) -> str:
 
 
 def _verb(purpose: str) -> str:
-    return {"sign-in": "sign in", "link": "link a wallet", "confirm": "confirm something"}[purpose]
+    return {"sign-in": "sign in", "link": "link a wallet"}[purpose]
 
 
 def _chain_list() -> str:

@@ -53,8 +53,9 @@ class SignatureChecker:
 
         _recover(encode_defunct(text=""), bytes(_KEY_SIGNATURE_BYTES))
 
-    def check(self, text: str, address: str, chain_id: int, signature: str) -> None:
-        """Return when `address` signed `text`; `signature` is 0x and hex digits.
+    def check(self, text: str, address: str, chain_id: int, signature: str) -> bool:
+        """Return when `address` signed `text`; `signature` is 0x and hex digits. True: its contract says so, on this
+        chain; False: its key did, whatever the chain.
 
         Raises Refusal (field `signature`) when it did not, or when that cannot be told; Unavailable when the chain's
         RPC endpoint, which is asked about contract wallets, does not answer in time or answers nonsense.
@@ -65,7 +66,7 @@ class SignatureChecker:
         message = encode_defunct(text=text)
         signer = _recover(message, raw)
         if signer is not None and signer.lower() == address.lower():
-            return
+            return False
         if chain_id not in self._rpc_urls:
             raise _refused(f"{_difference(address, signer, raw)} {_cannot_ask(chain_id)}")
         try:
@@ -75,6 +76,7 @@ class SignatureChecker:
             raise Unavailable(
                 f"{CHAINS[chain_id]} could not be asked about this wallet: try again in a moment.", field="signature"
             ) from None
+        return True
 
     def _ask_contract(
         self, message: SignableMessage, address: str, chain_id: int, raw: bytes, signer: str | None

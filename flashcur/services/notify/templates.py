@@ -129,6 +129,15 @@ TEMPLATES: Mapping[str, Template] = {
         "/login",
         ("If it was you, you need not do anything.",),
     ),
+    "way-in-added": Template(
+        "A wallet or an API key was added to your FlashCur account",
+        (
+            "A wallet that signs in, or a key for the API, was added to your FlashCur account.",
+            "If it was not you, please remove it, change your password and sign out all other devices here:",
+        ),
+        "/account",
+        ("If it was you, you need not do anything.",),
+    ),
     "account-deleted": Template(
         "Your FlashCur account was deleted",
         (

@@ -383,8 +383,8 @@ async def test_an_owner_gets_all_his_data_and_no_secret(services: Services) -> N
 async def test_exports_are_limited(services: Services) -> None:
     person = services.person()
     for _ in range(30):
-        await services.profile.export(person.caller)
-    await refused(services.profile.export(person.caller), Throttled)
+        await services.profile.charge_files(person.account_id)
+    await refused(services.profile.charge_files(person.account_id), Throttled)
 
 
 async def test_a_deletion_leaves_nothing_behind(services: Services) -> None:

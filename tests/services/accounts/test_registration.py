@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import unicodedata
 
@@ -19,6 +20,7 @@ from flashcur.services.database import Database
 from flashcur.services.links import make_token
 from tests.support.accounts import (
     ADDRESS,
+    BROWSER,
     ELSEWHERE,
     HOME,
     OTHER_PASSWORD,
@@ -499,3 +501,78 @@ async def test_addresses_of_clients_are_not_kept_by_limits(services: Services) -
     with services.database.session() as session:
         limits.take(session, limits.REGISTER_ADDRESS, ADDRESS, services.clock.ms)
     assert ADDRESS not in services.contents()
+
+
+async def test_a_link_from_a_stranger_s_registration_needs_the_stranger_s_password(services: Services) -> None:
+    """Whoever registers somebody else's address must not find his own password on the account that comes of it."""
+    await services.registration.register(ADDRESS, OTHER_PASSWORD, ELSEWHERE, "stranger" * 8)
+    link = services.link("register")
+    for password, field in (("", "password"), (PASSWORD, "password")):
+        assert (await refused(services.registration.confirm(link, HOME, BROWSER, password)))[2] == field
+    assert services.rows(Account) == []
+    # The owner's own registration is not used up by the stranger's, and his link needs a click only.
+    for _ in range(2):
+        await services.registration.register(ADDRESS, OTHER_PASSWORD, ELSEWHERE, "stranger" * 8)
+    await services.registration.register(ADDRESS, PASSWORD, HOME, BROWSER)
+    await services.registration.confirm(services.link("register"), HOME, BROWSER)
+    await services.registration.sign_in(ADDRESS, PASSWORD, HOME)
+    await refused(services.registration.sign_in(ADDRESS, OTHER_PASSWORD, HOME))
+
+
+async def test_another_browser_confirms_with_the_password(services: Services) -> None:
+    await services.registration.register(ADDRESS, PASSWORD, HOME, BROWSER)
+    token = await services.registration.confirm(services.link("register"), ELSEWHERE, "phone" * 8, PASSWORD)
+    assert services.is_signed_in(token)
+
+
+async def test_one_reset_makes_the_other_links_worthless(services: Services) -> None:
+    services.person(ADDRESS)
+    await services.registration.forgot(ADDRESS, HOME)
+    first = services.link("reset")
+    await services.registration.forgot(ADDRESS, HOME)
+    second = services.link("reset")
+    assert first != second
+    await services.registration.reset(second, OTHER_PASSWORD, HOME)
+    await refused(services.registration.reset(first, PASSWORD, HOME))
+    await services.registration.sign_in(ADDRESS, OTHER_PASSWORD, HOME)
+
+
+async def test_strangers_do_not_lock_the_owner_out_where_he_has_been(services: Services) -> None:
+    services.person(ADDRESS)
+    await services.registration.sign_in(ADDRESS, PASSWORD, HOME)
+    for network in range(7):
+        for _ in range(10):
+            with contextlib.suppress(Refusal):
+                await services.registration.sign_in(ADDRESS, OTHER_PASSWORD, Client(f"203.0.113.{network}", ""))
+    await refused(services.registration.sign_in(ADDRESS, PASSWORD, Client("203.0.113.99", "")), Throttled)
+    await services.registration.sign_in(ADDRESS, PASSWORD, HOME)
+
+
+async def test_a_password_made_to_take_long_holds_up_nobody(services: Services) -> None:
+    """zxcvbn's time explodes with letters that stand for others; it must neither run on the event loop nor for long."""
+    worst = "a4@b8c({[<e3g69i1!|l1|7o0s$5t+7x%z2" * 2
+    gaps, stop = [], asyncio.Event()
+
+    async def watch() -> None:
+        loop = asyncio.get_running_loop()
+        before = loop.time()
+        while not stop.is_set():
+            await asyncio.sleep(0.005)
+            gaps.append(loop.time() - before)
+            before = loop.time()
+
+    watching = asyncio.create_task(watch())
+    started = asyncio.get_running_loop().time()
+    await asyncio.gather(*(services.registration.register(f"a{n}@example.com", worst, HOME) for n in range(3)))
+    took_s = asyncio.get_running_loop().time() - started
+    stop.set()
+    await watching
+    assert took_s < 4
+    assert max(gaps) < 0.5
+
+
+@pytest.mark.parametrize(
+    "password", ["flashcur2026!", "Ann.example1234", "passwordpassword", "123456789012345678901234"]
+)
+async def test_what_an_attacker_tries_first_is_refused(services: Services, password: str) -> None:
+    await refused(services.registration.register(ADDRESS, password, HOME))

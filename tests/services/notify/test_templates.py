@@ -33,6 +33,7 @@ def test_these_are_all_mails() -> None:
         "change-taken",
         "changed",
         "password-changed",
+        "way-in-added",
         "account-deleted",
     }
     # They fit the column.
