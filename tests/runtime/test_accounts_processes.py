@@ -396,7 +396,7 @@ async def test_two_processes_open_a_registration_s_link_at_once(
         services.close()
 
 
-@pytest.mark.parametrize("skew_s", [20, -20, 90, -90])
+@pytest.mark.parametrize("skew_s", [20, -20, 45, -45])
 async def test_clocks_that_differ_hide_no_change(web_environ: dict[str, str], skew_s: float) -> None:
     settings = Settings.load(web_environ)
     async with AsyncExitStack() as stack:

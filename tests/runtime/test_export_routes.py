@@ -265,3 +265,13 @@ async def test_a_session_that_has_ended_exports_nothing(site: Site) -> None:
     browser.token = token
     for path in EXPORTS:
         assert (await browser.get(path)).status_code == 401
+
+
+async def test_files_are_limited_and_what_is_refused_counts(site: Site) -> None:
+    browser = site.browser_of(site.account(plan="pro"))
+    statuses = [(await browser.get("/export/markets.csv?list=nosuch")).status_code for _ in range(20)]
+    statuses += [(await browser.get("/export/markets.csv")).status_code for _ in range(20)]
+    assert statuses[:20] == [404] * 20
+    assert 429 in statuses
+    answer = await browser.get("/export/watchlists.txt")
+    assert (answer.status_code, "files" in answer.json()["error"]) == (429, True)

@@ -1,0 +1,110 @@
+"""The dashboard of somebody with an account: stars, lists, exports, the view that is kept, what changes in open tabs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.app import App
+from tests.support.people import give_plan, sign_up, visit
+
+ROWS = "tbody.rows tr[data-symbol]"
+
+
+@pytest.fixture(scope="module")
+def audience() -> str:
+    return "guest"
+
+
+def star(page: Page, symbol: str) -> None:
+    button = page.locator(f'{ROWS}[data-symbol="{symbol}"] button.star')
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "true")
+
+
+def symbols(page: Page) -> list[str]:
+    return page.evaluate(f"[...document.querySelectorAll('{ROWS}')].map(row => row.dataset.symbol)")
+
+
+def test_five_stars_filter_the_table_and_go_to_tradingview(page: Page, app: App) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    sign_up(page, app)
+    visit(page, "/")
+    wanted = symbols(page)[2:7]
+    for symbol in wanted:
+        star(page, symbol)
+    page.get_by_label("Watchlist").select_option(index=1)
+    expect(page.locator(ROWS)).to_have_count(5)
+    page.locator('th[data-col="symbol"] button').first.click()
+    # What the account keeps of the view, a moment later, must not close the menu.
+    page.locator("details.export summary").click()
+    page.wait_for_timeout(1200)
+    expect(page.locator("details.export")).to_have_attribute("open", "")
+    lines = [f"BINANCE:{symbol}.P" for symbol in symbols(page)]
+    page.get_by_role("button", name="Copy for TradingView").click()
+    expect(page.locator(".notice-bar")).to_contain_text("opied")
+    assert page.evaluate("navigator.clipboard.readText()").split() == lines
+    page.locator("details.export summary").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="TradingView list").click()
+    assert download.value.suggested_filename.startswith("flashcur_tradingview_")
+    assert Path(download.value.path()).read_text().split() == lines
+    page.locator("details.export summary").click()
+    expect(page.get_by_role("link", name="CSV")).to_have_attribute("href", "/pricing")
+
+
+def test_everything_is_there_on_another_device(page: Page, app: App) -> None:
+    sign_up(page, app)
+    visit(page, "/")
+    first, second = symbols(page)[:2]
+    star(page, first)
+    page.locator('th[data-col="price"] button').click()
+    expect(page.locator('th[data-col="price"]')).to_have_attribute("aria-sort", "descending")
+    page.wait_for_timeout(1500)
+    other = page.context.browser.new_context(base_url=app.url, storage_state=page.context.storage_state())  # type: ignore[union-attr]
+    phone = other.new_page()
+    visit(phone, "/")
+    expect(phone.locator('th[data-col="price"]')).to_have_attribute("aria-sort", "descending")
+    expect(phone.locator(f'{ROWS}[data-symbol="{first}"] button.star')).to_have_attribute("aria-pressed", "true")
+    # A star there shows here, without a reload.
+    star(phone, second)
+    expect(page.locator(f'{ROWS}[data-symbol="{second}"] button.star')).to_have_attribute(
+        "aria-pressed", "true", timeout=2000
+    )
+    other.close()
+
+
+def test_who_searches_in_a_list_can_add_to_it(page: Page, app: App) -> None:
+    sign_up(page, app)
+    visit(page, "/")
+    star(page, "ETHUSDT")
+    page.get_by_label("Watchlist").select_option(index=1)
+    expect(page.locator(ROWS)).to_have_count(1)
+    page.get_by_label("Search contracts").fill("sol")
+    star(page, "SOLUSDT")
+    page.get_by_label("Search contracts").fill("")
+    expect(page.locator(ROWS)).to_have_count(2)
+
+
+def test_a_plan_shows_in_the_open_tab_within_two_seconds(page: Page, app: App) -> None:
+    address = sign_up(page, app)
+    visit(page, "/")
+    expect(page.locator(ROWS)).to_have_count(50)
+    give_plan(app, address, "elite")
+    expect(page.locator(f'{ROWS} [data-col="oi"]').first).to_be_visible(timeout=2000)
+    assert page.locator(ROWS).count() > 450
+    expect(page.locator(".note")).to_contain_text("contracts")
+    give_plan(app, address, "free")
+    expect(page.locator(ROWS)).to_have_count(50, timeout=2000)
+    expect(page.locator('[data-col="oi"]')).to_have_count(0)
+    expect(page.locator(".note")).to_contain_text("next in")
+
+
+def test_a_guest_s_star_and_export_say_what_is_needed(page: Page) -> None:
+    visit(page, "/")
+    page.locator(f"{ROWS} button.star").first.click()
+    expect(page.locator(".notice-bar")).to_contain_text("Sign in to keep a watchlist")
+    page.locator("details.export summary").click()
+    expect(page.locator("details.export")).to_contain_text("come with every account")
