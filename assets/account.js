@@ -4,7 +4,7 @@ import { useContext, useEffect, useRef, useSyncExternalStore } from "react";
 import { useLocation } from "react-router";
 import { ColorModeContext } from "$/utils/context";
 import { backendOrigin } from "$/public/backend.js";
-import { walletAct } from "$/public/wallet.js";
+import { forgetWalletError, walletAct } from "$/public/wallet.js";
 
 const inBrowser = typeof window !== "undefined";
 
@@ -204,7 +204,11 @@ export const typed = (name, text) => lengthOf(name).set([...text.normalize("NFKC
 const submitted = store("");
 // What was said of a change of address is over once the account's address is another.
 export function useSubmitted(email = "") {
-  useEffect(() => () => submitted.get() === "address" && submitted.set(""), [email]);
+  const former = useRef(email);
+  useEffect(() => {
+    if (former.current !== email && submitted.get() === "address") submitted.set("");
+    former.current = email;
+  }, [email]);
   return useStore(submitted);
 }
 export const unsubmitted = () => submitted.get() && submitted.set("");
@@ -407,6 +411,12 @@ export const deviceZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone
 
 // ---- wallets --------------------------------------------------------------------------------------------------------
 
+// What went wrong is over once other wallets are linked.
+export function useWalletNews(linked) {
+  useEffect(() => void forgetWalletError(), [linked]);
+  return linked;
+}
+
 export async function linkWallet(id, backend) {
   const answer = await walletAct(id, "link", "", backend);
   if (answer.ok) say("The wallet is linked: you can sign in with it from now on.");
@@ -484,8 +494,10 @@ let importedAt = 0;
 export const forgetImport = () => !imported.get().busy && imported.set(IMPORT);
 // What came of an import is over once the lists change by something else; its own change comes with the answer.
 export function useImport(lists = "") {
+  const former = useRef(lists);
   useEffect(() => {
-    if (Date.now() - importedAt > 3000) forgetImport();
+    if (former.current !== lists && Date.now() - importedAt > 3000) forgetImport();
+    former.current = lists;
   }, [lists]);
   return useStore(imported);
 }
@@ -554,6 +566,9 @@ const KEY = { busy: false, error: "", key: "", again: false };
 const newKey = store(KEY);
 export const useNewKey = () => useStore(newKey);
 
+// Where programs reach the API: the pages' own origin, where routes have no other.
+export const apiOrigin = (port) => backendOrigin(port) || (inBrowser ? window.location.origin : "");
+
 // Make a key; it is shown this once.
 export async function createKey(backend) {
   const { busy, key } = newKey.get();
@@ -579,7 +594,9 @@ export const parts = (text) => (text ? text.split("|") : []);
 
 // ---- watchlists: where the keyboard is -----------------------------------------------------------------------------
 
-const usable = (element) => element?.isConnected && !element.disabled && element.getClientRects().length > 0;
+// What is in a closed menu still has its box.
+const visible = (element) => element.checkVisibility?.() ?? element.getClientRects().length > 0;
+const usable = (element) => element?.isConnected && !element.disabled && visible(element);
 const CONTROLS = "button, a, input, select, textarea, summary";
 
 // Where the focus was before what had it was removed, closed or switched off.
@@ -609,7 +626,7 @@ function neighbourOf({ element, menu, details, list, at, chip }) {
   }
   const chips = [...card.querySelectorAll(".symbols button")];
   if (chip >= 0 && chips.length > 0) return chips[Math.min(chip, chips.length - 1)];
-  if (chip >= 0) return card.querySelector(".add input");
+  if (chip >= 0) return card.querySelector(".add .input");
   if (menu) return [...card.querySelectorAll("summary")].find((each) => each.textContent === menu);
   // One of the two that move a list is switched off at the ends.
   return [...card.querySelectorAll("[data-move]")].find(usable) ?? card.querySelector(".actions a");
@@ -653,6 +670,7 @@ export function useNearFocus() {
 // A contract that was sent to a list stays in its field until it is taken in, and is there to be mended if it is not.
 let sentContract = null;
 export function addContract(event, name) {
+  once(event);
   const input = event.currentTarget.elements.namedItem("symbol");
   sentContract = { input, text: input.value };
   submitted.set(name);

@@ -1,6 +1,6 @@
 // Wallets in the browser: finding them (EIP-6963), having one sign the server's text, and telling how far that is.
 // What is signed is made and checked on the server (flashcur/services/auth).
-import { useEffect, useSyncExternalStore } from "react";
+import { useSyncExternalStore } from "react";
 
 const CHAINS = [1, 10, 137, 8453, 42161];
 const HOME = "0x1";
@@ -80,7 +80,7 @@ export const useWallets = () => useSyncExternalStore(followWallets, wallets.get,
 
 // ---- how far it is --------------------------------------------------------------------------------------------------
 
-const IDLE = { busy: "", step: "", error: "", again: false };
+const IDLE = { busy: "", step: "", error: "" };
 const progress = store(IDLE);
 // The AbortController of the flow that runs; one at a time.
 let flow = null;
@@ -101,11 +101,10 @@ function followProgress(notify) {
   };
 }
 
-// What went wrong is over once `about` changes, such as the wallets that are linked.
-export function useWalletProgress(about = "") {
-  useEffect(() => () => progress.get().error && progress.set(IDLE), [about]);
-  return useSyncExternalStore(followProgress, progress.get, () => IDLE);
-}
+export const useWalletProgress = () => useSyncExternalStore(followProgress, progress.get, () => IDLE);
+
+// What went wrong is over.
+export const forgetWalletError = () => progress.get().error && progress.set(IDLE);
 
 // Back from where the sign-in led to, the browser shows the page as it was left: busy.
 if (typeof window !== "undefined")
@@ -257,7 +256,7 @@ export async function walletAct(id, purpose, next, backend) {
     if (flow !== mine) return { ok: false, error: "" };
     flow = null;
     const again = error?.answer?.status === 403 && /sign in again/i.test(words(error));
-    progress.set({ ...IDLE, error: words(error), again });
+    progress.set({ ...IDLE, error: words(error), ...(again && { again }) });
     return { ...error?.answer, ok: false, error: words(error) };
   }
 }

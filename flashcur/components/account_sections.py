@@ -10,9 +10,9 @@ from zoneinfo import available_timezones
 import reflex as rx
 
 from flashcur.components import browser, forms, plan_texts, wallet_buttons
-from flashcur.components.auth_forms import MODULE, member, new_password_field, trouble
-from flashcur.components.forms import Content, button_danger, button_plain, button_primary
-from flashcur.domain.plans import PLAN_NAMES, PLANS
+from flashcur.components.auth_forms import MODULE, again_link, member, new_password_field, trouble
+from flashcur.components.forms import Content, Text, button_danger, button_plain, button_primary
+from flashcur.domain.plans import PLAN_NAMES, PLANS, least_plan
 from flashcur.services.accounts.profile import DELETE_WORD
 from flashcur.state.account import AccountState
 from flashcur.state.profile import ProfileState
@@ -33,7 +33,7 @@ def account_sections() -> rx.Component:
         wallets(),
         devices(),
         preferences(),
-        rx.cond(AccountState.api, api()),
+        rx.cond(AccountState.api, api(), no_api()),
         activity(),
         your_data(),
         class_name="account-page",
@@ -101,9 +101,15 @@ def sign_in() -> rx.Component:
                     form="address",
                 ),
                 _present_password("address"),
-                submit="Send the links",
+                submit=rx.cond(has_email, "Send the links", "Send the link").to(str),
             ),
             form="address",
+            # A first address has no other one that must agree.
+            done=rx.cond(
+                has_email,
+                ProfileState.done,
+                "We have sent a link to it. Once you open it, the address is yours, and you can set a password.",
+            ).to(str),
         ),
         rx.cond(
             has_email,
@@ -255,6 +261,7 @@ def api() -> rx.Component:
     made = browser.hook("newKey", "useNewKey()", "useNewKey", module=MODULE)
     key, error = member(made, "key"), member(made, "error")
     port = browser.backend_port()
+    origin = browser.function("apiOrigin", module=MODULE).call(port).to(str)
 
     def row(each: Item) -> rx.Component:
         return rx.el.li(
@@ -294,7 +301,10 @@ def api() -> rx.Component:
                     ),
                 ),
             ),
-            rx.cond(error != "", forms.notice("error", error)),
+            rx.cond(
+                error != "",
+                forms.notice("error", error, rx.cond(member(made, "again").to(bool), rx.fragment(" ", again_link()))),
+            ),
         ),
         forms.actions(
             button_plain(
@@ -309,7 +319,25 @@ def api() -> rx.Component:
                 },
             )
         ),
+        rx.el.p("A program sends its key with each request:", class_name="soft fine"),
+        rx.el.pre(
+            rx.el.code(
+                'curl -H "Authorization: Bearer ', rx.cond(key != "", key, "YOUR_KEY"), '" ', origin, "/api/v1/markets"
+            )
+        ),
         description="For programs of yours, which see the market as your plan does.",
+        id_="api",
+    )
+
+
+def no_api() -> rx.Component:
+    return forms.section(
+        "API keys",
+        rx.el.p(
+            f"{least_plan('api', True).title} has an API for programs of yours. ",
+            rx.el.a("Compare plans", href="/pricing", class_name="link"),
+            class_name="soft",
+        ),
         id_="api",
     )
 
@@ -327,7 +355,11 @@ def activity() -> rx.Component:
     return forms.section(
         "Recent activity",
         rx.el.ul(rx.foreach(AccountState.events, row), class_name="items events"),
-        description="Something there that was not you? Change your password and sign out all other devices.",
+        description=rx.cond(
+            AccountState.has_password,
+            "Something there that was not you? Change your password and sign out all other devices.",
+            "Something there that was not you? Sign out all other devices, and look at the wallets that are linked.",
+        ),
         id_="activity",
     )
 
@@ -375,7 +407,8 @@ def your_data() -> rx.Component:
 
 def submitted() -> rx.Var[str]:
     """The form that was last sent from this page, since it was loaded."""
-    return browser.hook("submittedForm", "useSubmitted()", "useSubmitted", module=MODULE).to(str)
+    email = AccountState.email
+    return browser.hook("submittedForm", f"useSubmitted({email!s})", "useSubmitted", email, module=MODULE).to(str)
 
 
 def _about(form: str) -> rx.Var[bool]:
@@ -403,7 +436,7 @@ def _present_password(form: str) -> rx.Component:
     )
 
 
-def _profile_form(form: str, handler: Any, *fields: Content, submit: str, danger: bool = False) -> rx.Component:
+def _profile_form(form: str, handler: Any, *fields: Content, submit: Text, danger: bool = False) -> rx.Component:
     own = {"password", "email", "new", "word"}
     elsewhere = _about(form) & (ProfileState.problem != "")
     for field in own:
@@ -412,7 +445,12 @@ def _profile_form(form: str, handler: Any, *fields: Content, submit: str, danger
     return rx.el.div(
         forms.form(
             *fields,
-            rx.cond(elsewhere, forms.notice("error", ProfileState.problem)),
+            rx.cond(
+                elsewhere,
+                forms.notice(
+                    "error", ProfileState.problem, rx.cond(ProfileState.again, rx.fragment(" ", again_link()))
+                ),
+            ),
             button(submit),
             on_submit=handler,
             # Emptied once it was done.
@@ -426,16 +464,16 @@ def _profile_form(form: str, handler: Any, *fields: Content, submit: str, danger
     )
 
 
-def _folded(title: Content, *children: Content, form: str) -> rx.Component:
+def _folded(title: Content, *children: Content, form: str, done: Text = ProfileState.done) -> rx.Component:
     """A form that is opened by who wants it; what became of it stays in sight."""
-    done = _about(form) & (ProfileState.done != "")
+    there = _about(form) & (ProfileState.done != "")
     return rx.el.div(
         rx.el.details(
             rx.el.summary(title),
             rx.el.div(*children, class_name="stack"),
             class_name="fold",
         ),
-        rx.el.div(rx.cond(done, rx.el.p(ProfileState.done, class_name="notice done")), role="status"),
+        rx.el.div(rx.cond(there, rx.el.p(done, class_name="notice done")), role="status"),
         class_name="folded",
     )
 

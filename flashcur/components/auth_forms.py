@@ -21,6 +21,9 @@ MODULE = "account"
 """Name of the script, `assets/account.js`."""
 
 
+AGAIN = "/login?again=1&next=/account"
+
+
 class PostedForm(rx.el.Div):
     """A form without Reflex's submit handler, which would keep the browser from posting it."""
 
@@ -48,6 +51,16 @@ def error_of(name: str, field: str) -> rx.Var[str]:
     return rx.cond(member(state, "field") == field, member(state, "error"), "").to(str)
 
 
+def stuck(name: str, **ways: rx.Component) -> rx.Component | rx.Var[Any]:
+    """Ways out of an error that a form cannot mend: `link` (it is dead) or `conflict`; the form has given way."""
+    return rx.match(member(form_state(name), "why"), *ways.items(), rx.fragment())
+
+
+def asked(name: str, field: str) -> rx.Var[bool]:
+    """Whether the server has asked for a field that is not always needed."""
+    return (member(form_state(name), "asked") == field).to(bool)
+
+
 def posted_form(name: str, path: str, *children: Content, submit: Text, busy: Text) -> rx.Component:
     """A form that is posted to a route; its children are the fields."""
     state = form_state(name)
@@ -68,6 +81,8 @@ def posted_form(name: str, path: str, *children: Content, submit: Text, busy: Te
             "action": f"{get_config().api_url}{path}" if port else path,
             "onSubmit": browser.handler(f'(e) => submitTo(e, "{name}", "{path}", {port})', "submitTo", module=MODULE),
             "data-form": name,
+            # Nothing in it can help any more: only what is wrong stays.
+            "data-stuck": rx.cond(member(state, "why") != "", "true", "false"),
         },
     )
 
@@ -90,7 +105,7 @@ def email_field(form: str, *, label: str = "E-mail address", hint: Content | Non
     )
 
 
-def password_field(form: str, *, required: bool = True) -> rx.Component:
+def password_field(form: str, *, required: bool | rx.Var[bool] = True) -> rx.Component:
     """The password one signs in with."""
     return forms.field(
         "Password",
@@ -108,20 +123,21 @@ def new_password_field(
     form: str, *, label: str = "Password", name: str = "password", error: Text | None = None
 ) -> rx.Component:
     """A password to be set; says how long it is while it is typed."""
+    refused = error_of(form, name) if error is None else error
     return forms.field(
         label,
         name,
         "password",
         autocomplete="new-password",
-        hint=_strength(form),
-        error=error_of(form, name) if error is None else error,
+        hint=_strength(form, refused),
+        error=refused,
         max_length=1_000,
         form=form,
         onInput=browser.handler(f'(e) => typed("{form}", e.target.value)', "typed", module=MODULE),
     )
 
 
-def _strength(form: str) -> rx.Component:
+def _strength(form: str, refused: Text) -> rx.Component:
     length = browser.hook(f"{form.replace('-', '_')}_length", f'useLength("{form}")', "useLength", module=MODULE).to(
         int
     )
@@ -130,7 +146,8 @@ def _strength(form: str) -> rx.Component:
         f"{MIN_CHARACTERS} characters or more; a few unrelated words are best. ",
         rx.el.b(
             rx.cond(
-                length == 0,
+                # Long enough is not all: what the server says of it stands below.
+                (length == 0) | (rx.Var.create(refused).to(str) != ""),
                 "",
                 rx.cond(
                     length < MIN_CHARACTERS,
@@ -222,6 +239,10 @@ def for_guests(content: rx.Component) -> rx.Component:
     """What leads into an account; who is in one already is told so."""
     return rx.el.div(
         trouble(),
+        rx.cond(
+            AccountState.signed_in & again(),
+            forms.notice("info", "Sign in once more to go on: this asks for a sign-in of the last minutes."),
+        ),
         rx.cond(AccountState.signed_in & ~again(), signed_in_already(), content),
         class_name="stack",
     )
@@ -230,6 +251,11 @@ def for_guests(content: rx.Component) -> rx.Component:
 def again() -> rx.Var[bool]:
     """Whether somebody who is signed in was sent here to do it again, for what asks for a fresh session."""
     return browser.hook("again", "useAgain()", "useAgain", module=MODULE).to(bool)
+
+
+def again_link() -> rx.Component:
+    """Beside the error of what asks for a fresh session."""
+    return rx.el.a("Sign in again", href=AGAIN, class_name="link")
 
 
 def for_accounts(content: rx.Component, *, why: str, path: str) -> rx.Component:

@@ -31,7 +31,7 @@ def field(
     autocomplete: str,
     hint: Content | None = None,
     error: Text | None = None,
-    required: bool = True,
+    required: bool | rx.Var[bool] = True,
     value: Text | None = None,
     placeholder: str = "",
     max_length: int = 254,
@@ -61,7 +61,7 @@ def field(
     )
     if type_ == "password":
         control = rx.el.div(control, _reveal(own), class_name="with-reveal")
-    return _labelled(label, own, control, hint, error, optional=not required)
+    return _labelled(label, own, control, hint, error, optional=required is False)
 
 
 def select(

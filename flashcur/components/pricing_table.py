@@ -41,7 +41,7 @@ def _card(plan: Plan, current: rx.Var[str] | str) -> rx.Component:
             rx.el.p(plan_texts.cadence(plan), class_name="soft"),
         ),
         _price(plan),
-        buy_button(plan),
+        buy_button(plan, current),
         rx.el.ul(*(rx.el.li(line) for line in plan_texts.features(plan))),
         class_name="plan",
         aria_label=plan.title,
@@ -73,13 +73,22 @@ def _price(plan: Plan) -> rx.Component:
     )
 
 
-def buy_button(plan: Plan) -> rx.Component:
-    """What a card offers. Until payment is open, a paid plan says so and leads to the account page."""
+def buy_button(plan: Plan, current: rx.Var[str] | str = "") -> rx.Component:
+    """What a card offers: a guest an account, until payment is open. Who has an account is offered larger plans only,
+    and told that they cannot be paid for yet."""
     if not plan.monthly:
         return rx.el.div(forms.link_button("Create a free account", "/register", primary=True), class_name="buy")
+    smaller = PLAN_NAMES[: PLAN_NAMES.index(plan.audience)] if plan.audience in PLAN_NAMES else ()
+    guest = rx.fragment(
+        forms.link_button(f"Choose {plan.title}", "/register"),
+        rx.el.p("Begins with a free account", class_name="soft"),
+    )
+    later = rx.fragment(
+        forms.button_plain("Payment opens soon", custom_attrs={"aria-disabled": "true"}),
+        rx.el.p(f"{plan.title} cannot be bought yet", class_name="soft"),
+    )
     return rx.el.div(
-        forms.link_button(f"Choose {plan.title}", "/account#plan"),
-        rx.el.p("Payment opens soon", class_name="soft"),
+        rx.match(current, ("", guest), *((name, later) for name in smaller), rx.fragment()),
         class_name="buy",
     )
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import reflex as rx
 
 from flashcur.components import browser, forms
-from flashcur.components.auth_forms import MODULE, member, next_path
+from flashcur.components.auth_forms import MODULE, again_link, member, next_path
+from flashcur.components.site import link
+from flashcur.state.account import AccountState
 
 _WALLET = "wallet"
 """Name of the script, `assets/wallet.js`."""
@@ -21,7 +23,12 @@ def sign_in_buttons() -> rx.Component:
 
 def link_buttons() -> rx.Component:
     """Link another wallet to the account."""
-    return _buttons("linkWallet({id}, backendOrigin({port}))", "linkWallet", module=MODULE, word="Link ", next_=None)
+    linked = AccountState.wallets.length()
+    news = browser.hook("walletNews", f"useWalletNews({linked!s})", "useWalletNews", linked, module=MODULE)
+    return rx.el.div(
+        _buttons("linkWallet({id}, backendOrigin({port}))", "linkWallet", module=MODULE, word="Link ", next_=None),
+        custom_attrs={"data-linked": news},
+    )
 
 
 def _buttons(call: str, name: str, *, module: str, word: str, next_: rx.Var[str] | None) -> rx.Component:
@@ -81,11 +88,35 @@ def _buttons(call: str, name: str, *, module: str, word: str, next_: rx.Var[str]
         rx.cond(
             wallets.length() > 0,
             rx.foreach(wallets, button),
-            rx.el.p(NONE_FOUND, class_name="soft fine none"),
+            rx.el.div(
+                rx.el.p(NONE_FOUND, class_name="soft fine"),
+                forms.button_plain(
+                    "Copy this page’s address",
+                    custom_attrs={
+                        "onClick": browser.handler("() => copyPlain(location.href)", "copyPlain", module=MODULE)
+                    },
+                ),
+                class_name="none",
+            ),
         ),
         rx.el.p(rx.cond(busy != "", says, ""), role="status", class_name="unseen"),
-        rx.cond(error != "", forms.notice("error", error)),
+        rx.cond(
+            error != "",
+            forms.notice("error", error, rx.cond(member(progress, "again").to(bool), rx.fragment(" ", again_link()))),
+        ),
         class_name="wallets",
+    )
+
+
+def terms_line() -> rx.Component:
+    """Below what may make an account."""
+    return rx.el.p(
+        "With an account you agree to the ",
+        link("terms", "/legal/terms"),
+        ". What we keep and for how long is in the ",
+        link("privacy notice", "/legal/privacy"),
+        ".",
+        class_name="soft fine",
     )
 
 

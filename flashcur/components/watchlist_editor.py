@@ -11,7 +11,7 @@ from flashcur.components.auth_forms import MODULE, PostedForm, hidden, member, t
 from flashcur.components.forms import button_danger, button_plain, button_primary
 from flashcur.components.site import link
 from flashcur.domain.plans import PLAN_NAMES, PLANS, Plan
-from flashcur.domain.watchlists import IMPORT_BYTES, NAME_LENGTH, lists_limit, read_only, symbols_limit
+from flashcur.domain.watchlists import IMPORT_BYTES, NAME_LENGTH, lists_limit, symbols_limit
 from flashcur.state.account import AccountState
 from flashcur.state.watchlists import WatchlistState
 
@@ -19,9 +19,13 @@ Item = rx.Var[dict[str, str]]
 
 
 def watchlist_editor() -> rx.Component:
+    near = browser.hook("nearFocus", "useNearFocus()", "useNearFocus", module=MODULE)
+    number = WatchlistState.added
+    added = browser.hook("addedNumber", f"useAdded({number!s})", "useAdded", number, module=MODULE)
     return rx.el.div(
         trouble(),
         rx.el.div(_limits(), _contracts_full(), class_name="stack tight"),
+        rx.cond(AccountState.lists_used > AccountState.lists_most, _read_only()),
         rx.cond(
             AccountState.lists.length() > 0,
             rx.el.div(rx.foreach(AccountState.lists, _card), class_name="lists"),
@@ -30,17 +34,35 @@ def watchlist_editor() -> rx.Component:
         _create(),
         _files(),
         class_name="watchlists",
+        custom_attrs={"data-near": near, "data-added": added},
     )
 
 
 def _limits() -> rx.Component:
     lists = rx.cond(AccountState.lists_most == 1, " list, ", " lists, ")
     return rx.el.p(
-        rx.el.b(AccountState.lists_used), " of ", AccountState.lists_most, lists,
-        rx.el.b(AccountState.symbols_used), " of ", AccountState.symbols_most, " different contracts on ",
+        rx.el.b(_number(AccountState.lists_used)), " of ", _number(AccountState.lists_most), lists,
+        rx.el.b(_number(AccountState.symbols_used)), " of ", _number(AccountState.symbols_most),
+        " different contracts on ",
         link(AccountState.plan_title, "/pricing"),
         ".",
         class_name="lead",
+    )  # fmt: skip
+
+
+def _number(value: rx.Var[int]) -> rx.Var[str]:
+    """`1,000`."""
+    return browser.function("grouped", module=MODULE).call(value).to(str)
+
+
+def _read_only() -> rx.Component:
+    """Once for all lists past the plan's number; each has a mark."""
+    most, used = AccountState.lists_most, AccountState.lists_used
+    which = rx.cond(used - most == 1, "One list is", rx.fragment(_number((used - most).to(int)), " lists are"))
+    return forms.notice(
+        "info",
+        which, " read-only: ", _by_plan(lists_limit), " Nothing in them is lost, and they can still be deleted. ",
+        link("Compare plans", "/pricing"),
     )  # fmt: skip
 
 
@@ -64,11 +86,6 @@ def _card(each: Item, index: rx.Var[int]) -> rx.Component:
             rx.el.h2(each["name"], custom_attrs={"dir": "auto"}),
             rx.el.span(_contracts(each), class_name="soft count"),
             rx.cond(open_, rx.fragment(), rx.el.span("Read-only", class_name="badge")),
-        ),
-        rx.cond(
-            open_,
-            rx.fragment(),
-            rx.el.p(_by_plan(read_only), " ", link("Compare plans", "/pricing"), class_name="soft fine"),
         ),
         rx.cond(
             each["count"] == "0",
@@ -105,12 +122,16 @@ def _card(each: Item, index: rx.Var[int]) -> rx.Component:
         class_name="section list",
         aria_label=each["name"],
         key=each["id"],
+        custom_attrs={"data-list": each["id"]},
     )
 
 
 def _contracts(each: Item) -> rx.Component:
     """`1 contract`."""
-    return rx.fragment(each["count"], rx.cond(each["count"] == "1", " contract", " contracts"))
+    return rx.fragment(
+        browser.function("grouped", module=MODULE).call(each["count"]).to(str),
+        rx.cond(each["count"] == "1", " contract", " contracts"),
+    )
 
 
 def _chip(each: Item, symbol: rx.Var[str]) -> rx.Component:
@@ -131,6 +152,13 @@ def _chip(each: Item, symbol: rx.Var[str]) -> rx.Component:
 
 
 def _add(each: Item) -> rx.Component:
+    name = "add " + each["id"]
+    sent = browser.hook("submittedForm", "useSubmitted()", "useSubmitted", module=MODULE).to(str)
+    wrong = (sent == name) & (WatchlistState.problem_list == each["id"]) & (WatchlistState.problem != "")
+    keep = browser.handler(
+        f'(e) => addContract(e, "add " + {each["id"]!s})', "addContract", module=MODULE, reads=(each["id"],)
+    )
+    error = "add-error-" + each["id"]
     return rx.el.form(
         hidden("id", each["id"]),
         rx.el.label(
@@ -143,14 +171,23 @@ def _add(each: Item) -> rx.Component:
                 placeholder="Add BTC, BTCUSDT …",
                 auto_complete="off",
                 class_name="input",
-                custom_attrs={"spellCheck": "false", "autoCapitalize": "characters"},
+                custom_attrs={
+                    "spellCheck": "false",
+                    "autoCapitalize": "characters",
+                    "aria-invalid": rx.cond(wrong, "true", "false"),
+                    "aria-describedby": error,
+                    "onInput": browser.handler("() => unsubmitted()", "unsubmitted", module=MODULE),
+                },
+            ),
+            rx.el.span(
+                rx.cond(wrong, WatchlistState.problem, ""), class_name="error", role="alert", custom_attrs={"id": error}
             ),
         ),
         button_plain("Add", type_="submit"),
         class_name="beside add",
+        # What was taken in leaves the field, one after the other; what was refused stays there.
         on_submit=WatchlistState.add,
-        # One after the other, without leaving the field.
-        reset_on_submit=True,
+        custom_attrs={"onSubmitCapture": keep},
     )
 
 
@@ -203,6 +240,7 @@ def _move(sign: str, word: str, each: Item, index: rx.Var[int], by: int, *, disa
         aria_label=word + ": " + each["name"],
         title=word,
         disabled=disabled,
+        custom_attrs={"data-move": word},
         on_click=WatchlistState.move(each["id"], index + by),
     )
 
@@ -270,7 +308,8 @@ def _create() -> rx.Component:
 
 
 def _files() -> rx.Component:
-    state = browser.hook("imported", "useImport()", "useImport", module=MODULE)
+    shown = (AccountState.lists_used.to(str) + " " + AccountState.symbols_used.to(str)).to(str)
+    state = browser.hook("imported", f"useImport({shown!s})", "useImport", shown, module=MODULE)
     busy, error, done = member(state, "busy").to(bool), member(state, "error"), member(state, "done")
     message, notes = member(state, "message"), member(state, "notes").to(list[str])
     more = rx.cond(member(state, "link").to(bool), rx.fragment(" ", link("Compare plans", "/pricing")), rx.fragment())
@@ -334,6 +373,7 @@ def _files() -> rx.Component:
                 "onSubmit": browser.handler(
                     f"(e) => importFile(e, {browser.backend_port()})", "importFile", module=MODULE
                 ),
+                "onChange": browser.handler("() => forgetImport()", "forgetImport", module=MODULE),
                 "data-form": "import",
             },
         ),

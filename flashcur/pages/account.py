@@ -5,7 +5,7 @@ from __future__ import annotations
 import reflex as rx
 
 from flashcur.components.account_sections import account_sections, after_deletion
-from flashcur.components.auth_forms import for_accounts
+from flashcur.components.auth_forms import address_done, for_accounts
 from flashcur.components.site import page_frame
 
 TITLE = "Account: FlashCur"
@@ -14,6 +14,7 @@ DESCRIPTION = "Your FlashCur account: plan, sign-in, devices, preferences and da
 
 def account() -> rx.Component:
     return page_frame(
+        address_done(),
         for_accounts(account_sections(), why="Sign in to see your account.", path="/account"),
         after_deletion(),
         title="Account",

@@ -24,11 +24,20 @@ def confirm() -> rx.Component:
                     "/auth/confirm",
                     auth_forms.hidden("token", token),
                     rx.el.div(
-                        auth_forms.password_field("confirm", required=False),
-                        hidden=auth_forms.error_of("confirm", "password") == "",
+                        auth_forms.password_field("confirm", required=auth_forms.asked("confirm", "password")),
+                        hidden=~auth_forms.asked("confirm", "password"),
                     ),
                     submit="Confirm my address",
                     busy="Confirming",
+                ),
+                auth_forms.stuck(
+                    "confirm",
+                    link=actions(
+                        link_button("Sign in", "/login", primary=True), link_button("Register again", "/register")
+                    ),
+                    conflict=actions(
+                        link_button("Sign in", "/login", primary=True), link_button("Reset the password", "/forgot")
+                    ),
                 ),
                 class_name="stack",
             ),

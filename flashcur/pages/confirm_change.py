@@ -7,6 +7,7 @@ import reflex as rx
 from flashcur.components import auth_forms
 from flashcur.components.forms import actions, link_button, notice
 from flashcur.components.site import page_frame
+from flashcur.state.account import AccountState
 
 TITLE = "Confirm the change: FlashCur"
 DESCRIPTION = "Confirm the new address of your FlashCur account."
@@ -22,18 +23,30 @@ def confirm_change() -> rx.Component:
             rx.el.div(
                 rx.cond(
                     sent == "changed",
-                    notice("done", "Your address is changed. You sign in with the new one from now on."),
+                    rx.cond(
+                        AccountState.signed_in & ~AccountState.has_password,
+                        notice(
+                            "done",
+                            "The address is your account’s now. To sign in with it as well, set a password: under "
+                            "Sign-in on your account page.",
+                        ),
+                        notice("done", "Your address is changed. Where you sign in by e-mail, use the new one now."),
+                    ),
                     notice("done", "That was one of two links. Now open the one in the mail to the other address."),
                 ),
-                actions(link_button("Your account", "/account", primary=True)),
+                actions(link_button("Your account", "/account#sign-in", primary=True)),
                 class_name="stack",
                 custom_attrs={"id": "confirm-change-sent", "tabIndex": -1},
             ),
             auth_forms.token_page(
                 rx.el.div(
                     rx.el.p(
-                        "The address of your account changes once both links are opened: the one we sent to the "
-                        "present address, and the one we sent to the new one.",
+                        rx.cond(
+                            AccountState.signed_in & (AccountState.email == ""),
+                            "One click, and the address belongs to your account.",
+                            "The address of your account changes once each link is opened: the one we sent to the new "
+                            "address, and the one to the present address if there is one.",
+                        ),
                         class_name="lead",
                     ),
                     auth_forms.address_problem("confirm-change"),
@@ -43,6 +56,11 @@ def confirm_change() -> rx.Component:
                         auth_forms.hidden("token", token),
                         submit="Confirm the change",
                         busy="Confirming",
+                    ),
+                    auth_forms.stuck(
+                        "confirm-change",
+                        link=actions(link_button("Your account", "/account", primary=True)),
+                        conflict=actions(link_button("Your account", "/account", primary=True)),
                     ),
                     class_name="stack",
                 ),

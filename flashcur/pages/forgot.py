@@ -37,7 +37,11 @@ def forgot() -> rx.Component:
             hidden=sent != "",
             class_name="stack",
         ),
-        title="Forgot your password?",
-        lead="We send a link to your address. With it you choose a new password. A wallet needs none.",
+        title=rx.cond(sent != "", "Look into your mailbox", "Forgot your password?").to(str),
+        lead=rx.cond(
+            sent != "",
+            "With the link you choose a new password.",
+            "We send a link to your address. With it you choose a new password. A wallet needs none.",
+        ).to(str),
         narrow=True,
     )

@@ -72,7 +72,11 @@ SECTIONS = (
                         "Watchlists, rules and alerts",
                         "what you set up, and which alerts came of it and where they went.",
                     ),
-                    ("Settings", "theme and time zone."),
+                    ("Settings", "theme, time zone, and how you last arranged the market table."),
+                    (
+                        "API keys",
+                        "if you make one: a hash of it, its last characters, when it was made and last used.",
+                    ),
                     (
                         "Plan",
                         "which one, until when, and the references by which Stripe knows you. No card numbers.",
@@ -100,9 +104,9 @@ SECTIONS = (
                         "random token and nothing else.",
                     ),
                     (
-                        "Wallet cookie",
-                        "only if you sign in with a wallet: a random token, HttpOnly too, that ties the text to be "
-                        "signed to your browser. It goes after half an hour.",
+                        "Browser cookie",
+                        "only if you register by email or use a wallet: a random token, HttpOnly too, that ties the "
+                        "mailed link, or the text to be signed, to your browser. It goes after 24 hours.",
                     ),
                     (
                         "Marker cookie",
@@ -111,7 +115,9 @@ SECTIONS = (
                     ),
                     (
                         "Local and session storage",
-                        "your choice of light or dark, and a random number that tells one tab from another.",
+                        "your choice of light or dark, a random number that tells one tab from another, a copy of the "
+                        "marker (flashcur_mark), and the number of the last message that a tab has shown "
+                        "(flashcur_notice).",
                     ),
                 )
             ),

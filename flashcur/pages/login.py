@@ -17,6 +17,7 @@ def login() -> rx.Component:
         auth_forms.for_guests(
             rx.el.div(
                 wallet_buttons.sign_in_buttons(),
+                wallet_buttons.terms_line(),
                 auth_forms.or_line("or with e-mail"),
                 auth_forms.address_problem("sign-in"),
                 auth_forms.posted_form(

@@ -26,6 +26,13 @@ def reset() -> rx.Component:
                     submit="Set the password",
                     busy="Setting the password",
                 ),
+                auth_forms.stuck(
+                    "reset",
+                    link=actions(
+                        link_button("Ask for a new link", "/forgot", primary=True), link_button("Sign in", "/login")
+                    ),
+                    conflict=actions(link_button("Ask for a new link", "/forgot", primary=True)),
+                ),
                 rx.el.p("All other devices are signed out by it.", class_name="soft fine"),
                 class_name="stack",
             ),

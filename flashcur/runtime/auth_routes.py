@@ -114,7 +114,7 @@ class AuthRoutes(RouteGroup):
 
         async def work(fields: Fields, client: Client) -> Response:
             token = await self._accounts.registration.reset(text(fields, "token"), text(fields, "password"), client)
-            return await self._signed_in(request, token, "/account")
+            return await self._signed_in(request, token, "/account?done=reset")
 
         return await self._post(request, work, "/reset")
 

@@ -13,7 +13,8 @@ NAMESPACE = "/_event"
 MAX_MESSAGE = 64 * 1024
 """Characters. The largest that a page of ours sends is its greeting, at some 2 kB."""
 MAX_NAME = 200
-MAX_PATH = 4096
+MAX_PATH = 16 * 1024
+"""An address with its query: what somebody typed into the search field is in it."""
 MAX_DEPTH = 16
 MAX_INTEGER = 2**53
 """The largest that JavaScript sends exactly."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import reflex as rx
 
-from flashcur.errors import Refusal
+from flashcur.errors import Refusal, SignInAgain
 from flashcur.runtime.accounts import Accounts
 from flashcur.services.accounts.sessions import Caller
 from flashcur.state.notice import refuse, say
@@ -22,6 +22,8 @@ class ProfileState(rx.State):
     field: str = ""
     """Its field that is wrong."""
     problem: str = ""
+    again: bool = False
+    """Signing in again helps with the problem."""
     done: str = ""
     number: int = 0
     """Grows with each form that was done: the page empties it then."""
@@ -114,12 +116,13 @@ class ProfileState(rx.State):
         await self._do(work)
 
     async def _submit(self, form: str, work: Callable[[Accounts, Caller], Awaitable[str]]) -> None:
-        self.form, self.field, self.problem, self.done = form, "", "", ""
+        self.form, self.field, self.problem, self.done, self.again = form, "", "", "", False
         try:
             self.done = await act(self, work)
             self.number += 1
         except Refusal as refusal:
             self.problem, self.field = str(refusal), refusal.field
+            self.again = isinstance(refusal, SignInAgain)
 
     async def _do(self, work: Callable[[Accounts, Caller], Awaitable[str]]) -> None:
         try:
@@ -127,8 +130,8 @@ class ProfileState(rx.State):
         except Refusal as refusal:
             await refuse(self, refusal)
         else:
-            if done:
-                await say(self, done)
+            # Without a word too: an earlier refusal is over.
+            await say(self, done)
 
 
 async def _nothing(work: Awaitable[None]) -> str:

@@ -36,6 +36,12 @@ def find_contract(typed: str, known: frozenset[str]) -> str:
 class WatchlistState(rx.State):
     """Each handler answers with a notice where something is in the way; the change itself comes by `AccountState`."""
 
+    problem: str = ""
+    """What was wrong with the contract that was to be added last, and the list it was for."""
+    problem_list: str = ""
+    added: int = 0
+    """Grows with each contract that was added by name: its field is emptied then."""
+
     @rx.event
     async def star(self, symbol: str, list_id: str) -> None:
         """Put a contract into a list, or take it out; an empty `list_id` is the first list."""
@@ -92,10 +98,17 @@ class WatchlistState(rx.State):
         """Put a contract, `symbol` (or its base asset), into the list `id`."""
 
         async def work(accounts: Accounts, caller: Caller) -> str:
-            symbol = find_contract(form_text(form, "symbol", 64), known_contracts())
-            added = await accounts.lists.add(caller, form_text(form, "id"), symbol)
+            self.problem_list = form_text(form, "id", 64)
+            try:
+                symbol = find_contract(form_text(form, "symbol", 64), known_contracts())
+            except Refusal as refusal:
+                self.problem = str(refusal)
+                return ""
+            added = await accounts.lists.add(caller, self.problem_list, symbol)
+            self.added += 1
             return "" if added else f"{symbol} is in this list already."
 
+        self.problem, self.problem_list = "", ""
         await self._do(work)
 
     @rx.event
@@ -114,5 +127,5 @@ class WatchlistState(rx.State):
         except Refusal as refusal:
             await refuse(self, refusal)
         else:
-            if done:
-                await say(self, done)
+            # Without a word too: an earlier refusal is over.
+            await say(self, done)

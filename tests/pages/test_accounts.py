@@ -67,7 +67,7 @@ def test_registration_leads_by_mail_into_an_account(page: Page, app: App) -> Non
     visit(page, mailed_link(app, address, "/confirm"))
     expect(page.get_by_role("button", name="Confirm my address")).to_be_visible()
     assert "token" not in page.url
-    assert page.context.cookies() == []
+    assert not page.locator(".avatar").is_visible()
     page.reload()
     page.get_by_role("button", name="Confirm my address").click()
     expect(page.locator(".notice-bar")).to_contain_text("Welcome")
@@ -76,6 +76,89 @@ def test_registration_leads_by_mail_into_an_account(page: Page, app: App) -> Non
 
     visit(page, "/login")
     expect(page.get_by_text(f"You are signed in as {address}")).to_be_visible()
+
+
+def test_in_another_browser_a_registration_asks_for_its_password(page: Page, app: App, browser: Browser) -> None:
+    address = new_address()
+    visit(page, "/register")
+    page.get_by_label("E-mail address").fill(address)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Create account").click()
+    expect(page.get_by_role("heading", name="Look into your mailbox")).to_be_visible()
+    link = mailed_link(app, address, "/confirm")
+    with another_browser(browser, app) as elsewhere:
+        visit(elsewhere, link)
+        field, error = elsewhere.get_by_label("Password", exact=True), elsewhere.locator("#confirm-password-error")
+        button = elsewhere.get_by_role("button", name="Confirm my address")
+        expect(field).to_be_hidden()
+        button.click()
+        expect(error).to_contain_text("you registered in another browser")
+        expect(field).to_be_focused()
+        expect(field).to_have_js_property("required", True)
+        field.fill("not this one, surely")
+        button.click()
+        expect(error).to_contain_text("not the password that was chosen")
+        expect(field).to_have_value("not this one, surely")
+        field.fill(PASSWORD)
+        button.click()
+        expect(elsewhere.locator(".avatar")).to_be_visible()
+    # The link is used up: what can be done stands there, the form is gone.
+    visit(page, link)
+    page.get_by_role("button", name="Confirm my address").click()
+    expect(page.locator("form .notice.error")).to_contain_text("was used already")
+    expect(page.get_by_role("button", name="Confirm my address")).to_be_hidden()
+    main = page.get_by_role("main")
+    expect(main.get_by_role("link", name="Sign in")).to_have_attribute("href", "/login")
+    expect(main.get_by_role("link", name="Register again")).to_have_attribute("href", "/register")
+
+
+def test_who_is_signed_in_can_sign_in_again(page: Page, app: App) -> None:
+    address = sign_up(page, app)
+    refusal = {"error": "To do this, sign in again first: it is more than 15 minutes since you did."}
+    inject_wallet(page, f"0x{15:064x}")
+    page.route("**/auth/wallet/challenge", lambda route: route.fulfill(status=403, json=refusal))
+    visit(page, "/account")
+    expect(page.locator("#api")).to_contain_text("Elite has an API")
+    page.get_by_role("button", name="Link Test Wallet").click()
+    page.locator("#wallets").get_by_role("link", name="Sign in again").click()
+    fill_sign_in(page, address, PASSWORD)
+    expect(page.locator("#sign-in")).to_contain_text(address)
+    assert path_of(page) == "/account"
+
+
+def test_a_key_stays_in_sight_when_the_next_one_is_refused(page: Page, app: App) -> None:
+    sign_up(page, app, plan="elite")
+    visit(page, "/account")
+    create = page.get_by_role("button", name="Create a key")
+    create.click()
+    shown = page.locator("#api .notice.done code")
+    key = shown.inner_text()
+    expect(page.locator("#api pre")).to_have_text(f'curl -H "Authorization: Bearer {key}" {app.url}/api/v1/markets')
+    refusal = {"error": "To do this, sign in again first: it is more than 15 minutes since you did."}
+    page.route("**/account/api-keys", lambda route: route.fulfill(status=403, json=refusal))
+    create.click()
+    expect(page.locator("#api").get_by_role("link", name="Sign in again")).to_be_visible()
+    expect(shown).to_have_text(key)
+
+
+def test_a_wallet_account_takes_an_address_by_one_link(page: Page, app: App) -> None:
+    inject_wallet(page, f"0x{16:064x}")
+    visit(page, "/login?next=/account")
+    page.get_by_role("button", name="Continue with Test Wallet").click()
+    address = new_address()
+    page.get_by_text("Add an e-mail address").click()
+    form = page.locator('form[data-form="address"]')
+    form.get_by_label("New address").fill(address)
+    form.get_by_role("button", name="Send the link").click()
+    expect(page.locator("#sign-in .notice.done")).to_contain_text("We have sent a link to it")
+    opened = page.context.new_page()
+    visit(opened, mailed_link(app, address, "/confirm-change"))
+    expect(opened.locator(".lead")).to_contain_text("One click")
+    opened.get_by_role("button", name="Confirm the change").click()
+    expect(opened.locator("#confirm-change-sent")).to_contain_text("set a password")
+    expect(page.locator("#sign-in")).to_contain_text(address)
+    expect(page.locator("#sign-in .notice.done")).to_have_count(0)
+    opened.close()
 
 
 def test_a_link_that_was_cut_short_says_so(page: Page) -> None:
@@ -176,7 +259,8 @@ def test_a_forgotten_password_is_replaced(page: Page, app: App, browser: Browser
         page.get_by_label("New password", exact=True).fill(OTHER_PASSWORD)
         page.get_by_role("button", name="Set the password").click()
         expect(page.locator("#sign-in")).to_contain_text(address)
-        assert path_of(page) == "/account"
+        assert path_of(page) == "/account?done=reset"
+        expect(page.locator("main > .notice.done")).to_have_text("Your password is set. Other devices are signed out.")
         # Other devices are signed out, and their open tabs know.
         expect(elsewhere.get_by_text("Sign in to see your account")).to_be_visible()
         sign_in(elsewhere, address, OTHER_PASSWORD)
@@ -226,6 +310,10 @@ def test_a_wallet_signs_in_with_two_clicks(page: Page, legacy: bool) -> None:
 def test_without_a_wallet_the_page_says_what_to_do(page: Page) -> None:
     visit(page, "/login")
     expect(page.locator(".wallets")).to_contain_text("No wallet in this browser")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy this page’s address").click()
+    expect(page.locator(".notice-bar")).to_contain_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
 
 
 @pytest.mark.parametrize("page", [DESKTOP, PHONE], indirect=True)
@@ -328,7 +416,7 @@ def test_an_account_is_deleted_and_its_tabs_are_guests(page: Page, app: App) -> 
     form.get_by_role("button", name="Delete my account").click()
     expect(page.locator(".notice.done")).to_contain_text("is deleted")
     assert path_of(page) == "/login?done=deleted"
-    assert page.context.cookies() == []
+    assert [cookie.get("name") for cookie in page.context.cookies()] == ["flashcur_browser"]
     expect(other.get_by_role("main").get_by_role("link", name="Sign in")).to_be_visible()
     fill_sign_in(page, address, PASSWORD)
     expect(page.locator("#sign-in-password-error")).to_contain_text(WRONG)

@@ -146,7 +146,7 @@ def test_search_finds_and_says_when_nothing_matches(page: Page) -> None:
     assert all("PEPE" in symbol for symbol in cells(page, "symbol"))
     page.fill("#search", "no such thing")
     expect(page.get_by_text("No contract matches these filters.")).to_be_visible()
-    page.get_by_role("button", name="Clear them").click()
+    page.get_by_role("button", name="Show all contracts").click()
     assert page.locator(ROWS).count() >= 495
 
 
@@ -324,7 +324,7 @@ def test_nothing_shifts_while_loading(page: Page) -> None:
 def test_an_address_that_does_not_exist_says_so(page: Page) -> None:
     page.goto("/nowhere")
     expect(page.get_by_role("heading", name="There is no page at this address")).to_be_visible()
-    page.get_by_role("link", name="Go to the live markets").click()
+    page.get_by_role("link", name="Go to the markets").click()
     expect(page.locator(ROWS).first).to_be_visible()
 
 

@@ -1,4 +1,4 @@
-"""The dashboard of somebody with an account: stars, lists, exports, the view that is kept, what changes in open tabs."""
+"""The dashboard of somebody with an account: stars, lists, exports, the view that is kept, changes in open tabs."""
 
 from __future__ import annotations
 

@@ -49,7 +49,13 @@ def test_a_list_is_made_filled_renamed_and_deleted(page: Page, app: App) -> None
     expect(card(page, "Majors").get_by_label("Add a contract")).to_be_focused()
     assert [text.strip("×") for text in chips(page, "Majors").all_text_contents()] == ["BTC", "ETH", "SOL"]
     add(page, "Majors", "nothing")
-    expect(page.locator(".notice-bar.bad")).to_contain_text("There is no contract “nothing”")
+    # What was refused stays to be mended, with what is wrong below it.
+    field = card(page, "Majors").get_by_label("Add a contract")
+    expect(card(page, "Majors").get_by_role("alert")).to_contain_text("There is no contract “nothing”")
+    expect(field).to_have_value("nothing")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    field.fill("b")
+    expect(card(page, "Majors").get_by_role("alert")).to_be_empty()
     add(page, "Majors", "btc")
     expect(page.locator(".notice-bar")).to_contain_text("BTCUSDT is in this list already")
     page.get_by_role("button", name="Dismiss").click()
@@ -150,8 +156,9 @@ def test_limits_of_free_are_explained(page: Page, app: App) -> None:
     give_plan(app, address, "free")
     frozen = card(page, "Frozen")
     expect(frozen).to_contain_text("Read-only")
-    expect(frozen).to_contain_text("Free has 1 watchlist; Pro has 10.")
-    expect(frozen.get_by_role("link", name="Compare plans")).to_have_attribute("href", "/pricing")
+    banner = page.locator(".watchlists > .notice")
+    expect(banner).to_contain_text("One list is read-only: Free has 1 watchlist; Pro has 10.")
+    expect(banner.get_by_role("link", name="Compare plans")).to_have_attribute("href", "/pricing")
     expect(frozen.get_by_label("Add a contract")).to_have_count(0)
     expect(frozen.get_by_role("button", name="Remove")).to_have_count(0)
     expect(chips(page, "Frozen")).to_have_count(1)
@@ -165,6 +172,76 @@ def test_limits_of_free_are_explained(page: Page, app: App) -> None:
     expect(page.locator(".result").get_by_role("link", name="Compare plans")).to_be_visible()
     give_plan(app, address, "pro")
     expect(frozen.get_by_label("Add a contract")).to_be_visible()
+
+
+def test_the_keyboard_stays_where_something_went(page: Page, app: App) -> None:
+    sign_up(page, app, plan="pro")
+    visit(page, "/watchlists")
+    for name in ("One", "Two", "Three"):
+        create(page, name)
+    for count, symbol in enumerate(("btc", "eth"), 1):
+        add(page, "One", symbol)
+        expect(chips(page, "One")).to_have_count(count)
+    page.get_by_role("button", name="Remove BTC from One").press("Enter")
+    expect(page.get_by_role("button", name="Remove ETH from One")).to_be_focused()
+    page.get_by_role("button", name="Remove ETH from One").press("Enter")
+    expect(card(page, "One").get_by_label("Add a contract")).to_be_focused()
+
+    page.get_by_label("Rename One").press("Enter")
+    expect(card(page, "One").get_by_label("New name")).to_be_focused()
+    page.keyboard.type("First")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Rename First")).to_be_focused()
+
+    page.get_by_role("button", name="Move up: Two").press("Enter")
+    expect(page.locator(".list h2")).to_have_text(["Two", "First", "Three"])
+    expect(page.get_by_role("button", name="Move down: Two")).to_be_focused()
+
+    page.get_by_label("Delete Two").press("Enter")
+    card(page, "Two").get_by_role("button", name="Keep it").press("Enter")
+    expect(page.get_by_label("Delete Two")).to_be_focused()
+    page.get_by_label("Delete Two").press("Enter")
+    card(page, "Two").get_by_role("button", name="Delete it").press("Enter")
+    expect(card(page, "Two")).to_have_count(0)
+    expect(card(page, "First").get_by_role("link", name="Open in the markets")).to_be_focused()
+
+
+def test_an_import_says_where_things_went_and_what_is_no_text(page: Page, app: App) -> None:
+    sign_up(page, app, plan="pro")
+    visit(page, "/watchlists")
+    result, send = page.locator(".result"), page.get_by_role("button", name="Import")
+    for content, words in ((b"", "The file is empty."), (b"BTC\0USDT", "This is not a text file.")):
+        page.get_by_label("File").set_input_files({"name": "a.txt", "mimeType": "text/plain", "buffer": content})
+        expect(result).to_be_empty()
+        send.click()
+        expect(result).to_have_text(words)
+    page.get_by_label("File").set_input_files([])
+    page.get_by_label("Or paste it").fill("BTCUSDT")
+    send.click()
+    expect(result).to_contain_text("new: Favourites")
+    page.get_by_label("Or paste it").fill("\n".join(["ETHUSDT", *(f"NASDAQ:A{n}" for n in range(1_200))]))
+    send.click()
+    expect(result).to_contain_text("1 contract added into Favourites.")
+    expect(result.locator("li")).to_have_count(6)
+    expect(result).to_contain_text("and 1,195 more that are no contracts")
+
+
+def test_a_notice_goes_with_the_page_and_with_the_next_success(page: Page, app: App) -> None:
+    sign_up(page, app)
+    visit(page, "/watchlists")
+    create(page, "Majors")
+    bar = page.locator(".notice-bar")
+    copy = card(page, "Majors").get_by_role("button", name="Copy")
+    copy.click()
+    expect(bar).to_contain_text("no contract to copy")
+    page.get_by_role("link", name="Pricing").first.click()
+    expect(page.get_by_role("heading", name="Compare")).to_be_visible()
+    expect(bar).to_have_attribute("data-shown", "false")
+    page.get_by_role("link", name="Watchlists").first.click()
+    copy.click()
+    expect(bar).to_contain_text("no contract to copy")
+    add(page, "Majors", "btc")
+    expect(bar).to_have_attribute("data-shown", "false", timeout=5_000)
 
 
 @pytest.mark.parametrize("page", [PHONE], indirect=True)

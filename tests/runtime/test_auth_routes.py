@@ -336,7 +336,7 @@ async def test_a_reset_over_http_signs_this_browser_in_and_all_others_out(site: 
     thief, owner = site.browser_of(account), site.browser()
     await owner.post("/auth/forgot", {"email": ADDRESS})
     answer = await owner.post("/auth/reset", {"token": site.link("reset"), "password": OTHER_PASSWORD})
-    assert (answer.status_code, answer.json()["next"]) == (200, "/account")
+    assert (answer.status_code, answer.json()["next"]) == (200, "/account?done=reset")
     assert (await owner.who(), await thief.who()) == (account, None)
 
 

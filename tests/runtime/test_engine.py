@@ -207,6 +207,8 @@ async def test_jobs_report_their_last_run(running: Running, sqlite_database: Dat
         "open interest",
         "open interest history",
         "prune",
+        "end plans",
+        "prune accounts",
     }
 
 

@@ -15,13 +15,14 @@ from flashcur.runtime.status import ENGINE_TOPIC, EngineStatus
 from flashcur.runtime.web import WebRuntime
 from flashcur.settings import Settings
 from tests.runtime.conftest import Running
+from tests.support.accounts import WHERE
 from tests.support.frames import NOW_MS, market_frame
 from tests.support.waiting import eventually
 
 
 @pytest.fixture
 async def runtime(settings: Settings) -> AsyncIterator[WebRuntime]:
-    runtime = WebRuntime(replace(settings, engine="external"), MarketHub(), clock=lambda: NOW_MS)
+    runtime = WebRuntime(replace(settings, engine="external"), MarketHub(), WHERE, clock=lambda: NOW_MS)
     async with runtime.lifespan():
         await asyncio.wait_for(runtime.database_ready.wait(), 10)
         yield runtime

@@ -189,7 +189,7 @@ async def test_a_route_answers_each_as_it_should(method: str, path: str, app: Ap
         before = await asyncio.to_thread(world.contents)
         async with client(app, caller) as session:
             query = request.query.format(**caller.ids)
-            options = {"json": request.fields(caller.ids)} if method == "POST" else {}
+            options: dict[str, Any] = {"json": request.fields(caller.ids)} if method == "POST" else {}
             async with session.request(method, f"{app.url}{path}?{query}", **options) as answer:
                 body = await answer.text()
         assert answer.status == request.expected[role], f"{role}: {body[:300]}"

@@ -56,7 +56,8 @@ class Tab:
         await self.send(f"{names['notice_state']}.dismiss")
         await eventually(
             lambda: (
-                self.notice.get("number", 0) > before and any(_dismisses(update) for update in self.updates[dismissed:])
+                self.notice.get("number", 0) != before
+                and any(_dismisses(update) for update in self.updates[dismissed:])
             ),
             f"the end of {handler}",
             10,
