@@ -25,7 +25,7 @@ def watchlist_editor() -> rx.Component:
     return rx.el.div(
         trouble(),
         rx.el.div(_limits(), _contracts_full(), class_name="stack tight"),
-        rx.cond(AccountState.lists_used > AccountState.lists_most, _read_only()),
+        rx.cond(AccountState.lists.length() > AccountState.lists_most, _read_only()),
         rx.cond(
             AccountState.lists.length() > 0,
             rx.el.div(rx.foreach(AccountState.lists, _card), class_name="lists"),
@@ -57,7 +57,7 @@ def _number(value: rx.Var[int]) -> rx.Var[str]:
 
 def _read_only() -> rx.Component:
     """Once for all lists past the plan's number; each has a mark."""
-    most, used = AccountState.lists_most, AccountState.lists_used
+    most, used = AccountState.lists_most, AccountState.lists.length()
     which = rx.cond(used - most == 1, "One list is", rx.fragment(_number((used - most).to(int)), " lists are"))
     return forms.notice(
         "info",

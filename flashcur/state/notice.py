@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import reflex as rx
 
 from flashcur.errors import PlanNeeded, Refusal, SignInAgain, SignInNeeded
@@ -25,7 +27,8 @@ class NoticeState(rx.State):
 
     def _say(self, text: str, *, bad: bool = False, link: str = "", link_text: str = "") -> None:
         self.text, self.bad, self.link, self.link_text = text, bad, link, link_text
-        self.number += 1
+        # A state that was made anew must not use a number that the tab has seen.
+        self.number = max(self.number + 1, time.time_ns() // 1_000_000)
 
     def _refuse(self, refusal: Refusal) -> None:
         """Say why something was not done, and what helps."""
