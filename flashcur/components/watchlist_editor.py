@@ -61,7 +61,7 @@ def _read_only() -> rx.Component:
     which = rx.cond(used - most == 1, "One list is", rx.fragment(_number((used - most).to(int)), " lists are"))
     return forms.notice(
         "info",
-        which, " read-only: ", _by_plan(lists_limit), " Nothing in them is lost, and they can still be deleted. ",
+        which, " read-only: ", _by_plan(lists_limit), " Nothing in them is lost: choose which to go on with, or delete some. ",
         link("Compare plans", "/pricing"),
     )  # fmt: skip
 
@@ -102,8 +102,14 @@ def _card(each: Item, index: rx.Var[int]) -> rx.Component:
             rx.cond(open_, _rename(each)),
             _file("Export", each["id"]),
             _copy(each["id"]),
+            # Whose plan became smaller chooses which list goes on.
             rx.cond(
-                open_ & (AccountState.lists_used > 1),
+                open_,
+                rx.fragment(),
+                forms.button_plain("Go on with this one", on_click=WatchlistState.move(each["id"], 0)),
+            ),
+            rx.cond(
+                AccountState.lists.length() > 1,
                 rx.fragment(
                     _move("↑", "Move up", each, index, -1, disabled=index == 0),
                     _move(
@@ -112,7 +118,7 @@ def _card(each: Item, index: rx.Var[int]) -> rx.Component:
                         each,
                         index,
                         1,
-                        disabled=(index + 1 >= AccountState.lists_used) | (index + 1 >= AccountState.lists_most),
+                        disabled=index + 1 >= AccountState.lists.length(),
                     ),
                 ),
             ),
