@@ -23,7 +23,7 @@ test: setup-dev           ## style, types, all tests
 	ruff format --check .
 	ruff check .
 	pyright
-	pytest -n 2
+	pytest
 
 bench: setup-dev          ## benchmarks; writes docs/performance.md
 	@exec python -m bench

@@ -5,49 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
 from flashcur.services.database import Database
 from flashcur.settings import Settings
 from tests.support.programs import PostgresServer, RedisServer, postgres_server, redis_server
 
-# What must not run on two workers at once (`pytest -n 2`). Everything else is shared out file by file.
-_TOGETHER = {
-    # These start the app, on its one port and from its one build.
-    "app": ("tests/pages/", "tests/state/"),
-    # These measure time or wait for an engine's next frame: two of them at once would make each other late.
-    "clock": (
-        *("tests/services/market/", "tests/services/simulator/", "tests/services/test_lease.py"),
-        *("tests/runtime/test_engine", "tests/runtime/test_web.py", "tests/runtime/test_accounts_processes.py"),
-    ),
-}
 _database_names = (f"test_{number}" for number in itertools.count())
-
-
-def _unit(nodeid: str) -> str:
-    return next((name for name, starts in _TOGETHER.items() if nodeid.startswith(starts)), nodeid.split("::")[0])
-
-
-class _Units(LoadScopeScheduling):
-    """Hands out whole units in the order of collection, so that fixtures of a module are made once."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return _unit(nodeid)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    config.option.loadscopereorder = False
-    return _Units(config, log)
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On workers the longest unit comes first: started last, it would keep one worker busy while the other idles."""
-    if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: _unit(item.nodeid) != "app")
 
 
 @pytest.fixture

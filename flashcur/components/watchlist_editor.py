@@ -61,7 +61,8 @@ def _read_only() -> rx.Component:
     which = rx.cond(used - most == 1, "One list is", rx.fragment(_number((used - most).to(int)), " lists are"))
     return forms.notice(
         "info",
-        which, " read-only: ", _by_plan(lists_limit), " Nothing in them is lost: choose which to go on with, or delete some. ",
+        which, " read-only: ", _by_plan(lists_limit),
+        " Nothing in them is lost: choose which to go on with, or delete some. ",
         link("Compare plans", "/pricing"),
     )  # fmt: skip
 
