@@ -25,9 +25,9 @@ def texts(rendered: Any) -> Iterator[str]:
         if "contents" in rendered:
             yield from (json.loads(text) for text in QUOTED.findall(str(rendered["contents"])))
         for value in rendered.values():
-            if isinstance(value, (dict, list)):
+            if isinstance(value, (dict, list, tuple)):
                 yield from texts(value)
-    elif isinstance(rendered, list):
+    elif isinstance(rendered, (list, tuple)):
         for part in rendered:
             yield from texts(part)
 
