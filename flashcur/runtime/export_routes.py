@@ -21,6 +21,7 @@ from flashcur.domain.plans import ExportFormat, Plan, least_plan
 from flashcur.domain.view import View, select
 from flashcur.domain.watchlists import ImportPlan, ListView, parse_import
 from flashcur.errors import NotFound, PlanNeeded, Refusal, SignInNeeded, Unavailable
+from flashcur.runtime.accounts import Accounts
 from flashcur.runtime.http import (
     JSON,
     MAX_UPLOAD,
@@ -36,6 +37,7 @@ from flashcur.runtime.http import (
 )
 from flashcur.runtime.visitors import Visitor
 from flashcur.runtime.web import WebRuntime
+from flashcur.services.accounts.sessions import Caller
 from flashcur.services.accounts.view import AccountView
 from flashcur.services.timeutil import utc_now
 
@@ -87,11 +89,8 @@ class ExportRoutes(RouteGroup):
         """All that is kept about the caller's account, as JSON."""
         if request.headers.get("sec-fetch-site") == "cross-site":
             raise Refusal("This file can be asked for from FlashCur's own pages only.")
-        visitor, _ = await self._account(request)
-        caller = visitor.caller(client_of_request(request, self._runtime.settings.proxy_hops))
-        if self._runtime.accounts is None or caller is None:
-            raise Unavailable
-        document = await self._runtime.accounts.profile.export(caller)
+        accounts, caller = await self._caller(request)
+        document = await accounts.profile.export(caller)
         body = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z)
         return _file(body, "json", "account")
 
@@ -99,20 +98,14 @@ class ExportRoutes(RouteGroup):
         """A new key for the API, shown this once."""
         if not from_our_pages(request, self._runtime.where.allowed_origins):
             raise Foreign
-        visitor, _ = await self._account(request)
-        caller = visitor.caller(client_of_request(request, self._runtime.settings.proxy_hops))
-        if self._runtime.accounts is None or caller is None:
-            raise Unavailable
-        return json_answer({"ok": True, "key": await self._runtime.accounts.profile.create_api_key(caller)})
+        accounts, caller = await self._caller(request)
+        return json_answer({"ok": True, "key": await accounts.profile.create_api_key(caller)})
 
     async def import_watchlists(self, request: Request) -> Response:
         """Take in a file of watchlists (`text`; `list`: the list it goes into, without it each section becomes one)."""
         if not from_our_pages(request, self._runtime.where.allowed_origins):
             raise Foreign
-        visitor, _ = await self._account(request)
-        caller = visitor.caller(client_of_request(request, self._runtime.settings.proxy_hops))
-        if self._runtime.accounts is None or caller is None:
-            raise Unavailable
+        accounts, caller = await self._caller(request)
         fields = await read_fields(request, MAX_UPLOAD)
         content, list_id = text(fields, "text", MAX_UPLOAD), text(fields, "list", 64)
         live = self._runtime.hub.live
@@ -123,7 +116,7 @@ class ExportRoutes(RouteGroup):
                 parsed = await run_in_threadpool(parse_import, content, live.values("symbol"))
         except ValueError as problem:
             raise Refusal(str(problem), field="text") from None
-        result = await self._runtime.accounts.lists.take_in(caller, parsed, list_id)
+        result = await accounts.lists.take_in(caller, parsed, list_id)
         return json_answer(
             {
                 "ok": True,
@@ -167,6 +160,14 @@ class ExportRoutes(RouteGroup):
         async with self._making:
             body = await run_in_threadpool(make)
         return _file(body, kind, "tradingview" if kind == "tradingview" else "markets")
+
+    async def _caller(self, request: Request) -> tuple[Accounts, Caller]:
+        """The services, and who asks them to do something."""
+        visitor, _ = await self._account(request)
+        caller = visitor.caller(client_of_request(request, self._runtime.settings.proxy_hops))
+        if self._runtime.accounts is None or caller is None:
+            raise Unavailable
+        return self._runtime.accounts, caller
 
     async def _account(self, request: Request) -> tuple[Visitor, AccountView]:
         visitor = await self._runtime.visitors.identify(cookie_header(request.scope), anew=True)
