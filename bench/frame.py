@@ -15,8 +15,9 @@ from bench.options import Options
 from bench.report import Table, quantile, ratio
 from flashcur.domain.frames import Frame
 from flashcur.domain.plans import AUDIENCES
-from flashcur.runtime.market_hub import LIVE_TOPIC, MarketHub, Update
+from flashcur.runtime.market_hub import MarketHub, Update
 from flashcur.runtime.shared_frame import SharedFrame
+from flashcur.services.bus.topics import LIVE_TOPIC
 from flashcur.state.broadcast import encode
 from flashcur.state.market import feed_vars
 

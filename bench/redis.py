@@ -21,8 +21,8 @@ from bench.options import Options
 from bench.process import Program, ProgramFailed, free_port
 from bench.report import Table, quantile, ratio
 from flashcur.domain.frames import Frame
-from flashcur.runtime.market_hub import LIVE_TOPIC
 from flashcur.services.bus import RedisBus
+from flashcur.services.bus.topics import LIVE_TOPIC
 
 
 def run(options: Options) -> Table:

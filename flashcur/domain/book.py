@@ -22,8 +22,8 @@ from typing import Literal
 from flashcur.domain.spikes import HOUR_MS, volume_ratio
 from flashcur.domain.ticks import Candle, Funding, Instrument, OpenInterest, Reject, Tick, Ticker
 
-Stream = Literal["ticker", "funding", "candle", "open_interest"]
-STREAMS: tuple[Stream, ...] = ("ticker", "funding", "candle", "open_interest")
+TickKind = Literal["ticker", "funding", "candle", "open_interest"]
+STREAMS: tuple[TickKind, ...] = ("ticker", "funding", "candle", "open_interest")
 
 OI_STEP_MS = 60_000
 """Open interest history is kept by the minute: enough for the 1 h change."""
@@ -133,7 +133,7 @@ class MarketBook:
 
     def __init__(self) -> None:
         self._rows: dict[str, Row] = {}
-        self._alive_ms: dict[Stream, int] = dict.fromkeys(STREAMS, 0)
+        self._alive_ms: dict[TickKind, int] = dict.fromkeys(STREAMS, 0)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -167,12 +167,12 @@ class MarketBook:
         for symbol, row in self._rows.items():
             row.candle_streamed = symbol in streamed
 
-    def alive(self, stream: Stream, seen_ms: int) -> None:
+    def alive(self, stream: TickKind, seen_ms: int) -> None:
         """The stream delivered something at `seen_ms`, so what it did not mention has not changed."""
         if seen_ms > self._alive_ms[stream]:
             self._alive_ms[stream] = seen_ms
 
-    def silence_ms(self, stream: Stream, now_ms: int) -> int | None:
+    def silence_ms(self, stream: TickKind, now_ms: int) -> int | None:
         """How long ago the stream last delivered anything; None if it never has."""
         alive_ms = self._alive_ms[stream]
         return max(0, now_ms - alive_ms) if alive_ms else None
@@ -191,7 +191,7 @@ class MarketBook:
                 if taken:
                     row.ticker = tick
                     row.liquid = tick.volume_quote >= (LIQUID_LEAVE if row.liquid else LIQUID_ENTER)
-                stream: Stream = "ticker"
+                stream: TickKind = "ticker"
             case Funding():
                 taken = row.funding is None or tick.event_ms >= row.funding.event_ms
                 if taken:
@@ -216,7 +216,7 @@ class MarketBook:
         if row is not None:
             row.refused.add(reject.stream)
 
-    def age_ms(self, row: Row, stream: Stream, now_ms: int) -> int | None:
+    def age_ms(self, row: Row, stream: TickKind, now_ms: int) -> int | None:
         """How long ago the field's value was last known to be true; None if it never was."""
         value: Tick | None = getattr(row, stream)
         if value is None:

@@ -1,4 +1,4 @@
-"""The table and watchlists as files: TradingView's text, CSV and JSON.
+"""The table and watchlists as others read them: TradingView's text, CSV, JSON, and the API's answer.
 
 The frames given are already cut to the plan; `indices` are the rows to write, in their order (see `domain/view.py`).
 """
@@ -17,6 +17,7 @@ import orjson
 from anyascii import anyascii
 
 from flashcur.domain.frames import Frame
+from flashcur.domain.plans import PLANS, Audience
 
 TRADINGVIEW_PREFIXES = {"binanceusdm": "BINANCE", "bybit": "BYBIT"}
 """What TradingView calls an exchange, by its ccxt id."""
@@ -105,6 +106,22 @@ def markets_csv(frame: Frame, indices: Sequence[int], open_interest: bool) -> st
     writer.writerow(names)
     writer.writerows([_cell(row[name]) for name in names] for row in rows)
     return out.getvalue()
+
+
+def api_json(frame: Frame, audience: Audience) -> bytes:
+    """The body of `/api/v1/markets` for a frame that was already cut to `audience`.
+
+    A missing value is null. `ages_s` holds the ages, in seconds, of values that are older than their allowance.
+    """
+    return orjson.dumps(
+        {
+            "exchange": frame.exchange,
+            "demo": frame.demo,
+            "state": frame.state,
+            "as_of": iso(frame.as_of_ms),
+            "rows": market_rows(frame, range(frame.count), PLANS[audience].open_interest),
+        }
+    )
 
 
 def markets_json(frame: Frame, indices: Sequence[int], open_interest: bool, exported_at: datetime) -> bytes:

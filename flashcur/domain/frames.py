@@ -35,7 +35,7 @@ from typing import Any, Literal, Self, cast
 import orjson
 
 from flashcur.domain import formats
-from flashcur.domain.book import MarketBook, Row, Stream
+from flashcur.domain.book import MarketBook, Row, TickKind
 from flashcur.domain.plans import Plan
 from flashcur.domain.spikes import HOUR_MS, SpikeRule
 
@@ -59,7 +59,7 @@ EXACT_COLUMNS = (
 )
 STRIP_SIZE = 5
 
-FeedState = Literal["connecting", "live", "delayed", "stale"]
+Liveness = Literal["connecting", "live", "delayed", "stale"]
 
 LIVE_MS = 5_000
 STALE_MS = 60_000
@@ -75,6 +75,15 @@ _OI_LIQUID_ALLOWANCE_MS = 90_000
 _OI_ALLOWANCE_MS = 10 * 60_000
 
 
+def feed_state(age_ms: int | None) -> Liveness:
+    """What the page calls a feed whose freshest price is this old."""
+    if age_ms is None:
+        return "connecting"
+    if age_ms <= LIVE_MS:
+        return "live"
+    return "delayed" if age_ms <= STALE_MS else "stale"
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One second of the market, as shown."""
@@ -86,7 +95,7 @@ class Frame:
     title: str
     """The exchange's name for people."""
     demo: bool
-    state: FeedState
+    state: Liveness
     count: int
     """Contracts in the frame."""
     columns: dict[str, str] = field(default_factory=dict[str, str])
@@ -164,7 +173,7 @@ def take(
     exchange: str,
     title: str,
     demo: bool,
-    state: FeedState,
+    state: Liveness,
     rule: SpikeRule,
     previous: Frame | None = None,
     quiet_ms: int = 0,
@@ -236,7 +245,7 @@ def _next_funding(row: Row) -> str:
     return str(row.funding.next_funding_ms // 60_000)
 
 
-def _allowances(row: Row) -> tuple[tuple[Stream, str, int], ...]:
+def _allowances(row: Row) -> tuple[tuple[TickKind, str, int], ...]:
     return (
         ("ticker", "p", _PRICE_ALLOWANCE_MS),
         ("funding", "f", _FUNDING_ALLOWANCE_MS),

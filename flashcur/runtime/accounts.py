@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from flashcur.runtime.cookies import Cookies
 from flashcur.services.accounts.context import Context
 from flashcur.services.accounts.lists import Lists
 from flashcur.services.accounts.passwords import Hasher
@@ -38,8 +37,3 @@ class Accounts:
 
     def close(self) -> None:
         self.hasher.close()
-
-
-def make_cookies(settings: Settings, where: Addresses) -> Cookies:
-    """Cookies for HTTPS only, except in development on an address without it."""
-    return Cookies(secure=settings.is_prod or where.page.startswith("https:"))

@@ -12,6 +12,8 @@ import re
 from starlette.responses import Response
 
 from flashcur.services.accounts.sessions import LIFETIME, TOKEN_CHARACTERS
+from flashcur.settings import Settings
+from flashcur.settings.addresses import Addresses
 
 _TOKEN = re.compile(rf"[A-Za-z0-9_-]{{{TOKEN_CHARACTERS}}}")
 MARK = "flashcur_mark"
@@ -53,6 +55,11 @@ class Cookies:
         response.set_cookie(
             name, value, max_age=seconds, path="/", secure=self._secure, httponly=hidden, samesite="lax"
         )
+
+
+def make_cookies(settings: Settings, where: Addresses) -> Cookies:
+    """Cookies for HTTPS only, except in development on an address without it."""
+    return Cookies(secure=settings.is_prod or where.page.startswith("https:"))
 
 
 def _value(header: str, name: str) -> str | None:

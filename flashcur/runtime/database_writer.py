@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Protocol
 
 from sqlmodel import Session
 
@@ -21,6 +22,14 @@ CAPACITY = 1_000
 """Pieces of work kept while the database is away; the oldest give way."""
 
 Work = Callable[[Session], object]
+
+
+class WriteQueue(Protocol):
+    """Takes work for the database that must not hold up the frames."""
+
+    def write(self, key: str, work: Work) -> None:
+        """Do `work` soon; a later one of the same key may stand in for it."""
+        ...
 
 
 class DatabaseWriter:

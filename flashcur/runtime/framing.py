@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 
-from flashcur.domain.frames import LIVE_MS, STALE_MS, FeedState, Frame, take
+from flashcur.domain.frames import Frame, feed_state, take
 from flashcur.domain.spikes import SpikeRule
 from flashcur.runtime.live_market import LiveMarket
-from flashcur.runtime.market_hub import LIVE_TOPIC
 from flashcur.runtime.publisher import Publisher
+from flashcur.services.bus.topics import LIVE_TOPIC
 
 Clock = Callable[[], int]
 OnFrame = Callable[[Frame], Awaitable[None]]
@@ -94,15 +94,6 @@ class Framer:
             rule=self._rule,
             previous=before if same_market else None,
         )
-
-
-def feed_state(age_ms: int | None) -> FeedState:
-    """What the page calls a feed whose freshest price is this old."""
-    if age_ms is None:
-        return "connecting"
-    if age_ms <= LIVE_MS:
-        return "live"
-    return "delayed" if age_ms <= STALE_MS else "stale"
 
 
 def _next_second(now_ms: int) -> int:

@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from flashcur.domain.exports import api_json
 from flashcur.domain.plans import Audience
 from flashcur.errors import Refusal, SignInNeeded
 from flashcur.runtime.auth_routes import AuthRoutes
@@ -25,7 +26,6 @@ from flashcur.runtime.csp import MINIMAL
 from flashcur.runtime.export_routes import ExportRoutes
 from flashcur.runtime.health import Health
 from flashcur.runtime.http import JSON, Route, RouteGroup, cookie_header, error, refused
-from flashcur.runtime.market_api import markets_json
 from flashcur.runtime.web import WebRuntime
 from flashcur.services.metrics import CONTENT_TYPE, Family
 
@@ -153,7 +153,7 @@ class HttpRoutes(RouteGroup):
             return Response(None, 304, headers)
         kept = self._bodies.get(audience)
         if kept is None or kept[0] != tag:
-            kept = self._bodies[audience] = (tag, markets_json(frame, audience))
+            kept = self._bodies[audience] = (tag, api_json(frame, audience))
         return Response(kept[1], 200, headers, JSON)
 
     async def _audience_of(self, request: Request) -> Audience:

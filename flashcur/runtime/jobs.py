@@ -13,6 +13,7 @@ from typing import Any, Protocol, cast
 from sqlmodel import Session
 
 from flashcur.errors import FlashCurError
+from flashcur.runtime.database_writer import WriteQueue
 from flashcur.services.job_runs import finish_run, start_run
 
 # APScheduler ships no types: its classes are Any here, and nothing else sees them.
@@ -51,10 +52,6 @@ def on_the_clock(cadence_s: int) -> Trigger:
     return cast("Trigger", _CronTrigger(minute=minute, second=0, timezone=UTC))
 
 
-class Writer(Protocol):
-    def write(self, key: str, work: Callable[[Session], object]) -> None: ...
-
-
 @dataclass(slots=True)
 class JobReport:
     """The last run of a job."""
@@ -73,7 +70,7 @@ class JobReport:
 class Jobs:
     """Named jobs of one engine. Start with `start`, end with `stop`."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: WriteQueue) -> None:
         self._writer = writer
         self._scheduler = _Scheduler(timezone=UTC)
         self._reports: dict[str, JobReport] = {}

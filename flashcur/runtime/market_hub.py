@@ -12,18 +12,9 @@ from dataclasses import dataclass
 
 from flashcur.domain.frames import Frame, changed
 from flashcur.domain.plans import AUDIENCES, PLANS, Audience
+from flashcur.services.bus.topics import LIVE_TOPIC, mark_topic
 
 logger = logging.getLogger(__name__)
-
-LIVE_TOPIC = "live"
-
-
-def mark_topic(audience: Audience) -> str:
-    """The topic of an audience's marks. Guests see what Free sees, so they share one."""
-    return "mark:free" if audience == "guest" else f"mark:{audience}"
-
-
-TOPICS = tuple(dict.fromkeys([LIVE_TOPIC, *(mark_topic(a) for a in AUDIENCES if not PLANS[a].live)]))
 
 
 @dataclass(frozen=True, slots=True)

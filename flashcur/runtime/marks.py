@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Protocol
 
 from sqlmodel import Session
 
 from flashcur.domain.frames import Frame
 from flashcur.domain.plans import AUDIENCES, PLANS, Audience, last_mark_ms
 from flashcur.models import MarkFrame
-from flashcur.runtime.market_hub import mark_topic
+from flashcur.runtime.database_writer import WriteQueue
 from flashcur.runtime.publisher import Publisher
+from flashcur.services.bus.topics import mark_topic
 from flashcur.services.marks import save_mark
 
 logger = logging.getLogger(__name__)
@@ -42,18 +41,10 @@ _REPEAT_MS = 10_000
 """Marks are said again this often: a bus that was away, or came back empty, has them soon. Readers drop repetitions."""
 
 
-class Writer(Protocol):
-    """Takes work for the database that must not hold up the frames."""
-
-    def write(self, key: str, work: Callable[[Session], object]) -> None:
-        """Do `work` soon; a later one of the same key may stand in for it."""
-        ...
-
-
 class Marks:
     """The current mark of each delayed plan."""
 
-    def __init__(self, bus: Publisher, writer: Writer) -> None:
+    def __init__(self, bus: Publisher, writer: WriteQueue) -> None:
         self._bus = bus
         self._writer = writer
         self._marks: dict[Audience, Frame] = {}

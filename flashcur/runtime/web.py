@@ -16,14 +16,16 @@ from typing import Protocol
 
 from flashcur.domain.plans import Audience
 from flashcur.errors import DatabaseError
-from flashcur.runtime.accounts import Accounts, make_cookies
+from flashcur.runtime.accounts import Accounts
+from flashcur.runtime.cookies import make_cookies
 from flashcur.runtime.engine import Engine
-from flashcur.runtime.market_hub import LIVE_TOPIC, TOPICS, MarketHub
+from flashcur.runtime.market_hub import MarketHub
 from flashcur.runtime.status import ENGINE_TOPIC, EngineStatus
 from flashcur.runtime.supervision import Supervisor
 from flashcur.runtime.visitors import Visitors
 from flashcur.services.backoff import Backoff
 from flashcur.services.bus import Bus, make_bus
+from flashcur.services.bus.topics import LIVE_TOPIC, TOPICS
 from flashcur.services.database import Database
 from flashcur.services.lease import make_lease
 from flashcur.services.metrics import BROADCASTS, SKIPPED_FRAMES, SOCKETS, Metrics

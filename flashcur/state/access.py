@@ -64,7 +64,7 @@ _PLAIN: Mapping[Any, tuple[type, ...]] = {
 }
 
 
-class Visitor(Protocol):
+class Identity(Protocol):
     """Who is at the other end of a socket."""
 
     @property
@@ -76,7 +76,7 @@ class Visitor(Protocol):
     def admin(self) -> bool: ...
 
 
-def may_call(caller: Caller, visitor: Visitor) -> bool:
+def may_call(caller: Caller, visitor: Identity) -> bool:
     """Whether a visitor may call a handler that is for `caller`."""
     if caller == "anyone":
         return True

@@ -22,7 +22,7 @@ from typing import Any
 import reflex as rx
 
 from flashcur.services.accounts.client import client_of
-from flashcur.state.access import Entrance, Visitor, entrances, may_call
+from flashcur.state.access import Entrance, Identity, entrances, may_call
 from flashcur.state.messages import MAX_MESSAGE, NAMESPACE, CheckedPacket, Malformed, fault_in
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class Guest:
 _GUEST = Guest()
 
 
-def everybody_is_a_guest(sid: str) -> Visitor:
+def everybody_is_a_guest(sid: str) -> Identity:
     """The visitor behind any socket of a site without accounts."""
     return _GUEST
 
@@ -81,7 +81,7 @@ class Gate:
         self,
         app: rx.App,
         *,
-        visitor_of: Callable[[str], Visitor] = everybody_is_a_guest,
+        visitor_of: Callable[[str], Identity] = everybody_is_a_guest,
         proxy_hops: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from flashcur.domain.exports import (
     TRADINGVIEW_PREFIXES,
+    api_json,
     ascii_name,
     filename,
     markets_csv,
@@ -22,7 +23,6 @@ from flashcur.domain.exports import (
 )
 from flashcur.domain.frames import Frame
 from flashcur.domain.plans import PLANS
-from flashcur.runtime import market_api
 from flashcur.services.market.venues import VENUES
 from tests.support.frames import market_frame
 
@@ -146,7 +146,7 @@ def test_json_rows_are_those_of_the_api() -> None:
     frame = market_frame(contracts=5)
     frame = replace(frame, columns=frame.columns | {"age": "p12s,o3m||||f2h"})
     export = json.loads(markets_json(frame, range(5), open_interest=True, exported_at=NOON))
-    assert export["data"] == json.loads(market_api.markets_json(frame, "elite"))["rows"]
+    assert export["data"] == json.loads(api_json(frame, "elite"))["rows"]
 
 
 def test_a_plan_without_open_interest_gets_none() -> None:

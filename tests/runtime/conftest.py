@@ -12,8 +12,9 @@ import pytest
 
 from flashcur.domain.frames import Frame
 from flashcur.runtime.engine import Engine, Office
-from flashcur.runtime.market_hub import LIVE_TOPIC, TOPICS, MarketHub
+from flashcur.runtime.market_hub import MarketHub
 from flashcur.services.bus import Bus, MemoryBus
+from flashcur.services.bus.topics import LIVE_TOPIC, TOPICS
 from flashcur.services.database import Database
 from flashcur.services.lease import FileLease, Lease
 from flashcur.services.market.source import MarketSource

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from flashcur.domain.frames import Frame
-from flashcur.runtime.market_hub import LIVE_TOPIC
 from flashcur.runtime.status import ENGINE_TOPIC, EngineStatus
 from flashcur.services.bus import BusMessage, RedisBus
+from flashcur.services.bus.topics import LIVE_TOPIC
 from flashcur.services.simulator import SimulatedExchange
 from tests.support.programs import RedisServer
 from tests.support.waiting import eventually

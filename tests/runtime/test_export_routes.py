@@ -19,8 +19,8 @@ from flashcur.domain.view import View, select
 from flashcur.errors import DatabaseError
 from flashcur.models import Watchlist, WatchlistItem
 from flashcur.runtime.http import MAX_UPLOAD
-from flashcur.runtime.market_hub import LIVE_TOPIC
 from flashcur.services import watchlists
+from flashcur.services.bus.topics import LIVE_TOPIC
 from flashcur.services.database import Database
 from flashcur.services.timeutil import utc_now
 from flashcur.settings import Settings

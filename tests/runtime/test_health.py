@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from flashcur.domain.frames import FeedState
+from flashcur.domain.frames import Liveness
 from flashcur.runtime.health import Health
-from flashcur.runtime.market_hub import LIVE_TOPIC, MarketHub
+from flashcur.runtime.market_hub import MarketHub
 from flashcur.runtime.status import ENGINE_TOPIC, EngineStatus
 from flashcur.runtime.web import WebRuntime
+from flashcur.services.bus.topics import LIVE_TOPIC
 from flashcur.settings import Settings
 from tests.runtime.conftest import Running
 from tests.support.accounts import WHERE
@@ -44,7 +45,7 @@ async def tell(runtime: WebRuntime, price_age_ms: int) -> None:
     ],
 )
 async def test_fresh_frames_of_old_prices_are_not_well(
-    runtime: WebRuntime, state: FeedState, age_ms: int, available: bool, status: str, problems: list[str]
+    runtime: WebRuntime, state: Liveness, age_ms: int, available: bool, status: str, problems: list[str]
 ) -> None:
     runtime.hub.receive(LIVE_TOPIC, market_frame(state=state).encode())
     await tell(runtime, age_ms)

@@ -15,10 +15,11 @@ from starlette.routing import Route
 
 from flashcur.domain.plans import PLAN_NAMES, Audience
 from flashcur.runtime.http_routes import HttpRoutes
-from flashcur.runtime.market_hub import LIVE_TOPIC, MarketHub, mark_topic
+from flashcur.runtime.market_hub import MarketHub
 from flashcur.runtime.status import EngineStatus, FeedStatus
 from flashcur.runtime.visitors import Visitor
 from flashcur.runtime.web import WebRuntime
+from flashcur.services.bus.topics import LIVE_TOPIC, mark_topic
 from flashcur.services.database import Database
 from flashcur.services.timeutil import utc_now
 from flashcur.settings import Settings

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from flashcur.domain.plans import AUDIENCES
-from flashcur.runtime.market_hub import LIVE_TOPIC, MarketHub, Update, mark_topic
+from flashcur.runtime.market_hub import MarketHub, Update
+from flashcur.services.bus.topics import LIVE_TOPIC, mark_topic
 from tests.support.frames import market_frame
 
 

@@ -15,9 +15,9 @@ from flashcur.domain.plans import PLANS, Audience
 from flashcur.domain.spikes import HOUR_MS, SpikeRule
 from flashcur.domain.ticks import Candle, Instrument, OpenInterest, Ticker
 from flashcur.runtime.jobs import on_the_clock
-from flashcur.runtime.market_hub import mark_topic
 from flashcur.runtime.marks import MARK_AUDIENCES, Marks
 from flashcur.services.bus import MemoryBus
+from flashcur.services.bus.topics import mark_topic
 
 NOON = int(datetime(2026, 11, 23, 12, 0, tzinfo=UTC).timestamp()) * 1000
 CONTRACTS = 60

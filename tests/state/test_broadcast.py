@@ -11,8 +11,9 @@ import pytest
 import reflex as rx
 
 from flashcur.domain.frames import Frame
-from flashcur.runtime.market_hub import LIVE_TOPIC, MarketHub, mark_topic
+from flashcur.runtime.market_hub import MarketHub
 from flashcur.runtime.shared_frame import SharedFrame, SharedFrameWriter
+from flashcur.services.bus.topics import LIVE_TOPIC, mark_topic
 from flashcur.state.broadcast import Broadcaster
 from flashcur.state.market import FeedState, MarketState
 from tests.support.frames import market_frame

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flashcur.domain.book import MarketBook
-from flashcur.domain.frames import FeedState, Frame, take
+from flashcur.domain.frames import Frame, Liveness, take
 from flashcur.domain.spikes import HOUR_MS, SpikeRule
 from flashcur.domain.ticks import Candle, Funding, Instrument, OpenInterest, Ticker
 
@@ -34,7 +34,7 @@ def market_frame(
     now_ms: int = NOW_MS,
     price: float = 100.0,
     demo: bool = False,
-    state: FeedState = "live",
+    state: Liveness = "live",
     previous: Frame | None = None,
 ) -> Frame:
     book = market_book(contracts, now_ms, price)

@@ -18,8 +18,9 @@ from flashcur.runtime.accounts import Accounts
 from flashcur.runtime.auth_routes import AuthRoutes
 from flashcur.runtime.export_routes import ExportRoutes
 from flashcur.runtime.http_routes import HttpRoutes
-from flashcur.runtime.market_hub import LIVE_TOPIC, MarketHub, mark_topic
+from flashcur.runtime.market_hub import MarketHub
 from flashcur.runtime.web import WebRuntime
+from flashcur.services.bus.topics import LIVE_TOPIC, mark_topic
 from flashcur.services.database import Database
 from flashcur.services.links import make_token
 from flashcur.services.timeutil import utc_now

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from bench.market import Market
 from bench.process import CACHE, Program, ProgramFailed, free_port
-from flashcur.runtime.market_hub import LIVE_TOPIC, MarketHub, Update
+from flashcur.runtime.market_hub import MarketHub, Update
+from flashcur.services.bus.topics import LIVE_TOPIC
 from flashcur.state.broadcast import encode
 from flashcur.state.market import feed_vars
 
