@@ -8,7 +8,7 @@ from sqlalchemy import Connection, DateTime
 from sqlmodel import AutoString
 
 from flashcur.models import UtcDateTime, metadata
-from flashcur.services.database import Database
+from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 
 

@@ -1,5 +1,5 @@
 // The browser's half of accounts: forms that are posted, tabs that follow a session, the line that tells what became of
-// a click, files. What is allowed is decided on the server (flashcur/runtime/auth_routes.py, export_routes.py).
+// a click, files. What is allowed is decided on the server (flashcur/web/routes/auth.py, export_routes.py).
 import { useContext, useEffect, useRef, useSyncExternalStore } from "react";
 import { useLocation } from "react-router";
 import { ColorModeContext } from "$/utils/context";

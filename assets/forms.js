@@ -1,4 +1,4 @@
-// The browser's half of the forms: what needs no server (flashcur/components/forms.py).
+// The browser's half of the forms: what needs no server (flashcur/components/kit/forms.py).
 
 // Show or hide what was typed into the password field beside the button that was pressed.
 export function revealPassword(event) {

@@ -1,5 +1,5 @@
 // The browser's half of the market table: unpack a frame's columns, filter and sort them, keep what was chosen in the
-// URL. Everything else about the page is written in Python (flashcur/components/market_table.py).
+// URL. Everything else about the page is written in Python (flashcur/components/market/market_table.py).
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 
 // ---- what the visitor chose ---------------------------------------------------------------------------------------

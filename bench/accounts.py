@@ -31,8 +31,8 @@ from bench.process import Program, ProgramFailed, free_port
 from bench.report import Cell, Table, median, quantile
 from bench.serving import production_server
 from flashcur.models import Account, RateLimit
-from flashcur.services.database import Database
-from flashcur.services.timeutil import utc_now
+from flashcur.services.kit.clock import utc_now
+from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 
 _AT_ONCE = 50

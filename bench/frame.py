@@ -15,11 +15,11 @@ from bench.options import Options
 from bench.report import Table, quantile, ratio
 from flashcur.domain.frames import Frame
 from flashcur.domain.plans import AUDIENCES
-from flashcur.runtime.market_hub import MarketHub, Update
-from flashcur.runtime.shared_frame import SharedFrame
 from flashcur.services.bus.topics import LIVE_TOPIC
-from flashcur.state.broadcast import encode
 from flashcur.state.market import feed_vars
+from flashcur.state.wire.broadcast import encode
+from flashcur.web.market_hub import MarketHub, Update
+from flashcur.web.shared_frame import SharedFrame
 
 
 def run(options: Options) -> Table:

@@ -23,8 +23,8 @@ from flashcur.services.accounts import audit, changes, sessions
 from flashcur.services.accounts.entitlement import set_plan
 from flashcur.services.accounts.view import read_account
 from flashcur.services.auth.challenges import checksummed
-from flashcur.services.database import Database
-from flashcur.services.timeutil import utc_now
+from flashcur.services.kit.clock import utc_now
+from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 
 MOST_DAYS = 3_650

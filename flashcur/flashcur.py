@@ -9,8 +9,7 @@ import reflex as rx
 from reflex.app import default_error_boundary
 from reflex.config import get_config
 
-from flashcur import frontend
-from flashcur.components import notice, theme
+from flashcur.components.kit import notice, theme
 from flashcur.pages import (
     account,
     confirm,
@@ -28,26 +27,27 @@ from flashcur.pages import (
     reset,
     watchlists,
 )
-from flashcur.runtime.auth_routes import AuthRoutes
-from flashcur.runtime.csp import PagePolicy
-from flashcur.runtime.export_routes import ExportRoutes
-from flashcur.runtime.first_paint import FirstPaint, Scope, Sight, sight
-from flashcur.runtime.http import cookie_header
-from flashcur.runtime.http_routes import HttpRoutes
-from flashcur.runtime.market_hub import MarketHub
-from flashcur.runtime.visitors import Visitor
-from flashcur.runtime.web import WebRuntime
-from flashcur.services.metrics import SOCKET_REFUSALS
-from flashcur.services.timeutil import now_ms
+from flashcur.services.kit.clock import now_ms
+from flashcur.services.kit.metrics import SOCKET_REFUSALS
 from flashcur.settings import Settings
 from flashcur.settings.addresses import Addresses
 from flashcur.state import market, visit
 from flashcur.state.account import AccountState, account_vars
-from flashcur.state.broadcast import Broadcaster
-from flashcur.state.failures import log_handler_error, log_page_error
-from flashcur.state.gate import Gate
 from flashcur.state.market import FeedState
 from flashcur.state.notice import NoticeState
+from flashcur.state.wire.broadcast import Broadcaster
+from flashcur.state.wire.failures import log_handler_error, log_page_error
+from flashcur.state.wire.gate import Gate
+from flashcur.web.market_hub import MarketHub
+from flashcur.web.page import build
+from flashcur.web.page.csp import PagePolicy
+from flashcur.web.page.first_paint import FirstPaint, Scope, Sight, sight
+from flashcur.web.process import WebRuntime
+from flashcur.web.routes.auth import AuthRoutes
+from flashcur.web.routes.base import cookie_header
+from flashcur.web.routes.files import ExportRoutes
+from flashcur.web.routes.table import HttpRoutes
+from flashcur.web.visitors import Visitor
 
 theme.write_stylesheet(Path(__file__).parent.parent / "assets")
 
@@ -149,8 +149,8 @@ async def sight_of(scope: Scope) -> Sight:
 
 # The last one is the outermost: its headers are on every answer.
 app.api_transformer = (
-    lambda asgi: FirstPaint(asgi, runtime.hub, frontend.CLIENT / "index.html", sight_of),
+    lambda asgi: FirstPaint(asgi, runtime.hub, build.CLIENT / "index.html", sight_of),
     HttpRoutes(
-        runtime, AuthRoutes(runtime), ExportRoutes(runtime), page_policy=PagePolicy(frontend.CLIENT, config.api_url)
+        runtime, AuthRoutes(runtime), ExportRoutes(runtime), page_policy=PagePolicy(build.CLIENT, config.api_url)
     ).wrap,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flashcur.errors import FlashCurError
-from flashcur.services.database import Database
+from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 
 

@@ -1,6 +1,6 @@
 """`python -m flashcur.serve`: the production server, pages and sockets on one port, engine embedded.
 
-uvicorn with the protocol of `runtime.websocket_server`, which lets a frame be written to all sockets as the same
+uvicorn with the protocol of `web.websocket_server`, which lets a frame be written to all sockets as the same
 bytes. With Redis configured, `WEB_CONCURRENCY` workers share the port; without it there is one.
 """
 
@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import sys
 
-from flashcur import frontend
 from flashcur.errors import DatabaseError, FlashCurError
-from flashcur.services.database import Database
+from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from flashcur.settings.addresses import addresses
+from flashcur.web.page import build
 
 
 def main() -> int:
@@ -34,13 +34,13 @@ def _serve(settings: Settings) -> None:
     if settings.is_prod:
         _refuse_wrong_database(settings)
     where = addresses(settings, page_port=port, backend_port=port)
-    if frontend.ensure_built(repr(where)):
+    if build.ensure_built(repr(where)):
         print("flashcur: built the frontend", flush=True)
     # Not before the build, which is what compiles the pages and installs their packages.
     os.environ |= {"__REFLEX_MOUNT_FRONTEND_COMPILED_APP": "true", "__REFLEX_SKIP_COMPILE": "true"}
     import uvicorn
 
-    from flashcur.runtime.websocket_server import SharedFrameProtocol
+    from flashcur.web.websocket_server import SharedFrameProtocol
 
     workers = settings.workers
     print(f"flashcur: serving on {where.page}", flush=True)

@@ -13,9 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from flashcur.domain.plans import PLANS, Plan  # noqa: E402
-from flashcur.runtime.http_routes import ALL_ROUTES  # noqa: E402
 from flashcur.services.accounts.limits import LIMITS  # noqa: E402
 from flashcur.settings.docs import settings_markdown  # noqa: E402
+from flashcur.web.routes.table import ALL_ROUTES  # noqa: E402
 
 
 def plans_markdown() -> str:

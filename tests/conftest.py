@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flashcur.services.database import Database
+from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from tests.support.programs import PostgresServer, RedisServer, postgres_server, redis_server
 

@@ -12,7 +12,7 @@ import pytest
 
 from flashcur.accounts import main
 from flashcur.models import AccountChange, AuditEvent, LoginSession, WalletChallenge, Watchlist, WatchlistItem
-from flashcur.services.database import Database
+from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from tests.support.accounts import ADDRESS, Person, Services, key_wallet, wallet_person
 

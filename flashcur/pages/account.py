@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import reflex as rx
 
-from flashcur.components.account_sections import account_sections, after_deletion
-from flashcur.components.auth_forms import address_done, for_accounts
-from flashcur.components.site import page_frame
+from flashcur.components.account.account_sections import account_sections, after_deletion
+from flashcur.components.account.auth_forms import address_done, for_accounts
+from flashcur.components.kit.site import page_frame
 
 TITLE = "Account: FlashCur"
 DESCRIPTION = "Your FlashCur account: plan, sign-in, devices, preferences and data."

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import reflex as rx
 
-from flashcur.components import auth_forms
-from flashcur.components.forms import actions, link_button, notice
-from flashcur.components.site import page_frame
+from flashcur.components.account import auth_forms
+from flashcur.components.kit.forms import actions, link_button, notice
+from flashcur.components.kit.site import page_frame
 from flashcur.state.account import AccountState
 
 TITLE = "Confirm the change: FlashCur"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import reflex as rx
 
-from flashcur.components.funding_card import funding_card
-from flashcur.components.market_table import market_table
-from flashcur.components.shell import header
-from flashcur.components.toolbar import toolbar
+from flashcur.components.kit.shell import header
+from flashcur.components.market.funding_card import funding_card
+from flashcur.components.market.market_table import market_table
+from flashcur.components.market.toolbar import toolbar
 
 TITLE = "FlashCur: live crypto perpetual futures"
 DESCRIPTION = "Every USDT perpetual future of an exchange, live: price, volume spikes, funding and open interest."

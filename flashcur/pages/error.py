@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reflex as rx
 
-from flashcur.components.forms import actions, button_primary, link_button
+from flashcur.components.kit.forms import actions, button_primary, link_button
 
 # Links of the app change pages without loading them, and would leave the failed script running.
 _LEAVE = rx.Var('(event) => { event.preventDefault(); window.location.assign("/"); }')

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import reflex as rx
 
-from flashcur.components import auth_forms
-from flashcur.components.site import link, page_frame
+from flashcur.components.account import auth_forms
+from flashcur.components.kit.site import link, page_frame
 
 TITLE = "Forgot password: FlashCur"
 DESCRIPTION = "Get a link that sets a new password for your FlashCur account."

@@ -6,10 +6,10 @@ from datetime import date
 
 import reflex as rx
 
-from flashcur.components.legal import Points, Section, legal_page
-from flashcur.components.site import link
-from flashcur.runtime.account_jobs import MAIL_KEPT
+from flashcur.components.kit.legal import Points, Section, legal_page
+from flashcur.components.kit.site import link
 from flashcur.services.accounts.sessions import LIFETIME
+from flashcur.services.accounts.upkeep import MAIL_KEPT
 
 TITLE = "Privacy: FlashCur"
 DESCRIPTION = (

@@ -6,9 +6,9 @@ from datetime import date
 
 import reflex as rx
 
-from flashcur.components.legal import Points, Section, legal_page
-from flashcur.components.plan_texts import every
-from flashcur.components.site import link
+from flashcur.components.billing.plan_texts import every
+from flashcur.components.kit.legal import Points, Section, legal_page
+from flashcur.components.kit.site import link
 from flashcur.domain.plans import PLANS
 
 TITLE = "Risk notice: FlashCur"

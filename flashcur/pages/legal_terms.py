@@ -6,8 +6,8 @@ from datetime import date
 
 import reflex as rx
 
-from flashcur.components.legal import Points, Section, legal_page
-from flashcur.components.site import link
+from flashcur.components.kit.legal import Points, Section, legal_page
+from flashcur.components.kit.site import link
 
 TITLE = "Terms: FlashCur"
 DESCRIPTION = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import reflex as rx
 
-from flashcur.components import auth_forms, wallet_buttons
-from flashcur.components.site import link, page_frame
+from flashcur.components.account import auth_forms, wallet_buttons
+from flashcur.components.kit.site import link, page_frame
 
 TITLE = "Sign in: FlashCur"
 DESCRIPTION = "Sign in to FlashCur with a wallet or with your e-mail address."

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import reflex as rx
 
-from flashcur.components.forms import actions, link_button
-from flashcur.components.site import page_frame
+from flashcur.components.kit.forms import actions, link_button
+from flashcur.components.kit.site import page_frame
 
 TITLE = "Not found: FlashCur"
 DESCRIPTION = "There is no page at this address."

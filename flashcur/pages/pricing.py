@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import reflex as rx
 
-from flashcur.components import pricing_table
-from flashcur.components.site import link, page_frame
+from flashcur.components.billing import pricing_table
+from flashcur.components.kit.site import link, page_frame
 from flashcur.state.account import AccountState
 
 TITLE = "Pricing: FlashCur"

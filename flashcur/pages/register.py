@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import reflex as rx
 
-from flashcur.components import auth_forms, wallet_buttons
-from flashcur.components.site import link, page_frame
+from flashcur.components.account import auth_forms, wallet_buttons
+from flashcur.components.kit.site import link, page_frame
 
 TITLE = "Create an account: FlashCur"
 DESCRIPTION = "A free FlashCur account: rules, alerts, a watchlist and exports. No card, no time limit."

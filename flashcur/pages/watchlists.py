@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import reflex as rx
 
-from flashcur.components.auth_forms import for_accounts
-from flashcur.components.site import page_frame
-from flashcur.components.watchlist_editor import watchlist_editor
+from flashcur.components.account.auth_forms import for_accounts
+from flashcur.components.account.watchlist_editor import watchlist_editor
+from flashcur.components.kit.site import page_frame
 
 TITLE = "Watchlists: FlashCur"
 DESCRIPTION = "Your watchlists of perpetual futures, to and from TradingView."

@@ -1,6 +1,6 @@
 """The visitor's account as his tabs hold it.
 
-`AccountState` is a picture of what `runtime.visitors` knows, in place of a state's own values (see `state.market`): it
+`AccountState` is a picture of what `web.visitors` knows, in place of a state's own values (see `state.market`): it
 is sent when a page loads or reconnects, and again to every tab of the account when something of it changes. So a tab's
 server-side state never holds anything that is somebody's.
 """
@@ -16,9 +16,9 @@ import reflex as rx
 from flashcur.domain.devices import device
 from flashcur.domain.plans import Plan
 from flashcur.domain.watchlists import frozen
-from flashcur.runtime.visitors import Visitor
 from flashcur.services.accounts.view import AccountView, ApiKeyView, EventView, SessionView, WalletView
 from flashcur.settings import CHAINS
+from flashcur.web.visitors import Visitor
 
 _METHODS = {"password": "password", "wallet": "wallet", "link": "link in a mail"}
 _EVENTS = {

@@ -15,12 +15,12 @@ import reflex as rx
 
 from flashcur.domain.frames import OPEN_INTEREST_COLUMNS, Frame
 from flashcur.domain.plans import PLANS, Audience, next_mark_ms
-from flashcur.runtime.market_hub import MarketHub
-from flashcur.runtime.visitors import Visitors
 from flashcur.state.account import AccountState, account_vars
 from flashcur.state.notice import NoticeState
 from flashcur.state.profile import ProfileState
 from flashcur.state.visit import known_visitor, visitor_of
+from flashcur.web.market_hub import MarketHub
+from flashcur.web.visitors import Visitors
 
 
 class Viewers(Protocol):

@@ -11,11 +11,11 @@ from typing import TypeVar
 import reflex as rx
 
 from flashcur.errors import Refusal, SignInNeeded, Unavailable
-from flashcur.runtime.accounts import Accounts
-from flashcur.runtime.visitors import GUEST, Visitor
-from flashcur.runtime.web import WebRuntime
+from flashcur.services.accounts.accounts import Accounts
 from flashcur.services.accounts.client import Client
 from flashcur.services.accounts.sessions import Caller
+from flashcur.web.process import WebRuntime
+from flashcur.web.visitors import GUEST, Visitor
 
 T = TypeVar("T")
 

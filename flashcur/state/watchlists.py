@@ -9,7 +9,7 @@ import reflex as rx
 
 from flashcur.domain.watchlists import parse_import
 from flashcur.errors import Refusal
-from flashcur.runtime.accounts import Accounts
+from flashcur.services.accounts.accounts import Accounts
 from flashcur.services.accounts.sessions import Caller
 from flashcur.state.notice import refuse, say
 from flashcur.state.visit import act, form_text, known_contracts, text

@@ -8,7 +8,7 @@ import time
 import pytest
 from playwright.sync_api import Page, expect
 
-from flashcur.runtime.first_paint import ROWS as ROWS_AHEAD
+from flashcur.web.page.first_paint import ROWS as ROWS_AHEAD
 from tests.pages.conftest import DESKTOP, PHONE
 from tests.support.app import App, Exchange
 from tests.support.programs import wait_until

@@ -14,8 +14,8 @@ from playwright.sync_api import Browser, Page, Route
 from flashcur.errors import Refusal
 from flashcur.services.auth import challenges
 from flashcur.services.auth.signatures import SignatureChecker
-from flashcur.services.database import Database
-from flashcur.services.timeutil import utc_now
+from flashcur.services.kit.clock import utc_now
+from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from tests.support.programs import wait_until
 from tests.support.wallet import ICON, InjectedWallet, inject_wallet

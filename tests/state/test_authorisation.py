@@ -18,8 +18,8 @@ import aiohttp
 import pytest
 
 from flashcur.domain.plans import PLANS
-from flashcur.runtime.http_routes import ALL_ROUTES
-from flashcur.state.access import ACCESS
+from flashcur.state.wire.access import ACCESS
+from flashcur.web.routes.table import ALL_ROUTES
 from tests.support.accounts import PASSWORD
 from tests.support.app import App, Exchange, running_app
 from tests.support.sockets import tab

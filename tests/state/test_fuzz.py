@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 
 import flashcur.flashcur  # noqa: F401  all states
-from flashcur.runtime.http_routes import ALL_ROUTES
-from flashcur.state.access import ACCESS, entrances
+from flashcur.state.wire.access import ACCESS, entrances
+from flashcur.web.routes.table import ALL_ROUTES
 from tests.support.app import App, Exchange, running_app
 from tests.support.sockets import STATE, tab
 from tests.support.waiting import eventually

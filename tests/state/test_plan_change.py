@@ -19,8 +19,8 @@ from sqlmodel import select
 
 from flashcur.domain.plans import PLANS, Audience, PlanName
 from flashcur.models import Watchlist, WatchlistItem, new_id
-from flashcur.services.database import Database
-from flashcur.services.timeutil import utc_now
+from flashcur.services.kit.clock import utc_now
+from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from tests.support.accounts import add_account, add_session
 from tests.support.app import App, Exchange, running_app

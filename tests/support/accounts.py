@@ -26,8 +26,8 @@ from flashcur.services.accounts.registration import Registration
 from flashcur.services.accounts.sessions import Caller
 from flashcur.services.accounts.wallets import Signed, WalletAccounts
 from flashcur.services.auth.signatures import SignatureChecker
-from flashcur.services.database import Database
-from flashcur.services.links import make_token
+from flashcur.services.notify.links import make_token
+from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from flashcur.settings.addresses import Addresses
 

@@ -14,18 +14,18 @@ from starlette.applications import Starlette
 
 from flashcur.domain.plans import PLAN_NAMES, PlanName
 from flashcur.models import Mail
-from flashcur.runtime.accounts import Accounts
-from flashcur.runtime.auth_routes import AuthRoutes
-from flashcur.runtime.export_routes import ExportRoutes
-from flashcur.runtime.http_routes import HttpRoutes
-from flashcur.runtime.market_hub import MarketHub
-from flashcur.runtime.web import WebRuntime
+from flashcur.services.accounts.accounts import Accounts
 from flashcur.services.bus.topics import LIVE_TOPIC, mark_topic
-from flashcur.services.database import Database
-from flashcur.services.links import make_token
-from flashcur.services.timeutil import utc_now
+from flashcur.services.kit.clock import utc_now
+from flashcur.services.notify.links import make_token
+from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from flashcur.settings.addresses import Addresses
+from flashcur.web.market_hub import MarketHub
+from flashcur.web.process import WebRuntime
+from flashcur.web.routes.auth import AuthRoutes
+from flashcur.web.routes.files import ExportRoutes
+from flashcur.web.routes.table import HttpRoutes
 from tests.support.accounts import ADDRESS, PASSWORD, WHERE, add_account, add_session
 from tests.support.frames import market_frame
 from tests.support.waiting import eventually

@@ -13,7 +13,7 @@ from flashcur.domain.plans import PLANS, PlanName
 from flashcur.models import Account, ApiKey, LoginSession, Wallet, Watchlist, WatchlistItem, metadata, new_id
 from flashcur.services.accounts import sessions
 from flashcur.services.accounts.sessions import hash_token
-from flashcur.services.database import Database
+from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from tests.support.accounts import HOME, hashed
 

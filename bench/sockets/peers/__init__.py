@@ -15,10 +15,10 @@ from pathlib import Path
 
 from bench.market import Market
 from bench.process import CACHE, Program, ProgramFailed, free_port
-from flashcur.runtime.market_hub import MarketHub, Update
 from flashcur.services.bus.topics import LIVE_TOPIC
-from flashcur.state.broadcast import encode
 from flashcur.state.market import feed_vars
+from flashcur.state.wire.broadcast import encode
+from flashcur.web.market_hub import MarketHub, Update
 
 SOCKET_IO = "socket.io@4.8.4"
 FASTAPI = "fastapi==0.165.0"

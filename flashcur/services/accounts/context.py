@@ -14,7 +14,7 @@ from sqlmodel import Session
 from flashcur.errors import Conflict, DatabaseError, Unavailable
 from flashcur.services.accounts import changes
 from flashcur.services.accounts.passwords import Hasher
-from flashcur.services.database import Database
+from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 
 T = TypeVar("T")

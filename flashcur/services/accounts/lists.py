@@ -9,18 +9,17 @@ from sqlmodel import Session
 
 from flashcur.domain.plans import Plan
 from flashcur.domain.watchlists import ImportPlan
-from flashcur.services import watchlists
-from flashcur.services.accounts import limits, sessions
+from flashcur.services.accounts import limits, sessions, watchlists
 from flashcur.services.accounts.context import Context
 from flashcur.services.accounts.entitlement import plan_of
 from flashcur.services.accounts.sessions import Caller
-from flashcur.services.watchlists import ImportResult
+from flashcur.services.accounts.watchlists import ImportResult
 
 T = TypeVar("T")
 
 
 class Lists:
-    """Every method raises Refusal for what the owner can mend; see `services.watchlists`."""
+    """Every method raises Refusal for what the owner can mend; see `services.accounts.watchlists`."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

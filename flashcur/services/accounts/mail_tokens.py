@@ -9,7 +9,7 @@ from sqlmodel import Session, col
 
 from flashcur.errors import Refusal
 from flashcur.models import Account, MailToken
-from flashcur.services import links
+from flashcur.services.notify import links
 from flashcur.settings import Secret
 
 CONFIRM_LIFETIME = timedelta(hours=24)

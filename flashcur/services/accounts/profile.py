@@ -14,8 +14,7 @@ from flashcur.domain.plans import Plan
 from flashcur.domain.view import View
 from flashcur.errors import Conflict, Refusal
 from flashcur.models import Account, LoginSession, Mail, MailToken, new_id
-from flashcur.services import watchlists
-from flashcur.services.accounts import api_keys, audit, changes, limits, mail_tokens, sessions, wallets
+from flashcur.services.accounts import api_keys, audit, changes, limits, mail_tokens, sessions, wallets, watchlists
 from flashcur.services.accounts.addresses import clean_address, shortened
 from flashcur.services.accounts.client import Client
 from flashcur.services.accounts.context import Context

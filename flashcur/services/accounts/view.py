@@ -9,10 +9,9 @@ from sqlmodel import Session
 
 from flashcur.domain.plans import Plan
 from flashcur.models import Account, AuditEvent, LoginSession
-from flashcur.services import watchlists
-from flashcur.services.accounts import api_keys, audit, sessions, wallets
+from flashcur.services.accounts import api_keys, audit, sessions, wallets, watchlists
 from flashcur.services.accounts.entitlement import plan_of
-from flashcur.services.watchlists import ListView
+from flashcur.services.accounts.watchlists import ListView
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from flashcur.services.bus.latest import LatestSubscription
 from flashcur.services.bus.port import BusCounters, BusMessage
-from flashcur.services.timeutil import now_ms
+from flashcur.services.kit.clock import now_ms
 
 
 class MemoryBus:

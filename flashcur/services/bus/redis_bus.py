@@ -13,11 +13,11 @@ import logging
 from redis.exceptions import RedisError
 
 from flashcur.errors import BusError
-from flashcur.services.backoff import Backoff
 from flashcur.services.bus.latest import LatestSubscription
 from flashcur.services.bus.port import BusCounters, BusMessage
-from flashcur.services.redis_client import PubSubChannel, RedisClient, redis_client
-from flashcur.services.timeutil import now_ms
+from flashcur.services.kit.backoff import Backoff
+from flashcur.services.kit.clock import now_ms
+from flashcur.services.storage.redis_client import PubSubChannel, RedisClient, redis_client
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ import fcntl
 import os
 from pathlib import Path
 
+from flashcur.services.kit.clock import now_ms
 from flashcur.services.lease.port import Lease, LeaseUnavailable
-from flashcur.services.timeutil import now_ms
 
 
 class FileLease(Lease):

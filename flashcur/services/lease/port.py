@@ -17,7 +17,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from flashcur.services.backoff import Backoff
+from flashcur.services.kit.backoff import Backoff
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import time
 from redis.exceptions import RedisError
 
 from flashcur.services.lease.port import Lease, LeaseUnavailable
-from flashcur.services.redis_client import redis_client
+from flashcur.services.storage.redis_client import redis_client
 
 TTL_S = 6.0
 """A dead holder is replaced after this and one poll; a holder that cannot reach Redis stops MARGIN_S earlier."""

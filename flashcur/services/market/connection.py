@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from flashcur.domain.ticks import Reject
 from flashcur.errors import VenueBlocked, VenueError, VenueRateLimited, VenueSilent
-from flashcur.services.backoff import Backoff
+from flashcur.services.kit.backoff import Backoff
 from flashcur.services.market.counters import StreamCounters
 from flashcur.services.market.venues import Stream, Venue
 

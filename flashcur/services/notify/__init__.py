@@ -1,6 +1,6 @@
 """Mail: an outbox in the database, texts that are made at sending time, and the ways out.
 
-Who causes a mail calls `enqueue` in the transaction that causes it; `runtime.mailer` does the rest. Importing this
+Who causes a mail calls `enqueue` in the transaction that causes it; `engine.delivery` does the rest. Importing this
 package does not import sendgrid: `make_sender` does, when it is configured.
 """
 

@@ -13,8 +13,8 @@ from itertools import count
 from pathlib import Path
 
 from flashcur.errors import MailError
+from flashcur.services.kit.clock import utc_now
 from flashcur.services.notify.templates import Rendered
-from flashcur.services.timeutil import utc_now
 
 RETRY_S = 5.0
 MAX_NAME_CHARS = 100

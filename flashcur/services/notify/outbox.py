@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from sqlmodel import Session, col, delete, select, update
 
 from flashcur.models.mail import Mail
-from flashcur.services.backoff import Backoff
+from flashcur.services.kit.backoff import Backoff
 from flashcur.services.notify.templates import check, useful_for
 
 LEASE = timedelta(minutes=2)

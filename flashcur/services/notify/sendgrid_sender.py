@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import Any
 
 from flashcur.errors import MailError
+from flashcur.services.kit.clock import now_ms
 from flashcur.services.notify.templates import Rendered
-from flashcur.services.timeutil import now_ms
 from flashcur.settings import Secret
 
 # Neither library ships types: both are Any here, and nothing else sees them.

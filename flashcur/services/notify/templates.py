@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from html import escape
 
-from flashcur.services.links import make_token
+from flashcur.services.notify.links import make_token
 from flashcur.settings import Secret
 
 KEPT_TRYING = timedelta(hours=24)

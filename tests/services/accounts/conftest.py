@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flashcur.services.database import Database
+from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from tests.support.accounts import Services
 

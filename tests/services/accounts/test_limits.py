@@ -14,7 +14,7 @@ from flashcur.errors import Throttled
 from flashcur.models import RateLimit
 from flashcur.services.accounts import limits
 from flashcur.services.accounts.limits import LIMITS, Limit
-from flashcur.services.database import Database
+from flashcur.services.storage.database import Database
 from tests.support.accounts import NOON, Services
 
 START_MS = int(NOON.timestamp() * 1000)

@@ -16,8 +16,8 @@ from flashcur.models import Account, AuditEvent, LoginSession, MailToken
 from flashcur.services.accounts import limits, sessions
 from flashcur.services.accounts.client import Client
 from flashcur.services.accounts.registration import TAKEN
-from flashcur.services.database import Database
-from flashcur.services.links import make_token
+from flashcur.services.notify.links import make_token
+from flashcur.services.storage.database import Database
 from tests.support.accounts import (
     ADDRESS,
     BROWSER,

@@ -15,7 +15,7 @@ from sqlmodel import Session, select
 from flashcur.errors import Refusal, SignInNeeded
 from flashcur.models import Account, WalletChallenge
 from flashcur.services.auth import challenges
-from flashcur.services.database import Database
+from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 
 NOON = datetime(2026, 11, 25, 12, 0, 0, 654_321, tzinfo=UTC)

@@ -11,7 +11,6 @@ import pytest
 from sqlmodel import col, select
 
 from flashcur.models.mail import Mail
-from flashcur.services.database import Database
 from flashcur.services.notify import enqueue
 from flashcur.services.notify.outbox import (
     LEASE,
@@ -23,6 +22,7 @@ from flashcur.services.notify.outbox import (
     prune,
     retry_delay_s,
 )
+from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

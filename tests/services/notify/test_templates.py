@@ -7,7 +7,7 @@ from html import unescape
 
 import pytest
 
-from flashcur.services.links import read_token
+from flashcur.services.notify.links import read_token
 from flashcur.services.notify.templates import TEMPLATES, render
 from flashcur.settings import Secret
 

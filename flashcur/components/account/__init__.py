@@ -1,0 +1,1 @@
+"""Signing in, the account's cards, wallets, watchlists."""

@@ -1,0 +1,505 @@
+"""The account page's cards. What they show is `AccountState`; what they do goes through `ProfileState`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+from zoneinfo import available_timezones
+
+import reflex as rx
+
+from flashcur.components.account import wallet_buttons
+from flashcur.components.account.auth_forms import MODULE, again_link, member, new_password_field, trouble
+from flashcur.components.billing import plan_texts
+from flashcur.components.kit import browser, forms
+from flashcur.components.kit.forms import Content, Text, button_danger, button_plain, button_primary
+from flashcur.domain.plans import PLAN_NAMES, PLANS, least_plan
+from flashcur.services.accounts.profile import DELETE_WORD
+from flashcur.state.account import AccountState
+from flashcur.state.profile import ProfileState
+
+Item = rx.Var[dict[str, str]]
+
+THEMES = (("system", "As the device"), ("dark", "Dark"), ("light", "Light"))
+
+
+def account_sections() -> rx.Component:
+    there = browser.hook(
+        "anchor", f"useAnchor({AccountState.signed_in!s})", "useAnchor", AccountState.signed_in, module=MODULE
+    )
+    return rx.el.div(
+        trouble(),
+        plan(),
+        sign_in(),
+        wallets(),
+        devices(),
+        preferences(),
+        rx.cond(AccountState.api, api(), no_api()),
+        activity(),
+        your_data(),
+        class_name="account-page",
+        custom_attrs={"data-anchor": there},
+    )
+
+
+def after_deletion() -> rx.Component:
+    """Takes the browser away once the account is deleted. It stands outside of what is shown to who has one."""
+    done = (submitted() == "delete") & (ProfileState.form == "delete") & (ProfileState.done != "")
+    hook = browser.hook(
+        "gone",
+        f"useDeleted({done!s}, backendOrigin({browser.backend_port()}))",
+        "useDeleted",
+        done,
+        module=MODULE,
+    )
+    return rx.el.span(hidden=True, custom_attrs={"data-gone": hook, "data-backend": browser.backend()})
+
+
+def plan() -> rx.Component:
+    def features(name: str) -> rx.Component:
+        return rx.el.ul(*(rx.el.li(line) for line in plan_texts.features(PLANS[name])), class_name="has")  # type: ignore[index]
+
+    return forms.section(
+        "Plan",
+        rx.el.p(
+            rx.el.b(AccountState.plan_title, class_name="plan-title"),
+            rx.cond(AccountState.plan_note != "", rx.el.span(" " + AccountState.plan_note, class_name="soft")),
+        ),
+        rx.match(AccountState.plan, *((name, features(name)) for name in PLAN_NAMES), rx.fragment()),
+        forms.actions(forms.link_button("Compare plans", "/pricing")),
+        id_="plan",
+    )
+
+
+def sign_in() -> rx.Component:
+    has_email = AccountState.email != ""
+    return forms.section(
+        "Sign-in",
+        forms.definition_rows(
+            ("E-mail address", rx.cond(has_email, AccountState.email, "None")),
+            ("Password", rx.cond(AccountState.has_password, "Set", "None")),
+            ("Account since", AccountState.created),
+        ),
+        _folded(
+            rx.cond(has_email, "Change the address", "Add an e-mail address"),
+            rx.el.p(
+                rx.cond(
+                    has_email,
+                    "We send a link to the present address and one to the new one. It changes once both are opened.",
+                    "We send a link to it. It is yours once you open it, and you can set a password then.",
+                ),
+                class_name="soft fine",
+            ),
+            _profile_form(
+                "address",
+                ProfileState.change_address,
+                forms.field(
+                    "New address",
+                    "email",
+                    "email",
+                    autocomplete="email",
+                    error=_error("address", "email"),
+                    form="address",
+                ),
+                _present_password("address"),
+                submit=rx.cond(has_email, "Send the links", "Send the link").to(str),
+            ),
+            form="address",
+            # A first address has no other one that must agree.
+            done=rx.cond(
+                has_email,
+                ProfileState.done,
+                "We have sent a link to it. Once you open it, the address is yours, and you can set a password.",
+            ).to(str),
+        ),
+        rx.cond(
+            has_email,
+            _folded(
+                rx.cond(AccountState.has_password, "Change the password", "Set a password"),
+                rx.el.p("All other devices are signed out by it.", class_name="soft fine"),
+                _profile_form(
+                    "password",
+                    ProfileState.change_password,
+                    # Password managers keep the two together.
+                    rx.el.input(
+                        type="text",
+                        value=AccountState.email,
+                        auto_complete="username",
+                        read_only=True,
+                        hidden=True,
+                        tab_index=-1,
+                        aria_hidden=True,
+                    ),
+                    _present_password("password"),
+                    new_password_field("password", label="New password", name="new", error=_error("password", "new")),
+                    submit="Set the password",
+                ),
+                form="password",
+            ),
+        ),
+        id_="sign-in",
+    )
+
+
+def wallets() -> rx.Component:
+    def row(wallet: Item) -> rx.Component:
+        return rx.el.li(
+            rx.el.div(
+                rx.el.b(wallet["short"], title=wallet["address"]),
+                rx.el.span(
+                    wallet["chain"], ", linked ", wallet["linked"], ", last used ", wallet["used"], class_name="soft"
+                ),
+            ),
+            _asked(
+                "Unlink",
+                "Unlink " + wallet["short"] + "? You can no longer sign in with it.",
+                button_danger("Unlink it", type_="button", on_click=ProfileState.unlink_wallet(wallet["address"])),
+                label="Unlink " + wallet["short"],
+            ),
+            key=wallet["address"],
+        )
+
+    return forms.section(
+        "Wallets",
+        rx.cond(
+            AccountState.wallets.length() > 0,
+            rx.el.ul(rx.foreach(AccountState.wallets, row), class_name="items"),
+            rx.el.p("None is linked.", class_name="soft"),
+        ),
+        rx.el.h3("Link a wallet"),
+        wallet_buttons.link_buttons(),
+        description="A linked wallet signs you in with a signature. It is never asked for a payment.",
+        id_="wallets",
+    )
+
+
+def devices() -> rx.Component:
+    def row(each: Item) -> rx.Component:
+        return rx.el.li(
+            rx.el.div(
+                rx.el.b(each["device"], rx.cond(each["current"] != "", rx.el.span("This device", class_name="badge"))),
+                rx.el.span(each["ip"], ", by ", each["method"], ", last used ", each["seen"], class_name="soft"),
+            ),
+            rx.cond(
+                each["current"] == "",
+                button_plain(
+                    "Sign out",
+                    on_click=ProfileState.end_session(each["id"]),
+                    aria_label="Sign out " + each["device"] + ", " + each["ip"],
+                ),
+            ),
+            key=each["id"],
+            custom_attrs={"data-current": rx.cond(each["current"] != "", "true", "false")},
+        )
+
+    return forms.section(
+        "Devices",
+        rx.el.ul(rx.foreach(AccountState.sessions, row), class_name="items"),
+        rx.cond(
+            AccountState.sessions.length() > 1,
+            forms.actions(button_plain("Sign out all others", on_click=ProfileState.end_other_sessions)),
+        ),
+        description="Where you are signed in.",
+        id_="devices",
+    )
+
+
+def preferences() -> rx.Component:
+    zone = browser.function("deviceZone", module=MODULE).call().to(str)
+    themes = browser.hook("themes", "useThemeChoice()", "useThemeChoice", module=MODULE)
+    return forms.section(
+        "Preferences",
+        rx.el.div(
+            rx.el.span("Theme", class_name="name"),
+            rx.el.fieldset(
+                rx.el.legend("Theme", class_name="unseen"),
+                *(
+                    rx.el.label(
+                        rx.el.input(
+                            type="radio",
+                            name="theme",
+                            value=value,
+                            checked=member(themes, "theme") == value,
+                            custom_attrs={"onChange": member(themes, "choose")},
+                        ),
+                        rx.el.span(title),
+                    )
+                    for value, title in THEMES
+                ),
+                class_name="segmented",
+            ),
+            class_name="entry",
+        ),
+        rx.el.div(
+            rx.el.label("Time zone", html_for="time-zone"),
+            rx.el.div(
+                rx.el.select(
+                    *(
+                        rx.el.optgroup(*(rx.el.option(name, value=name) for name in names), label=region)
+                        for region, names in _time_zones()
+                    ),
+                    value=AccountState.time_zone,
+                    on_change=ProfileState.set_time_zone,
+                    class_name="input",
+                    custom_attrs={"id": "time-zone", "aria-describedby": "time-zone-hint"},
+                ),
+                button_plain("Use this device’s zone", on_click=ProfileState.set_time_zone(zone)),
+                class_name="beside",
+            ),
+            rx.el.p(
+                "For dates on this page and for quiet hours. The market’s times are UTC.",
+                class_name="hint",
+                custom_attrs={"id": "time-zone-hint"},
+            ),
+            class_name="entry",
+        ),
+        description="They go with your account to every device.",
+        id_="preferences",
+    )
+
+
+def api() -> rx.Component:
+    made = browser.hook("newKey", "useNewKey()", "useNewKey", module=MODULE)
+    key, error = member(made, "key"), member(made, "error")
+    port = browser.backend_port()
+    origin = browser.function("apiOrigin", module=MODULE).call(port).to(str)
+
+    def row(each: Item) -> rx.Component:
+        return rx.el.li(
+            rx.el.div(
+                rx.el.b("…", each["hint"]),
+                rx.el.span("made ", each["created"], ", last used ", each["used"], class_name="soft"),
+            ),
+            _asked(
+                "Delete",
+                "Delete the key …" + each["hint"] + "? Programs that use it are refused from then on.",
+                button_danger("Delete it", type_="button", on_click=ProfileState.delete_api_key(each["id"])),
+                label="Delete the key …" + each["hint"],
+            ),
+            key=each["id"],
+        )
+
+    return forms.section(
+        "API keys",
+        rx.cond(
+            AccountState.api_keys.length() > 0,
+            rx.el.ul(rx.foreach(AccountState.api_keys, row), class_name="items"),
+            rx.el.p("There is none.", class_name="soft"),
+        ),
+        rx.el.div(
+            rx.cond(
+                key != "",
+                forms.notice(
+                    "done",
+                    rx.el.p("Your new key. It is shown this once: copy it now."),
+                    rx.el.p(rx.el.code(key)),
+                    button_plain(
+                        "Copy",
+                        custom_attrs={
+                            "onClick": browser.handler(f"() => copyPlain({key!s})", "copyPlain", module=MODULE),
+                            "data-key": key,
+                        },
+                    ),
+                ),
+            ),
+            rx.cond(
+                error != "",
+                forms.notice("error", error, rx.cond(member(made, "again").to(bool), rx.fragment(" ", again_link()))),
+            ),
+        ),
+        forms.actions(
+            button_plain(
+                "Create a key",
+                custom_attrs={
+                    "onClick": browser.handler(
+                        f"() => createKey(backendOrigin({port}))",
+                        "createKey",
+                        module=MODULE,
+                        more={"backend": ("backendOrigin",)},
+                    )
+                },
+            )
+        ),
+        rx.el.p("A program sends its key with each request:", class_name="soft fine"),
+        rx.el.pre(
+            rx.el.code(
+                'curl -H "Authorization: Bearer ', rx.cond(key != "", key, "YOUR_KEY"), '" ', origin, "/api/v1/markets"
+            )
+        ),
+        description="For programs of yours, which see the market as your plan does.",
+        id_="api",
+    )
+
+
+def no_api() -> rx.Component:
+    return forms.section(
+        "API keys",
+        rx.el.p(
+            f"{least_plan('api', True).title} has an API for programs of yours. ",
+            rx.el.a("Compare plans", href="/pricing", class_name="link"),
+            class_name="soft",
+        ),
+        id_="api",
+    )
+
+
+def activity() -> rx.Component:
+    def row(event: Item) -> rx.Component:
+        return rx.el.li(
+            rx.el.div(
+                rx.el.b(event["what"], rx.cond(event["detail"] != "", rx.el.span(" ", event["detail"]))),
+                rx.el.span(event["when"], rx.cond(event["ip"] != "", ", " + event["ip"], ""), class_name="soft"),
+            ),
+            class_name=rx.cond(event["strange"] != "", "strange", ""),
+        )
+
+    return forms.section(
+        "Recent activity",
+        rx.el.ul(rx.foreach(AccountState.events, row), class_name="items events"),
+        description=rx.cond(
+            AccountState.has_password,
+            "Something there that was not you? Change your password and sign out all other devices.",
+            "Something there that was not you? Sign out all other devices, and look at the wallets that are linked.",
+        ),
+        id_="activity",
+    )
+
+
+def your_data() -> rx.Component:
+    return forms.section(
+        "Your data",
+        forms.actions(
+            rx.el.a(
+                "Download all of it",
+                href=browser.backend() + "/export/account.json",
+                class_name="button",
+                custom_attrs={"reloadDocument": True, "download": True},
+            ),
+            rx.el.span("A JSON file with everything that is kept about you.", class_name="soft fine"),
+        ),
+        _folded(
+            "Delete the account",
+            forms.notice(
+                "warning",
+                "This deletes the account, its watchlists, wallets and sign-ins, at once and for good. Nobody can "
+                "bring it back. Download your data first if you want to keep it.",
+            ),
+            _profile_form(
+                "delete",
+                ProfileState.delete_account,
+                _present_password("delete"),
+                forms.field(
+                    f"Type {DELETE_WORD}",
+                    "word",
+                    autocomplete="off",
+                    error=_error("delete", "word"),
+                    max_length=40,
+                    form="delete",
+                    autoCapitalize="characters",
+                ),
+                submit="Delete my account",
+                danger=True,
+            ),
+            form="delete",
+        ),
+        id_="data",
+    )
+
+
+def submitted() -> rx.Var[str]:
+    """The form that was last sent from this page, since it was loaded."""
+    email = AccountState.email
+    return browser.hook("submittedForm", f"useSubmitted({email!s})", "useSubmitted", email, module=MODULE).to(str)
+
+
+def _about(form: str) -> rx.Var[bool]:
+    """Whether what ProfileState says is about this form, as it was sent from this page."""
+    return ((submitted() == form) & (ProfileState.form == form)).to(bool)
+
+
+def _error(form: str, field: str) -> rx.Var[str]:
+    return rx.cond(_about(form) & (ProfileState.field == field), ProfileState.problem, "").to(str)
+
+
+def _present_password(form: str) -> rx.Component:
+    """Asked for where there is one."""
+    return rx.cond(
+        AccountState.has_password,
+        forms.field(
+            "Your present password",
+            "password",
+            "password",
+            autocomplete="current-password",
+            error=_error(form, "password"),
+            max_length=1_000,
+            form=form,
+        ),
+    )
+
+
+def _profile_form(form: str, handler: Any, *fields: Content, submit: Text, danger: bool = False) -> rx.Component:
+    own = {"password", "email", "new", "word"}
+    elsewhere = _about(form) & (ProfileState.problem != "")
+    for field in own:
+        elsewhere = elsewhere & (ProfileState.field != field)
+    button = button_danger if danger else button_primary
+    return rx.el.div(
+        forms.form(
+            *fields,
+            rx.cond(
+                elsewhere,
+                forms.notice(
+                    "error", ProfileState.problem, rx.cond(ProfileState.again, rx.fragment(" ", again_link()))
+                ),
+            ),
+            button(submit),
+            on_submit=handler,
+            # Emptied once it was done.
+            key=ProfileState.number.to(str),
+            custom_attrs={
+                "onSubmitCapture": browser.handler(f'(e) => once(e, "{form}")', "once", module=MODULE),
+                "data-form": form,
+            },
+        ),
+        class_name="stack",
+    )
+
+
+def _folded(title: Content, *children: Content, form: str, done: Text = ProfileState.done) -> rx.Component:
+    """A form that is opened by who wants it; what became of it stays in sight."""
+    there = _about(form) & (ProfileState.done != "")
+    return rx.el.div(
+        rx.el.details(
+            rx.el.summary(title),
+            rx.el.div(*children, class_name="stack"),
+            class_name="fold",
+        ),
+        rx.el.div(rx.cond(there, rx.el.p(done, class_name="notice done")), role="status"),
+        class_name="folded",
+    )
+
+
+def _asked(title: str, question: Content, yes: rx.Component, *, label: Content) -> rx.Component:
+    """A button that asks before it does something."""
+    return rx.el.details(
+        rx.el.summary(title, class_name="button", custom_attrs={"aria-label": label}),
+        rx.el.div(rx.el.p(question), forms.actions(yes, button_plain("Keep it"))),
+        class_name="menu ask",
+    )
+
+
+def _time_zones() -> list[tuple[str, Sequence[str]]]:
+    """All names, by region; the service knows the same."""
+    names = sorted(name for name in available_timezones() if name not in ("Factory", "localtime"))
+    regions = groupby(sorted(names, key=_region), key=_region)
+    found = [(region, list(group)) for region, group in regions]
+    return sorted(found, key=lambda each: (each[0] == _OTHER, each[0]))
+
+
+_OTHER = "Other"
+
+
+def _region(name: str) -> str:
+    region, slash, _ = name.partition("/")
+    return region if slash and region not in ("Etc", "SystemV") else _OTHER

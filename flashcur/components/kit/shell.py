@@ -1,0 +1,181 @@
+"""What every page has at its top: the name, the ticker strip, where the numbers come from, the theme."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from flashcur.components.kit import browser
+from flashcur.state.account import AccountState
+from flashcur.state.market import FeedState
+
+UNREACHED_S = 8
+"""After so many seconds without an answer a page that is still loading says so."""
+
+
+def lag() -> rx.Var[int]:
+    """Seconds since the last frame arrived, 0 while frames come."""
+    return browser.hook("lag", f"useLag({FeedState.beat!s})", "useLag", FeedState.beat).to(int)
+
+
+PAGES = (("Markets", "/"), ("Watchlists", "/watchlists"), ("Pricing", "/pricing"))
+
+
+def header() -> rx.Component:
+    return rx.el.header(
+        rx.el.a(rx.el.b("Flash"), "Cur", href="/", class_name="brand", aria_label="FlashCur, to the markets"),
+        rx.el.nav(*(rx.el.a(title, href=href) for title, href in PAGES[1:]), class_name="pages", aria_label="Pages"),
+        ticker_strip(),
+        feed_status(),
+        theme_button(),
+        account_corner(),
+        class_name="head",
+    )
+
+
+def account_corner() -> rx.Component:
+    """Sign in, or the account's menu; on a phone one menu for everything."""
+    menus = browser.hook("menus", "useMenus()", "useMenus")
+    signed_in = AccountState.signed_in
+    return rx.el.div(
+        rx.cond(
+            AccountState.reached & ~signed_in & ~AccountState.trouble,
+            rx.el.a("Sign in", href="/login", class_name="sign-in"),
+        ),
+        rx.el.details(
+            rx.el.summary(
+                rx.cond(
+                    signed_in,
+                    rx.el.span(AccountState.name[:1].upper(), class_name="avatar"),
+                    _icon("M4 7h16M4 12h16M4 17h16", "bars"),
+                ),
+                aria_label=rx.cond(signed_in, "Menu of your account", "Menu"),
+            ),
+            rx.el.div(
+                rx.cond(
+                    signed_in,
+                    rx.el.p(rx.el.b(AccountState.name), rx.el.span(AccountState.plan_title), class_name="who"),
+                ),
+                rx.el.nav(
+                    *(rx.el.a(title, href=href, class_name="elsewhere") for title, href in PAGES),
+                    rx.cond(
+                        signed_in,
+                        rx.fragment(
+                            rx.el.a("Account", href="/account"),
+                            rx.el.button(
+                                "Sign out",
+                                type="button",
+                                custom_attrs={"onClick": sign_out()},
+                            ),
+                        ),
+                        rx.fragment(
+                            rx.el.a("Sign in", href="/login", class_name="elsewhere"),
+                            rx.el.a("Create a free account", href="/register", class_name="elsewhere"),
+                        ),
+                    ),
+                    rx.el.button("Light or dark", type="button", class_name="elsewhere", on_click=rx.toggle_color_mode),
+                    aria_label="Menu",
+                ),
+            ),
+            class_name="menu account",
+        ),
+        class_name=rx.cond(signed_in, "corner", "corner guest"),
+        # The hook closes menus; an attribute keeps it in the page.
+        custom_attrs={"data-menus": menus, "data-plan": AccountState.plan},
+    )
+
+
+def sign_out() -> rx.Var[object]:
+    """A client-side handler that signs this browser out."""
+    return browser.handler("() => signOut(backendOrigin({port}))".replace("{port}", str(browser.backend_port())),
+                           "signOut", module="account", more={"backend": ("backendOrigin",)})  # fmt: skip
+
+
+def ticker_strip() -> rx.Component:
+    """The five largest by volume, live for every audience."""
+    return rx.el.ul(
+        rx.foreach(
+            browser.function("stripItems").call(FeedState.strip).to(list[dict[str, str]]),
+            lambda item: rx.el.li(
+                rx.el.b(item["base"]),
+                rx.el.span(item["price"]),
+                rx.el.span(item["change"], "%", class_name=item["direction"]),
+                key=item["base"],
+            ),
+        ),
+        class_name="strip",
+        aria_label="Five largest by volume",
+    )
+
+
+def feed_status() -> rx.Component:
+    """Exchange, state and age of the numbers; read aloud only when the state changes."""
+    quiet = lag()
+    state = rx.cond(
+        FeedState.beat == 0,
+        rx.cond(quiet >= UNREACHED_S, "unreached", "connecting"),
+        rx.cond(quiet > 0, "offline", FeedState.state),
+    )
+    old = rx.cond(quiet > 0, quiet, FeedState.quiet)
+    word = rx.match(
+        state,
+        ("live", "Live"),
+        ("delayed", "Delayed"),
+        ("stale", "Stale"),
+        ("offline", "Disconnected"),
+        ("unreached", rx.cond(FeedState.reached, "Waiting for the exchange", "No connection, retrying")),
+        rx.cond(FeedState.reached, "Waiting for the exchange", "Connecting"),
+    )
+    age = rx.cond(
+        old > 0,
+        browser.function("duration").call(old).to(str) + " old",
+        browser.function("clock").call(FeedState.as_of).to(str),
+    )
+    return rx.el.div(
+        rx.cond(
+            FeedState.demo,
+            rx.el.span(
+                "DEMO DATA", class_name="tag", title="Simulated exchange: no number on this page is a market price"
+            ),
+        ),
+        rx.el.span(class_name="dot", aria_hidden=True),
+        rx.el.span(word, role="status", class_name="word"),
+        rx.cond(
+            FeedState.exchange,
+            rx.el.span(FeedState.exchange, class_name="soft name"),
+            rx.el.span(id="first-status", custom_attrs={"dangerouslySetInnerHTML": rx.Var('({ __html: "" })')}),
+        ),
+        rx.cond(
+            (FeedState.as_of > 0) | ((old > 0) & ~FeedState.reached),
+            rx.el.span(age, class_name=rx.cond(old > 0, "age", "soft clock"), title="Time of these numbers, UTC"),
+        ),
+        class_name="feed",
+        custom_attrs={"data-testid": "feed-status", "data-state": state},
+    )
+
+
+def theme_button() -> rx.Component:
+    return rx.el.button(
+        _icon(
+            "M12 3v2M12 19v2M3 12h2M19 12h2M5.6 5.6 7 7M17 17l1.4 1.4M5.6 18.4 7 17M17 7l1.4-1.4"
+            "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8",
+            "sun",
+        ),
+        _icon("M20 14.5A8 8 0 0 1 9.5 4 8 8 0 1 0 20 14.5", "moon"),
+        type="button",
+        class_name="icon",
+        aria_label="Switch between light and dark",
+        on_click=rx.toggle_color_mode,
+    )
+
+
+def _icon(path: str, name: str) -> rx.Component:
+    return rx.el.svg(
+        rx.el.path(d=path),
+        view_box="0 0 24 24",
+        fill="none",
+        stroke="currentColor",
+        stroke_width="1.8",
+        stroke_linecap="round",
+        class_name=name,
+        aria_hidden=True,
+    )

@@ -1,0 +1,1 @@
+"""The market table and what stands around it."""

@@ -1,0 +1,229 @@
+"""The market table: header, rows, and what stands in their place while there are none."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from flashcur.components.kit import browser, shell
+from flashcur.domain import frames
+from flashcur.state.account import AccountState
+from flashcur.state.market import FeedState, MarketState
+from flashcur.state.profile import ProfileState
+from flashcur.state.watchlists import WatchlistState
+
+COLUMNS: tuple[tuple[str, str, str], ...] = (
+    ("symbol", "Symbol", "Base asset. A bar marks funding of 0.03 % or more either way."),
+    ("price", "Price", "Last trade, USDT"),
+    ("change", "24h %", "Change of the last trade over 24 hours"),
+    ("volume", "24h vol", "Quote volume over 24 hours, USDT"),
+    ("ratio", "Ratio", "Quote volume of this hour over the hour before. Filled where it is a spike."),
+    ("funding", "Funding", "Current rate per interval; longs pay shorts where it is positive"),
+    ("oi", "Open int.", "Open interest in USD"),
+    ("oi1h", "OI 1h %", "Change of open interest over one hour"),
+)
+OPEN_INTEREST = ("oi", "oi1h")
+
+_EMPTY = rx.Var('({ __html: "" })')
+
+
+@rx.memo
+def market_row(
+    symbol: rx.Var[str],
+    base: rx.Var[str],
+    star: rx.Var[str],
+    price: rx.Var[str],
+    change: rx.Var[str],
+    volume: rx.Var[str],
+    ratio: rx.Var[str],
+    funding: rx.Var[str],
+    oi: rx.Var[str],
+    oi1h: rx.Var[str],
+    look: rx.Var[str],
+    move: rx.Var[str],
+    age: rx.Var[str],
+    hint: rx.Var[str],
+    open_interest: rx.Var[bool],
+    rest: rx.RestProp,
+) -> rx.Component:
+    """One contract. Every prop is a plain string, so React leaves a row alone whose values did not change."""
+    return rx.el.tr(
+        rx.el.th(
+            rx.el.button(
+                type="button",
+                class_name="star",
+                custom_attrs={"aria-pressed": star, "aria-label": "Watch " + base},
+            ),
+            base,
+            scope="row",
+            role="rowheader",
+            custom_attrs={"data-col": "symbol"},
+        ),
+        _cell("price", price, age, "p", class_name=move),
+        _cell("change", change, age, "p", class_name=_direction(change), suffix=" %"),
+        _cell("volume", volume, age, "p", prefix="$"),
+        _cell("ratio", ratio, age, "r", suffix="×"),
+        _cell("funding", funding, age, "f", suffix=" %", hint=hint),
+        rx.cond(open_interest, _cell("oi", oi, age, "o", prefix="$")),
+        rx.cond(open_interest, _cell("oi1h", oi1h, age, "o", class_name=_direction(oi1h), suffix=" %")),
+        rest,
+        role="row",
+        class_name=look,
+        custom_attrs={"data-symbol": symbol},
+    )
+
+
+def _cell(
+    column: str,
+    value: rx.Var[str],
+    age: rx.Var[str],
+    letter: str,
+    *,
+    prefix: str = "",
+    suffix: str = "",
+    class_name: rx.Var[str] | str | None = None,
+    hint: rx.Var[str] | None = None,
+) -> rx.Component:
+    """A value, a dash where it is missing, and its age where that is above the allowance.
+
+    As few elements as will do: 500 rows of these are compared every second.
+    """
+    attributes: dict[str, rx.Var[str] | str] = {
+        "data-col": column,
+        "data-age": browser.function("ageOf").call(age, letter).to(str),
+    }
+    if hint is not None:
+        attributes["data-hint"] = hint
+        attributes["aria-description"] = browser.function("describeFunding").call(hint).to(str)
+    text = rx.cond(value, f"{prefix}{value}{suffix}", "–")
+    return rx.el.td(
+        # Only the ratio has something drawn around its text.
+        rx.el.b(text) if column == "ratio" else text,
+        role="cell",
+        custom_attrs=attributes,
+        **({} if class_name is None else {"class_name": class_name}),
+    )
+
+
+def _direction(value: rx.Var[str]) -> rx.Var[str]:
+    return rx.cond(value.startswith("+"), "up", rx.cond(value.startswith("-"), "down", ""))
+
+
+def market_table() -> rx.Component:
+    """The table in its scroller."""
+    open_interest = FeedState.open_interest
+    lag = browser.function("tableLag").call(shell.lag(), FeedState.mark, FeedState.as_of)
+    rows = (
+        browser.function("marketRows")
+        .call(
+            rx.Var.create({name: getattr(MarketState, name) for name in (*frames.COLUMNS, "beat")}),
+            browser.VIEW,
+            lag,
+            AccountState.lists,
+        )
+        .to(list[dict[str, str]])
+    )
+    return rx.el.div(
+        rx.el.table(
+            rx.el.caption("USDT perpetual futures", class_name="unseen"),
+            rx.el.thead(
+                rx.el.tr(*(_heading(*column, open_interest) for column in COLUMNS), role="row"), role="rowgroup"
+            ),
+            rx.cond(
+                MarketState.symbol,
+                rx.el.tbody(rx.foreach(rows, lambda row: _row(row, open_interest)), class_name="rows", role="rowgroup"),
+                # The server puts the newest prices here before it sends the page (runtime.first_paint); without them
+                # stripes of the table's size stand in, since hundreds of empty cells would delay the paint.
+                rx.el.tbody(
+                    id="first-rows",
+                    class_name="ghost",
+                    role="rowgroup",
+                    custom_attrs={"dangerouslySetInnerHTML": _EMPTY},
+                ),
+            ),
+            role="table",
+            class_name=rx.cond(open_interest, "market", "market without-oi"),
+            custom_attrs={
+                "data-testid": "market-table",
+                "ref": _flash(),
+                "onMouseOver": browser.function("pointAt"),
+                "onMouseLeave": browser.function("pointAt"),
+                "onClick": browser.handler("(e) => { pointAt(e); clickStar(e) }", "pointAt", "clickStar"),
+            },
+        ),
+        rx.el.div(
+            rx.cond(
+                (browser.list_choice() != "") & (browser.chosen("q") == "") & (browser.chosen("show") == "all"),
+                "This list has no contract of this table yet. Search for one, and put it in by its star. ",
+                "No contract matches these filters. ",
+            ),
+            rx.el.button(
+                "Show all contracts",
+                type="button",
+                custom_attrs={
+                    "onClick": browser.handler('() => setView({ q: "", min: "", show: "all", list: "" })', "setView")
+                },
+            ),
+            class_name="message",
+        ),
+        rx.cond(
+            AccountState.signed_in,
+            rx.el.button(
+                type="button",
+                on_click=ProfileState.keep_view(browser.function("viewQuery").call().to(str)),
+                tab_index=-1,
+                aria_hidden=True,
+                class_name="unseen",
+                custom_attrs={"id": "keep-view"},
+            ),
+        ),
+        # Tells the server which star was clicked: a handler in each of 500 rows would cost more than the table.
+        rx.el.button(
+            type="button",
+            on_click=WatchlistState.star(browser.function("clickedSymbol").call().to(str), browser.list_choice()),
+            tab_index=-1,
+            aria_hidden=True,
+            class_name="unseen",
+            custom_attrs={"id": "send-star"},
+        ),
+        class_name="scroller",
+        custom_attrs={"onScroll": browser.function("hideCard")},
+        tab_index=0,
+        role="region",
+        aria_label="Market table",
+    )
+
+
+def _flash() -> rx.Var[object]:
+    return browser.hook("flash", f"useFlash({MarketState.beat!s})", "useFlash", MarketState.beat)
+
+
+def _row(row: rx.Var[dict[str, str]], open_interest: rx.Var[bool]) -> rx.Component:
+    names = (
+        *("symbol", "base", "star", "price", "change", "volume", "ratio", "funding", "oi", "oi1h"),
+        "look",
+        "move",
+        "age",
+        "hint",
+    )
+    return market_row(**{name: row[name] for name in names}, open_interest=open_interest, key=row["symbol"])
+
+
+def _heading(column: str, title: str, explanation: str, open_interest: rx.Var[bool]) -> rx.Component:
+    sort, direction = browser.chosen("sort"), browser.chosen("dir")
+    cell = rx.el.th(
+        rx.el.button(
+            title,
+            type="button",
+            title=explanation,
+            custom_attrs={"onClick": browser.handler(f'() => sortBy("{column}")', "sortBy")},
+        ),
+        scope="col",
+        role="columnheader",
+        custom_attrs={
+            "data-col": column,
+            "aria-sort": rx.cond(
+                sort == column, rx.cond(direction == "asc", "ascending", "descending"), rx.Var("undefined")
+            ),
+        },
+    )
+    return rx.cond(open_interest, cell) if column in OPEN_INTEREST else cell

@@ -1,0 +1,199 @@
+"""Search and filters over the table. They run in the browser; the URL holds what was chosen."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from flashcur.components.kit import browser
+from flashcur.domain.plans import PLANS, least_plan
+from flashcur.state.account import AccountState
+from flashcur.state.market import FeedState, MarketState
+
+_SHOW = (("all", "All"), ("gainers", "Gainers"), ("losers", "Losers"), ("spiking", "Spiking now"))
+_LEAST = (
+    ("", "Any volume"),
+    ("1M", "≥ $1M"),
+    ("10M", "≥ $10M"),
+    ("50M", "≥ $50M"),
+    ("100M", "≥ $100M"),
+    ("500M", "≥ $500M"),
+)
+
+
+def toolbar() -> rx.Component:
+    return rx.el.div(_search(), _show(), _list(), _least(), _export(), _note(), class_name="tools", role="search")
+
+
+def _search() -> rx.Component:
+    keys = browser.hook("searchKey", "useSearchKey()", "useSearchKey")
+    return rx.el.div(
+        rx.el.input(
+            id="search",
+            type="search",
+            class_name="field",
+            placeholder="Search contracts",
+            aria_label="Search contracts",
+            auto_complete="off",
+            custom_attrs={
+                "spellCheck": "false",
+                "ref": keys,
+                "value": browser.chosen("q"),
+                "onChange": browser.handler("(e) => setView({ q: e.target.value.slice(0, 40) })", "setView"),
+            },
+        ),
+        rx.el.kbd("/", aria_hidden=True),
+        class_name="search",
+    )
+
+
+def _show() -> rx.Component:
+    return rx.el.div(
+        *(
+            rx.el.button(
+                title,
+                type="button",
+                custom_attrs={
+                    "aria-pressed": browser.chosen("show") == key,
+                    "onClick": browser.handler(f'() => setView({{ show: "{key}" }})', "setView"),
+                },
+            )
+            for key, title in _SHOW
+        ),
+        class_name="chips",
+        role="group",
+        aria_label="Show",
+    )
+
+
+def _least() -> rx.Component:
+    return rx.el.label(
+        rx.el.select(
+            *(rx.el.option(title, value=value) for value, title in _LEAST),
+            rx.cond(
+                browser.function("isOwnAmount").call(browser.chosen("min")),
+                rx.el.option("≥ $", browser.chosen("min"), value=browser.chosen("min")),
+            ),
+            class_name="field",
+            aria_label="Minimum 24h volume",
+            custom_attrs={
+                "value": browser.chosen("min"),
+                "onChange": browser.handler("(e) => setView({ min: e.target.value })", "setView"),
+            },
+        ),
+        class_name="least",
+    )
+
+
+def _list() -> rx.Component:
+    """All contracts, or those of one watchlist."""
+    return rx.cond(
+        AccountState.lists.length() > 0,
+        rx.el.label(
+            rx.el.select(
+                rx.el.option("All contracts", value=""),
+                rx.foreach(
+                    AccountState.lists,
+                    # The star marks the list that stars belong to while all contracts are shown.
+                    lambda each, number: rx.el.option(
+                        rx.cond(number == 0, "★ ", "") + each["name"] + " (" + each["count"] + ")", value=each["id"]
+                    ),
+                ),
+                class_name="field",
+                aria_label="Watchlist",
+                custom_attrs={
+                    "value": browser.list_choice(),
+                    "onChange": browser.handler("(e) => setView({ list: e.target.value })", "setView"),
+                },
+            ),
+            class_name="least lists",
+        ),
+    )
+
+
+_FILES = (
+    ("tradingview", "txt", "TradingView list"),
+    ("csv", "csv", "CSV"),
+    ("json", "json", "JSON"),
+)
+
+
+def _export() -> rx.Component:
+    """Files of the table as it stands; what a plan does not export says which one does."""
+    return rx.el.details(
+        rx.el.summary("Export", class_name="field"),
+        rx.el.div(
+            rx.cond(
+                AccountState.signed_in,
+                rx.el.nav(
+                    rx.el.button(
+                        "Copy for TradingView",
+                        type="button",
+                        custom_attrs={
+                            "onClick": browser.handler(
+                                f"() => copyText(exportAddress('txt', view, backendOrigin({browser.backend_port()})))",
+                                "copyText",
+                                module="account",
+                                more={"backend": ("backendOrigin",), "market_view": ("exportAddress",)},
+                                reads=(browser.VIEW,),
+                            )
+                        },
+                    ),
+                    *(_file(*each) for each in _FILES),
+                    aria_label="Export",
+                ),
+                rx.el.p(
+                    "Files of this table come with every account, also the free one. ",
+                    rx.el.a("Sign in", href="/login", class_name="link"),
+                    " or ",
+                    rx.el.a("create one", href="/register", class_name="link"),
+                    ".",
+                ),
+            ),
+        ),
+        class_name="menu export",
+    )
+
+
+def _file(kind: str, extension: str, title: str) -> rx.Component:
+    address = browser.function("exportAddress").call(extension, browser.VIEW, browser.backend()).to(str)
+    return rx.cond(
+        AccountState.exports.contains(kind),
+        # A file is not a page: the browser asks the server for it.
+        rx.el.a(title, href=address, custom_attrs={"reloadDocument": True, "download": True}),
+        rx.el.a(
+            title,
+            rx.el.span(least_plan("exports", kind).title, class_name="tag"),
+            href="/pricing",
+            title=f"{title} comes with {least_plan('exports', kind).title}",
+        ),
+    )
+
+
+def _note() -> rx.Component:
+    """How many contracts there are, or, where the table moves at marks, when it moved and moves next."""
+    left = browser.hook(
+        "left", f"useCountdown({FeedState.next_mark!s}, {FeedState.as_of!s})", "useCountdown", FeedState.next_mark
+    ).to(str)
+    of = browser.function("clock").call(FeedState.mark).to(str)
+    missing = browser.function("missingOf").call(MarketState.symbol, browser.VIEW, AccountState.lists).to(int)
+    return rx.el.div(
+        rx.cond(
+            missing > 0,
+            rx.el.span(
+                missing,
+                rx.cond(missing == 1, " contract", " contracts"),
+                rx.cond(
+                    FeedState.open_interest,
+                    " of this list without trade here now. ",
+                    f" of this list outside the {PLANS['free'].rows} largest, which your plan shows. ",
+                ),
+                class_name="missing",
+            ),
+        ),
+        rx.cond(
+            FeedState.mark > 0,
+            rx.fragment("As of ", of, " UTC, next in ", left),
+            rx.cond(FeedState.count > 0, rx.fragment(FeedState.count, " contracts")),
+        ),
+        class_name=rx.cond(FeedState.mark > 0, "note timed", "note"),
+    )

@@ -1,0 +1,320 @@
+"""The engine: the one process part that talks to exchanges. It waits for the lease, serves while it holds it, and
+starts over when it has lost it.
+
+Everything that belongs to one time in office (book, feeds, jobs, frames) is made anew with it and ends with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from sqlmodel import Session
+
+from flashcur import __version__
+from flashcur.domain.frames import Frame
+from flashcur.domain.spikes import SpikeRule
+from flashcur.domain.ticks import Candle, OpenInterest
+from flashcur.engine.candles import Candles
+from flashcur.engine.database_writer import DatabaseWriter
+from flashcur.engine.delivery import Mailer
+from flashcur.engine.framing import Framer
+from flashcur.engine.jobs import Jobs
+from flashcur.engine.live_market import InstrumentChange, LiveMarket, VenueBook
+from flashcur.engine.marks import MARK_AUDIENCES, Marks
+from flashcur.engine.open_interest import OpenInterestPoller
+from flashcur.engine.publisher import FencedPublisher
+from flashcur.engine.schedule import FILL_JOBS, MarketJobs
+from flashcur.engine.status import ENGINE_TOPIC, STATUS_EVERY_S, EngineStatus, engine_status
+from flashcur.errors import ConfigError, DatabaseError
+from flashcur.models import InstrumentEvent
+from flashcur.services.bus import Bus
+from flashcur.services.kit.clock import from_ms, now_ms
+from flashcur.services.kit.metrics import (
+    ENGINE_ACTIVE,
+    FRAME_AGE,
+    FRAMES,
+    JOB_RUNS,
+    MAILS,
+    PRICE_AGE,
+    REJECTS,
+    STREAM_MESSAGES,
+    STREAM_RECONNECTS,
+    Metrics,
+)
+from flashcur.services.kit.supervision import Supervisor
+from flashcur.services.lease import Lease, Tenure
+from flashcur.services.market.counters import StreamCounters
+from flashcur.services.market.source import MarketSource, Sink, VenueStatus
+from flashcur.services.notify import MailSender, make_sender
+from flashcur.services.records.instrument_events import record_event
+from flashcur.services.records.marks import last_mark
+from flashcur.services.storage.database import Database
+from flashcur.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_STORED_MARKS_TIMEOUT_S = 3.0
+_STOP_TIMEOUT_S = 4.0
+
+
+class Source(Protocol):
+    """What the engine needs of `MarketSource`."""
+
+    async def run(self) -> None: ...
+
+    async def refresh_instruments(self) -> None: ...
+
+    async def refresh_snapshot(self) -> None: ...
+
+    def set_candle_symbols(self, symbols: Iterable[str]) -> None: ...
+
+    async def candles(self, symbol: str, limit: int) -> list[Candle]: ...
+
+    async def open_interest(self, symbol: str) -> OpenInterest: ...
+
+    async def open_interest_history(self, symbol: str, limit: int) -> list[OpenInterest]: ...
+
+    def status(self) -> list[VenueStatus]: ...
+
+
+SourceFactory = Callable[[Settings, Sink], Source]
+
+
+class Engine:
+    """Runs in the page server's process (`WebRuntime`) or alone (`flashcur.engine`)."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        bus: Bus,
+        database: Database,
+        lease: Lease,
+        metrics: Metrics,
+        source: SourceFactory = MarketSource,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        """The database must be migrated by the time `run` is called; `clock` is Unix ms."""
+        self._settings = settings
+        self._bus = bus
+        self._database = database
+        self._lease = lease
+        self._metrics = metrics
+        self._make_source = source
+        self._clock = clock
+        self._sender = _mail_sender(settings)
+        self.office: Office | None = None
+        """What runs while the lease is held; None on standby."""
+        self.failures: Counter[str] = Counter()
+        self._watch()
+
+    async def run(self) -> None:
+        """Serve whenever the lease is ours, until cancelled."""
+        while True:
+            async with self._lease.hold() as tenure:
+                self._bus.epoch = tenure.epoch
+                await self._serve(tenure)
+
+    async def _serve(self, tenure: Tenure) -> None:
+        office = Office(
+            self._settings,
+            tenure,
+            bus=self._bus,
+            database=self._database,
+            metrics=self._metrics,
+            source=self._make_source,
+            sender=self._sender,
+            clock=self._clock,
+            failures=self.failures,
+        )
+        self.office = office
+        try:
+            await office.start()
+            await tenure.lost.wait()
+        finally:
+            self.office = None
+            await office.stop()
+
+    def _watch(self) -> None:
+        metrics = self._metrics
+        metrics.watch(ENGINE_ACTIVE, lambda: {(): float(self.office is not None)})
+        metrics.watch(FRAMES, lambda: {(): float(self.office.framer.frames)} if self.office else {})
+        metrics.watch(FRAME_AGE, self._frame_age)
+        metrics.watch(PRICE_AGE, self._price_age)
+        metrics.watch(JOB_RUNS, self._job_runs)
+        metrics.watch(MAILS, self._mails)
+        metrics.watch(STREAM_MESSAGES, lambda: self._streams(lambda stream: stream.messages))
+        metrics.watch(STREAM_RECONNECTS, lambda: self._streams(lambda stream: max(0, stream.connects - 1)))
+        metrics.watch(REJECTS, self._rejects)
+
+    def _frame_age(self) -> dict[tuple[str, ...], float]:
+        last = self.office.framer.last if self.office else None
+        return {} if last is None else {(): max(0.0, (self._clock() - last.as_of_ms) / 1000)}
+
+    def _price_age(self) -> dict[tuple[str, ...], float]:
+        age_ms = self.office.price_age_ms(self._clock()) if self.office else None
+        return {} if age_ms is None else {(): age_ms / 1000}
+
+    def _job_runs(self) -> dict[tuple[str, ...], float]:
+        runs: dict[tuple[str, ...], float] = {}
+        for report in self.office.jobs.reports if self.office else ():
+            runs[report.name, "ok"] = report.runs - report.failures
+            runs[report.name, "failed"] = report.failures
+        return runs
+
+    def _mails(self) -> dict[tuple[str, ...], float]:
+        if self.office is None:
+            return {}
+        mailer = self.office.mailer
+        return {("sent",): mailer.sent, ("failed",): mailer.failed, ("dead",): mailer.dead}
+
+    def _streams(self, count: Callable[[StreamCounters], int]) -> dict[tuple[str, ...], float]:
+        venues = self.office.source.status() if self.office else []
+        return {(v.key, stream): count(c) for v in venues for stream, c in v.counters.streams.items()}
+
+    def _rejects(self) -> dict[tuple[str, ...], float]:
+        venues = self.office.source.status() if self.office else []
+        return {(v.key, *reason): number for v in venues for reason, number in v.counters.rejects.items()}
+
+
+class Office:
+    """One time in office."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        tenure: Tenure,
+        *,
+        bus: Bus,
+        database: Database,
+        metrics: Metrics,
+        source: SourceFactory,
+        sender: MailSender | None,
+        clock: Callable[[], int],
+        failures: Counter[str],
+    ) -> None:
+        self._tenure = tenure
+        self._bus = FencedPublisher(bus, tenure)
+        self._database = database
+        self._clock = clock
+        self._status_seq = 0
+        self._tasks = Supervisor(failures)
+        self.writer = DatabaseWriter(database)
+        self.market = LiveMarket(clock, self._on_change, self._on_switch)
+        self.source = source(settings, self.market)
+        self.marks = Marks(self._bus, self.writer)
+        self.framer = Framer(
+            self.market,
+            self._bus,
+            SpikeRule(settings.spike_multiple, settings.spike_floor),
+            clock=clock,
+            observe=metrics.frame_build.observe,
+            on_frame=self._on_frame,
+        )
+        self.candles = Candles(self.market, self.source, clock=clock)
+        self.open_interest = OpenInterestPoller(self.market, self.source, clock=clock)
+        self.mailer = Mailer(database, sender, settings, clock)
+        self.jobs = Jobs(self.writer)
+        self._market_jobs = MarketJobs(self)
+
+    async def start(self) -> None:
+        """Start everything; frames begin as soon as an exchange has delivered."""
+        await self._read_marks()
+        self._tasks.start("database writer", self.writer.run)
+        self._tasks.start("market source", self.source.run)
+        self._tasks.start("frames", self.framer.run)
+        self._tasks.start("engine status", self._tell_status)
+        # On demo data too: it keeps signals from leaving the machine, while accounts are real.
+        self._tasks.start("mailer", self.mailer.run)
+        self._market_jobs.add(self.jobs, self._database, self._clock)
+        self.jobs.start()
+
+    async def stop(self) -> None:
+        """End everything within a few seconds; what cannot end by then is left to the process's end."""
+        try:
+            async with asyncio.timeout(_STOP_TIMEOUT_S):
+                await self.jobs.stop()
+                await self._tasks.stop()
+        except TimeoutError:
+            logger.error("the engine did not stop within %g s", _STOP_TIMEOUT_S)
+
+    def price_age_ms(self, now_ms: int) -> int | None:
+        """Age of the newest price in the table; None before the first."""
+        shown = self.market.shown
+        return None if shown is None else shown.book.silence_ms("ticker", now_ms)
+
+    def status(self) -> EngineStatus:
+        last = self.framer.last
+        now_ms = self._clock()
+        price_age_ms = self.price_age_ms(now_ms)
+        return engine_status(
+            as_of_ms=now_ms,
+            epoch=self._tenure.epoch,
+            process=f"{platform.node()}:{os.getpid()}",
+            version=__version__,
+            last_frame_ms=None if last is None else last.as_of_ms,
+            frames=self.framer.frames,
+            venues=self.source.status(),
+            jobs=self.jobs.reports,
+            failures=dict(self._tasks.failures),
+            last_price_ms=None if price_age_ms is None else now_ms - price_age_ms,
+        )
+
+    async def _on_frame(self, frame: Frame) -> None:
+        await self.marks.on_frame(frame)
+
+    async def _tell_status(self) -> None:
+        while True:
+            # Numbered by time, like frames: nobody takes an older status for a newer one.
+            self._status_seq = max(self._status_seq + 1, self._clock())
+            payload = self.status().encode()
+            await self._bus.publish(ENGINE_TOPIC, self._status_seq, payload, payload)
+            await asyncio.sleep(STATUS_EVERY_S)
+
+    async def _read_marks(self) -> None:
+        try:
+            async with asyncio.timeout(_STORED_MARKS_TIMEOUT_S):
+                rows = await self._database.run(
+                    lambda session: [last_mark(session, audience) for audience in MARK_AUDIENCES], readonly=True
+                )
+        except (DatabaseError, TimeoutError) as error:
+            logger.warning("the last marks cannot be read: %s", error)
+            return
+        for audience, row in zip(MARK_AUDIENCES, rows, strict=True):
+            if row is None:
+                continue
+            try:
+                self.marks.restore(audience, Frame.decode(row.payload))
+            except ValueError as error:
+                logger.warning("the stored %s mark is of another version: %s", audience, error)
+
+    def _on_switch(self) -> None:
+        # The new exchange's snapshot is in the book by the time this is run.
+        asyncio.get_running_loop().call_soon(self.jobs.start_now, FILL_JOBS)
+
+    def _on_change(self, book: VenueBook, kind: InstrumentChange, symbol: str) -> None:
+        seen_ms = self._clock()
+        logger.info("%s %s %s", book.venue.name, kind, symbol)
+
+        def record(session: Session) -> None:
+            event = InstrumentEvent(
+                exchange=book.venue.id, symbol=symbol, kind=kind, demo=book.demo, seen_at=from_ms(seen_ms)
+            )
+            record_event(session, event)
+
+        self.writer.write(f"{kind} {symbol} {seen_ms}", record)
+
+
+def _mail_sender(settings: Settings) -> MailSender | None:
+    try:
+        return make_sender(settings)
+    except ConfigError as error:
+        # The market is not to be down for a mail setting; mail keeps until it is corrected.
+        logger.error("%s", error)
+        return None

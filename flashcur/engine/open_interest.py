@@ -1,0 +1,117 @@
+"""Open interest where it has no stream: asked for contract by contract, liquid ones each minute, others every 8 min."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from flashcur.domain.book import Row, has_open_interest_hole, remember_open_interest
+from flashcur.domain.ticks import OpenInterest
+from flashcur.engine.live_market import LiveMarket, VenueBook
+from flashcur.engine.polling import each
+
+LIQUID_MS = 50_000
+"""Age at which a liquid contract is asked for again; with the job's interval it is at most a minute old."""
+OTHERS_MS = 7 * 60_000
+RETRY_MS = 20_000
+PARALLEL = 6
+HISTORY_STEPS = 14
+"""Five-minute values that are read at first: an hour and some minutes."""
+HISTORY_RETRY_MS = 5 * 60_000
+
+
+class OpenInterestSource(Protocol):
+    """The part of `MarketSource` that open interest needs."""
+
+    async def open_interest(self, symbol: str) -> OpenInterest: ...
+
+    async def open_interest_history(self, symbol: str, limit: int) -> list[OpenInterest]: ...
+
+
+class OpenInterestPoller:
+    """Keeps the open interest of the book that is being filled, and its past hour."""
+
+    def __init__(self, market: LiveMarket, source: OpenInterestSource, *, clock: Callable[[], int]) -> None:
+        self._market = market
+        self._source = source
+        self._clock = clock
+        self._book: VenueBook | None = None
+        self._asked: dict[str, int] = {}
+        self._history_asked: dict[str, int] = {}
+        self._history_done: dict[str, Row] = {}
+        """The row itself: a contract that left and is listed again has a new one, without a past."""
+
+    async def poll(self) -> str:
+        """Ask for what is due, the largest contracts first. Nothing where the exchange streams it."""
+        target = self._turn_to_target()
+        if target is None:
+            return "no exchange serves"
+        if target.venue.streams_open_interest:
+            return "streamed"
+        now_ms = self._clock()
+        due = _symbols(row for row in target.by_volume() if self._is_due(target, row, now_ms))
+        if not due:
+            return "nothing due"
+        return f"{await each(due, PARALLEL, lambda symbol: self._ask(target, symbol))} of {len(due)} asked"
+
+    async def backfill(self) -> str:
+        """Read the past hour of contracts that have none, so that the change in 1 h need not wait for an hour.
+
+        Again where an outage has left a hole in it.
+        """
+        target = self._turn_to_target()
+        if target is None:
+            return "no exchange serves"
+        now_ms = self._clock()
+        self._forget_gone(target)
+        due = _symbols(
+            row
+            for row in target.by_volume()
+            if row.open_interest is not None
+            and now_ms >= self._history_asked.get(row.instrument.symbol, 0) + HISTORY_RETRY_MS
+            and (self._history_done.get(row.instrument.symbol) is not row or has_open_interest_hole(row))
+        )
+        if not due:
+            return "nothing due"
+        return f"{await each(due, PARALLEL, lambda symbol: self._ask_history(target, symbol))} of {len(due)} read"
+
+    def _turn_to_target(self) -> VenueBook | None:
+        target = self._market.target
+        if target is not self._book:
+            self._book = target
+            self._asked.clear()
+            self._history_asked.clear()
+            self._history_done.clear()
+        return target
+
+    def _forget_gone(self, target: VenueBook) -> None:
+        for symbol, row in list(self._history_done.items()):
+            if target.book.row(symbol) is not row:
+                del self._history_done[symbol]
+                self._history_asked.pop(symbol, None)
+
+    def _is_due(self, target: VenueBook, row: Row, now_ms: int) -> bool:
+        if now_ms < self._asked.get(row.instrument.symbol, 0) + RETRY_MS:
+            return False
+        age_ms = target.book.age_ms(row, "open_interest", now_ms)
+        return age_ms is None or age_ms >= (LIQUID_MS if row.liquid else OTHERS_MS)
+
+    async def _ask(self, target: VenueBook, symbol: str) -> None:
+        self._asked[symbol] = self._clock()
+        answer = await self._source.open_interest(symbol)
+        if target is self._market.target:
+            target.book.apply(answer)
+
+    async def _ask_history(self, target: VenueBook, symbol: str) -> None:
+        self._history_asked[symbol] = self._clock()
+        history = await self._source.open_interest_history(symbol, HISTORY_STEPS)
+        row = target.book.row(symbol)
+        if target is not self._market.target or row is None:
+            return
+        self._history_done[symbol] = row
+        for value in history:
+            remember_open_interest(row, value)
+
+
+def _symbols(rows: Iterable[Row]) -> list[str]:
+    return [row.instrument.symbol for row in rows]

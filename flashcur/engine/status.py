@@ -1,0 +1,140 @@
+"""What the active engine says of itself, once every two seconds on the bus, so that any web worker can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Self, cast
+
+import orjson
+
+from flashcur.engine.jobs import JobReport
+from flashcur.services.market.source import VenueStatus
+
+ENGINE_TOPIC = "engine"
+STATUS_EVERY_S = 2.0
+STATUS_TTL_MS = 10_000
+"""A status older than this is of an engine that has gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedStatus:
+    """One exchange."""
+
+    name: str
+    state: str
+    reason: str
+    demo: bool
+    symbols: int
+    last_message_age_s: float | None
+    streams: dict[str, float | None]
+    """Stream to the age of its last usable message, in seconds."""
+    messages: int
+    rejects: int
+    reconnects: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """The last run of one scheduled job; times are ISO 8601, UTC."""
+
+    started_at: str | None
+    finished_at: str | None
+    ok: bool | None
+    detail: str
+    runs: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """The active engine."""
+
+    as_of_ms: int
+    epoch: int
+    process: str
+    """`host:pid`."""
+    version: str
+    last_frame_ms: int | None
+    frames: int
+    feeds: dict[str, FeedStatus] = field(default_factory=dict[str, FeedStatus])
+    """By ccxt id, or `demo`, in order of preference."""
+    jobs: dict[str, JobStatus] = field(default_factory=dict[str, JobStatus])
+    failures: dict[str, int] = field(default_factory=dict[str, int])
+    """Tasks that failed and were started again, with how often."""
+    last_price_ms: int | None = None
+    """When the table's newest price was last known to be true."""
+
+    def encode(self) -> bytes:
+        return orjson.dumps(self)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """What `encode` wrote; ValueError on anything else."""
+        raw = orjson.loads(data)
+        try:
+            values = cast("dict[str, Any]", raw)
+            feeds = {key: FeedStatus(**value) for key, value in values.pop("feeds").items()}
+            jobs = {key: JobStatus(**value) for key, value in values.pop("jobs").items()}
+            return cls(**values, feeds=feeds, jobs=jobs)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"expected an engine status: {error}") from None
+
+
+def engine_status(
+    *,
+    as_of_ms: int,
+    epoch: int,
+    process: str,
+    version: str,
+    last_frame_ms: int | None,
+    frames: int,
+    venues: Iterable[VenueStatus],
+    jobs: Iterable[JobReport],
+    failures: dict[str, int],
+    last_price_ms: int | None,
+) -> EngineStatus:
+    """A status from what the engine's parts report."""
+    return EngineStatus(
+        as_of_ms,
+        epoch,
+        process,
+        version,
+        last_frame_ms,
+        frames,
+        feeds={venue.key: _feed(venue) for venue in venues},
+        jobs={report.name: _job(report) for report in jobs},
+        failures=failures,
+        last_price_ms=last_price_ms,
+    )
+
+
+def _feed(venue: VenueStatus) -> FeedStatus:
+    counters = venue.counters
+    return FeedStatus(
+        name=venue.name,
+        state=venue.state.value,
+        reason=venue.reason,
+        demo=venue.demo,
+        symbols=venue.symbols,
+        last_message_age_s=_rounded(venue.last_message_age_s),
+        streams={stream.value: _rounded(age_s) for stream, age_s in venue.stream_ages_s.items()},
+        messages=counters.messages,
+        rejects=counters.rejects.total(),
+        reconnects=counters.reconnects,
+    )
+
+
+def _job(report: JobReport) -> JobStatus:
+    return JobStatus(
+        _iso(report.started), _iso(report.finished), report.ok, report.detail, report.runs, report.failures
+    )
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,48 @@
+"""What is deleted of accounts when its time is over."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlmodel import Session, col, select
+
+from flashcur.models import Account
+from flashcur.services.accounts import audit, changes, limits, mail_tokens, sessions
+from flashcur.services.accounts.entitlement import set_plan
+from flashcur.services.auth import challenges
+from flashcur.services.kit.clock import to_ms
+from flashcur.services.notify import outbox
+
+MAIL_KEPT = timedelta(days=30)
+AUDIT_KEPT = timedelta(days=365)
+STRANGERS_KEPT = timedelta(days=30)
+"""Attempts that were of no account: enough to see an attack by."""
+CHANGES_KEPT = timedelta(hours=1)
+"""Every process has read them within seconds."""
+TOKENS_KEPT = timedelta(days=7)
+"""How long a link can still say that it was used, or came too late."""
+
+
+def end_plans(session: Session, now: datetime) -> str:
+    """Make plans Free whose time is over. What they allow ended at that moment anyway; this ends sessions over the
+    limit, and writes it down."""
+    over = session.exec(
+        select(Account).where(col(Account.plan_until) <= now, Account.plan != "free").with_for_update(skip_locked=True)
+    ).all()
+    for account in over:
+        set_plan(session, account, "free", now, source="none")
+    return f"{len(over)} plans ended"
+
+
+def prune_accounts(session: Session, now: datetime) -> str:
+    """Delete what is over at `now`; one line that says how much."""
+    counts = {
+        "sessions": sessions.prune(session, now),
+        "links": mail_tokens.prune(session, now - TOKENS_KEPT),
+        "mails": outbox.prune(session, now - MAIL_KEPT),
+        "events": audit.prune(session, now - AUDIT_KEPT, now - STRANGERS_KEPT),
+    }
+    changes.prune(session, now - CHANGES_KEPT)
+    challenges.prune(session, now)
+    limits.prune(session, to_ms(now))
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) + " deleted"

@@ -1,0 +1,1 @@
+"""What services share: supervision, back-off, clocks, metrics."""

@@ -1,0 +1,1 @@
+"""The one room that knows the insides of Reflex, Socket.IO and Engine.IO."""

@@ -1,0 +1,293 @@
+"""One delta, encoded once, written to every socket of an audience.
+
+The only module that touches Reflex's, Socket.IO's and Engine.IO's internals (Reflex 0.10.1, python-socketio 5,
+python-engineio 4); `tests/state/wire/test_broadcast.py` holds them to what is assumed here. Reflex's own road for a
+delta (a state lock, a copy, an encoding and a queue for each tab) costs 0.75 ms a tab; this one costs a write.
+
+A socket that has not drained the last message is left out: it gets the whole newest frame once it has, so no queue
+grows and nobody is shown an old frame. On `flashcur.serve` the message is a finished WebSocket frame, compressed once
+for everyone, and goes straight to the transport; on other servers it goes through the socket's ASGI `send`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import orjson
+import reflex as rx
+from reflex_base.constants.state import FIELD_MARKER
+
+from flashcur.domain.plans import AUDIENCES, Audience
+from flashcur.state.account import AccountState
+from flashcur.state.market import TRANSIENT, FeedState, MarketState, feed_vars, shown, table_vars
+from flashcur.web.market_hub import MarketHub, Update
+from flashcur.web.routes.base import cookie_header
+from flashcur.web.shared_frame import SharedFrame, SharedFrameWriter
+
+logger = logging.getLogger(__name__)
+
+NAMESPACE = "/_event"
+
+_BATCH = 100
+"""Sockets written to before other work gets its turn: about 3 ms."""
+
+Group = tuple[Audience, bool]
+"""An audience, and whether its page shows the table."""
+
+AsgiSend = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+@dataclass(slots=True, eq=False)
+class Viewer:
+    """One socket that shows the market."""
+
+    sid: str
+    writer: SharedFrameWriter | None
+    """The server's direct writer; None on a server without one."""
+    send: AsgiSend
+    visitor: str
+    """Whose tab it is: the key of `web.visitors`; empty for a guest."""
+    behind: bool = False
+    """Missed a message: is owed the whole frame."""
+    served: int = 0
+    """Round in which it last took a message."""
+    pending: asyncio.Task[None] | None = None
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the broadcaster did, for /metrics."""
+
+    messages: int = 0
+    skipped: int = 0
+    whole: int = 0
+    seconds: float = 0.0
+    """Time spent on the last broadcast."""
+    viewers: dict[Audience, int] = field(default_factory=lambda: dict.fromkeys(AUDIENCES, 0))
+
+
+class _Job:
+    """One message for one group of sockets; the whole frame is made only if a socket needs it."""
+
+    def __init__(self, viewers: dict[str, Viewer], news: SharedFrame, make_whole: Callable[[], SharedFrame]) -> None:
+        self.viewers = viewers
+        self.news = news
+        self._make_whole = make_whole
+
+    @property
+    def served(self) -> int:
+        """Round in which the group's longest waiting socket took a message."""
+        return min((viewer.served for viewer in self.viewers.values()), default=0)
+
+    @cached_property
+    def whole(self) -> SharedFrame:
+        return self._make_whole()
+
+
+class Broadcaster:
+    """Writes the hub's updates to the sockets that show the table."""
+
+    def __init__(self, app: rx.App, hub: MarketHub) -> None:
+        self._app = app
+        self._groups: dict[Group, dict[str, Viewer]] = {(a, table): {} for a in AUDIENCES for table in (True, False)}
+        self._tabs: dict[str, dict[str, Group]] = {}
+        self._writing: asyncio.Future[None] | None = None
+        self._telling: set[asyncio.Future[None]] = set()
+        self._next: dict[Group, _Job] = {}
+        self._superseded = False
+        self._round = 0
+        self.counters = Counters()
+        hub.listen(self._on_updates)
+
+    def join(self, sid: str, audience: Audience, *, table: bool, visitor: str = "") -> None:
+        """Send frames of this audience to a socket from now on; with the table's columns or without."""
+        self.leave(sid)
+        sio = self._app.sio
+        environ: dict[str, Any] | None = sio.get_environ(sid, NAMESPACE) if sio else None
+        if environ is None:
+            return
+        writer = environ["asgi.scope"].get("extensions", {}).get(SharedFrameWriter.EXTENSION)
+        # A frame may have passed between the page's snapshot and this call: the next message is a whole one.
+        self._groups[audience, table][sid] = Viewer(sid, writer, environ["asgi.send"], visitor, behind=True)
+        if visitor:
+            self._tabs.setdefault(visitor, {})[sid] = audience, table
+        self._count(audience)
+
+    def leave(self, sid: str) -> None:
+        """Stop sending frames to a socket."""
+        for (audience, _), viewers in self._groups.items():
+            viewer = viewers.pop(sid, None)
+            if viewer is not None:
+                self._count(audience)
+                tabs = self._tabs.get(viewer.visitor, {})
+                tabs.pop(sid, None)
+                if not tabs:
+                    self._tabs.pop(viewer.visitor, None)
+
+    def cookies_of(self, sid: str) -> str:
+        """The cookies of a socket's first request, as one header."""
+        sio = self._app.sio
+        environ: dict[str, Any] | None = sio.get_environ(sid, NAMESPACE) if sio else None
+        return "" if environ is None else cookie_header(environ["asgi.scope"])
+
+    def show(
+        self,
+        visitor: str,
+        audience: Audience,
+        states: Mapping[type[rx.State], dict[str, Any]],
+        moved: Callable[[], Mapping[type[rx.State], dict[str, Any]]],
+    ) -> None:
+        """Send vars to all tabs of a visitor. Those that were of another audience belong to this one from now on, and
+        get what `moved` says as well."""
+        for sid, (before, table) in list(self._tabs.get(visitor, {}).items()):
+            told = dict(states)
+            if before != audience:
+                self.join(sid, audience, table=table, visitor=visitor)
+                told |= {state: values for state, values in moved().items() if table or state is not MarketState}
+            self.tell(sid, told)
+
+    def tell(self, sid: str, states: Mapping[type[rx.State], dict[str, Any]]) -> None:
+        """Send vars to one tab, soon."""
+        delta = {state.get_full_name(): marked(values) for state, values in states.items() if values}
+        task = asyncio.ensure_future(self._tell(sid, delta))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _tell(self, sid: str, delta: dict[str, Any]) -> None:
+        if (namespace := self._app.event_namespace) is not None:
+            await namespace.emit("event", {"delta": delta, "events": []}, to=sid)
+
+    def _count(self, audience: Audience) -> None:
+        self.counters.viewers[audience] = sum(len(self._groups[audience, table]) for table in (True, False))
+
+    def _on_updates(self, updates: list[Update]) -> None:
+        """Take a frame's updates; what is still unwritten of the frame before is left, and its sockets are behind."""
+        # The live plan first: it is the one that a late frame costs most.
+        for update in reversed(updates):
+            for group, job in self._jobs(update):
+                dropped = self._next.get(group)
+                for viewer in dropped.viewers.values() if dropped else ():
+                    viewer.behind = True
+                self._next[group] = job
+        if self._writing is not None and not self._writing.done():
+            self._superseded = True
+        else:
+            self._writing = asyncio.ensure_future(self._write_all())
+
+    def _jobs(self, update: Update) -> Iterator[tuple[Group, _Job]]:
+        feed = feed_vars(update.audience, update.live, update.table)
+        if viewers := self._groups[update.audience, True]:
+            news = SharedFrame(encode(_news(update), feed))
+            table = update.table
+            yield (update.audience, True), _Job(viewers, news, lambda: SharedFrame(encode(table_vars(table), feed)))
+        if viewers := self._groups[update.audience, False]:
+            status = SharedFrame(encode({}, feed))
+            yield (update.audience, False), _Job(viewers, status, lambda: status)
+
+    async def _write_all(self) -> None:
+        while self._next:
+            work, self._next = self._next, {}
+            self._superseded = False
+            started = time.perf_counter()
+            # Those that have waited longest come first, so that under overload nobody is left out again and again.
+            self._round += 1
+            for job in sorted(work.values(), key=lambda job: job.served):
+                await self._write(job)
+            self.counters.seconds = time.perf_counter() - started
+
+    async def _write(self, job: _Job) -> None:
+        # Sockets come and go while this waits, so it walks over a list of those that were there.
+        for number, viewer in enumerate(sorted(job.viewers.values(), key=lambda viewer: viewer.served), 1):
+            if self._superseded:
+                viewer.behind = True
+                self.counters.skipped += 1
+                continue
+            frame = job.whole if viewer.behind else job.news
+            if viewer.writer is None:
+                taken = self._send(viewer, frame)
+            elif viewer.writer.closed:
+                self.leave(viewer.sid)
+                continue
+            else:
+                taken = viewer.writer.write(frame)
+            if taken:
+                self.counters.messages += 1
+                self.counters.whole += viewer.behind
+                viewer.served = self._round
+            else:
+                self.counters.skipped += 1
+            viewer.behind = not taken
+            if number % _BATCH == 0:
+                # Thousands of writes in one go would hold up everything else in this process.
+                await asyncio.sleep(0)
+
+    def _send(self, viewer: Viewer, frame: SharedFrame) -> bool:
+        """Hand a message to ASGI; False while the one before is still on its way."""
+        if viewer.pending is not None and not viewer.pending.done():
+            return False
+        viewer.pending = asyncio.ensure_future(self._deliver(viewer, frame.text))
+        return True
+
+    async def _deliver(self, viewer: Viewer, text: str) -> None:
+        try:
+            await viewer.send({"type": "websocket.send", "bytes": None, "text": text})
+        except Exception as error:  # every server raises its own when a socket has closed
+            logger.debug("socket %s closed: %s", viewer.sid, error)
+            self.leave(viewer.sid)
+
+
+def _news(update: Update) -> dict[str, Any]:
+    """The table's vars that changed with a frame."""
+    if not update.columns or update.table is None:
+        return {}
+    return {**update.columns, "beat": update.table.seq}
+
+
+def encode(table: dict[str, Any], feed: dict[str, Any]) -> str:
+    """A Socket.IO event packet with Reflex's state update, as text."""
+    delta = {FeedState.get_full_name(): marked(feed)}
+    if table:
+        delta[MarketState.get_full_name()] = marked(table)
+    body = orjson.dumps(["event", {"delta": delta, "events": []}]).decode()
+    return f"42{NAMESPACE},{body}"
+
+
+def marked(values: dict[str, Any]) -> dict[str, Any]:
+    """Var names as they travel: Reflex marks each with a suffix."""
+    return {name + FIELD_MARKER: value for name, value in values.items()}
+
+
+FRAME_MARK = f"beat{FIELD_MARKER}"
+"""The var that is there when a frame is."""
+
+
+def _dict_from_the_start(self: rx.State, **kw: Any) -> dict[str, Any]:
+    whole = rx.State.dict(self, **kw)
+    name = self.get_full_name()
+    own = {var + FIELD_MARKER: self.get_fields()[var].default_value() for var in self.base_vars}
+    return {**whole, name: {**whole[name], **own}}
+
+
+def _dict_with_frame(
+    self: rx.State, *, include_computed: bool = True, initial: bool = False, **kw: Any
+) -> dict[str, Any]:
+    whole = rx.State.dict(self, include_computed=include_computed, initial=initial, **kw)
+    if not initial:
+        name, now = self.get_full_name(), marked(shown(self))
+        # Without a frame, after a restart, nothing is said of it: a page that shows one keeps it, and its age.
+        whole[name] = {**whole[name], **now} if FRAME_MARK in now or isinstance(self, AccountState) else now
+    return whole
+
+
+# What Reflex sends of a state when a page loads or a lost connection returns is what its `dict` says; a state's own
+# body may not define a method of that name, so it is put in its place here.
+for _state in (MarketState, FeedState, AccountState):
+    _state.dict = _dict_with_frame  # type: ignore[method-assign]
+for _state in TRANSIENT:
+    _state.dict = _dict_from_the_start  # type: ignore[method-assign]

@@ -1,0 +1,242 @@
+"""What a socket may ask: the gate between the network and Reflex's event handlers.
+
+Reflex runs whatever handler a socket names, with whatever arguments. Here a message has to pass, in this order: its
+size and its socket's budget, before anything is decoded; its form (`messages.py`); the list of who may call what
+(`access.py`). What does not pass is dropped and the page goes on; a socket that keeps at it is closed.
+
+The only module besides `broadcast` that touches Socket.IO's and Engine.IO's internals (their handlers, and the
+connection's environ); `tests/state/test_sockets.py` holds them to what is assumed here.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+import reflex as rx
+
+from flashcur.services.accounts.client import client_of
+from flashcur.state.wire.access import Entrance, Identity, entrances, may_call
+from flashcur.state.wire.messages import MAX_MESSAGE, NAMESPACE, CheckedPacket, Malformed, fault_in
+
+logger = logging.getLogger(__name__)
+
+RATE = 10.0
+"""Messages a second that a socket may send on average; a page sends one a click."""
+BURST = 60.0
+MAX_DROPPED = 200
+"""Dropped messages after which a socket is closed."""
+MAX_SOCKETS = 200
+"""Open sockets from one network: an IPv4 address, or an IPv6 /64."""
+
+_POLICY_VIOLATION = 1008
+_PEER = "flashcur.peer"
+# Engine.IO: 1 close, 3 pong, 4 message; Socket.IO inside it: 0 connect, 1 disconnect, 2 event. With another second
+# character Engine.IO would decode the rest as JSON, and fail on values nested deeply.
+_PACKET = re.compile(r"[13]\Z|4[012]")
+# Tokens name a visitor's state, in Redis too, where Reflex appends to them with an underscore.
+_TOKEN = re.compile(r"(?:^|&)token=[0-9A-Za-z-]{1,64}(?:&|$)")
+
+Message = MutableMapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A visitor who is not signed in."""
+
+    account: None = None
+    admin: bool = False
+
+
+_GUEST = Guest()
+
+
+def everybody_is_a_guest(sid: str) -> Identity:
+    """The visitor behind any socket of a site without accounts."""
+    return _GUEST
+
+
+@dataclass(slots=True, eq=False)
+class Peer:
+    """One socket's budget. It lives in the connection's environ and ends with it."""
+
+    network: str | None
+    """What its address counts as; None: not counted."""
+    tokens: float
+    filled: float
+    """Time at which `tokens` was right."""
+    dropped: int = 0
+
+
+class Gate:
+    """The gate of one web process."""
+
+    def __init__(
+        self,
+        app: rx.App,
+        *,
+        visitor_of: Callable[[str], Identity] = everybody_is_a_guest,
+        proxy_hops: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`visitor_of` says who is behind a socket, by its id; `proxy_hops`: how many of our own proxies stand in
+        front of this process."""
+        self._app = app
+        self._visitor_of = visitor_of
+        self._proxy_hops = proxy_hops
+        self._clock = clock
+        self._entrances: dict[str, Entrance] = {}
+        self._open: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        """Refused messages by reason: `size`, `rate`, `form`, `name`, `arguments`, `access`; and sockets: `sockets`."""
+
+    def install(self) -> None:
+        """Stand between the sockets and the app; after the app and all states were made, once."""
+        sio, namespace = self._app.sio, self._app.event_namespace
+        assert sio is not None, "expected an app with states"
+        assert namespace is not None, "expected an app with states"
+        self._sio = sio
+        self._entrances = entrances()
+        handlers = sio.eio.handlers
+        self._connect, self._message, self._disconnect = (handlers[x] for x in ("connect", "message", "disconnect"))
+        sio.eio.on("connect", self._on_connect)
+        sio.eio.on("message", self._on_message)
+        sio.eio.on("disconnect", self._on_disconnect)
+        sio.packet_class = CheckedPacket
+        # The greeting that comes with a connection goes through it, too.
+        self._event = namespace.on_event
+        namespace.on_event = self.on_event
+
+    async def _on_connect(self, eio_sid: str, environ: dict[str, Any]) -> Any:
+        scope = environ["asgi.scope"]
+        network = self._network(scope)
+        if network is not None and self._open[network] >= MAX_SOCKETS:
+            self.refused["sockets"] += 1
+            if self._open[network] == MAX_SOCKETS:
+                logger.warning("%s has %d sockets open: refused another", network, MAX_SOCKETS)
+            return False
+        if not _TOKEN.search(environ.get("QUERY_STRING", "")):
+            self.refused["sockets"] += 1
+            return False
+        environ[_PEER] = peer = Peer(network, BURST, self._clock())
+        environ["asgi.receive"] = self._guarded(environ["asgi.receive"], environ["asgi.send"], peer)
+        if network is not None:
+            self._open[network] += 1
+        return await self._connect(eio_sid, environ)
+
+    def _network(self, scope: dict[str, Any]) -> str | None:
+        peer = (scope.get("client") or ("",))[0]
+        client = client_of(scope["headers"], peer, self._proxy_hops)
+        try:
+            # Without proxies these are this machine's own programs: benchmarks, probes.
+            if not self._proxy_hops and ip_address(client.ip).is_loopback:
+                return None
+        except ValueError:
+            return None
+        return client.network
+
+    async def _on_disconnect(self, eio_sid: str, reason: Any = None) -> None:
+        peer: Peer | None = self._sio.environ.get(eio_sid, {}).get(_PEER)
+        if peer is not None and peer.network is not None:
+            self._open[peer.network] -= 1
+            if self._open[peer.network] <= 0:
+                del self._open[peer.network]
+        await self._disconnect(eio_sid, reason)
+
+    def _guarded(
+        self, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]], peer: Peer
+    ) -> Callable[[], Awaitable[Message]]:
+        async def guarded() -> Message:
+            while True:
+                message = await receive()
+                if message["type"] != "websocket.receive":
+                    return message
+                admitted = self.admits(peer, message.get("text"))
+                if peer.dropped > MAX_DROPPED:
+                    await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+                    return {"type": "websocket.disconnect", "code": _POLICY_VIOLATION}
+                if admitted:
+                    return message
+
+        return guarded
+
+    def admits(self, peer: Peer, text: object) -> bool:
+        """Whether a message is within a socket's budget and worth decoding; it is charged for it."""
+        now = self._clock()
+        tokens = min(BURST, peer.tokens + (now - peer.filled) * RATE)
+        peer.filled, peer.tokens = now, max(tokens - 1.0, 0.0)
+        if tokens < 1.0:
+            return self._refuse(peer, "rate", f"more than {RATE:.0f} messages a second")
+        if not isinstance(text, str) or not _PACKET.match(text):
+            return self._refuse(peer, "form", "a message that is no packet of a page")
+        if len(text) > MAX_MESSAGE:
+            return self._refuse(peer, "size", f"a message of {len(text)} characters")
+        return True
+
+    async def _on_message(self, eio_sid: str, data: Any) -> None:
+        peer: Peer | None = self._sio.environ.get(eio_sid, {}).get(_PEER)
+        # Each greeting would make another session, which lasts as long as the connection.
+        if data[:1] == "0" and self._sio.manager.sid_from_eio_sid(eio_sid, NAMESPACE) is not None:
+            self._refuse(peer, "form", "a second greeting")
+            return
+        try:
+            await self._message(eio_sid, data)
+        except Malformed as error:
+            self._refuse(peer, "form", str(error))
+
+    async def on_event(self, sid: str, data: Any) -> None:
+        """Pass an event on to Reflex if it is well-formed and its sender may call its handler."""
+        fault = fault_in(data)
+        if fault is not None:
+            self._refuse_event(sid, "form", fault)
+            return
+        entrance = self._entrances.get(data["name"])
+        if entrance is None:
+            self._refuse_event(sid, "name", f"{data['name'][-80:]!r}, which is not in the list of handlers")
+            return
+        arguments = data.get("payload", {})
+        fault = entrance.fault_in(arguments) or _fault_in_storage(arguments if "vars" in arguments else {})
+        if fault is not None:
+            self._refuse_event(sid, "arguments", f"{entrance.name} {fault}")
+            return
+        if entrance.caller != "anyone" and not may_call(entrance.caller, self._visitor_of(sid)):
+            self._refuse_event(sid, "access", f"{entrance.name}, which is for {entrance.caller}")
+            return
+        await self._event(sid, data)
+
+    def _refuse_event(self, sid: str, reason: str, what: str) -> None:
+        environ: dict[str, Any] = self._sio.get_environ(sid, NAMESPACE) or {}
+        self._refuse(environ.get(_PEER), reason, what)
+
+    def _refuse(self, peer: Peer | None, reason: str, what: str) -> bool:
+        """Count a refusal; False. The first of a socket is logged, and its end."""
+        self.refused[reason] += 1
+        if peer is None:
+            return False
+        peer.dropped += 1
+        whose = peer.network or "a local program"
+        if peer.dropped == 1:
+            logger.warning("a socket of %s asked for %s: refused, as what follows of the kind", whose, what)
+        elif peer.dropped == MAX_DROPPED + 1:
+            logger.warning("a socket of %s is closed after %d refused messages", whose, MAX_DROPPED)
+        return False
+
+
+def _fault_in_storage(arguments: dict[str, Any]) -> str | None:
+    """The greeting's `vars` may name nothing but what states keep in the browser."""
+    kept = arguments.get("vars")
+    for name in kept or ():
+        state, _, var = name.rpartition(".")
+        try:
+            known = rx.State.get_class_substate(state)._is_client_storage(var.removesuffix("_rx_state_"))
+        except ValueError:
+            known = False
+        if not known:
+            return "with a var that is not kept in the browser"
+    return None

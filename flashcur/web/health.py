@@ -1,0 +1,164 @@
+"""Whether FlashCur is available, and if not why: what `/health` answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sqlalchemy import text
+
+from flashcur import __version__
+from flashcur.engine.status import STATUS_TTL_MS, EngineStatus
+from flashcur.services.bus import RedisBus
+from flashcur.services.storage.database import Database
+from flashcur.web.process import WebRuntime
+
+FRAME_MAX_AGE_S = 10.0
+"""Older than this, the newest frame makes the service unavailable."""
+PROBE_TIMEOUT_S = 1.5
+"""A part that takes longer to answer counts as down; the probe itself stays well under a monitor's patience."""
+
+Report = dict[str, Any]
+
+
+class Probe:
+    """Asks one part whether it works; one question at a time, so that a part that hangs is not asked again."""
+
+    def __init__(self, ask: Callable[[], Awaitable[object]]) -> None:
+        self._ask = ask
+        self._asking: asyncio.Task[object] | None = None
+
+    async def state(self) -> str:
+        """`ok`, or why not in one line."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.ensure_future(self._start())
+        done, _ = await asyncio.wait({self._asking}, timeout=PROBE_TIMEOUT_S)
+        if not done:
+            return f"no answer within {PROBE_TIMEOUT_S:g} s"
+        error = self._asking.exception()
+        return "ok" if error is None else " ".join(str(error).split())[:300] or type(error).__name__
+
+    async def _start(self) -> object:
+        return await self._ask()
+
+
+class Health:
+    """The report of one web process."""
+
+    def __init__(self, runtime: WebRuntime) -> None:
+        self._runtime = runtime
+        self._database = Probe(self._ask_database)
+        self._redis = Probe(self._ask_redis)
+
+    async def report(self) -> tuple[bool, Report]:
+        """(available, the JSON object). Ends within PROBE_TIMEOUT_S, whatever hangs."""
+        runtime = self._runtime
+        database, redis = await asyncio.gather(self._database.state(), self._redis_state())
+        now_ms = runtime.clock()
+        live = runtime.hub.live
+        frame_age_s = None if live is None else max(0.0, (now_ms - live.as_of_ms) / 1000)
+        status = runtime.engine_status
+        present = status is not None and now_ms - status.as_of_ms <= STATUS_TTL_MS
+        problems: list[str] = []
+        if database != "ok":
+            problems.append("database")
+        if redis not in ("ok", "not configured"):
+            problems.append("redis")
+        if frame_age_s is None:
+            problems.append("no frame yet")
+        elif frame_age_s > FRAME_MAX_AGE_S:
+            problems.append(f"the newest frame is {frame_age_s:.0f} s old")
+        price_ms = status.last_price_ms if status is not None and present else None
+        price_age_s = None if price_ms is None else max(0.0, (now_ms - price_ms) / 1000)
+        if live is not None and live.state != "live":
+            newest = "" if price_age_s is None else f": newest {price_age_s:.0f} s old"
+            problems.append(f"prices are {live.state}{newest}")
+        # Frames are taken each second whatever the exchanges do; a frame of old prices serves nobody. The frame's
+        # own state decides (stale: older than frames.STALE_MS): the engine's word on the age may be seconds late.
+        available = (
+            live is not None and frame_age_s is not None and frame_age_s <= FRAME_MAX_AGE_S and live.state != "stale"
+        )
+        report: Report = {
+            "status": "unavailable" if not available else "degraded" if problems else "ok",
+            "problems": problems,
+            "version": __version__,
+            "database": database,
+            "redis": redis,
+            "engine": {
+                "lease": _lease(status, present),
+                "last_frame_age_s": None if frame_age_s is None else round(frame_age_s, 1),
+                "last_price_age_s": None if price_age_s is None else round(price_age_s, 1),
+                "process": status.process if status is not None and present else None,
+                "epoch": status.epoch if status is not None and present else None,
+                "frames": status.frames if status is not None and present else None,
+                "failures": status.failures if status is not None and present else {},
+            },
+            "exchange": None if live is None else {"id": live.exchange, "demo": live.demo, "state": live.state},
+            "feeds": _feeds(status if present else None),
+            "jobs": _jobs(status if present else None),
+            "web": {"failures": runtime.failures},
+        }
+        return available, report
+
+    async def _ask_database(self) -> object:
+        database = self._runtime.database
+        if database is None or not self._runtime.database_ready.is_set():
+            raise ConnectionError(self._runtime.database_problem or "not ready yet")
+        return await _select_one(database)
+
+    async def _redis_state(self) -> str:
+        if self._runtime.settings.redis_url is None:
+            return "not configured"
+        return await self._redis.state()
+
+    async def _ask_redis(self) -> None:
+        bus = self._runtime.bus
+        if isinstance(bus, RedisBus):
+            await bus.ping()
+
+
+async def _select_one(database: Database) -> object:
+    return await database.run(lambda session: session.connection().execute(text("SELECT 1")).scalar(), readonly=True)
+
+
+def _lease(status: EngineStatus | None, present: bool) -> str:
+    if status is None:
+        return "none"
+    return "held" if present else "expired"
+
+
+def _feeds(status: EngineStatus | None) -> dict[str, Report]:
+    if status is None:
+        return {}
+    return {
+        key: {
+            "name": feed.name,
+            "state": feed.state,
+            "reason": feed.reason,
+            "demo": feed.demo,
+            "symbols": feed.symbols,
+            "last_message_age_s": feed.last_message_age_s,
+            "streams": feed.streams,
+            "messages": feed.messages,
+            "rejects": feed.rejects,
+            "reconnects": feed.reconnects,
+        }
+        for key, feed in status.feeds.items()
+    }
+
+
+def _jobs(status: EngineStatus | None) -> dict[str, Report]:
+    if status is None:
+        return {}
+    return {
+        name: {
+            "started_at": job.started_at,
+            "finished_at": job.finished_at,
+            "ok": job.ok,
+            "detail": job.detail,
+            "runs": job.runs,
+            "failures": job.failures,
+        }
+        for name, job in status.jobs.items()
+    }

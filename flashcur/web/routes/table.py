@@ -1,0 +1,176 @@
+"""The HTTP routes that are not pages.
+
+`HttpRoutes.wrap` puts them in front of another ASGI application (Reflex's, through its `api_transformer`); whatever is
+not one of these paths goes on to it, with the usual security headers added to what comes back. Before a socket opens,
+its visitor is looked up, so that the first thing he is sent is his.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+from typing import ClassVar
+
+import orjson
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from flashcur.domain.exports import api_json
+from flashcur.domain.plans import Audience
+from flashcur.errors import Refusal, SignInNeeded
+from flashcur.services.kit.metrics import CONTENT_TYPE, Family
+from flashcur.web.health import Health
+from flashcur.web.page.csp import MINIMAL
+from flashcur.web.process import WebRuntime
+from flashcur.web.routes.auth import AuthRoutes
+from flashcur.web.routes.base import JSON, Route, RouteGroup, cookie_header, error, refused
+from flashcur.web.routes.files import ExportRoutes
+
+logger = logging.getLogger(__name__)
+
+REQUESTS = Family("flashcur_http_requests_total", "Answers of the HTTP routes", ("route", "status"))
+
+SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"strict-origin-when-cross-origin"),
+    (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
+HSTS = (b"strict-transport-security", b"max-age=31536000")
+"""Only where the public address is https. Without subdomains, which may be somebody else's."""
+
+
+class HttpRoutes(RouteGroup):
+    """The routes of one web process."""
+
+    def __init__(
+        self, runtime: WebRuntime, *groups: RouteGroup, page_policy: Callable[[], str] = lambda: MINIMAL
+    ) -> None:
+        """`groups` are more routes; `page_policy` says what a page may load and run."""
+        self._runtime = runtime
+        self._routes: dict[str, dict[str, tuple[RouteGroup, Route]]] = {}
+        for group in (self, *groups):
+            for route in group.ROUTES:
+                self._routes.setdefault(route.path, {})[route.method] = (group, route)
+        self._page_policy = page_policy
+        https = (runtime.settings.public_url or "").startswith("https:")
+        self._headers = (*SECURITY_HEADERS, HSTS) if https else SECURITY_HEADERS
+        self._health = Health(runtime)
+        self._requests: Counter[tuple[str, str]] = Counter()
+        self._bodies: dict[Audience, tuple[str, bytes]] = {}
+        runtime.metrics.watch(REQUESTS, lambda: dict(self._requests))
+
+    def wrap(self, inner: ASGIApp) -> ASGIApp:
+        """`inner` with the routes in front of it."""
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http":
+                if scope["type"] == "websocket":
+                    await self._runtime.visitors.identify(cookie_header(scope))
+                await inner(scope, receive, send)
+                return
+            guarded = self._with_security_headers(send)
+            path = scope["path"].rstrip("/")
+            methods = self._routes.get(path)
+            if methods is None:
+                await inner(scope, receive, guarded)
+                return
+            response = await self._answer(methods, Request(scope, receive))
+            self._requests[path, str(response.status_code)] += 1
+            await response(scope, receive, guarded)
+
+        return app
+
+    def _with_security_headers(self, send: Send) -> Send:
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers: list[tuple[bytes, bytes]] = list(message.get("headers", []))
+                present = {name.lower(): value for name, value in headers}
+                is_page = present.get(b"content-type", b"").startswith(b"text/html")
+                added = list(self._headers)
+                # A browser applies what comes with a 304 to the page it has kept, whose own policy has to stay.
+                if message["status"] != 304:
+                    policy = self._page_policy() if is_page else MINIMAL
+                    added.append((b"content-security-policy", policy.encode()))
+                headers += [header for header in added if header[0] not in present]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        return guarded
+
+    async def _answer(self, methods: dict[str, tuple[RouteGroup, Route]], request: Request) -> Response:
+        found = methods.get("GET" if request.method == "HEAD" else request.method)
+        if found is None:
+            allowed = [name for known in methods for name in ((known, "HEAD") if known == "GET" else (known,))]
+            response = error(405, f"expected {' or '.join(allowed)}, was {request.method}")
+            response.headers["Allow"] = ", ".join(allowed)
+            return response
+        group, route = found
+        try:
+            return await route.handler(group, request)
+        except asyncio.CancelledError:
+            raise
+        except Refusal as refusal:
+            return refused(refusal)
+        except ClientDisconnect:
+            return error(400, "the connection was closed before all had come")
+        except Exception:
+            logger.exception("%s failed", request.url.path)
+            return error(500, "an error on the server; it has been logged")
+
+    async def get_health(self, request: Request) -> Response:
+        """JSON: what works and what does not; 200 while the newest frame is at most 10 s old and its
+        prices are not stale, else 503."""
+        available, report = await self._health.report()
+        return Response(
+            orjson.dumps(report, option=orjson.OPT_INDENT_2),
+            200 if available else 503,
+            {"Cache-Control": "no-store"},
+            JSON,
+        )
+
+    async def get_metrics(self, request: Request) -> Response:
+        """Counters, gauges and durations as Prometheus text."""
+        # Read on the event loop: the counts are its own.
+        return Response(
+            self._runtime.metrics.render(), 200, {"Cache-Control": "no-store", "Content-Type": CONTENT_TYPE}
+        )
+
+    async def get_markets(self, request: Request) -> Response:
+        """JSON: exchange, whether it is demo data, time, and the contracts as the caller's plan allows. A program sends
+        `Authorization: Bearer` and a key of its account; without key and session the caller is a guest."""
+        audience = await self._audience_of(request)
+        frame = self._runtime.hub.table(audience)
+        if frame is None:
+            return error(503, "no market data yet: the first frame has not arrived", retry_after=1)
+        tag = f'"{audience}-{frame.exchange}-{frame.as_of_ms}"'
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Cookie, Authorization"}
+        if tag in [known.strip().removeprefix("W/") for known in request.headers.get("If-None-Match", "").split(",")]:
+            return Response(None, 304, headers)
+        kept = self._bodies.get(audience)
+        if kept is None or kept[0] != tag:
+            kept = self._bodies[audience] = (tag, api_json(frame, audience))
+        return Response(kept[1], 200, headers, JSON)
+
+    async def _audience_of(self, request: Request) -> Audience:
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if scheme:
+            if scheme.lower() != "bearer" or self._runtime.accounts is None:
+                raise SignInNeeded("expected `Authorization: Bearer` and an API key")
+            return (await self._runtime.accounts.profile.use_api_key(key.strip())).audience
+        visitors = self._runtime.visitors
+        return visitors.audience(await visitors.identify(cookie_header(request.scope), anew=True))
+
+    ROUTES: ClassVar[tuple[Route, ...]] = (
+        Route("GET", "/health", get_health),
+        Route("GET", "/metrics", get_metrics),
+        Route("GET", "/api/v1/markets", get_markets),
+    )
+
+
+ALL_ROUTES: tuple[Route, ...] = (*HttpRoutes.ROUTES, *AuthRoutes.ROUTES, *ExportRoutes.ROUTES)
+"""Every route; the docs and the test of who may call what are drawn from it."""

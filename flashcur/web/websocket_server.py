@@ -1,0 +1,65 @@
+"""uvicorn's WebSocket protocol, with a direct way to write a message that is the same for many connections."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from uvicorn._types import ASGISendEvent
+from uvicorn.config import Config
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+
+from flashcur.web.shared_frame import SharedFrame, SharedFrameWriter
+
+_DEFLATE = ServerPerMessageDeflateFactory(
+    server_no_context_takeover=True,
+    client_no_context_takeover=True,
+    compress_settings={"level": 4, "memLevel": 5},
+)
+"""Without context takeover a compressed message fits every connection, and no connection keeps a 300 kB compressor."""
+
+
+class SharedFrameProtocol(WebSocketsSansIOProtocol):
+    """A connection that is also a `SharedFrameWriter`; ASGI applications find it in `scope["extensions"]`."""
+
+    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: Any = None) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.conn = ServerProtocol(
+            extensions=[_DEFLATE] if config.ws_per_message_deflate else None,
+            max_size=config.ws_max_size,
+            logger=logging.getLogger("uvicorn.error"),
+        )
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if hasattr(self, "scope"):
+            extensions: dict[str, Any] = self.scope.setdefault("extensions", {})  # type: ignore[assignment]
+            extensions[SharedFrameWriter.EXTENSION] = self
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.accept":
+            # The handshake is over; its headers would stay as long as the socket, at 7 kB each.
+            del self.request, self.response
+
+    @property
+    def closed(self) -> bool:
+        return self.disconnected or self.close_sent or self.transport.is_closing()
+
+    def write(self, frame: SharedFrame) -> bool:
+        if not self.handshake_complete or self.transport.get_write_buffer_size():
+            return False
+        self.transport.write(frame.deflated if self._deflates() else frame.plain)
+        return True
+
+    def _deflates(self) -> bool:
+        return any(
+            isinstance(extension, PerMessageDeflate)
+            and extension.local_no_context_takeover
+            and extension.local_max_window_bits == 15
+            for extension in self.conn.extensions
+        )

@@ -1,0 +1,55 @@
+"""The tokens keep the contrast they promise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flashcur.components.kit import theme
+
+READABLE = 4.5
+"""WCAG 2.2, 1.4.3: text of normal size."""
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("tokens", [theme.DARK, theme.LIGHT], ids=["dark", "light"])
+@pytest.mark.parametrize("text", ["text", "soft", "accent", "up", "down"])
+@pytest.mark.parametrize("ground", ["ground", "raised", "hover"])
+def test_text_is_readable(tokens: dict[str, str], text: str, ground: str) -> None:
+    assert contrast(tokens[text], tokens[ground]) >= READABLE
+
+
+@pytest.mark.parametrize("tokens", [theme.DARK, theme.LIGHT], ids=["dark", "light"])
+def test_text_on_the_accent_is_readable(tokens: dict[str, str]) -> None:
+    assert contrast(tokens["on-accent"], tokens["accent"]) >= READABLE
+
+
+def test_both_themes_have_the_same_tokens() -> None:
+    assert theme.DARK.keys() == theme.LIGHT.keys()
+
+
+def test_stylesheet_uses_only_tokens_that_exist() -> None:
+    import re
+
+    sheet = theme.stylesheet()
+    used = set(re.findall(r"var\(--([a-z-]+)\)", sheet))
+    defined = set(re.findall(r"--([a-z-]+)\s*:", sheet))
+    assert used <= defined
+
+
+def test_stylesheet_is_written_once(tmp_path: Path) -> None:
+    theme.write_stylesheet(tmp_path)
+    first = (tmp_path / "flashcur.css").stat().st_mtime_ns
+    theme.write_stylesheet(tmp_path)
+    assert (tmp_path / "flashcur.css").stat().st_mtime_ns == first

@@ -1,0 +1,276 @@
+"""The unit of work, the checks at start and the migrations, on both kinds of database."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError, ProgrammingError
+from sqlmodel import Session, select
+
+from flashcur.errors import DatabaseError
+from flashcur.models import InstrumentEvent, JobRun, MarkFrame, UtcDateTime, metadata
+from flashcur.services.records.job_runs import start_run
+from flashcur.services.storage import migrations
+from flashcur.services.storage.database import Database
+from flashcur.settings import Settings
+from tests.support.programs import PostgresServer
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def names(session: Session) -> list[str]:
+    return [run.name for run in session.exec(select(JobRun))]
+
+
+def test_commits_at_the_end(database: Database) -> None:
+    with database.session() as session:
+        start_run(session, "prune", NOON)
+    with database.session(readonly=True) as session:
+        assert names(session) == ["prune"]
+
+
+def test_an_exception_undoes_everything(database: Database) -> None:
+    def fail() -> None:
+        with database.session() as session:
+            start_run(session, "prune", NOON)
+            session.flush()
+            raise RuntimeError("half-way")
+
+    with pytest.raises(RuntimeError, match="half-way"):
+        fail()
+    with database.session(readonly=True) as session:
+        assert names(session) == []
+
+
+def test_a_readonly_session_never_commits(database: Database) -> None:
+    with database.session(readonly=True) as session:
+        session.add(JobRun(name="prune", started_at=NOON))
+    with database.session(readonly=True) as session:
+        assert names(session) == []
+
+
+async def test_run_works_off_the_event_loop(database: Database) -> None:
+    def work(session: Session) -> int:
+        start_run(session, "prune", NOON)
+        return threading.get_ident()
+
+    assert await database.run(work) != threading.get_ident()
+    assert await database.run(names, readonly=True) == ["prune"]
+
+
+async def test_concurrent_read_then_write_loses_nothing(database: Database) -> None:
+    """Deferred transactions on SQLite would fail here with "database is locked"."""
+    await database.run(lambda session: session.add(mark(0)))
+
+    def count_up(session: Session) -> None:
+        statement = select(MarkFrame)
+        kept = session.exec(statement if database.is_sqlite else statement.with_for_update()).one()
+        kept.as_of_ms += 1
+        session.add(kept)
+
+    await asyncio.gather(*(database.run(count_up) for _ in range(40)))
+    assert await database.run(lambda session: session.exec(select(MarkFrame)).one().as_of_ms) == 40
+
+
+def mark(as_of_ms: int) -> MarkFrame:
+    return MarkFrame(audience="free", as_of_ms=as_of_ms, exchange="bybit", demo=False, payload=b"x")
+
+
+def test_a_broken_constraint_keeps_its_own_error(database: Database) -> None:
+    def insert() -> None:
+        with database.session() as session:
+            session.add(JobRun(name="prune", started_at=NOON))
+
+    insert()
+    with pytest.raises(IntegrityError):
+        insert()
+
+
+def test_a_wrong_statement_keeps_its_own_error(
+    shared_postgres: PostgresServer, postgres_url: str, environ: dict[str, str]
+) -> None:
+    database = Database(Settings.load({**environ, "DATABASE_URL": postgres_url}))
+    with pytest.raises(ProgrammingError), database.session() as session:
+        session.connection().execute(text("SELECT nonsense"))
+    database.close()
+
+
+def test_sqlite_enforces_foreign_keys_and_writes_ahead(sqlite_database: Database) -> None:
+    with sqlite_database.session(readonly=True) as session:
+        connection = session.connection()
+        assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+
+
+def test_models_and_migrations_agree(database: Database) -> None:
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "compare_type": lambda _c, _i, _m, _found, wanted: False if isinstance(wanted, UtcDateTime) else None,
+                "compare_server_default": True,
+            },
+        )
+        assert compare_metadata(context, metadata) == []
+
+
+def test_every_constraint_and_index_has_the_name_of_its_convention(database: Database) -> None:
+    with database.engine.connect() as connection:
+        if database.is_sqlite:
+            found = connection.execute(
+                text("SELECT sql FROM sqlite_master WHERE name = 'instrument_event'")
+            ).scalar_one()
+            assert "CONSTRAINT pk_instrument_event" in found
+        else:
+            statement = text(
+                "SELECT conname FROM pg_constraint WHERE conrelid = 'instrument_event'::regclass AND contype = 'p'"
+            )
+            assert connection.execute(statement).scalars().all() == ["pk_instrument_event"]
+
+
+def test_migrations_undo_and_repeat(database: Database) -> None:
+    from alembic import command
+
+    config = migrations._config()  # pyright: ignore[reportPrivateUsage]
+    with database.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+    with pytest.raises(DatabaseError, match="has no tables yet"):
+        database.check()
+    database.migrate()
+    database.check()
+
+
+def test_there_is_one_line_of_migrations_with_dated_names() -> None:
+    files = sorted(path.name for path in (migrations.SCRIPTS / "versions").glob("*.py"))
+    assert files
+    assert all(name[:11].replace("_", "").isdigit() for name in files)
+    assert migrations.head()
+
+
+def test_check_refuses_an_empty_database(empty_database: Database) -> None:
+    with pytest.raises(DatabaseError, match=r"run `python -m flashcur\.migrate`"):
+        empty_database.check()
+
+
+def test_check_creates_no_file(settings: Settings) -> None:
+    database = Database(settings)
+    with pytest.raises(DatabaseError, match="does not exist"):
+        database.check()
+    assert not (settings.data_dir / "flashcur.db").exists()
+    database.close()
+
+
+def test_an_older_version_is_named(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrations, "head", lambda: "2030_newer")
+    with pytest.raises(DatabaseError, match=r"is at version .*, expected version 2030_newer: run"):
+        database.check()
+
+
+@pytest.mark.parametrize("start", ["check", "migrate"])
+def test_a_newer_version_is_refused(database: Database, start: str) -> None:
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '2030_newer'"))
+    with pytest.raises(DatabaseError, match="2030_newer, which this FlashCur does not know"):
+        getattr(database, start)()
+
+
+def test_migrating_together_is_safe(database_url: str, environ: dict[str, str]) -> None:
+    databases = [Database(Settings.load({**environ, "DATABASE_URL": database_url})) for _ in range(4)]
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(Database.migrate, databases))
+    for database in databases:
+        database.check()
+        database.close()
+
+
+def test_a_failing_migration_leaves_nothing_behind(empty_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    upgrade = migrations.upgrade
+
+    def upgrade_then_fail(connection: object) -> None:
+        upgrade(connection)  # type: ignore[arg-type]
+        raise RuntimeError("power cut")
+
+    monkeypatch.setattr(migrations, "upgrade", upgrade_then_fail)
+    with pytest.raises(RuntimeError, match="power cut"):
+        empty_database.migrate()
+    with pytest.raises(DatabaseError, match="has no tables yet"):
+        empty_database.check()
+
+
+def test_prepare_migrates_in_development_and_only_checks_in_production(environ: dict[str, str]) -> None:
+    environ["FLASHCUR_SECRET_KEY"] = "b81f0e3d5c7a9264" * 4
+    production = Database(Settings.load({**environ, "FLASHCUR_ENV": "prod"}))
+    with pytest.raises(DatabaseError, match="does not exist"):
+        production.prepare()
+    development = Database(Settings.load(environ))
+    development.prepare()
+    production.prepare()
+    development.close()
+    production.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"certainly not a database" * 100, "is not a database"), (None, "unable to open|is a directory")],
+)
+def test_a_file_that_is_no_database(
+    tmp_path: Path, environ: dict[str, str], content: bytes | None, message: str
+) -> None:
+    path = tmp_path / "odd.db"
+    path.write_bytes(content) if content else path.mkdir()
+    database = Database(Settings.load({**environ, "DATABASE_URL": f"sqlite:///{path}"}))
+    with pytest.raises(DatabaseError, match=message) as caught:
+        database.migrate()
+    assert "\n" not in str(caught.value)
+    database.close()
+
+
+def test_an_unreachable_server_is_one_line_without_the_password(environ: dict[str, str]) -> None:
+    url = "postgresql://trader:hunter2@127.0.0.1:1/flashcur"
+    database = Database(Settings.load({**environ, "DATABASE_URL": url}))
+    with pytest.raises(DatabaseError, match="cannot be used") as caught:
+        database.check()
+    assert "\n" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.retry_after
+    database.close()
+
+
+def test_sessions_heal_after_the_server_was_away(own_postgres: PostgresServer, environ: dict[str, str]) -> None:
+    url = own_postgres.create_database("healing")
+    database = Database(Settings.load({**environ, "DATABASE_URL": url}))
+    database.migrate()
+    with database.session() as session:
+        start_run(session, "prune", NOON)
+    own_postgres.stop()
+    with pytest.raises(DatabaseError), database.session() as session:
+        names(session)
+    own_postgres.start()
+    with database.session(readonly=True) as session:
+        assert names(session) == ["prune"]
+    database.close()
+
+
+def test_times_come_back_aware_and_in_utc(database: Database) -> None:
+    with database.session() as session:
+        event = InstrumentEvent(exchange="bybit", symbol="币安人生USDT", kind="listed", demo=False, seen_at=NOON)
+        session.add(event)
+    with database.session(readonly=True) as session:
+        kept = session.exec(select(InstrumentEvent)).one()
+    assert kept.seen_at == NOON
+    assert kept.seen_at.utcoffset() is not None
+    assert kept.symbol == "币安人生USDT"
+
+
+def test_a_time_without_a_zone_is_refused(database: Database) -> None:
+    with pytest.raises(Exception, match="expected a time with its zone"), database.session() as session:
+        session.add(JobRun(name="prune", started_at=NOON.replace(tzinfo=None)))

@@ -1,0 +1,340 @@
+"""The gate in front of the event handlers: what passes, what is dropped, and when a socket is closed."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from flashcur.state.wire import gate as module
+from flashcur.state.wire.access import Entrance
+from flashcur.state.wire.failures import log_handler_error, log_page_error
+from flashcur.state.wire.gate import BURST, MAX_DROPPED, MAX_SOCKETS, RATE, Gate, Guest
+from flashcur.state.wire.messages import MAX_MESSAGE, NAMESPACE, CheckedPacket, Malformed, fault_in
+
+OPEN = "a.some_state.open"
+SIGNED = "a.some_state.signed"
+OPERATORS = "a.some_state.operators"
+
+
+class Sio:
+    """As much of Socket.IO's server as the gate touches."""
+
+    def __init__(self) -> None:
+        self.environ: dict[str, dict[str, Any]] = {}
+        self.events: list[Any] = []
+        self.eio = SimpleNamespace(handlers={}, on=lambda name, handler: self.eio.handlers.update({name: handler}))
+        self.eio.handlers |= {"connect": self._connect, "message": self._message, "disconnect": self._disconnect}
+        self.manager = SimpleNamespace(sid_from_eio_sid=lambda eio_sid, namespace: self.sids.get(eio_sid))
+        self.sids: dict[str, str] = {}
+        self.packet_class: Any = None
+
+    def get_environ(self, sid: str, namespace: str) -> dict[str, Any] | None:
+        return self.environ.get(sid)
+
+    async def _connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
+        self.environ[eio_sid] = environ
+
+    async def _message(self, eio_sid: str, data: str) -> None:
+        self.events.append(self.packet_class(encoded_packet=data).data)
+
+    async def _disconnect(self, eio_sid: str, reason: str) -> None:
+        del self.environ[eio_sid]
+
+
+class Site:
+    """A gate between stand-ins."""
+
+    def __init__(self, **options: Any) -> None:
+        self.now = 100.0
+        self.sio = Sio()
+        self.calls: list[tuple[str, Any]] = []
+        self.sent: list[dict[str, Any]] = []
+
+        async def on_event(sid: str, data: Any) -> None:
+            self.calls.append((sid, data))
+
+        self.namespace = SimpleNamespace(on_event=on_event)
+        app: Any = SimpleNamespace(sio=self.sio, event_namespace=self.namespace)
+        self.gate = Gate(app, clock=lambda: self.now, **options)
+        self.gate.install()
+
+    async def connect(
+        self, sid: str = "s1", address: str = "203.0.113.5", query: str = "token=a-1", **more: Any
+    ) -> Any:
+        async def send(message: dict[str, Any]) -> None:
+            self.sent.append(message)
+
+        headers = [(name.replace("_", "-").encode(), value.encode()) for name, value in more.items()]
+        environ = {
+            "asgi.scope": {"client": (address, 1), "headers": headers},
+            "asgi.receive": self._receive,
+            "asgi.send": send,
+            "QUERY_STRING": query,
+        }
+        return await self.sio.eio.handlers["connect"](sid, environ)
+
+    async def disconnect(self, sid: str = "s1") -> None:
+        await self.sio.eio.handlers["disconnect"](sid, "gone")
+
+    async def _receive(self) -> dict[str, Any]:
+        return self.incoming.pop(0)
+
+    async def read(self, *messages: Any, sid: str = "s1") -> list[dict[str, Any]]:
+        """What the server gets to see of these messages."""
+        self.incoming = [{"type": "websocket.receive", "text": text} for text in messages]
+        self.incoming.append({"type": "end"})
+        seen: list[dict[str, Any]] = []
+        while not seen or seen[-1]["type"] == "websocket.receive":
+            seen.append(await self.sio.environ[sid]["asgi.receive"]())
+        return seen
+
+    async def ask(self, data: Any, sid: str = "s1") -> bool:
+        """Whether an event reaches Reflex."""
+        before = len(self.calls)
+        await self.namespace.on_event(sid, data)
+        return len(self.calls) > before
+
+
+@pytest.fixture(autouse=True)
+def listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def entrance(caller: Any) -> Entrance:
+        return Entrance("some_state.handler", caller, frozenset(), {"text": (str,)}, False)
+
+    listed = {OPEN: entrance("anyone"), SIGNED: entrance("account"), OPERATORS: entrance("admin")}
+    monkeypatch.setattr(module, "entrances", lambda: listed)
+
+
+@pytest.fixture
+async def site() -> Site:
+    site = Site()
+    await site.connect()
+    return site
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    assert all(record.exc_info is None for record in caplog.records)
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def event(name: Any = OPEN, **fields: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "payload": {},
+        "router_data": {"pathname": "/", "asPath": "/?q=1", "query": {"q": "1"}},
+    } | fields
+
+
+async def test_a_page_s_event_passes_as_it_is(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    assert await site.ask(event(payload={"text": "é"}))
+    assert await site.ask({"name": OPEN})
+    assert site.calls[0] == ("s1", event(payload={"text": "é"}))
+    assert warnings(caplog) == []
+
+
+@pytest.mark.parametrize("data", [
+    None, 1, "text", [], ["x"], True, {}, {"name": None}, {"name": 5}, {"name": ["x"]}, {"name": {}}, {"name": ""},
+    event("x" * 201), event("a.some_state.other"), event("handler"), event("a.some_state.open "),
+    event(payload=None), event(payload=[]), event(payload="x"), event(payload=1),
+    event(payload={"unknown": 1}), event(payload={"self": 1}), event(payload={"text": 1}),
+    event(payload={"text": None}),
+    event(router_data=None), event(router_data=[]), event(router_data={"pathname": 1}),
+    event(router_data={"pathname": "/" * 20_000}), event(router_data={"asPath": None}),
+    event(router_data={"asPath": "//["}),
+    event(router_data={"query": []}), event(router_data={"query": {"a": 1}}), event(router_data={"headers": {}}),
+])  # fmt: skip
+async def test_others_are_dropped_with_one_line(site: Site, data: Any, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(3):
+        assert not await site.ask(data)
+    (line,) = warnings(caplog)
+    assert line.startswith("a socket of 203.0.113.5 asked for ")
+    assert len(line) < 250
+
+
+@pytest.mark.parametrize(("visitor", "allowed"), [
+    (Guest(), [True, False, False]),
+    (SimpleNamespace(account="ada", admin=False), [True, True, False]),
+    (SimpleNamespace(account="root", admin=True), [True, True, True]),
+])  # fmt: skip
+async def test_who_may_call_is_asked_for_each_event(visitor: Any, allowed: list[bool]) -> None:
+    asked: list[str] = []
+
+    def visitor_of(sid: str) -> Any:
+        asked.append(sid)
+        return visitor
+
+    site = Site(visitor_of=visitor_of)
+    await site.connect()
+    assert [await site.ask(event(name)) for name in (OPEN, SIGNED, OPERATORS)] == allowed
+    assert asked == ["s1", "s1"]
+
+
+def packet(data: Any, kind: str = "42", namespace: str = NAMESPACE) -> str:
+    return f"{kind}{namespace},{json.dumps(data)}"
+
+
+async def test_a_page_s_packets_pass(site: Site) -> None:
+    texts = [packet({"event": event()}, "40"), packet(["event", event()]), "3", f"41{NAMESPACE},", "1"]
+    seen = await site.read(*texts)
+    assert [message.get("text") for message in seen[:-1]] == texts
+
+
+@pytest.mark.parametrize("text", [
+    None, "", "x", "0", "2", "5", "6", "9", "33", "4", "4[[", '4{"a":1}', "43", "44", "451-", "46", "4x", "b64",
+    "42" + "x" * MAX_MESSAGE,
+])  # fmt: skip
+async def test_what_no_page_sends_is_not_decoded(site: Site, text: Any, caplog: pytest.LogCaptureFixture) -> None:
+    assert [message["type"] for message in await site.read(text, text)] == ["end"]
+    assert len(warnings(caplog)) == 1
+
+
+async def test_a_burst_passes_and_then_so_many_a_second(site: Site) -> None:
+    ping = packet(["event", event()])
+    assert len(await site.read(*[ping] * 100)) - 1 == BURST
+    site.now += 2
+    assert len(await site.read(*[ping] * 100)) - 1 == 2 * RATE
+    site.now += 3600
+    assert len(await site.read(*[ping] * 10)) - 1 == 10
+
+
+async def test_a_socket_that_keeps_at_it_is_closed(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    seen = await site.read(*["x"] * (MAX_DROPPED + 50))
+    assert seen == [{"type": "websocket.disconnect", "code": 1008}]
+    assert site.sent == [{"type": "websocket.close", "code": 1008}]
+    first, last = warnings(caplog)
+    assert "asked for" in first
+    assert "closed after 200" in last
+
+
+async def test_refused_events_count_too(site: Site) -> None:
+    for _ in range(MAX_DROPPED + 1):
+        await site.ask(event("unknown"))
+    assert (await site.read(packet(["event", event()])))[-1]["type"] == "websocket.disconnect"
+    assert site.gate.refused["name"] == MAX_DROPPED + 1
+
+
+async def test_a_budget_ends_with_its_socket(site: Site) -> None:
+    await site.read(*["x"] * 100)
+    await site.disconnect()
+    assert site.sio.environ == {}
+    assert not site.gate._open
+    await site.connect()
+    assert len(await site.read("3")) == 2
+
+
+@pytest.mark.parametrize("text", [
+    "2", f"2{NAMESPACE},", f"2{NAMESPACE},[", f"2{NAMESPACE},[]", f"2{NAMESPACE},5", f"2{NAMESPACE},[5]",
+    f'2{NAMESPACE},["event"]', f'2{NAMESPACE},["event",1,2]', f'2{NAMESPACE},["connect",{{}}]',
+    f'2{NAMESPACE},["disconnect",1]', f'2{NAMESPACE},["ping",1]', f'2{NAMESPACE},[["event"],1]',
+    f'2{NAMESPACE},[{{}},1]', '2/other,["event",{}]', '2["event",{}]', f"0{NAMESPACE},[]", "0", "0/x,",
+    f"2{NAMESPACE},{'[' * 60000}", f'2{NAMESPACE},["event",{"[" * 20}{"]" * 20}]', f'2{NAMESPACE},["event",NaN]',
+    f'2{NAMESPACE},["event",1e999]', f'2{NAMESPACE},["event",{"9" * 40}]', f'2{NAMESPACE},["event",{"9" * 9000}]',
+    f'2{NAMESPACE},["event","\\ud800"]', f'2{NAMESPACE},["event",{{"\\ud800":1}}]', f'2{NAMESPACE},["event","\\u0000"]',
+    f'2{NAMESPACE},²["event",{{}}]', f'5{NAMESPACE},1-["event",{{}}]', "x",
+])  # fmt: skip
+async def test_packets_that_no_page_sends(site: Site, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(Malformed):
+        CheckedPacket(encoded_packet=text)
+    await site.sio.eio.handlers["message"]("s1", text)
+    assert site.sio.events == []
+    assert len(warnings(caplog)) == 1
+
+
+async def test_an_error_of_ours_is_not_taken_for_the_socket_s(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(eio_sid: str, data: str) -> None:
+        raise ValueError("the database is away")
+
+    monkeypatch.setattr(site.gate, "_message", broken)
+    with pytest.raises(ValueError, match="away"):
+        await site.sio.eio.handlers["message"]("s1", f"2{NAMESPACE},")
+
+
+async def test_one_greeting_a_connection(site: Site) -> None:
+    greeting = f"0{NAMESPACE},{{}}"
+    await site.sio.eio.handlers["message"]("s1", greeting)
+    site.sio.sids["s1"] = "s1"
+    await site.sio.eio.handlers["message"]("s1", greeting)
+    assert site.sio.events == [{}]
+
+
+@pytest.mark.parametrize(
+    "query", ["", "token=", "token=a_b", "token=" + "a" * 65, "token=a%20b", "xtoken=a", "token=a;b"]
+)
+async def test_a_token_names_a_state_and_nothing_else(query: str) -> None:
+    site = Site()
+    assert await site.connect(query=query) is False
+    assert site.sio.environ == {}
+    assert not site.gate._open
+
+
+@pytest.mark.parametrize(("hops", "address", "forwarded", "bounded"), [
+    (0, "203.0.113.5", "", True),
+    (0, "127.0.0.1", "", False),
+    (0, "::1", "", False),
+    (0, "127.0.0.1", "203.0.113.5", False),
+    (1, "127.0.0.1", "203.0.113.5", True),
+    (1, "127.0.0.1", "198.51.100.7, 203.0.113.5", True),
+])  # fmt: skip
+async def test_sockets_of_one_network(hops: int, address: str, forwarded: str, bounded: bool) -> None:
+    site = Site(proxy_hops=hops)
+    headers = {"x_forwarded_for": forwarded} if forwarded else {}
+    for number in range(MAX_SOCKETS):
+        assert await site.connect(f"s{number}", address, **headers) is None
+    assert (await site.connect("more", address, **headers) is False) is bounded
+    if bounded:
+        assert await site.connect("other", "198.51.100.9") is None
+        await site.disconnect("s7")
+        assert await site.connect("again", address, **headers) is None
+
+
+async def test_an_ipv6_customer_is_one_network(site: Site) -> None:
+    for number in range(MAX_SOCKETS):
+        assert await site.connect(f"v{number}", f"2001:db8:1:2::{number:x}") is None
+    assert await site.connect("more", "2001:db8:1:2:ffff::1") is False
+    assert await site.connect("other", "2001:db8:1:3::1") is None
+
+
+def test_a_well_formed_event() -> None:
+    assert fault_in(event()) is None
+
+
+def failing(binding: bool) -> Exception:
+    def process_event(handler: Callable[..., None], handler_name: str) -> None:
+        handler(1)
+
+    def handler(*arguments: int) -> None:
+        raise TypeError("inside")
+
+    try:
+        process_event((lambda: None) if binding else handler, "FeedState.watch_table")
+    except TypeError as error:
+        return error
+    raise AssertionError
+
+
+def test_arguments_that_do_not_fit_are_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    assert log_handler_error(failing(binding=True)) is None
+    (line,) = warnings(caplog)
+    assert line.startswith("FeedState.watch_table was called with arguments that do not fit: ")
+
+
+def test_an_error_inside_a_handler_has_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    log_handler_error(failing(binding=False))
+    (record,) = caplog.records
+    assert (record.getMessage(), record.levelname) == ("FeedState.watch_table failed", "ERROR")
+    assert "inside" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+def test_a_page_s_report_is_one_bounded_line(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flashcur.state.wire.failures.time.monotonic", lambda: 60_000_000.0)
+    for _ in range(50):
+        log_page_error(Exception("\x1b[31mred\nERROR forged" + "x" * 5000))
+    lines = warnings(caplog)
+    assert len(lines) == 20
+    assert lines[0].startswith("a page reported:  [31mred ERROR forgedxxx")
+    assert len(lines[0]) < 1100

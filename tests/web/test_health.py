@@ -1,0 +1,77 @@
+"""`/health` says what the table is worth: frames go on while every price is dead."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from flashcur.domain.frames import Liveness
+from flashcur.engine.status import ENGINE_TOPIC, EngineStatus
+from flashcur.services.bus.topics import LIVE_TOPIC
+from flashcur.settings import Settings
+from flashcur.web.health import Health
+from flashcur.web.market_hub import MarketHub
+from flashcur.web.process import WebRuntime
+from tests.support.accounts import WHERE
+from tests.support.frames import NOW_MS, market_frame
+from tests.support.running import Running
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+async def runtime(settings: Settings) -> AsyncIterator[WebRuntime]:
+    runtime = WebRuntime(replace(settings, engine="external"), MarketHub(), WHERE, clock=lambda: NOW_MS)
+    async with runtime.lifespan():
+        await asyncio.wait_for(runtime.database_ready.wait(), 10)
+        yield runtime
+
+
+async def tell(runtime: WebRuntime, price_age_ms: int) -> None:
+    assert runtime.bus is not None
+    status = EngineStatus(NOW_MS, 1, "host:1", "0.1.0", NOW_MS, 12, last_price_ms=NOW_MS - price_age_ms)
+    await runtime.bus.publish(ENGINE_TOPIC, 1, status.encode())
+    await eventually(lambda: runtime.engine_status is not None, "the engine's status")
+
+
+@pytest.mark.parametrize(
+    ("state", "age_ms", "available", "status", "problems"),
+    [
+        ("live", 1_000, True, "ok", []),
+        ("delayed", 12_000, True, "degraded", ["prices are delayed: newest 12 s old"]),
+        ("stale", 75_000, False, "unavailable", ["prices are stale: newest 75 s old"]),
+    ],
+)
+async def test_fresh_frames_of_old_prices_are_not_well(
+    runtime: WebRuntime, state: Liveness, age_ms: int, available: bool, status: str, problems: list[str]
+) -> None:
+    runtime.hub.receive(LIVE_TOPIC, market_frame(state=state).encode())
+    await tell(runtime, age_ms)
+    answer, report = await Health(runtime).report()
+    assert (answer, report["status"], report["problems"]) == (available, status, problems)
+    assert report["engine"]["last_price_age_s"] == age_ms / 1000
+
+
+async def test_old_prices_are_named_without_the_engines_word(runtime: WebRuntime) -> None:
+    runtime.hub.receive(LIVE_TOPIC, market_frame(state="stale").encode())
+    available, report = await Health(runtime).report()
+    assert (available, report["problems"]) == (False, ["prices are stale"])
+
+
+async def test_the_engine_tells_the_age_of_the_newest_price(running: Running) -> None:
+    office = running.office
+    status = office.status()
+    assert status.last_price_ms is not None
+    assert 0 <= status.as_of_ms - status.last_price_ms < 5_000
+    # Its book asked a minute later, without another price.
+    age_ms = office.price_age_ms(status.last_price_ms + 60_000)
+    assert age_ms is not None
+    assert age_ms <= 60_000
+    line = next(
+        line
+        for line in running.engine._metrics.render().decode().splitlines()
+        if line.startswith("flashcur_price_age_seconds ")
+    )
+    assert 0 <= float(line.split()[1]) < 5
