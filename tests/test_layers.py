@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -36,6 +36,9 @@ CONFINED = {
     "twilio": ("flashcur.services.notify",),
     "alembic": ("flashcur.services",),
     "prometheus_client": ("flashcur.services",),
+    "reflex_base": ("flashcur.state.wire",),
+    "socketio": ("flashcur.state.wire",),
+    "engineio": ("flashcur.state.wire",),
 }
 """Library to the packages that may import it."""
 
@@ -107,6 +110,46 @@ def problems(paths: list[Path]) -> Iterator[str]:
                 yield f"{where}: the domain is pure"
 
 
+def circles(edges: Mapping[str, set[str]]) -> list[list[str]]:
+    """The groups of modules that import each other, each sorted (Tarjan's strongly connected components)."""
+    index: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(name: str) -> None:
+        index[name] = lowest[name] = len(index)
+        stack.append(name)
+        for target in edges[name]:
+            if target not in index:
+                visit(target)
+            if target in stack:
+                lowest[name] = min(lowest[name], lowest[target])
+        if lowest[name] == index[name]:
+            group = [stack.pop()]
+            while group[-1] != name:
+                group.append(stack.pop())
+            if len(group) > 1:
+                found.append(sorted(group))
+
+    for name in edges:
+        if name not in index:
+            visit(name)
+    return sorted(found)
+
+
+def import_edges(paths: list[Path]) -> dict[str, set[str]]:
+    """Module to the modules of ours that it imports, for type checkers alone too."""
+    names = {module_name(path) for path in paths}
+    edges: dict[str, set[str]] = {}
+    for path in paths:
+        importer = module_name(path)
+        # `from a.b import c` names the module a.b.c, or something that a.b holds.
+        targets = {t if t in names else t.rpartition(".")[0] for _, t in imported(path)}
+        edges[importer] = {target for target in targets if target in names and target != importer}
+    return edges
+
+
 def sources() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
@@ -123,9 +166,12 @@ def test_imports_point_upwards_and_vendors_stay_confined() -> None:
         ("flashcur/services/x.py", "from ..state import market", "above"),
         ("flashcur/settings/x.py", "from flashcur.domain.ticks import Tick", "above"),
         ("flashcur/web/x.py", "import reflex as rx", "only the user interface"),
-        ("flashcur/engine/x.py", "from reflex_base.config import get_config", "only the user interface"),
+        ("flashcur/engine/x.py", "from reflex.config import get_config", "only the user interface"),
         ("flashcur/services/bus.py", "import ccxt.pro", "belongs to flashcur.services.market"),
         ("flashcur/domain/x.py", "import time", "pure"),
+        ("flashcur/state/x.py", "from engineio.socket import Socket", "belongs to flashcur.state.wire"),
+        ("flashcur/components/kit/x.py", "import socketio", "belongs to flashcur.state.wire"),
+        ("flashcur/pages/x.py", "from reflex_base.vars import Var", "belongs to flashcur.state.wire"),
     ],
 )
 def test_a_wrong_import_is_found(
@@ -138,6 +184,22 @@ def test_a_wrong_import_is_found(
     found = list(problems([path]))
     assert len(found) == 1
     assert word in found[0]
+
+
+def test_no_circle_of_imports() -> None:
+    assert circles(import_edges(sources())) == []
+
+
+@pytest.mark.parametrize(
+    ("edges", "found"),
+    [
+        ({"a": {"b"}, "b": {"c"}, "c": set[str]()}, []),
+        ({"a": {"b"}, "b": {"a"}, "c": {"a"}}, [["a", "b"]]),
+        ({"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": {"d"}}, [["a", "b", "c"], ["d", "e"]]),
+    ],
+)
+def test_a_circle_is_found(edges: dict[str, set[str]], found: list[list[str]]) -> None:
+    assert circles(edges) == found
 
 
 def test_every_package_below_the_top_has_a_row() -> None:

@@ -29,7 +29,7 @@ from flashcur.engine.live_market import InstrumentChange, LiveMarket, VenueBook
 from flashcur.engine.marks import MARK_AUDIENCES, Marks
 from flashcur.engine.open_interest import OpenInterestPoller
 from flashcur.engine.publisher import FencedPublisher
-from flashcur.engine.schedule import FILL_JOBS, MarketJobs
+from flashcur.engine.schedule import FILL_JOBS, Schedule
 from flashcur.engine.status import ENGINE_TOPIC, STATUS_EVERY_S, EngineStatus, engine_status
 from flashcur.errors import ConfigError, DatabaseError
 from flashcur.models import InstrumentEvent
@@ -221,7 +221,15 @@ class Office:
         self.open_interest = OpenInterestPoller(self.market, self.source, clock=clock)
         self.mailer = Mailer(database, sender, settings, clock)
         self.jobs = Jobs(self.writer)
-        self._market_jobs = MarketJobs(self)
+        self._schedule = Schedule(
+            market=self.market,
+            source=self.source,
+            marks=self.marks,
+            candles=self.candles,
+            open_interest=self.open_interest,
+            database=database,
+            clock=clock,
+        )
 
     async def start(self) -> None:
         """Start everything; frames begin as soon as an exchange has delivered."""
@@ -232,7 +240,7 @@ class Office:
         self._tasks.start("engine status", self._tell_status)
         # On demo data too: it keeps signals from leaving the machine, while accounts are real.
         self._tasks.start("mailer", self.mailer.run)
-        self._market_jobs.add(self.jobs, self._database, self._clock)
+        self._schedule.add(self.jobs)
         self.jobs.start()
 
     async def stop(self) -> None:

@@ -1,23 +1,23 @@
-"""What the scheduler does for the market, by name."""
+"""What the scheduler does, by name and interval."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from sqlmodel import Session
 
 from flashcur.domain.plans import PLANS, Audience, last_mark_ms
+from flashcur.engine.candles import Candles
 from flashcur.engine.jobs import Jobs, every, on_the_clock
-from flashcur.engine.marks import MARK_AUDIENCES
+from flashcur.engine.live_market import LiveMarket
+from flashcur.engine.marks import MARK_AUDIENCES, Marks
+from flashcur.engine.open_interest import OpenInterestPoller
 from flashcur.services.accounts.upkeep import end_plans, prune_accounts
 from flashcur.services.kit.clock import from_ms
 from flashcur.services.records.instrument_events import prune_events, purge_demo_events
 from flashcur.services.storage.database import Database
-
-if TYPE_CHECKING:
-    from flashcur.engine.engine import Office
 
 TICKER_SILENCE_MS = 5_000
 FUNDING_SILENCE_MS = 10_000
@@ -27,16 +27,39 @@ FILL_JOBS = ("streamed candles", "candles", "open interest")
 EVENTS_KEPT = timedelta(days=90)
 
 
-class MarketJobs:
+class Source(Protocol):
+    """What the jobs ask of the market's source."""
+
+    async def refresh_instruments(self) -> None: ...
+
+    async def refresh_snapshot(self) -> None: ...
+
+
+class Schedule:
     """The jobs of one time in office."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(
+        self,
+        *,
+        market: LiveMarket,
+        source: Source,
+        marks: Marks,
+        candles: Candles,
+        open_interest: OpenInterestPoller,
+        database: Database,
+        clock: Callable[[], int],
+    ) -> None:
+        """`clock` is Unix ms."""
+        self._market = market
+        self._source = source
+        self._marks = marks
+        self._candles = candles
+        self._open_interest = open_interest
+        self._database = database
+        self._clock = clock
 
-    def add(self, jobs: Jobs, database: Database, clock: Callable[[], int]) -> None:
+    def add(self, jobs: Jobs) -> None:
         """Add all of them to `jobs`."""
-        self._database, self._clock = database, clock
-        office = self._office
         for audience in MARK_AUDIENCES:
             jobs.add(
                 f"mark {audience}",
@@ -48,23 +71,23 @@ class MarketJobs:
         jobs.add("refresh prices", every(1), self.refresh_prices, timeout_s=15)
         # One request of weight 1; what is delisted leaves, and what is listed joins, within this time.
         jobs.add("instruments", every(15), self.refresh_instruments, timeout_s=50, at_once=False)
-        jobs.add("streamed candles", every(30), office.candles.choose_streamed, timeout_s=10)
-        jobs.add("candles", every(2), office.candles.poll, timeout_s=120)
-        jobs.add("open interest", every(5), office.open_interest.poll, timeout_s=120)
-        jobs.add("open interest history", every(10), office.open_interest.backfill, timeout_s=300)
+        jobs.add("streamed candles", every(30), self._candles.choose_streamed, timeout_s=10)
+        jobs.add("candles", every(2), self._candles.poll, timeout_s=120)
+        jobs.add("open interest", every(5), self._open_interest.poll, timeout_s=120)
+        jobs.add("open interest history", every(10), self._open_interest.backfill, timeout_s=300)
         jobs.add("prune", every(3600), self.prune, timeout_s=60)
         jobs.add("end plans", every(60), self.end_plans, timeout_s=30)
         jobs.add("prune accounts", every(3600), self.prune_accounts, timeout_s=60)
 
     def _mark(self, audience: Audience) -> Callable[[], Awaitable[str]]:
         async def publish() -> str:
-            return await self._office.marks.at_mark(audience, last_mark_ms(PLANS[audience].cadence_s, self._clock()))
+            return await self._marks.at_mark(audience, last_mark_ms(PLANS[audience].cadence_s, self._clock()))
 
         return publish
 
     async def refresh_prices(self) -> str:
         """Ask for all prices and funding rates when a stream of them is silent."""
-        target = self._office.market.target
+        target = self._market.target
         if target is None:
             return "no exchange serves"
         now_ms = self._clock()
@@ -72,19 +95,19 @@ class MarketJobs:
         funding_ms = target.book.silence_ms("funding", now_ms)
         if ticker_ms is None or (ticker_ms <= TICKER_SILENCE_MS and (funding_ms or 0) <= FUNDING_SILENCE_MS):
             return "streams are alive"
-        await self._office.source.refresh_snapshot()
+        await self._source.refresh_snapshot()
         return f"asked: price {ticker_ms / 1000:.0f} s old"
 
     async def refresh_instruments(self) -> str:
         """Ask for the universe: contracts join and leave without a restart."""
-        if self._office.market.target is None:
+        if self._market.target is None:
             return "no exchange serves"
-        await self._office.source.refresh_instruments()
-        return f"{sum(len(book.book) for book in (self._office.market.target,) if book)} contracts"
+        await self._source.refresh_instruments()
+        return f"{sum(len(book.book) for book in (self._market.target,) if book)} contracts"
 
     async def prune(self) -> str:
         """Delete old listings, and what was seen on demo data once real data serves."""
-        shown = self._office.market.shown
+        shown = self._market.shown
         now = from_ms(self._clock())
         real = shown is not None and not shown.demo
 

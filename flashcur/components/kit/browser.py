@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 import reflex as rx
 from reflex.config import get_config
 from reflex.vars import FunctionStringVar, VarData
-from reflex_base.utils.imports import ImportVar
 
 from flashcur.state.account import AccountState
 
@@ -17,8 +16,8 @@ _TABLE = "market_view"
 """Name of the module, `assets/market_view.js`, that is meant where none is named."""
 
 
-def _imports(module: str, *names: str) -> dict[str, list[ImportVar]]:
-    return {f"$/public/{module}.js": [ImportVar(tag=name) for name in names]}
+def _imports(module: str, *names: str) -> dict[str, list[rx.ImportVar]]:
+    return {f"$/public/{module}.js": [rx.ImportVar(tag=name) for name in names]}
 
 
 def function(name: str, *, module: str = _TABLE) -> FunctionStringVar[Any]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, Protocol, cast
 
 from aiohttp import web
 
-from flashcur.services.simulator.recorder import KINDS, Kind
-
-if TYPE_CHECKING:
-    from flashcur.services.simulator.exchange import SimulatedExchange
+from flashcur.services.simulator.faults import Faults
+from flashcur.services.simulator.market import Market
+from flashcur.services.simulator.recorder import KINDS, Kind, Sent
+from flashcur.services.simulator.rest import Rest
+from flashcur.services.simulator.streams import Streams
 
 ACTIONS: Final = (
     "silence", "speak", "disconnect_all", "refuse", "rate_limit", "server_error", "latency", "garbage", "duplicate",
@@ -25,10 +26,27 @@ _LOOPBACK: Final = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
+class Controlled(Protocol):
+    """What the routes show and order of an exchange."""
+
+    @property
+    def market(self) -> Market: ...
+    @property
+    def streams(self) -> Streams: ...
+    @property
+    def rest(self) -> Rest: ...
+    @property
+    def faults(self) -> Faults: ...
+
+    def now_ms(self) -> int: ...
+
+    def sent(self, symbol: str, limit: int, kind: Kind | None) -> list[Sent]: ...
+
+
 class Control:
     """The control routes of one exchange."""
 
-    def __init__(self, exchange: SimulatedExchange) -> None:
+    def __init__(self, exchange: Controlled) -> None:
         self._exchange = exchange
 
     def routes(self) -> list[web.RouteDef]:

@@ -142,6 +142,10 @@ class SimulatedExchange:
         self.streams.send_contract_info(contract, "TRADING", now_ms)
         return spec
 
+    def disconnect_all(self) -> int:
+        """Cut every WebSocket without a closing handshake; how many there were."""
+        return self.streams.abort_all()
+
     def delist(self, symbol: str, settling_s: float) -> None:
         """Stop a contract's trading now and forget it after `settling_s` seconds."""
         contract = self.contract(symbol)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import Final, Literal, Protocol, get_args
 
+from flashcur.services.simulator.contract import LiveContract
+from flashcur.services.simulator.market import Market
 from flashcur.services.simulator.recorder import KINDS, Kind
+from flashcur.services.simulator.refusals import Refusal
 from flashcur.services.simulator.universe import ContractSpec
-
-if TYPE_CHECKING:
-    from flashcur.services.simulator.exchange import SimulatedExchange
 
 Target = Literal["ticker", "mark", "kline", "oi", "ticker_rest", "mark_rest", "instrument"]
 """What can be spoiled: the streams, and the answers of `ticker/24hr`, `premiumIndex` and `exchangeInfo`."""
@@ -44,20 +44,29 @@ class _Spoil:
     left: int | None
 
 
-@dataclass(slots=True)
-class Refusal:
-    """How every REST request (and handshake, if `handshakes`) is answered for a while."""
+class Breakable(Protocol):
+    """What faults need of the exchange they break."""
 
-    status: int
-    until_ms: int
-    retry_after: int | None
-    handshakes: bool
+    @property
+    def market(self) -> Market: ...
+
+    def contract(self, symbol: str) -> LiveContract:
+        """The live contract of that name; ValueError for one that is not listed."""
+        ...
+
+    def disconnect_all(self) -> int:
+        """Cut every connection; how many there were."""
+        ...
+
+    def delist(self, symbol: str, settling_s: float) -> None: ...
+
+    def list_new(self, base: str | None = None, price: float | None = None) -> ContractSpec: ...
 
 
 class Faults:
     """Everything that can be broken. Methods return at once; effects begin with the next message or request."""
 
-    def __init__(self, exchange: SimulatedExchange, now_ms: Callable[[], int]) -> None:
+    def __init__(self, exchange: Breakable, now_ms: Callable[[], int]) -> None:
         self._exchange = exchange
         self._now_ms = now_ms
         self._silent: dict[Kind, int] = {}
@@ -80,7 +89,7 @@ class Faults:
 
     def disconnect_all(self) -> int:
         """Cut every WebSocket without a closing handshake; returns how many there were."""
-        return self._exchange.streams.abort_all()
+        return self._exchange.disconnect_all()
 
     def refuse(self, status: int = 451, seconds: float | None = None) -> None:
         """Answer every request and every WebSocket handshake with 451 or 403, as a blocked address gets it.

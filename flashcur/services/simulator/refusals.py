@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from aiohttp import web
-
-from flashcur.services.simulator.faults import Refusal
 
 _BLOCKED = (
     "Service unavailable from a restricted location according to 'b. Eligibility' in "
@@ -17,6 +16,16 @@ _TOO_MANY = (
     "Too many requests; current limit of IP(127.0.0.1) is 2400 requests per minute. "
     "Please use the websocket for live updates to avoid polling the API."
 )
+
+
+@dataclass(slots=True)
+class Refusal:
+    """How every REST request (and handshake, if `handshakes`) is answered for a while."""
+
+    status: int
+    until_ms: int
+    retry_after: int | None
+    handshakes: bool
 
 
 def error(status: int, code: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
