@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import reflex as rx
 from reflex.app import default_error_boundary
@@ -27,27 +26,22 @@ from flashcur.pages import (
     reset,
     watchlists,
 )
-from flashcur.services.kit.clock import now_ms
 from flashcur.services.kit.metrics import SOCKET_REFUSALS
 from flashcur.settings import Settings
 from flashcur.settings.addresses import Addresses
-from flashcur.state import market, visit
-from flashcur.state.account import AccountState, account_vars
+from flashcur.state import market, tabs, visit
 from flashcur.state.market import FeedState
-from flashcur.state.notice import NoticeState
 from flashcur.state.wire.broadcast import Broadcaster
 from flashcur.state.wire.failures import log_handler_error, log_page_error
 from flashcur.state.wire.gate import Gate
 from flashcur.web.market_hub import MarketHub
 from flashcur.web.page import build
 from flashcur.web.page.csp import PagePolicy
-from flashcur.web.page.first_paint import FirstPaint, Scope, Sight, sight
+from flashcur.web.page.first_paint import FirstPaint
 from flashcur.web.process import WebRuntime
 from flashcur.web.routes.auth import AuthRoutes
-from flashcur.web.routes.base import cookie_header
 from flashcur.web.routes.files import ExportRoutes
 from flashcur.web.routes.table import HttpRoutes
-from flashcur.web.visitors import Visitor
 
 theme.write_stylesheet(Path(__file__).parent.parent / "assets")
 
@@ -110,46 +104,15 @@ broadcaster = Broadcaster(app, runtime.hub)
 market.connect(runtime.hub, broadcaster, visitors)
 visit.connect(runtime)
 runtime.watch_broadcast(broadcaster.counters)
-
-
-SIGNED_OUT = (
-    "You are signed out here: the session was ended from another tab or device, or by signing in on more devices than "
-    "your plan has."
-)
-
-
-def show_account(before: Visitor, now: Visitor) -> None:
-    """An account or a session changed: its tabs are told, and see by its plan from now on."""
-    audience = visitors.audience(now)
-    states: dict[type[rx.State], dict[str, Any]] = {AccountState: account_vars(now, visitors.plan(now))}
-    if before.account is not None and now.account is None:
-        # Numbered by time: not what the tab showed last.
-        states[NoticeState] = {
-            "text": SIGNED_OUT,
-            "bad": True,
-            "link": "/login",
-            "link_text": "Sign in",
-            "number": now_ms(),
-        }
-    broadcaster.show(now.key, audience, states, lambda: market.moved_vars(audience))
-
-
-visitors.listen(show_account)
+visitors.listen(tabs.follow(broadcaster, visitors))
 gate = Gate(app, visitor_of=lambda sid: visitors.known(broadcaster.cookies_of(sid)), proxy_hops=settings.proxy_hops)
 gate.install()
 runtime.metrics.watch(SOCKET_REFUSALS, lambda: {(reason,): count for reason, count in gate.refused.items()})
 app.register_lifespan_task(runtime.lifespan)
 
-
-async def sight_of(scope: Scope) -> Sight:
-    """What the visitor who asks for a page is shown of the table."""
-    visitor = await visitors.identify(cookie_header(scope))
-    return sight(visitors.audience(visitor), visitor.account)
-
-
 # The last one is the outermost: its headers are on every answer.
 app.api_transformer = (
-    lambda asgi: FirstPaint(asgi, runtime.hub, build.CLIENT / "index.html", sight_of),
+    lambda asgi: FirstPaint(asgi, runtime.hub, build.CLIENT / "index.html", visitors),
     HttpRoutes(
         runtime, AuthRoutes(runtime), ExportRoutes(runtime), page_policy=PagePolicy(build.CLIENT, config.api_url)
     ).wrap,

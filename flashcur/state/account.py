@@ -18,6 +18,7 @@ from flashcur.domain.plans import Plan
 from flashcur.domain.watchlists import frozen
 from flashcur.services.accounts.view import AccountView, ApiKeyView, EventView, SessionView, WalletView
 from flashcur.settings import CHAINS
+from flashcur.state.wire.defaults import default_vars
 from flashcur.web.visitors import Visitor
 
 _METHODS = {"password": "password", "wallet": "wallet", "link": "link in a mail"}
@@ -89,8 +90,7 @@ class AccountState(rx.State):
 def account_vars(visitor: Visitor, plan: Plan) -> dict[str, Any]:
     """AccountState's vars for a visitor; `plan` is what he sees by (a guest's too)."""
     account = visitor.account
-    values: dict[str, Any] = {name: field.default_value() for name, field in AccountState.get_fields().items()
-                              if name in AccountState.base_vars}  # fmt: skip
+    values = default_vars(AccountState)
     values |= {"reached": True, "trouble": visitor.unsure}
     if account is None:
         return values | {"plan": plan.audience, "plan_title": plan.title}

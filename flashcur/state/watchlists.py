@@ -47,7 +47,7 @@ class WatchlistState(rx.State):
         """Put a contract into a list, or take it out; an empty `list_id` is the first list."""
 
         async def work(accounts: Accounts, caller: Caller) -> str:
-            await accounts.lists.toggle(caller, text(list_id, 64), text(symbol, 64))
+            await accounts.watchlists.toggle(caller, text(list_id, 64), text(symbol, 64))
             return ""
 
         await self._do(work)
@@ -57,7 +57,7 @@ class WatchlistState(rx.State):
         """A new list, `name`."""
 
         async def work(accounts: Accounts, caller: Caller) -> str:
-            await accounts.lists.create(caller, form_text(form, "name"))
+            await accounts.watchlists.create(caller, form_text(form, "name"))
             return ""
 
         await self._do(work)
@@ -67,7 +67,7 @@ class WatchlistState(rx.State):
         """Another `name` for the list `id`."""
 
         async def work(accounts: Accounts, caller: Caller) -> str:
-            await accounts.lists.rename(caller, form_text(form, "id"), form_text(form, "name"))
+            await accounts.watchlists.rename(caller, form_text(form, "id"), form_text(form, "name"))
             return "Renamed."
 
         await self._do(work)
@@ -77,7 +77,7 @@ class WatchlistState(rx.State):
         """Delete a list."""
 
         async def work(accounts: Accounts, caller: Caller) -> str:
-            await accounts.lists.delete(caller, text(list_id, 64))
+            await accounts.watchlists.delete(caller, text(list_id, 64))
             return "The list was deleted."
 
         await self._do(work)
@@ -88,7 +88,7 @@ class WatchlistState(rx.State):
 
         async def work(accounts: Accounts, caller: Caller) -> str:
             position = int(to_position) if isinstance(to_position, int | float) else 0
-            await accounts.lists.move(caller, text(list_id, 64), max(0, min(position, 1_000)))
+            await accounts.watchlists.move(caller, text(list_id, 64), max(0, min(position, 1_000)))
             return ""
 
         await self._do(work)
@@ -104,7 +104,7 @@ class WatchlistState(rx.State):
             except Refusal as refusal:
                 self.problem = str(refusal)
                 return ""
-            added = await accounts.lists.add(caller, self.problem_list, symbol)
+            added = await accounts.watchlists.add(caller, self.problem_list, symbol)
             self.added += 1
             return "" if added else f"{symbol} is in this list already."
 
@@ -116,7 +116,7 @@ class WatchlistState(rx.State):
         """Take a contract out of a list."""
 
         async def work(accounts: Accounts, caller: Caller) -> str:
-            await accounts.lists.remove(caller, text(list_id, 64), text(symbol, 64))
+            await accounts.watchlists.remove(caller, text(list_id, 64), text(symbol, 64))
             return ""
 
         await self._do(work)

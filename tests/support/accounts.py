@@ -19,12 +19,12 @@ from flashcur.services.accounts import sessions
 from flashcur.services.accounts.client import Client
 from flashcur.services.accounts.context import Context
 from flashcur.services.accounts.entitlement import plan_of, set_plan
-from flashcur.services.accounts.lists import Lists
 from flashcur.services.accounts.passwords import Hasher
 from flashcur.services.accounts.profile import Profile
 from flashcur.services.accounts.registration import Registration
 from flashcur.services.accounts.sessions import Caller
 from flashcur.services.accounts.wallets import Signed, WalletAccounts
+from flashcur.services.accounts.watchlists import Watchlists
 from flashcur.services.auth.signatures import SignatureChecker
 from flashcur.services.notify.links import make_token
 from flashcur.services.storage.database import Database
@@ -107,7 +107,7 @@ class Services:
         self.context = Context(self.settings, self.database, self.hasher, BASE, self.clock, self._count)
         self.registration = Registration(self.context)
         self.profile = Profile(self.context)
-        self.lists = Lists(self.context)
+        self.lists = Watchlists(self.context)
         self.wallets = WalletAccounts(self.context, SignatureChecker(self.settings))
 
     def close(self) -> None:

@@ -239,9 +239,9 @@ async def test_a_plan_of_the_operator_is_seen_by_all(two: tuple[Process, Process
     people = [await first.person(plan="elite")]
     people += [await first.device(people[0]) for _ in range(3)]
     newest = people[-1]
-    lists = [await first.accounts.lists.create(newest.caller, title) for title in ("One", "Two", "Three")]
+    lists = [await first.accounts.watchlists.create(newest.caller, title) for title in ("One", "Two", "Three")]
     for list_id in lists:
-        await first.accounts.lists.add(newest.caller, list_id, "BTCUSDT")
+        await first.accounts.watchlists.add(newest.caller, list_id, "BTCUSDT")
     for each in two:
         for person in people:
             await each.identify(person)
@@ -266,7 +266,7 @@ async def test_a_plan_of_the_operator_is_seen_by_all(two: tuple[Process, Process
     # The sessions that ended stay ended.
     await eventually(shows("elite", 0, 2), "Elite in both processes", 2)
     assert await rows(first.database) == {"lists": 3, "entries": 3, "sessions": 2}
-    assert await second.accounts.lists.add(newest.caller, lists[2], "ETHUSDT")
+    assert await second.accounts.watchlists.add(newest.caller, lists[2], "ETHUSDT")
     await command(web_environ, "sign-out", ADDRESS)
     await eventually(lambda: all(each.known(newest).account is None for each in two), "guests in both processes", 2)
 

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable
 
 from flashcur.services.accounts.context import Context
-from flashcur.services.accounts.lists import Lists
 from flashcur.services.accounts.passwords import Hasher
 from flashcur.services.accounts.profile import Profile
 from flashcur.services.accounts.registration import Registration
 from flashcur.services.accounts.wallets import WalletAccounts
+from flashcur.services.accounts.watchlists import Watchlists
 from flashcur.services.auth.signatures import SignatureChecker
 from flashcur.services.kit.clock import utc_now
 from flashcur.services.storage.database import Database
@@ -29,7 +29,7 @@ class Accounts:
         self.registration = Registration(self.context)
         self.wallets = WalletAccounts(self.context, self.checker)
         self.profile = Profile(self.context)
-        self.lists = Lists(self.context)
+        self.watchlists = Watchlists(self.context)
 
     async def warm(self) -> None:
         """Import what the first wallet's signature needs: it takes seconds, and not while somebody waits."""

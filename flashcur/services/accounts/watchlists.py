@@ -1,4 +1,4 @@
-"""An account's watchlists: work on an open session, which the caller commits.
+"""An account's watchlists: functions on an open session, which the caller commits, and the owner's acts on top.
 
 Whoever changes something first locks the account's row, so that two requests at once can neither pass a limit nor
 take one position. The limits are the plan's: a number of lists, and a number of different symbols over all of them
@@ -10,9 +10,10 @@ raises PlanNeeded, in a sentence that names the limit, where the plan does not a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
@@ -23,6 +24,12 @@ from flashcur.domain.plans import Plan
 from flashcur.domain.watchlists import ImportPlan, ListView
 from flashcur.errors import Conflict, NotFound, PlanNeeded, Refusal
 from flashcur.models import Account, Watchlist, WatchlistItem
+from flashcur.services.accounts import limits, sessions
+from flashcur.services.accounts.context import Context
+from flashcur.services.accounts.entitlement import plan_of
+from flashcur.services.accounts.sessions import Caller
+
+T = TypeVar("T")
 
 _UNKNOWN = "This watchlist does not exist, or no longer."
 _NAMED = 5
@@ -320,3 +327,69 @@ def _end(session: Session, target: Watchlist) -> int:
     """The position after the last symbol of a list."""
     last = func.coalesce(func.max(col(WatchlistItem.position)), -1)
     return session.exec(select(last).where(WatchlistItem.watchlist_id == target.id)).one() + 1
+
+
+class Watchlists:
+    """Watchlists as their owner changes them: each act authorised, limited and told in one transaction.
+
+    Every method raises Refusal for what the owner can mend, and what the function of its name raises.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def toggle(self, caller: Caller, list_id: str, symbol: str) -> bool:
+        """Put a contract into a list (the first, without `list_id`) or take it out; whether it is in it now."""
+        now = self._context.clock()
+        return await self._change(
+            caller, lambda session, plan: toggle(session, caller.account_id, plan, list_id, symbol, now)
+        )
+
+    async def add(self, caller: Caller, list_id: str, symbol: str) -> bool:
+        return await self._change(caller, lambda session, plan: add(session, caller.account_id, plan, list_id, symbol))
+
+    async def remove(self, caller: Caller, list_id: str, symbol: str) -> bool:
+        return await self._change(
+            caller, lambda session, plan: remove(session, caller.account_id, plan, list_id, symbol)
+        )
+
+    async def create(self, caller: Caller, name: str) -> str:
+        """A new list; its id."""
+        now = self._context.clock()
+        return await self._change(caller, lambda session, plan: create(session, caller.account_id, plan, name, now).id)
+
+    async def rename(self, caller: Caller, list_id: str, name: str) -> None:
+        def work(session: Session, plan: Plan) -> None:
+            rename(session, caller.account_id, plan, list_id, name)
+
+        await self._change(caller, work)
+
+    async def move(self, caller: Caller, list_id: str, to_position: int) -> None:
+        def work(session: Session, plan: Plan) -> None:
+            move(session, caller.account_id, plan, list_id, to_position)
+
+        await self._change(caller, work)
+
+    async def delete(self, caller: Caller, list_id: str) -> None:
+        def work(session: Session, plan: Plan) -> None:
+            delete(session, caller.account_id, list_id)
+
+        await self._change(caller, work)
+
+    async def take_in(self, caller: Caller, parsed: ImportPlan, list_id: str) -> ImportResult:
+        """Add the lists of a file."""
+        now = self._context.clock()
+        return await self._change(
+            caller,
+            lambda session, plan: import_lists(session, caller.account_id, plan, parsed, list_id, now),
+        )
+
+    async def _change(self, caller: Caller, work: Callable[[Session, Plan], T]) -> T:
+        now = self._context.clock()
+
+        def authorised(session: Session) -> T:
+            account, _ = sessions.require(session, caller, now, lock=True)
+            limits.take(session, limits.WRITE_ACCOUNT, account.id, int(now.timestamp() * 1000))
+            return work(session, plan_of(account, now))
+
+        return await self._context.change(caller.account_id, authorised)

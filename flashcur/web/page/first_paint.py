@@ -20,6 +20,8 @@ from flashcur.domain.plans import Audience
 from flashcur.domain.view import View, select
 from flashcur.services.accounts.view import AccountView
 from flashcur.web.market_hub import MarketHub
+from flashcur.web.routes.base import cookie_header
+from flashcur.web.visitors import Visitors
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -57,10 +59,10 @@ def sight(audience: Audience, account: AccountView | None) -> Sight:
 class FirstPaint:
     """ASGI application around another: answers `GET /` from the built page and the hub, and passes on the rest."""
 
-    def __init__(self, app: AsgiApp, hub: MarketHub, page: Path, sight_of: Callable[[Scope], Awaitable[Sight]]) -> None:
+    def __init__(self, app: AsgiApp, hub: MarketHub, page: Path, visitors: Visitors) -> None:
         self._app = app
         self._hub = hub
-        self._sight_of = sight_of
+        self._visitors = visitors
         self._page = page
         self._template: str | None = None
         self._made: dict[tuple[Audience, bool], tuple[int, bytes]] = {}
@@ -68,13 +70,17 @@ class FirstPaint:
 
     async def __call__(self, scope: Scope, receive: Any, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == "/" and not scope["query_string"]:
-            sight = await self._sight_of(scope)
+            sight = await self._sight(scope)
             frame = self._hub.table(sight.audience)
             template = self._read_template()
             if frame is not None and template is not None:
                 await self._answer(scope, send, sight, frame, template)
                 return
         await self._app(scope, receive, send)
+
+    async def _sight(self, scope: Scope) -> Sight:
+        visitor = await self._visitors.identify(cookie_header(scope))
+        return sight(self._visitors.audience(visitor), visitor.account)
 
     def _read_template(self) -> str | None:
         if self._template is None:

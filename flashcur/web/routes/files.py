@@ -116,7 +116,7 @@ class ExportRoutes(RouteGroup):
                 parsed = await run_in_threadpool(parse_import, content, live.values("symbol"))
         except ValueError as problem:
             raise Refusal(str(problem), field="text") from None
-        result = await accounts.lists.take_in(caller, parsed, list_id)
+        result = await accounts.watchlists.take_in(caller, parsed, list_id)
         return json_answer(
             {
                 "ok": True,
