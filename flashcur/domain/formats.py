@@ -58,8 +58,3 @@ def multiple(value: float | None) -> str:
     if value is None or not isfinite(value):
         return ""
     return f"{value:.2f}" if value < 999.995 else f"{value:.0f}"
-
-
-def annualised_percent(rate: float, interval_hours: int) -> float:
-    """The funding rate per year in percent: rate × intervals a year (365 days), without compounding."""
-    return rate * 100 * 24 / interval_hours * 365

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -39,23 +38,25 @@ class Mailer:
     """Claims due mail and hands it over; `run` is its supervised task. Several processes may do this at once."""
 
     def __init__(
-        self, database: Database, sender: MailSender | None, settings: Settings, clock: Callable[[], int]
+        self,
+        database: Database,
+        sender: MailSender | None,
+        settings: Settings,
+        clock: Callable[[], int],
+        *,
+        every_s: float = EVERY_S,
     ) -> None:
-        """Without a sender mail waits in the outbox; `clock` is Unix ms."""
+        """Without a sender mail waits in the outbox; `clock` is Unix ms; the outbox is looked into `every_s`."""
         self._database = database
         self._sender = sender
         self._secret = settings.secret_key
         self._clock = clock
-        self._news = asyncio.Event()
+        self._every_s = every_s
         self._failing = False
         self.sent = 0
         self.failed = 0
         """Attempts that are to be repeated."""
         self.dead = 0
-
-    def wake(self) -> None:
-        """There is mail: look at once. Call it in the event loop that runs `run`, after the commit."""
-        self._news.set()
 
     async def run(self) -> None:
         """Send until cancelled. Returns at once where mail is not configured."""
@@ -67,7 +68,6 @@ class Mailer:
         threads = ThreadPoolExecutor(THREADS, thread_name_prefix="mail")
         try:
             while True:
-                self._news.clear()
                 try:
                     busy = await self._send_due(self._sender, threads)
                 except DatabaseError as error:
@@ -77,7 +77,7 @@ class Mailer:
                     continue
                 backoff.reset()
                 if not busy:
-                    await self._pause()
+                    await asyncio.sleep(self._every_s)
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
 
@@ -160,11 +160,6 @@ class Mailer:
                 if not backoff.failures:
                     logger.warning("%s: what became of a mail is noted later", error)
                 await asyncio.sleep(backoff.next_s())
-
-    async def _pause(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(EVERY_S):
-                await self._news.wait()
 
     def _now(self) -> datetime:
         return from_ms(self._clock())

@@ -84,7 +84,6 @@ class LiveMarket:
         self._switched = on_switch
         self.shown: VenueBook | None = None
         self._next: VenueBook | None = None
-        self.switches = 0
         """How often another exchange began to serve."""
         self.rejects = 0
 
@@ -95,7 +94,6 @@ class LiveMarket:
 
     def on_switch(self, venue: Venue, reason: str, demo: bool) -> None:
         now_ms = self._clock()
-        self.switches += 1
         self._next = None
         self._switched()
         shown = self.shown

@@ -8,9 +8,6 @@ from sqlmodel import Field
 
 from flashcur.models.base import Table, UtcDateTime
 
-LISTED = "listed"
-DELISTED = "delisted"
-
 
 class InstrumentEvent(Table, table=True):
     id: int | None = Field(default=None, primary_key=True)

@@ -20,11 +20,6 @@ class NoticeState(rx.State):
     number: int = 0
     """Grows with each notice, so that the same text shows again."""
 
-    @rx.event
-    def dismiss(self) -> None:
-        """The person has read it."""
-        self._say("")
-
     def _say(self, text: str, *, bad: bool = False, link: str = "", link_text: str = "") -> None:
         self.text, self.bad, self.link, self.link_text = text, bad, link, link_text
         # A state that was made anew must not use a number that the tab has seen.

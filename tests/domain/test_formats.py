@@ -76,8 +76,3 @@ def test_funding_rate(rate: float | None, text: str) -> None:
 )
 def test_multiple(value: float | None, text: str) -> None:
     assert formats.multiple(value) == text
-
-
-@pytest.mark.parametrize(("rate", "hours", "percent"), [(0.0001, 8, 10.95), (0.0001, 1, 87.6), (-0.0001, 4, -21.9)])
-def test_annualised_rate_depends_on_the_interval(rate: float, hours: int, percent: float) -> None:
-    assert formats.annualised_percent(rate, hours) == pytest.approx(percent)

@@ -67,7 +67,7 @@ def clock() -> Clock:
 async def running_mailer(
     database: Database, settings: Settings, clock: Clock, sender: MailSender | None = None
 ) -> AsyncIterator[Mailer]:
-    mailer = Mailer(database, sender or make_sender(settings), settings, clock)
+    mailer = Mailer(database, sender or make_sender(settings), settings, clock, every_s=0.05)
     async with Supervisor() as tasks:
         tasks.start("mailer", mailer.run)
         yield mailer
@@ -103,7 +103,6 @@ async def looked(database: Database, mailer: Mailer) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "run", counted)
-        mailer.wake()
         await eventually(lambda: done >= 1, "a look into the outbox")
 
 
@@ -114,7 +113,6 @@ async def test_queued_mail_is_sent_and_marked(
     async with running_mailer(database, settings, clock) as mailer:
         await eventually(lambda: mailer.sent == 1, "the first mail")
         queue(database, clock, "b", "c")
-        mailer.wake()
         await eventually(lambda: mailer.sent == 3, "the others")
     assert sendgrid.recipients[0] == "a@example.com"
     assert f"{BASE}/reset?token=000" in sendgrid.mails[0]["content"][0]["value"]
@@ -160,7 +158,6 @@ async def test_the_provider_is_left_alone_for_as_long_as_it_asks(
         await looked(database, mailer)
         assert sendgrid.requests == 1
         clock.advance(timedelta(seconds=1))
-        mailer.wake()
         await eventually(lambda: mailer.sent == 1, "the mail")
     assert mails(database)[0].attempts == 2
 
@@ -178,13 +175,11 @@ async def test_an_outage_is_told_once_and_delays_grow(
     async with running_mailer(sqlite_database, settings, clock) as mailer:
         for attempt in range(1, 7):
             sendgrid.script.append(Reply(503))
-            mailer.wake()
             await eventually(lambda attempt=attempt: mailer.failed == attempt, "a failure")
             wait = mails(sqlite_database)[0].due_at - from_ms(clock())
             delays.append(wait.total_seconds())
             # The clock counts whole milliseconds.
             clock.advance(wait + timedelta(milliseconds=1))
-        mailer.wake()
         await eventually(lambda: mailer.sent == 1, "the mail")
     for delay, most in zip(delays, (5, 10, 20, 40, 80, 160), strict=True):
         assert max(5, most / 2) <= delay <= most
@@ -245,7 +240,6 @@ async def test_mail_of_a_sender_that_died_is_sent_when_its_lease_has_run_out(
         await looked(database, mailer)
         assert sendgrid.requests == 0
         clock.advance(timedelta(seconds=1))
-        mailer.wake()
         await eventually(lambda: mailer.sent == 1, "the mail")
 
 
@@ -254,7 +248,7 @@ async def test_a_mailer_that_stops_finishes_what_it_has_begun(
 ) -> None:
     sendgrid.hold = threading.Event()
     queue(sqlite_database, clock, "a")
-    mailer = Mailer(sqlite_database, make_sender(settings), settings, clock)
+    mailer = Mailer(sqlite_database, make_sender(settings), settings, clock, every_s=0.05)
     task = asyncio.create_task(mailer.run())
     await eventually(lambda: sendgrid.requests == 1, "the request")
     task.cancel()
@@ -293,7 +287,6 @@ async def test_mail_goes_on_when_the_database_is_back(
         await asyncio.to_thread(own_postgres.start)
         await eventually(lambda: mailer.sent == 1, "the mark", 20)
         await asyncio.to_thread(own_postgres.stop)
-        mailer.wake()
         await asyncio.to_thread(own_postgres.start)
         await asyncio.to_thread(queue, database, clock, "b")
         await eventually(lambda: mailer.sent == 2, "the second mail", 20)
@@ -324,7 +317,6 @@ async def test_the_engine_sends_mail_counts_it_and_forgets_it(
             enqueue(session, "a@example.com", "changed", {"base": BASE}, now)
             old = now - timedelta(days=31)
             session.add(Mail(recipient="b@example.com", template="changed", due_at=old, created_at=old, status="sent"))
-        running.office.mailer.wake()
         await eventually(lambda: running.office.mailer.sent == 1, "the mail")
         assert 'flashcur_mails_total{outcome="sent"} 1.0' in running.engine._metrics.render().decode()
         await running.office.jobs.run("prune")

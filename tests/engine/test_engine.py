@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from flashcur.domain.frames import Frame
 from flashcur.engine.engine import Office
-from flashcur.services.records.instrument_events import recent_events
-from flashcur.services.records.job_runs import last_runs
+from flashcur.models import InstrumentEvent, JobRun
 from flashcur.services.records.marks import last_mark
 from flashcur.services.simulator import SimulatedExchange
 from flashcur.services.storage.database import Database
@@ -108,7 +107,7 @@ async def test_listing_and_delisting_need_no_restart_and_are_recorded(
 
     def recorded() -> dict[str, str]:
         with sqlite_database.session(readonly=True) as session:
-            return {event.symbol: event.kind for event in recent_events(session)}
+            return {event.symbol: event.kind for event in session.exec(select(InstrumentEvent))}
 
     await eventually(lambda: recorded() == {new: "listed", BTC: "delisted"}, "both events in the database")
 
@@ -191,7 +190,7 @@ async def test_jobs_report_their_last_run(running: Running, sqlite_database: Dat
 
     def recorded() -> dict[str, bool | None]:
         with sqlite_database.session(readonly=True) as session:
-            return {run.name: run.ok for run in last_runs(session)}
+            return {run.name: run.ok for run in session.exec(select(JobRun))}
 
     await eventually(lambda: recorded().get("instruments") is True, "the run in the database")
     status = running.office.status()

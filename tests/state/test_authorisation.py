@@ -54,7 +54,6 @@ def plain(**arguments: Any) -> Callable[[dict[str, str]], dict[str, Any]]:
 CALLS: dict[str, Call] = {
     "feed_state.watch_table": Call(plain(), NOBODY),
     "feed_state.watch_feed": Call(plain(), NOBODY),
-    "notice_state.dismiss": Call(plain(), NOBODY),
     "watchlist_state.star": Call(plain(symbol="NEWUSDT", list_id="{list}"), OWN),
     # Free has one list only, and has it already.
     "watchlist_state.create": Call(form(name="Another"), SIGNED_IN - {"free", "admin"}),

@@ -64,45 +64,6 @@ def field(
     return _labelled(label, own, control, hint, error, optional=required is False)
 
 
-def select(
-    label: Text,
-    name: str,
-    options: Sequence[tuple[str, str]],
-    *,
-    hint: Content | None = None,
-    error: Text | None = None,
-    value: Text | None = None,
-    form: str = "",
-    **attributes: Any,
-) -> rx.Component:
-    """A labelled choice of one among many; `options` are (value, title)."""
-    own = _id(name, form)
-    control = rx.el.select(
-        *(rx.el.option(title, value=key) for key, title in options),
-        name=name,
-        class_name="input",
-        custom_attrs={
-            **_described(own, hint, error),
-            **({} if value is None else {"defaultValue": value}),
-            **attributes,
-        },
-    )
-    return _labelled(label, own, control, hint, error)
-
-
-def checkbox(
-    label: Content, name: str, *, checked: bool | rx.Var[bool] = False, form: str = "", **attributes: Any
-) -> rx.Component:
-    """A box to tick, with its label beside it. Sent as `on` where it is ticked."""
-    own = _id(name, form)
-    return rx.el.label(
-        rx.el.input(type="checkbox", name=name, default_checked=checked, custom_attrs={"id": own, **attributes}),
-        rx.el.span(label),
-        class_name="tick",
-        html_for=own,
-    )
-
-
 def segmented(
     name: str,
     options: Sequence[tuple[str, Content]],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from flashcur.models import JobRun
 
@@ -19,8 +19,3 @@ def finish_run(session: Session, name: str, now: datetime, *, ok: bool, detail: 
     run = session.get(JobRun, name) or JobRun(name=name, started_at=now)
     run.finished_at, run.ok, run.detail = now, ok, detail
     session.add(run)
-
-
-def last_runs(session: Session) -> list[JobRun]:
-    """One for each job, by name."""
-    return list(session.exec(select(JobRun).order_by(col(JobRun.name))))

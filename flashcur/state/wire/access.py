@@ -20,7 +20,6 @@ Caller = Literal["anyone", "account", "admin"]
 ACCESS: Mapping[str, Caller] = {
     "feed_state.watch_table": "anyone",
     "feed_state.watch_feed": "anyone",
-    "notice_state.dismiss": "anyone",
     # A guest who clicks a star is told that an account is needed.
     "watchlist_state.star": "anyone",
     "watchlist_state.create": "account",
