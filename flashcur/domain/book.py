@@ -17,13 +17,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from operator import attrgetter
-from typing import Literal
 
+from flashcur.domain.ages import LIQUID
 from flashcur.domain.spikes import HOUR_MS, volume_ratio
-from flashcur.domain.ticks import Candle, Funding, Instrument, OpenInterest, Reject, Tick, Ticker
-
-TickKind = Literal["ticker", "funding", "candle", "open_interest"]
-STREAMS: tuple[TickKind, ...] = ("ticker", "funding", "candle", "open_interest")
+from flashcur.domain.ticks import TICK_KINDS, Candle, Funding, Instrument, OpenInterest, Reject, Tick, Ticker, TickKind
 
 OI_STEP_MS = 60_000
 """Open interest history is kept by the minute: enough for the 1 h change."""
@@ -35,10 +32,6 @@ _CLOSE_GRACE_MS = 2_000
 """How long after the hour its closing candle may take to arrive."""
 _NEARLY_WHOLE_MS = 5_000
 """An open candle whose last message is this close to the end of its hour stands in for its close until that arrives."""
-
-LIQUID_ENTER = 4_000_000.0
-LIQUID_LEAVE = 2_000_000.0
-"""24 h quote volume in USDT at which a contract's open interest is watched closely, and at which no longer."""
 
 
 _event_ms = attrgetter("event_ms")
@@ -61,7 +54,7 @@ class Row:
     """Streams whose last message about this contract was refused: its age is its own, not the stream's."""
     candle_streamed: bool = False
     liquid: bool = False
-    """24 h volume entered at LIQUID_ENTER and has not fallen below LIQUID_LEAVE."""
+    """24 h volume is above `ages.LIQUID`."""
     changes: dict[int, float | None] = field(default_factory=dict[int, "float | None"])
     """Change of the open interest by window, until the next value: frames ask each second, values come each minute."""
 
@@ -133,7 +126,7 @@ class MarketBook:
 
     def __init__(self) -> None:
         self._rows: dict[str, Row] = {}
-        self._alive_ms: dict[TickKind, int] = dict.fromkeys(STREAMS, 0)
+        self._alive_ms: dict[TickKind, int] = dict.fromkeys(TICK_KINDS, 0)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -190,7 +183,7 @@ class MarketBook:
                 taken = row.ticker is None or tick.event_ms >= row.ticker.event_ms
                 if taken:
                     row.ticker = tick
-                    row.liquid = tick.volume_quote >= (LIQUID_LEAVE if row.liquid else LIQUID_ENTER)
+                    row.liquid = LIQUID.holds(tick.volume_quote, row.liquid)
                 stream: TickKind = "ticker"
             case Funding():
                 taken = row.funding is None or tick.event_ms >= row.funding.event_ms

@@ -16,7 +16,8 @@ from typing import Any
 import orjson
 from anyascii import anyascii
 
-from flashcur.domain.frames import Frame
+from flashcur.domain.ages import ALLOWANCES
+from flashcur.domain.frames import EXACT_COLUMNS, Frame
 from flashcur.domain.plans import PLANS, Audience
 
 TRADINGVIEW_PREFIXES = {"binanceusdm": "BINANCE", "bybit": "BYBIT"}
@@ -24,11 +25,11 @@ TRADINGVIEW_PREFIXES = {"binanceusdm": "BINANCE", "bybit": "BYBIT"}
 SECTION = "###"
 """Begins a line that names the symbols after it."""
 
-_EXACT = ("price", "change_pct", "volume_quote", "ratio", "funding_rate")
 _OPEN_INTEREST = ("open_interest_usd", "oi_change_1h_pct")
-_AGES = {"p": "price", "f": "funding_rate", "r": "ratio", "o": "open_interest_usd"}
+_EXACT = tuple(name for name in EXACT_COLUMNS if name not in _OPEN_INTEREST)
+_AGES = {each.letter: each.value for each in ALLOWANCES}
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_AGE = re.compile(r"([pfro])([0-9]+)([smhd])")
+_AGE = re.compile(rf"([{''.join(_AGES)}])([0-9]+)([smhd])")
 # A spreadsheet takes a cell that begins with one of these for a formula and runs it.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

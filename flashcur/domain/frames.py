@@ -35,7 +35,8 @@ from typing import Any, Literal, Self, cast
 import orjson
 
 from flashcur.domain import formats
-from flashcur.domain.book import MarketBook, Row, TickKind
+from flashcur.domain.ages import ALLOWANCES, allowance
+from flashcur.domain.book import MarketBook, Row
 from flashcur.domain.plans import Plan
 from flashcur.domain.spikes import HOUR_MS, SpikeRule
 
@@ -61,18 +62,14 @@ STRIP_SIZE = 5
 
 Liveness = Literal["connecting", "live", "delayed", "stale"]
 
-LIVE_MS = 5_000
+LIVE_MS = allowance("ticker").ms
 STALE_MS = 60_000
-"""A feed is live while prices are at most 5 s old, delayed up to a minute, then stale."""
+"""A feed is live while prices are within their allowance, delayed up to a minute, then stale."""
+
+FUNDING_ACCENT_PCT = 0.03
+"""A row has an accent from this funding rate on, in percent an interval, either way."""
 
 _FRESH_MS = 24 * HOUR_MS
-
-_PRICE_ALLOWANCE_MS = 5_000
-_FUNDING_ALLOWANCE_MS = 10_000
-_RATIO_STREAMED_ALLOWANCE_MS = 10_000
-_RATIO_POLLED_ALLOWANCE_MS = 6 * 60_000
-_OI_LIQUID_ALLOWANCE_MS = 90_000
-_OI_ALLOWANCE_MS = 10 * 60_000
 
 
 def feed_state(age_ms: int | None) -> Liveness:
@@ -245,20 +242,12 @@ def _next_funding(row: Row) -> str:
     return str(row.funding.next_funding_ms // 60_000)
 
 
-def _allowances(row: Row) -> tuple[tuple[TickKind, str, int], ...]:
-    return (
-        ("ticker", "p", _PRICE_ALLOWANCE_MS),
-        ("funding", "f", _FUNDING_ALLOWANCE_MS),
-        ("candle", "r", _RATIO_STREAMED_ALLOWANCE_MS if row.candle_streamed else _RATIO_POLLED_ALLOWANCE_MS),
-        ("open_interest", "o", _OI_LIQUID_ALLOWANCE_MS if row.liquid else _OI_ALLOWANCE_MS),
-    )
-
-
 def _ages(book: MarketBook, row: Row, now_ms: int) -> str:
+    close = {"candle": row.candle_streamed, "open_interest": row.liquid}
     late = [
-        f"{letter}{duration(age)}"
-        for stream, letter, allowance in _allowances(row)
-        if (age := book.age_ms(row, stream, now_ms)) is not None and age > allowance
+        f"{each.letter}{duration(age)}"
+        for each in ALLOWANCES
+        if (age := book.age_ms(row, each.kind, now_ms)) is not None and age > each.limit_ms(close.get(each.kind, False))
     ]
     return ",".join(late)
 

@@ -11,6 +11,10 @@ percent (1.5 is 1.5 %).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+TickKind = Literal["ticker", "funding", "candle", "open_interest"]
+TICK_KINDS: tuple[TickKind, ...] = ("ticker", "funding", "candle", "open_interest")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from flashcur.domain.ages import STREAMED
 from flashcur.domain.book import Row, covers_hour, is_overdue
 from flashcur.domain.ticks import Candle
 from flashcur.engine.live_market import LiveMarket, VenueBook
 from flashcur.engine.polling import each
-
-STREAM_ENTER = 1_000_000.0
-STREAM_LEAVE = 700_000.0
-"""24 h quote volume in USDT at which a contract's candle is streamed, and at which no longer."""
 
 POLL_MS = 240_000
 """Age at which a candle that is not streamed is asked for again; the promise is 5 min."""
@@ -57,7 +54,8 @@ class Candles:
         chosen = frozenset(
             row.instrument.symbol
             for row in target.book
-            if row.ticker is not None and row.ticker.volume_quote >= self._threshold(row)
+            if row.ticker is not None
+            and STREAMED.holds(row.ticker.volume_quote, row.instrument.symbol in self._streamed)
         )
         if chosen != self._streamed or target is not self._book:
             self._streamed = chosen
@@ -82,9 +80,6 @@ class Candles:
             return "nothing due"
         answered = await each(due, PARALLEL, lambda symbol: self._ask(target, symbol))
         return f"{answered} of {len(due)} asked"
-
-    def _threshold(self, row: Row) -> float:
-        return STREAM_LEAVE if row.instrument.symbol in self._streamed else STREAM_ENTER
 
     def _is_due(self, target: VenueBook, row: Row, now_ms: int) -> bool:
         symbol = row.instrument.symbol

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from sqlmodel import Session
 
+from flashcur.domain.ages import allowance
 from flashcur.domain.plans import PLANS, Audience, last_mark_ms
 from flashcur.engine.candles import Candles
 from flashcur.engine.jobs import Jobs, every, on_the_clock
@@ -19,8 +20,8 @@ from flashcur.services.kit.clock import from_ms
 from flashcur.services.records.instrument_events import prune_events, purge_demo_events
 from flashcur.services.storage.database import Database
 
-TICKER_SILENCE_MS = 5_000
-FUNDING_SILENCE_MS = 10_000
+TICKER_SILENCE_MS = allowance("ticker").ms
+FUNDING_SILENCE_MS = allowance("funding").ms
 """Age of the freshest price, and of the freshest funding rate, at which both are asked for by REST."""
 FILL_JOBS = ("streamed candles", "candles", "open interest")
 """What has to be asked for, contract by contract, when an exchange begins to serve."""

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import reflex as rx
 
-from flashcur.errors import Refusal, SignInNeeded, Unavailable
+from flashcur.domain.texts import checked_text
+from flashcur.errors import SignInNeeded, Unavailable
 from flashcur.services.accounts.accounts import Accounts
 from flashcur.services.accounts.client import Client
 from flashcur.services.accounts.sessions import Caller
@@ -65,14 +66,8 @@ def known_contracts() -> frozenset[str]:
 
 
 def text(value: object, most: int = 300) -> str:
-    """An argument as text. Raises Refusal for anything else: what comes over a socket can be anything."""
-    if not isinstance(value, str):
-        raise Refusal("Expected a text.")
-    if len(value) > most:
-        raise Refusal(f"Expected at most {most} characters, was {len(value)}.")
-    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-        raise Refusal("Expected text without control characters.")
-    return value
+    """An argument of a handler as text. Raises Refusal for anything else: see `checked_text`."""
+    return checked_text(value, most)
 
 
 def form_text(form: object, name: str, most: int = 300) -> str:

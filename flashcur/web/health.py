@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import text
 
 from flashcur import __version__
-from flashcur.engine.status import STATUS_TTL_MS, EngineStatus
+from flashcur.engine.status import STATUS_TTL_MS, EngineStatus, FeedStatus, JobStatus
 from flashcur.services.bus import RedisBus
 from flashcur.services.storage.database import Database
 from flashcur.web.process import WebRuntime
@@ -95,8 +96,8 @@ class Health:
                 "failures": status.failures if status is not None and present else {},
             },
             "exchange": None if live is None else {"id": live.exchange, "demo": live.demo, "state": live.state},
-            "feeds": _feeds(status if present else None),
-            "jobs": _jobs(status if present else None),
+            "feeds": _reports(status.feeds) if status is not None and present else {},
+            "jobs": _reports(status.jobs) if status is not None and present else {},
             "web": {"failures": runtime.failures},
         }
         return available, report
@@ -128,37 +129,5 @@ def _lease(status: EngineStatus | None, present: bool) -> str:
     return "held" if present else "expired"
 
 
-def _feeds(status: EngineStatus | None) -> dict[str, Report]:
-    if status is None:
-        return {}
-    return {
-        key: {
-            "name": feed.name,
-            "state": feed.state,
-            "reason": feed.reason,
-            "demo": feed.demo,
-            "symbols": feed.symbols,
-            "last_message_age_s": feed.last_message_age_s,
-            "streams": feed.streams,
-            "messages": feed.messages,
-            "rejects": feed.rejects,
-            "reconnects": feed.reconnects,
-        }
-        for key, feed in status.feeds.items()
-    }
-
-
-def _jobs(status: EngineStatus | None) -> dict[str, Report]:
-    if status is None:
-        return {}
-    return {
-        name: {
-            "started_at": job.started_at,
-            "finished_at": job.finished_at,
-            "ok": job.ok,
-            "detail": job.detail,
-            "runs": job.runs,
-            "failures": job.failures,
-        }
-        for name, job in status.jobs.items()
-    }
+def _reports(parts: Mapping[str, FeedStatus] | Mapping[str, JobStatus]) -> dict[str, Report]:
+    return {name: asdict(part) for name, part in parts.items()}

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flashcur.domain.ages import LIQUID
 from flashcur.domain.book import (
-    LIQUID_ENTER,
-    LIQUID_LEAVE,
     MarketBook,
     Row,
     has_open_interest_hole,
@@ -279,7 +278,7 @@ def test_change_is_against_the_nearest_value(points: list[tuple[int, float]]) ->
 
 def test_a_contract_is_liquid_with_hysteresis(book: MarketBook) -> None:
     row = row_of(book)
-    steps = [LIQUID_ENTER - 1, LIQUID_ENTER, LIQUID_LEAVE, LIQUID_LEAVE - 1, LIQUID_ENTER - 1]
+    steps = [LIQUID.enter - 1, LIQUID.enter, LIQUID.leave, LIQUID.leave - 1, LIQUID.enter - 1]
     liquid: list[bool] = []
     for i, volume in enumerate(steps):
         book.apply(ticker(1.0, T0 + i, volume=volume))

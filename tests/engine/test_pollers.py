@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 import pytest
 
+from flashcur.domain.ages import STREAMED
 from flashcur.domain.book import Row
 from flashcur.domain.ticks import Candle, Instrument, OpenInterest, Ticker
-from flashcur.engine.candles import POLL_MS, SILENT_MS, STREAM_ENTER, STREAM_LEAVE, Candles
+from flashcur.engine.candles import POLL_MS, SILENT_MS, Candles
 from flashcur.engine.live_market import LiveMarket
 from flashcur.engine.open_interest import LIQUID_MS, OTHERS_MS, OpenInterestPoller
 from flashcur.services.market.venues import BINANCE, BYBIT
@@ -90,11 +91,11 @@ async def test_both_hours_of_every_contract_are_asked_for_the_largest_first(benc
 async def test_streamed_contracts_change_with_hysteresis(bench: Bench) -> None:
     bench.serve()
     for volume, streamed in [
-        (STREAM_ENTER - 1, False),
-        (STREAM_ENTER, True),
-        (STREAM_LEAVE, True),
-        (STREAM_LEAVE - 1, False),
-        (STREAM_ENTER - 1, False),
+        (STREAMED.enter - 1, False),
+        (STREAMED.enter, True),
+        (STREAMED.leave, True),
+        (STREAMED.leave - 1, False),
+        (STREAMED.enter - 1, False),
     ]:
         bench.trade("SMALL", volume)
         await bench.candle_poller.choose_streamed()

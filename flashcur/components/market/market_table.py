@@ -12,7 +12,7 @@ from flashcur.state.profile import ProfileState
 from flashcur.state.watchlists import WatchlistState
 
 COLUMNS: tuple[tuple[str, str, str], ...] = (
-    ("symbol", "Symbol", "Base asset. A bar marks funding of 0.03 % or more either way."),
+    ("symbol", "Symbol", f"Base asset. A bar marks funding of {frames.FUNDING_ACCENT_PCT} % or more either way."),
     ("price", "Price", "Last trade, USDT"),
     ("change", "24h %", "Change of the last trade over 24 hours"),
     ("volume", "24h vol", "Quote volume over 24 hours, USDT"),

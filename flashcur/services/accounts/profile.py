@@ -30,6 +30,20 @@ DELETE_WORD = "DELETE"
 MAX_VIEW = 400
 """Characters of a table's view as it is kept: an address's, in which a typed one may take nine."""
 
+_OWN = {
+    "id",
+    "email",
+    "password_changed_at",
+    "plan",
+    "plan_source",
+    "plan_until",
+    "theme",
+    "time_zone",
+    "table_view",
+    "created_at",
+}
+"""What of the account's row its owner's export holds; named one by one, so that no secret slips in."""
+
 
 class Profile:
     """Acts of a signed-in owner. Every method raises Refusal for what he can mend, SignInNeeded when signed out."""
@@ -300,21 +314,12 @@ def _document(session: Session, account: Account) -> dict[str, Any]:
     logins = session.exec(select(LoginSession).where(LoginSession.account_id == account.id)).all()
     return {
         "account": {
-            "id": account.id,
-            "email": account.email,
+            **account.model_dump(include=_OWN),
             "has_password": account.password_hash is not None,
-            "password_changed_at": account.password_changed_at,
-            "plan": account.plan,
-            "plan_source": account.plan_source,
-            "plan_until": account.plan_until,
-            "theme": account.theme,
-            "time_zone": account.time_zone,
-            "table_view": account.table_view,
-            "created_at": account.created_at,
         },
         "wallets": [
-            {"address": w.address, "chain_id": w.chain_id, "linked_at": w.linked_at, "used_at": w.used_at}
-            for w in wallets.of_account(session, account.id)
+            wallet.model_dump(include={"address", "chain_id", "linked_at", "used_at"})
+            for wallet in wallets.of_account(session, account.id)
         ],
         "api_keys": [
             {"ends_in": key.hint, "created_at": key.created_at, "used_at": key.used_at}

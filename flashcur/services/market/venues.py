@@ -25,8 +25,6 @@ class Venue:
     id: str
     """The ccxt id, also the name in `FLASHCUR_EXCHANGES`."""
     name: str
-    tradingview_prefix: str
-    """`BINANCE` in `BINANCE:BTCUSDT.P`."""
     allowances_s: Mapping[Stream, float]
     """Seconds without a usable message after which a stream is restarted. One that is missing rides on another."""
     topics_per_request: int
@@ -44,7 +42,6 @@ class Venue:
 BINANCE = Venue(
     id="binanceusdm",
     name="Binance USD-M",
-    tradingview_prefix="BINANCE",
     allowances_s=MappingProxyType({Stream.TICKER: 5.0, Stream.FUNDING: 10.0, Stream.CANDLE: 30.0}),
     # A socket carries at most 200 streams; half of them a request keeps the frames short.
     topics_per_request=100,
@@ -59,7 +56,6 @@ BINANCE = Venue(
 BYBIT = Venue(
     id="bybit",
     name="Bybit",
-    tradingview_prefix="BYBIT",
     # Funding and open interest are fields of the ticker stream.
     allowances_s=MappingProxyType({Stream.TICKER: 5.0, Stream.CANDLE: 30.0}),
     # The topics of one socket may be 21,000 characters long together; a topic has some 20.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from flashcur.domain.frames import Frame
+from flashcur.domain.frames import FUNDING_ACCENT_PCT, Frame
 from flashcur.domain.plans import Audience
 from flashcur.domain.view import View, select
 from flashcur.services.accounts.view import AccountView
@@ -171,6 +171,6 @@ def _direction(change: str) -> str:
 
 
 def _look(funding: str, spike: str, fresh: str) -> str:
-    extreme = bool(funding) and abs(float(funding)) >= 0.03
+    extreme = bool(funding) and abs(float(funding)) >= FUNDING_ACCENT_PCT
     side = ("paid-short" if funding.startswith("-") else "paid-long") if extreme else ""
     return " ".join(word for word in ("fresh" * (fresh == "1"), "spiking" * (spike == "1"), side) if word)

@@ -12,6 +12,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from flashcur.domain.texts import checked_text
 from flashcur.errors import Refusal
 from flashcur.services.accounts.client import Client, client_of
 
@@ -115,19 +116,7 @@ async def read_fields(request: Request, most: int = MAX_BODY) -> dict[str, Any]:
 
 def text(fields: dict[str, Any], name: str, most: int = 1_000) -> str:
     """A field's text; empty where it is missing. Raises Refusal for another type or more than `most` characters."""
-    value = fields.get(name, "")
-    if not isinstance(value, str):
-        raise Refusal(f"{name}: expected a text", field=name)
-    if len(value) > most:
-        raise Refusal(f"{name}: expected at most {most} characters, was {len(value)}", field=name)
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise Refusal(f"{name}: expected text, came with half a character", field=name) from None
-    # PostgreSQL keeps no NUL, and nobody types one.
-    if "\0" in value:
-        raise Refusal(f"{name}: expected text without NUL characters", field=name)
-    return value
+    return checked_text(fields.get(name, ""), most, name)
 
 
 def whole(fields: dict[str, Any], name: str) -> int:

@@ -1,0 +1,21 @@
+"""Text as it comes from outside: anything can be sent, over a socket as over HTTP."""
+
+from __future__ import annotations
+
+from flashcur.errors import Refusal
+
+
+def checked_text(value: object, most: int, field: str = "") -> str:
+    """`value` where it is text that a database can keep: at most `most` characters, no NUL, no half characters.
+
+    Raises Refusal for anything else; it names `field` where one is given.
+    """
+    before = f"{field}: e" if field else "E"
+    if not isinstance(value, str):
+        raise Refusal(f"{before}xpected a text, was {type(value).__name__}.", field=field)
+    if len(value) > most:
+        raise Refusal(f"{before}xpected at most {most} characters, was {len(value)}.", field=field)
+    # PostgreSQL keeps no NUL, and half of a surrogate pair has no UTF-8; nobody types either.
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise Refusal(f"{before}xpected text without NUL or half characters.", field=field)
+    return value
