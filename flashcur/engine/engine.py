@@ -53,7 +53,7 @@ from flashcur.services.market.counters import StreamCounters
 from flashcur.services.market.source import MarketSource, Sink, VenueStatus
 from flashcur.services.notify import MailSender, make_sender
 from flashcur.services.records.instrument_events import record_event
-from flashcur.services.records.marks import last_mark
+from flashcur.services.records.mark_frames import last_mark
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 

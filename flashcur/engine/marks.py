@@ -20,7 +20,7 @@ from flashcur.engine.database_writer import WriteQueue
 from flashcur.engine.publisher import Publisher
 from flashcur.models import MarkFrame
 from flashcur.services.bus.topics import mark_topic
-from flashcur.services.records.marks import save_mark
+from flashcur.services.records.mark_frames import save_mark
 
 logger = logging.getLogger(__name__)
 

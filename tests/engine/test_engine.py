@@ -10,7 +10,7 @@ from sqlmodel import Session, select
 from flashcur.domain.frames import Frame
 from flashcur.engine.engine import Office
 from flashcur.models import InstrumentEvent, JobRun
-from flashcur.services.records.marks import last_mark
+from flashcur.services.records.mark_frames import last_mark
 from flashcur.services.simulator import SimulatedExchange
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings

@@ -58,16 +58,16 @@ class ExportRoutes(RouteGroup):
         self._runtime = runtime
         self._making = asyncio.Lock()
 
-    async def markets_text(self, request: Request) -> Response:
+    async def table_text(self, request: Request) -> Response:
         """The table as a TradingView list, in the order and with the filters that the query names (`q`, `sort`, `dir`,
         `min`, `show`, `list`)."""
         return await self._markets(request, "tradingview")
 
-    async def markets_csv(self, request: Request) -> Response:
+    async def table_csv(self, request: Request) -> Response:
         """The same as CSV."""
         return await self._markets(request, "csv")
 
-    async def markets_json(self, request: Request) -> Response:
+    async def table_json(self, request: Request) -> Response:
         """The same as JSON."""
         return await self._markets(request, "json")
 
@@ -130,9 +130,9 @@ class ExportRoutes(RouteGroup):
         )
 
     ROUTES: ClassVar[tuple[Route, ...]] = (
-        Route("GET", "/export/markets.txt", markets_text, "account"),
-        Route("GET", "/export/markets.csv", markets_csv, "account"),
-        Route("GET", "/export/markets.json", markets_json, "account"),
+        Route("GET", "/export/markets.txt", table_text, "account"),
+        Route("GET", "/export/markets.csv", table_csv, "account"),
+        Route("GET", "/export/markets.json", table_json, "account"),
         Route("GET", "/export/watchlists.txt", watchlists_text, "account"),
         Route("GET", "/export/account.json", account_json, "account"),
         Route("POST", "/import/watchlists", import_watchlists, "account"),

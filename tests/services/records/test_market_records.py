@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from flashcur.models import InstrumentEvent, JobRun, MarkFrame
 from flashcur.services.records.instrument_events import prune_events, purge_demo_events, record_event
 from flashcur.services.records.job_runs import finish_run, start_run
-from flashcur.services.records.marks import last_mark, save_mark
+from flashcur.services.records.mark_frames import last_mark, save_mark
 from flashcur.services.storage.database import Database
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
