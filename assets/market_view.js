@@ -151,7 +151,7 @@ export function marketRows(market, chosen, lag, lists = []) {
   const least = amount(chosen.min);
   let order = [];
   for (let i = 0; i < symbols.length; i++) {
-    // Who searches looks for what he may want to put into the list, too.
+    // A search also finds what may be wanted in the list.
     if (only && !wanted && !only.has(symbols[i])) continue;
     if (wanted && !symbols[i].toUpperCase().includes(wanted) && !columns.base[i].toUpperCase().includes(wanted)) continue;
     if (least > 0 && !(amount(columns.volume[i]) >= least)) continue;

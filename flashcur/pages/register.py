@@ -27,7 +27,7 @@ def register() -> rx.Component:
                         back="Send it again, or correct the address",
                     ),
                 ),
-                # Kept while it is hidden: who comes back finds what he typed.
+                # Kept while it is hidden: whoever comes back finds what they typed.
                 rx.el.div(
                     wallet_buttons.sign_in_buttons(),
                     auth_forms.or_line("or with e-mail"),

@@ -1,4 +1,4 @@
-"""The visitor's account as his tabs hold it.
+"""The visitor's account as their tabs hold it.
 
 `AccountState` is a picture of what `web.visitors` knows, in place of a state's own values (see `state.market`): it
 is sent when a page loads or reconnects, and again to every tab of the account when something of it changes. So a tab's
@@ -88,7 +88,7 @@ class AccountState(rx.State):
 
 
 def account_vars(visitor: Visitor, plan: Plan) -> dict[str, Any]:
-    """AccountState's vars for a visitor; `plan` is what he sees by (a guest's too)."""
+    """AccountState's vars for a visitor; `plan` is what they see by (a guest's too)."""
     account = visitor.account
     values = default_vars(AccountState)
     values |= {"reached": True, "trouble": visitor.unsure}

@@ -2,7 +2,7 @@
 
 A socket carries the cookie of the moment it was opened. What the cookie stands for is read from the database when it
 comes, kept, and read anew whenever the account changes, whichever process changed it (`services.accounts.changes`).
-What somebody may see follows from here; what he changes is authorised again in the transaction of the change.
+What somebody may see follows from here; what they change is authorised again in the transaction of the change.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MOST_UNSURE = 200
 TRUSTED_FOR = timedelta(minutes=1)
 """Who comes again later than this is read anew, should a change ever have been missed."""
 PATIENCE_S = 1.5
-"""How long a visitor waits for the database before he is shown what guests see."""
+"""How long a visitor waits for the database before they are shown what guests see."""
 CAPACITY = 50_000
 """Sessions kept; the longest unused give way."""
 
@@ -115,7 +115,7 @@ class Visitors:
         return PLANS[self.audience(visitor)]
 
     def audience(self, visitor: Visitor) -> Audience:
-        """His plan; in development a visitor without an account may have the one that is configured."""
+        """The plan they see by; in development a visitor without an account may have the one that is configured."""
         if visitor.account is not None:
             return visitor.account.plan.audience
         return "guest" if visitor.unsure else self._guests
@@ -131,7 +131,7 @@ class Visitors:
         return self._known.get(key, GUEST)
 
     async def identify(self, cookie_header: str, *, anew: bool = False) -> Visitor:
-        """Who comes with these cookies. Never raises: while the database is away he is `unsure`, or as last known.
+        """Who comes with these cookies. Never raises: while the database is away they are `unsure`, or as last known.
 
         `anew`: ask the database also about somebody who is known.
         """
@@ -227,7 +227,7 @@ class Visitors:
             # What changed while this was read would be missed: changes are told only to who is known.
             if round_before == self._round:
                 break
-        # Whoever asks first learns it, and only he: the tabs that show something else are told here.
+        # Only whoever asks first learns it: the tabs that show something else are told here.
         unsure = key in self._unsure
         self._unsure.pop(key, None)
         before = Visitor(key, unsure=True) if unsure else self._known.get(key)

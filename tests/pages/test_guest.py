@@ -1,4 +1,4 @@
-"""What a visitor without an account sees, and what never reaches his browser."""
+"""What a visitor without an account sees, and what never reaches their browser."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def world(app: App) -> Iterator[World]:
 
 @asynccontextmanager
 async def watching(app: App, person: Person, audience: Audience) -> AsyncIterator[Tab]:
-    """His tab with the table, on the plan he has so far."""
+    """Their tab with the table, on the plan they have so far."""
     async with tab(app.url, cookie=person.cookie) as page:
         await page.call("feed_state.watch_table")
         assert page.account["plan"] == audience

@@ -24,7 +24,7 @@ UNCOUNTED = frozenset({"rate_limit", "account_change"})
 
 @dataclass
 class Role:
-    """Who calls, and the ids of what is his (or, for `other`, of what is somebody else's)."""
+    """Who calls, and the ids of what is theirs (or, for `other`, of what is somebody else's)."""
 
     name: str
     account_id: str = ""

@@ -116,7 +116,7 @@ class Process:
         return self.runtime.visitors.audience(self.known(person))
 
     def frozen(self, person: Person) -> int:
-        """How many of his watchlists his pages show as read-only."""
+        """How many of their watchlists their pages show as read-only."""
         visitor = self.known(person)
         assert visitor.account is not None
         return len(frozen(visitor.account.lists, self.runtime.visitors.plan(visitor)))
@@ -216,7 +216,7 @@ async def test_a_session_ended_in_one_process_makes_a_guest_in_the_other(two: tu
     await eventually(lambda: second.known(person).account is None, "a guest", 2)
     assert time.monotonic() - begun_s < 1
     gone = [now for before, now in second.told if before.session_id == person.session_id]
-    # The change may be told once more in between, but the last word is that he is a guest.
+    # The change may be told once more in between, but the last word is that they are a guest.
     assert (gone[-1].account, gone[-1].session_id) == (None, "")
     assert second.known(device).account is not None
     assert (await second.identify(person)).account is None

@@ -161,7 +161,7 @@ def _strength(form: str, refused: Text) -> rx.Component:
 
 
 def next_path() -> rx.Var[str]:
-    """Where the visitor wanted to go before he was asked to sign in; `/` unless it is a path of this site."""
+    """Where the visitor wanted to go before they were asked to sign in; `/` unless it is a path of this site."""
     return browser.hook("next", "useNext()", "useNext", module=MODULE).to(str)
 
 

@@ -57,7 +57,7 @@ VIEW = hook(
     AccountState.reached,
     AccountState.table_view,
 )
-"""What the visitor chose: `q`, `sort`, `dir`, `min`, `show`, `list`; kept in the URL, and in his account."""
+"""What the visitor chose: `q`, `sort`, `dir`, `min`, `show`, `list`; kept in the URL, and in their account."""
 
 
 def list_choice() -> rx.Var[str]:

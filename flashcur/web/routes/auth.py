@@ -236,7 +236,7 @@ class AuthRoutes(RouteGroup):
                 await self._accounts.profile.sign_out(caller)
 
     async def _signed_in(self, request: Request, token: str, target: str) -> Response:
-        """A browser's former session ends with its cookie: nobody stays signed in to what he no longer sees."""
+        """A browser's former session ends with its cookie: nobody stays signed in to what they no longer see."""
         with contextlib.suppress(Unavailable):
             await self._end_session(request, client_of_request(request, self._runtime.settings.proxy_hops))
         response = self._done(request, target)

@@ -22,7 +22,7 @@ MAX_UPLOAD = 1_100_000
 """An imported file and its form: the file itself may have 512 kB, and JSON doubles line ends and quotes."""
 
 Who = Literal["anyone", "account", "admin"]
-"""Who may call: `account` is somebody who is signed in. What his plan gives is decided inside."""
+"""Who may call: `account` is somebody who is signed in. What the plan gives is decided inside."""
 
 Handler = Callable[[Any, Request], Awaitable[Response]]
 
@@ -78,7 +78,7 @@ def error(status: int, message: str, *, field: str = "", retry_after: float | No
     if field:
         body["field"] = field
     if retry_after is not None:
-        # Upwards: who waits as long as he is told is not refused again.
+        # Upwards: whoever waits as long as told is not refused again.
         body["retry_after"] = ceil(retry_after * 10) / 10
     response = json_answer(body, status)
     if retry_after is not None:
@@ -136,7 +136,7 @@ class Foreign(Refusal):
 
 
 def safe_path(target: str) -> str:
-    """`target` where it is a path of this site, else `/`: nobody is sent elsewhere by a link he trusts."""
+    """`target` where it is a path of this site, else `/`: no link that people trust sends them elsewhere."""
     # Dots would be taken out by the browser, and what is left may begin with two slashes.
     dots = any(part in (".", "..") for part in target.partition("?")[0].split("/"))
     plain = not dots and target.isascii() and target.isprintable() and "\\" not in target and len(target) <= 500

@@ -2,7 +2,7 @@
 
 `HttpRoutes.wrap` puts them in front of another ASGI application (Reflex's, through its `api_transformer`); whatever is
 not one of these paths goes on to it, with the usual security headers added to what comes back. Before a socket opens,
-its visitor is looked up, so that the first thing he is sent is his.
+its visitor is looked up, so that the first thing they are sent is theirs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an owner does with his account: address, password, sessions, his data, its end."""
+"""What an owner does with their account: address, password, sessions, data, its end."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ async def test_links_that_we_did_not_make_are_refused(services: Services) -> Non
 
 
 async def test_of_two_registrations_the_opened_one_counts(services: Services) -> None:
-    """A stranger who registers my address first does not get my account, nor does his password stay in it."""
+    """A stranger who registers my address first does not get my account, nor does their password stay in it."""
     await services.registration.register(ADDRESS, OTHER_PASSWORD, ELSEWHERE)
     await services.registration.register(ADDRESS, PASSWORD, HOME)
     await services.registration.confirm(services.link("register"), HOME)
@@ -504,13 +504,13 @@ async def test_addresses_of_clients_are_not_kept_by_limits(services: Services) -
 
 
 async def test_a_link_from_a_stranger_s_registration_needs_the_stranger_s_password(services: Services) -> None:
-    """Whoever registers somebody else's address must not find his own password on the account that comes of it."""
+    """Whoever registers somebody else's address must not find their own password on the account that comes of it."""
     await services.registration.register(ADDRESS, OTHER_PASSWORD, ELSEWHERE, "stranger" * 8)
     link = services.link("register")
     for password, field in (("", "password"), (PASSWORD, "password")):
         assert (await refused(services.registration.confirm(link, HOME, BROWSER, password)))[2] == field
     assert services.rows(Account) == []
-    # The owner's own registration is not used up by the stranger's, and his link needs a click only.
+    # The owner's own registration is not used up by the stranger's, and their link needs only a click.
     for _ in range(2):
         await services.registration.register(ADDRESS, OTHER_PASSWORD, ELSEWHERE, "stranger" * 8)
     await services.registration.register(ADDRESS, PASSWORD, HOME, BROWSER)

@@ -122,7 +122,7 @@ async def test_another_wallet_s_signature_is_wrong(services: Services) -> None:
 
 
 async def test_another_browser_is_refused_and_does_not_use_the_text_up(services: Services) -> None:
-    """Who steals a signature has no cookie of ours; and he cannot spoil it either."""
+    """A thief of a signature has no cookie of ours, and cannot spoil it either."""
     wallet = key_wallet()
     asked = await challenge(services, wallet)
     for browser in ("c" * 64, ""):

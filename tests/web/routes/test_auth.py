@@ -51,7 +51,7 @@ def cookies(answer: httpx.Response) -> dict[str, Any]:
 
 
 def shape(answer: httpx.Response, *addresses: str) -> tuple[object, ...]:
-    """All of an answer that a stranger can compare, without the address that he named himself."""
+    """All of an answer that a stranger can compare, without the address that they named themselves."""
     text = answer.text
     for address in addresses:
         text = text.replace(address, "…")
@@ -347,7 +347,7 @@ async def test_a_change_of_address_over_http(site: Site) -> None:
     caller = visitor.caller(HOME)
     assert caller is not None
     await site.accounts.profile.change_address(caller, "new@example.com", PASSWORD)
-    # Whoever has the links may open them, signed in or not; it puts no session into his browser.
+    # Whoever has the links may open them, signed in or not; it puts no session into their browser.
     first = await site.browser().post("/auth/confirm-change", {"token": site.link("change-old")})
     second = await site.browser().post("/auth/confirm-change", {"token": site.link("change-new", "new@example.com")})
     assert [(answer.json()["changed"], cookies(answer)) for answer in (first, second)] == [(False, {}), (True, {})]
