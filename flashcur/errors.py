@@ -7,13 +7,13 @@
     ├── DatabaseError          the database is missing, unreachable or of another version
     ├── BusError               the bus (Redis) cannot be reached
     ├── MailError              a mail could not be handed over
-    ├── Refusal                a person asked for what cannot be; the message is for him
-    │   ├── SignInNeeded       he is not signed in, or no longer (401)
-    │   │   └── SignInAgain    he is, but for too long for what he asks (403)
-    │   ├── PlanNeeded         his plan does not have it (403)
-    │   ├── NotFound           it does not exist, or is not his (404)
-    │   ├── Conflict           it is taken, or was changed meanwhile (409)
-    │   ├── Throttled          he has tried too often (429)
+    ├── Refusal                a person asked for what cannot be; the message is for them
+    │   ├── SignInNeeded       they are not signed in, or no longer (401)
+    │   │   └── SignInAgain    they are, but too long ago for this (403)
+    │   ├── PlanNeeded         their plan does not have it (403)
+    │   ├── NotFound           it does not exist, or is not theirs (404)
+    │   ├── Conflict           it is taken, or has changed meanwhile (409)
+    │   ├── Throttled          they have tried too often (429)
     │   └── Unavailable        what it needs is down: nothing was done, try again (503)
     └── VenueError             an exchange did not do what was asked
         ├── VenueBlocked       it refuses this address (451, 403)
@@ -21,8 +21,8 @@
         ├── VenueUnavailable   it is down, unreachable or answers nonsense (5xx, network)
         └── VenueSilent        it is connected and sends nothing
 
-A class docstring is the default message and tells the reader what to do. `retry_after` (seconds) says
-when a retry makes sense; None means that repeating the same call will not help.
+The first line of a class docstring is the default message and tells the reader what to do. `retry_after`
+(seconds) says when a retry makes sense; None means that repeating the same call will not help.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ class FlashCurError(Exception):
     """Something went wrong."""
 
     retry_after: float | None = None
+    """Seconds until a retry makes sense; None if repeating the same call will not help."""
 
     def __init__(self, message: str | None = None, *, retry_after: float | None = None) -> None:
+        """`message` and `retry_after` (seconds) default to those of the class."""
         super().__init__(message or (self.__class__.__doc__ or "").split("\n")[0])
         if retry_after is not None:
             self.retry_after = retry_after
@@ -61,10 +63,10 @@ class Refusal(FlashCurError):
     """That cannot be done: correct what is named here."""
 
     status = 400
-    """HTTP status of an answer that refuses."""
+    """HTTP status of the answer that refuses."""
 
     def __init__(self, message: str | None = None, *, field: str = "", retry_after: float | None = None) -> None:
-        """`field`: the form's field that is wrong."""
+        """`field`: name of the form field that is wrong; empty if it is none in particular."""
         super().__init__(message, retry_after=retry_after)
         self.field = field
 
@@ -116,7 +118,7 @@ class VenueError(FlashCurError):
     """The exchange did not answer as expected."""
 
     def __init__(self, message: str | None = None, *, retry_after: float | None = None, asked: bool = False) -> None:
-        """`asked`: the exchange itself sent `retry_after`; else the wait is only our own estimate."""
+        """`asked`: the exchange itself sent `retry_after`; otherwise the wait is only our own estimate."""
         super().__init__(message, retry_after=retry_after)
         self.asked = asked
 

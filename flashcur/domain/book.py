@@ -23,7 +23,7 @@ from flashcur.domain.spikes import HOUR_MS, volume_ratio
 from flashcur.domain.ticks import TICK_KINDS, Candle, Funding, Instrument, OpenInterest, Reject, Tick, Ticker, TickKind
 
 OI_STEP_MS = 60_000
-"""Open interest history is kept by the minute: enough for the 1 h change."""
+"""Open interest history keeps at most one value a minute: enough for the 1 h change."""
 _OI_STEPS = 66
 OI_HOLE_MS = 12 * 60_000
 """Between two values further apart than this lie moments that have none within the 1 h change's tolerance."""
@@ -39,7 +39,7 @@ _event_ms = attrgetter("event_ms")
 
 @dataclass(slots=True)
 class Row:
-    """Everything known of one contract; None is not known yet."""
+    """Everything known of one contract; None is not known yet. Units are those of `domain.ticks`."""
 
     instrument: Instrument
     ticker: Ticker | None = None
@@ -50,23 +50,27 @@ class Row:
     """The candle exactly one hour before `candle`, if it was seen."""
     open_interest: OpenInterest | None = None
     open_interest_history: deque[OpenInterest] = field(default_factory=lambda: deque(maxlen=_OI_STEPS))
+    """Oldest first, one value a minute at most."""
     refused: set[str] = field(default_factory=set[str])
     """Streams whose last message about this contract was refused: its age is its own, not the stream's."""
     candle_streamed: bool = False
+    """Whether the hourly candle comes by socket; else it is polled and may be minutes old."""
     liquid: bool = False
     """24 h volume is above `ages.LIQUID`."""
     changes: dict[int, float | None] = field(default_factory=dict[int, "float | None"])
-    """Change of the open interest by window, until the next value: frames ask each second, values come each minute."""
+    """Change of the open interest in percent by window in ms, kept until the next value: frames ask each second,
+    values come each minute."""
 
     @property
     def price(self) -> float | None:
+        """Last price in USDT; None before the first ticker."""
         return None if self.ticker is None else self.ticker.price
 
     def hour_volumes(self) -> tuple[float | None, float | None]:
-        """Quote volume of the hour before and of the hour in progress.
+        """(volume of the hour before, volume of the hour in progress), in USDT; None where one is not known.
 
-        Once an hour has closed and nothing has traded since, the hour in progress is an empty one. An hour before
-        whose close was missed is not known: a part of an hour must not pass for the whole.
+        Once an hour has closed and nothing has traded since, the hour in progress is an empty one. If the close of
+        the hour before was missed, its volume is not known: part of an hour must not pass for the whole.
         """
         if self.candle is None:
             return None, None
@@ -77,17 +81,21 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
+        """Quote volume of the hour in progress as a multiple of the hour before's; None where it cannot be told."""
         return volume_ratio(*self.hour_volumes())
 
     @property
     def open_interest_usd(self) -> float | None:
-        """Contracts × contract size × last price."""
+        """Contracts × contract size × last price, in USDT; None while the contracts or the price are unknown."""
         if self.open_interest is None or self.ticker is None:
             return None
         return self.open_interest.contracts * self.instrument.contract_size * self.ticker.price
 
     def open_interest_change_pct(self, window_ms: int) -> float | None:
-        """Change of the contracts over the window in percent; None until there is a value that old (± 10 %)."""
+        """Change of the contracts over the window in percent, signed.
+
+        None unless there is a value as old as the window (± 10 % of it) and greater than 0.
+        """
         if window_ms not in self.changes:
             self.changes[window_ms] = self._open_interest_change(window_ms)
         return self.changes[window_ms]
@@ -138,10 +146,14 @@ class MarketBook:
         return iter(self._rows.values())
 
     def row(self, symbol: str) -> Row | None:
+        """What is known of a contract; None if it is not in the universe."""
         return self._rows.get(symbol)
 
     def set_instruments(self, instruments: Iterable[Instrument]) -> tuple[list[str], list[str]]:
-        """Take the universe as it is now; returns the symbols that joined and those that left."""
+        """Take the whole universe as it is now. Returns (symbols that joined, symbols that left).
+
+        Contracts that stay keep their values; those that left lose them.
+        """
         fresh = {instrument.symbol: instrument for instrument in instruments}
         joined = [symbol for symbol in fresh if symbol not in self._rows]
         left = [symbol for symbol in self._rows if symbol not in fresh]
@@ -161,19 +173,19 @@ class MarketBook:
             row.candle_streamed = symbol in streamed
 
     def alive(self, stream: TickKind, seen_ms: int) -> None:
-        """The stream delivered something at `seen_ms`, so what it did not mention has not changed."""
+        """The stream delivered something at `seen_ms` (Unix ms), so what it did not mention has not changed."""
         if seen_ms > self._alive_ms[stream]:
             self._alive_ms[stream] = seen_ms
 
     def silence_ms(self, stream: TickKind, now_ms: int) -> int | None:
-        """How long ago the stream last delivered anything; None if it never has."""
+        """Milliseconds since the stream last delivered anything, at least 0; None if it never has."""
         alive_ms = self._alive_ms[stream]
         return max(0, now_ms - alive_ms) if alive_ms else None
 
     def apply(self, tick: Tick, *, alone: bool = False) -> bool:
-        """Take one tick; False if its contract is unknown or it is not newer than what is known.
+        """Take one tick; False if its contract is unknown or the tick is older than what is known.
 
-        A tick that was asked for `alone`, by REST, says nothing of other contracts: it confirms itself only.
+        A tick that was asked for `alone`, by REST, says nothing about other contracts: it confirms only itself.
         """
         row = self._rows.get(tick.symbol)
         if row is None:
@@ -204,13 +216,16 @@ class MarketBook:
         return taken
 
     def refuse(self, reject: Reject) -> None:
-        """A message about this contract was refused: its value no longer counts as confirmed by the stream."""
+        """A message about this contract was refused: its value no longer counts as confirmed by the stream.
+
+        Does nothing if the refused message names no contract that is known.
+        """
         row = self._rows.get(reject.symbol or "")
         if row is not None:
             row.refused.add(reject.stream)
 
     def age_ms(self, row: Row, stream: TickKind, now_ms: int) -> int | None:
-        """How long ago the field's value was last known to be true; None if it never was."""
+        """Milliseconds since the value was last known to be true, at least 0; None if there is no value."""
         value: Tick | None = getattr(row, stream)
         if value is None:
             return None
@@ -255,9 +270,9 @@ def _apply_open_interest(row: Row, tick: OpenInterest) -> bool:
 
 
 def remember_open_interest(row: Row, tick: OpenInterest) -> bool:
-    """Keep one value a minute in order of time; older values may arrive later (history read from the exchange).
+    """Keep one value a minute, ordered by time; older values may arrive later (history read from the exchange).
 
-    False if there is a value within a minute of it, or if it is older than all that can be kept.
+    False, and nothing is kept, if there is a value within a minute of it or it is older than all that can be kept.
     """
     history = row.open_interest_history
     at = bisect_left(history, tick.event_ms, key=_event_ms)

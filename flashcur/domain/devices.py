@@ -1,4 +1,4 @@
-"""What a person calls the device behind a User-Agent header: enough to recognise his own."""
+"""What a person calls the device behind a User-Agent header: enough to recognise their own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SYSTEMS = (
 
 
 def device(user_agent: str) -> str:
-    """`Firefox on Windows`; `Unknown device` where the header says nothing."""
+    """`Firefox on Windows`, or only the half that is known; `Unknown device` where the header says nothing."""
     browser = next((name for mark, name in _BROWSERS if mark.lower() in user_agent.lower()), "")
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
     return " on ".join(part for part in (browser, system) if part) or "Unknown device"

@@ -21,9 +21,9 @@ from flashcur.domain.frames import EXACT_COLUMNS, Frame
 from flashcur.domain.plans import PLANS, Audience
 
 TRADINGVIEW_PREFIXES = {"binanceusdm": "BINANCE", "bybit": "BYBIT"}
-"""What TradingView calls an exchange, by its ccxt id."""
+"""ccxt id of an exchange to its name at TradingView."""
 SECTION = "###"
-"""Begins a line that names the symbols after it."""
+"""In TradingView's text, begins a line that names the list of symbols after it."""
 
 _OPEN_INTEREST = ("open_interest_usd", "oi_change_1h_pct")
 _EXACT = tuple(name for name in EXACT_COLUMNS if name not in _OPEN_INTEREST)
@@ -40,7 +40,7 @@ def ascii_name(symbol: str) -> str:
 
 
 def tradingview_symbol(exchange_id: str, symbol: str) -> str:
-    """`BINANCE:BTCUSDT.P`. ValueError for an exchange that has no name there."""
+    """`BINANCE:BTCUSDT.P`. Raises ValueError for an exchange (ccxt id) that has no name there."""
     prefix = TRADINGVIEW_PREFIXES.get(exchange_id)
     if prefix is None:
         raise ValueError(f"expected an exchange ({', '.join(TRADINGVIEW_PREFIXES)}), was {exchange_id!r}")
@@ -50,8 +50,8 @@ def tradingview_symbol(exchange_id: str, symbol: str) -> str:
 def tradingview_text(sections: Sequence[tuple[str | None, Sequence[str]]], exchange: str) -> str:
     """One contract a line, and before each named section a line `###NAME`. The nameless section comes first.
 
-    A comma separates there as a line's end does, so a name has a full-width one instead; a symbol of which nothing is
-    left in ASCII is not written.
+    `sections` are (name or None, symbols). TradingView takes a comma for the end of a line, so a name has a full-width
+    one instead; a symbol of which nothing is left in ASCII is not written. Raises ValueError as `tradingview_symbol`.
     """
     lines: list[str] = []
     for name, symbols in sorted(sections, key=lambda section: section[0] is not None):
@@ -62,15 +62,19 @@ def tradingview_text(sections: Sequence[tuple[str | None, Sequence[str]]], excha
 
 
 def filename(kind: str, now: datetime, extension: str) -> str:
-    """`flashcur_tradingview_2026-11-25_13-05-09.txt`, in UTC; `kind` is `tradingview` or `markets`."""
+    """`flashcur_tradingview_2026-11-25_13-05-09.txt`, in UTC; `kind` is `tradingview` or `markets`.
+
+    Raises ValueError for a time without its zone.
+    """
     return f"flashcur_{kind}_{_utc(now):%Y-%m-%d_%H-%M-%S}.{extension}"
 
 
 def market_rows(frame: Frame, indices: Sequence[int], open_interest: bool) -> list[dict[str, Any]]:
-    """The rows with unrounded numbers; None where a value is missing.
+    """The rows as dicts with unrounded numbers, None where one is missing; open interest only if asked for.
 
-    Rates are fractions per funding interval, `_pct` is percent, volumes and open interest are in USDT. `ages_s` holds
-    the ages, in seconds, of values that are older than their allowance.
+    Prices, volumes and open interest are in USDT, `_pct` is percent, `ratio` a multiple, `funding_rate` a fraction per
+    interval; `next_funding_at` is ISO 8601. `ages_s` maps the name of each value that is older than its allowance to
+    its age in seconds.
     """
     names = _EXACT + (_OPEN_INTEREST if open_interest else ())
     missing: list[float | None] = [None] * frame.count
@@ -92,9 +96,10 @@ def market_rows(frame: Frame, indices: Sequence[int], open_interest: bool) -> li
 
 
 def markets_csv(frame: Frame, indices: Sequence[int], open_interest: bool) -> str:
-    """The rows as CSV (RFC 4180: a header, CRLF): a missing value is blank, every row carries time and source.
+    """The rows of `market_rows` as CSV (RFC 4180: a header, CRLF): a missing value is blank, `ages_s` is
+    `price=12 ratio=400`, and every row carries time and source.
 
-    A text that a spreadsheet would run as a formula begins with an apostrophe.
+    Text that a spreadsheet would run as a formula begins with an apostrophe.
     """
     source: dict[str, Any] = {"as_of": iso(frame.as_of_ms), "exchange": frame.exchange, "demo": frame.demo}
     names = [*_csv_columns(open_interest), *source]
@@ -110,9 +115,9 @@ def markets_csv(frame: Frame, indices: Sequence[int], open_interest: bool) -> st
 
 
 def api_json(frame: Frame, audience: Audience) -> bytes:
-    """The body of `/api/v1/markets` for a frame that was already cut to `audience`.
+    """The body of `/api/v1/markets`, UTF-8 JSON, for a frame that was already cut to `audience`.
 
-    A missing value is null. `ages_s` holds the ages, in seconds, of values that are older than their allowance.
+    `rows` are those of `market_rows`, a missing value null; `as_of` is ISO 8601 in UTC.
     """
     return orjson.dumps(
         {
@@ -126,7 +131,10 @@ def api_json(frame: Frame, audience: Audience) -> bytes:
 
 
 def markets_json(frame: Frame, indices: Sequence[int], open_interest: bool, exported_at: datetime) -> bytes:
-    """The rows as JSON (UTF-8), with when and where they were taken; a missing value is null."""
+    """The rows of `market_rows` as UTF-8 JSON under `data`, with when and where they were taken.
+
+    A missing value is null. Raises ValueError if `exported_at` has no zone.
+    """
     rows = market_rows(frame, indices, open_interest)
     return orjson.dumps(
         {
@@ -166,6 +174,6 @@ def _utc(moment: datetime) -> datetime:
 
 
 def iso(unix_ms: int) -> str:
-    """ISO 8601 in UTC with milliseconds and a Z."""
+    """A moment as ISO 8601 in UTC: `2026-11-25T13:05:09.120Z`."""
     moment = datetime.fromtimestamp(unix_ms // 1000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{unix_ms % 1000:03d}Z"

@@ -1,7 +1,7 @@
 """How numbers are written, once, for the table, the API's text and every message.
 
-All functions are total over finite floats; a missing value (None) is written as the empty string on the wire and as
-a dash on the page, never as 0.
+What writes a text never raises: a missing value (None, NaN, infinite) becomes the empty string, which the page shows
+as a dash, never as 0.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ _SCALES = tuple(
 
 
 def price(value: float | None, decimals: int) -> str:
-    """A price in USDT with the decimals of the contract's tick size (`0.00001234`, never `0`)."""
+    """A price with the decimals of the contract's tick size: `0.00001234`, never `1.234e-05`."""
     if value is None or not isfinite(value):
         return ""
     return f"{value:.{decimals}f}"
 
 
 def compact(value: float | None) -> str:
-    """An amount in three steps of thousand with two decimals: `1.23B`, `45.60M`, `7.89K`, `12.00`.
+    """An amount in thousands, millions, billions or trillions, two decimals: `1.23B`, `45.60M`, `7.89K`, `12.00`.
 
     999,999 is `1.00M` and not `1000.00K`.
     """

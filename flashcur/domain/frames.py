@@ -41,8 +41,10 @@ from flashcur.domain.plans import Plan
 from flashcur.domain.spikes import HOUR_MS, SpikeRule
 
 SEPARATOR = "|"
+"""Between the values of a column; no symbol holds it (`services.market.checks`)."""
 FLAG_COLUMNS = ("move", "spike", "fresh")
 OPEN_INTEREST_COLUMNS = ("oi", "oi1h")
+"""Columns that are sent only where the plan has open interest."""
 COLUMNS = (
     *("symbol", "base", "interval", "next", "price", "change", "volume", "ratio", "funding"),
     *OPEN_INTEREST_COLUMNS,
@@ -58,13 +60,15 @@ EXACT_COLUMNS = (
     "open_interest_usd",
     "oi_change_1h_pct",
 )
+"""Names in `Frame.exact`: USDT, percent, USDT, a multiple, a fraction per interval, USDT, percent."""
 STRIP_SIZE = 5
+"""Contracts in `Frame.strip`."""
 
 Liveness = Literal["connecting", "live", "delayed", "stale"]
 
 LIVE_MS = allowance("ticker").ms
 STALE_MS = 60_000
-"""A feed is live while prices are within their allowance, delayed up to a minute, then stale."""
+"""A feed is live while its newest price is within its allowance, delayed up to a minute, then stale."""
 
 FUNDING_ACCENT_PCT = 0.03
 """A row has an accent from this funding rate on, in percent an interval, either way."""
@@ -73,7 +77,7 @@ _FRESH_MS = 24 * HOUR_MS
 
 
 def feed_state(age_ms: int | None) -> Liveness:
-    """What the page calls a feed whose freshest price is this old."""
+    """What the page calls a feed whose newest price is `age_ms` old; `connecting` for None, before the first."""
     if age_ms is None:
         return "connecting"
     if age_ms <= LIVE_MS:
@@ -86,7 +90,9 @@ class Frame:
     """One second of the market, as shown."""
 
     seq: int
+    """The Unix second, or one more than the frame before where the clock went back: it only rises."""
     as_of_ms: int
+    """When the book was read, Unix ms."""
     exchange: str
     """ccxt id of the exchange the values come from."""
     title: str
@@ -96,9 +102,11 @@ class Frame:
     count: int
     """Contracts in the frame."""
     columns: dict[str, str] = field(default_factory=dict[str, str])
+    """Packed values by name of `COLUMNS`; a column the plan may not see is absent."""
     strip: str = ""
     """The five largest by 24 h volume: `base|price|change|move` joined by `;`."""
     exact: dict[str, list[float | None]] = field(default_factory=dict[str, "list[float | None]"])
+    """Unrounded numbers by name of `EXACT_COLUMNS`, in the same symbol order; None where one is missing."""
     quiet_ms: int = 0
     """Age of the newest price when the frame was taken."""
 
@@ -108,7 +116,7 @@ class Frame:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """The frame that `encode` wrote; ValueError on anything else."""
+        """The frame that `encode` wrote. Raises ValueError for what is no JSON object of its fields."""
         raw = orjson.loads(data)
         if not isinstance(raw, dict):
             raise ValueError(f"expected a frame, was {type(raw).__name__}")
@@ -119,25 +127,28 @@ class Frame:
 
     @property
     def complete(self) -> bool:
-        """Whether the frame can stand as a mark: it has contracts, and prices for nearly all of them."""
+        """Whether the frame can stand as a mark: it has contracts, and prices for 90 % of them."""
         prices = self.exact.get("price", [])
         return self.count > 0 and sum(value is not None for value in prices) >= 0.9 * self.count
 
     def values(self, column: str) -> list[str]:
-        """A column unpacked, one text a contract."""
+        """A column unpacked, one text a contract in symbol order, empty where a value is missing.
+
+        For a column that is not in the frame the list has the wrong length: ask `columns` first.
+        """
         packed = self.columns.get(column, "")
         if not self.count:
             return []
         return list(packed) if column in FLAG_COLUMNS else packed.split(SEPARATOR)
 
     def only(self, plan: Plan) -> Frame:
-        """The frame as a plan may see it: its largest contracts, without what is not its to see."""
+        """The frame as a plan may see it: the largest contracts by 24 h volume, and open interest only if it has it."""
         keep = self._largest(plan.rows) if plan.rows is not None and plan.rows < self.count else None
         frame = self if keep is None else self._pick(keep)
         return frame if plan.open_interest else frame._without_open_interest()
 
     def without(self, gone: Set[str]) -> Frame:
-        """The frame without some contracts."""
+        """The frame without the contracts whose symbols are in `gone`."""
         return self._pick([i for i, symbol in enumerate(self.values("symbol")) if symbol not in gone])
 
     def _pick(self, keep: list[int]) -> Frame:
@@ -175,7 +186,11 @@ def take(
     previous: Frame | None = None,
     quiet_ms: int = 0,
 ) -> Frame:
-    """Read the book into a frame. `order` is the symbol order; symbols no longer in the book are left out."""
+    """Read the book into a frame at `now_ms` (Unix ms).
+
+    `order` is the symbol order; symbols no longer in the book are left out. `previous` is the frame that `move`
+    compares prices with; without one nothing has moved.
+    """
     rows = [row for symbol in order if (row := book.row(symbol)) is not None]
     before = _previous_prices(previous)
     exact: dict[str, list[float | None]] = {
@@ -211,7 +226,7 @@ def take(
 
 
 def changed(now: Frame, before: Frame | None) -> dict[str, str]:
-    """The columns of `now` that differ from `before`; all of them without one."""
+    """The packed columns of `now` that differ from those of `before`, by name; all of them without one."""
     if before is None:
         return now.columns
     return {name: packed for name, packed in now.columns.items() if before.columns.get(name) != packed}
@@ -253,7 +268,7 @@ def _ages(book: MarketBook, row: Row, now_ms: int) -> str:
 
 
 def duration(age_ms: int) -> str:
-    """An age in its largest unit: `12s`, `3m`, `2h`, `5d`."""
+    """An age in its largest whole unit, rounded down: `12s`, `3m`, `2h`, `5d`."""
     seconds = age_ms // 1000
     for size, letter in ((86_400, "d"), (3_600, "h"), (60, "m")):
         if seconds >= size:

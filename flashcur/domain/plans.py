@@ -11,7 +11,9 @@ from decimal import Decimal
 from typing import Literal, get_args
 
 Audience = Literal["guest", "free", "pro", "elite"]
+"""Who is shown a frame: an account's plan, or `guest`."""
 AUDIENCES: tuple[Audience, ...] = get_args(Audience)
+"""In rising order."""
 
 PlanName = Literal["free", "pro", "elite"]
 PLAN_NAMES: tuple[PlanName, ...] = get_args(PlanName)
@@ -41,23 +43,27 @@ class Plan:
     open_interest: bool
     """Whether open interest columns and signals are sent at all."""
     history: int | None
-    """Signals that can be looked up."""
+    """Newest signals that can be looked up."""
     rules: int
-    """Own rules active at a time."""
+    """Rules of one's own that are active at a time."""
     channels: tuple[Channel, ...]
     own_thresholds: bool
     """Whether the thresholds of the spike feed can be set."""
     watchlists: int
+    """Lists that can be changed; more that an account has are read-only."""
     watchlist_symbols: int
     """Different contracts in all watchlists together; one in two lists counts once, one in a read-only list not."""
     exports: tuple[ExportFormat, ...]
     export_rows: int | None
+    """Rows of one exported file."""
     api: bool
+    """Whether API keys can be made and used."""
     sessions: int
     """Devices signed in at a time; one more ends the oldest."""
 
     @property
     def live(self) -> bool:
+        """Whether the table moves each second instead of at marks."""
         return self.cadence_s == 1
 
 
@@ -145,14 +151,17 @@ PLANS: dict[Audience, Plan] = {
 
 
 def plan_name(text: str) -> PlanName:
-    """The plan called `text`; ValueError names what there is."""
+    """`text` as the name of a plan. Raises ValueError, which names those there are."""
     if text not in PLAN_NAMES:
         raise ValueError(f"expected a plan ({', '.join(PLAN_NAMES)}), was {text!r}")
     return text
 
 
 def least_plan(allows: str, value: object = True) -> Plan:
-    """The cheapest plan an account can have in which `allows` is `value`, or, for a tuple, holds it."""
+    """The cheapest plan an account can have whose field `allows` is `value` or, for a tuple, holds it.
+
+    Raises ValueError where no plan has it.
+    """
     for name in PLAN_NAMES:
         has = getattr(PLANS[name], allows)
         if has == value or (isinstance(has, tuple) and value in has):
@@ -161,7 +170,7 @@ def least_plan(allows: str, value: object = True) -> Plan:
 
 
 def next_mark_ms(cadence_s: int, now_ms: int) -> int:
-    """The first mark after `now_ms`, on the UTC clock (Unix ms)."""
+    """The first mark after `now_ms`, in Unix ms: a whole multiple of `cadence_s` seconds of the UTC clock."""
     step = cadence_s * 1000
     return (now_ms // step + 1) * step
 

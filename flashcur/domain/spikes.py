@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 HOUR_MS = 3_600_000
+"""Milliseconds in an hour."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpikeRule:
-    """Multiple of the hour before, and the least quote volume of this hour in USDT."""
+    """When this hour's volume counts as a spike; the defaults are the canonical rule."""
 
     multiple: float = 3.0
+    """Least multiple of the hour before."""
     floor: float = 3_000_000.0
+    """Least quote volume of this hour in USDT."""
 
     def holds(self, previous: float | None, current: float | None) -> bool:
-        """Whether `current` is a spike over `previous`; a missing or empty hour before never is."""
+        """Whether `current` is a spike over `previous` (both USDT); False where either is missing or it was 0."""
         return (
             previous is not None
             and current is not None
@@ -26,7 +29,10 @@ class SpikeRule:
 
 
 def volume_ratio(previous: float | None, current: float | None) -> float | None:
-    """This hour over the hour before; None where either is missing or the hour before was empty."""
+    """`current` (this hour) as a multiple of `previous` (the hour before), both in one unit.
+
+    None where either is missing or the hour before was empty.
+    """
     if previous is None or current is None or previous <= 0:
         return None
     return current / previous

@@ -34,6 +34,7 @@ class Instrument:
     funding_interval_hours: int = 8
     """Hours between funding payments: 1, 2, 4 or 8."""
     listed_ms: int | None = None
+    """When trading began, Unix ms; None where the exchange does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,11 @@ class Ticker:
 
     symbol: str
     price: float
+    """Last price in USDT, > 0."""
     change_pct: float
+    """Change over 24 hours in percent, signed."""
     volume_quote: float
+    """Turnover of 24 hours in USDT."""
     event_ms: int
     seen_ms: int
 
@@ -54,8 +58,11 @@ class Funding:
 
     symbol: str
     mark_price: float
+    """In USDT."""
     rate: float
+    """Fraction per funding interval, signed: positive where longs pay."""
     next_funding_ms: int | None
+    """When it is paid next, Unix ms; None where the exchange does not say."""
     event_ms: int
     seen_ms: int
 
@@ -66,12 +73,14 @@ class Candle:
 
     symbol: str
     open_ms: int
+    """Beginning of its hour, Unix ms."""
     open: float
     high: float
     low: float
     close: float
     volume_quote: float
     closed: bool
+    """Whether the exchange has called the hour finished; else it is in progress, or its close was missed."""
     event_ms: int
     seen_ms: int
 
@@ -82,6 +91,7 @@ class OpenInterest:
 
     symbol: str
     contracts: float
+    """Number of contracts, ≥ 0."""
     event_ms: int
     seen_ms: int
 
@@ -98,4 +108,6 @@ class Reject:
     reason: str
     """Short stable word, a metric label: `missing`, `not_a_number`, `negative`, `crossed`, `absurd`, `malformed`."""
     symbol: str | None = None
+    """None where the message names none that can be read."""
     detail: str = ""
+    """What was found, shortened for the log."""

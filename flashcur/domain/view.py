@@ -48,7 +48,7 @@ class View:
 
     @classmethod
     def parse(cls, params: Mapping[str, str], symbols: frozenset[str] | None = None) -> Self:
-        """The view in an address's parameters. What is unknown or wrong counts as not given, as in the page."""
+        """The view in an address's parameters. Never raises: what is unknown or wrong counts as not given."""
         least = params.get("min", "")
         return cls(
             q=_cut(params.get("q", "")),
@@ -60,7 +60,10 @@ class View:
         )
 
     def query(self, list_id: str = "") -> str:
-        """The address's parameters of this view, as the page writes them; `list_id` is the watchlist it shows."""
+        """This view as URL-encoded parameters, without what is the default; empty for the page's own view.
+
+        `list_id` is the id of the watchlist that is shown; one that cannot be an id is left out.
+        """
         plain = {"q": self.q, "sort": self.sort, "dir": self.dir, "min": self.min, "show": self.show}
         default = View()
         changed = {name: value for name, value in plain.items() if value != getattr(default, name)}
@@ -70,7 +73,7 @@ class View:
 
 
 def select(frame: Frame, view: View) -> list[int]:
-    """Indices of the frame's rows that `view` shows, in its order; missing values are last whichever way it sorts."""
+    """Indices of the frame's rows that `view` shows, in its order; missing values come last in both directions."""
     order = _matching(frame, view)
     if view.sort == "symbol":
         bases = _column(frame, "base")
@@ -83,7 +86,7 @@ def select(frame: Frame, view: View) -> list[int]:
 
 
 def amount(text: str) -> float:
-    """`1.23B`, `2.5m`, `3000000` as a number; NaN for what is none, and for nothing."""
+    """`1.23B`, `2.5m`, `3000000` as a number; NaN for an empty text and for what is not a number."""
     if not text:
         return nan
     scale = _SCALE.get(text[-1].upper())

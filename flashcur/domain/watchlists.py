@@ -20,11 +20,17 @@ from flashcur.domain.exports import SECTION, ascii_name
 from flashcur.domain.plans import PLAN_NAMES, PLANS, Plan
 
 NAME_LENGTH = 60
+"""Characters of a list's name at most."""
 KEY_LENGTH = 120
+"""Characters of a `name_key` at most."""
 SYMBOL_LENGTH = 40
+"""Characters of a symbol at most."""
 IMPORT_BYTES = 512_000
+"""Bytes of an imported file at most, in UTF-8."""
 IMPORT_SYMBOLS = 5_000
+"""Entries of an imported file at most."""
 IMPORT_SECTIONS = 50
+"""Lists in an imported file at most."""
 
 FAVOURITES = "Favourites"
 """The list that a first star creates."""
@@ -44,7 +50,7 @@ class ListView:
 
 
 def clean_name(text: str) -> str:
-    """A list's name as it is kept: NFC, single spaces. ValueError says what is wrong with it."""
+    """A list's name as it is kept: NFC, single spaces. Raises ValueError, which tells people what is wrong with it."""
     name = unicodedata.normalize("NFC", " ".join(text.split()))
     if any(unicodedata.category(char) in ("Cc", "Cs") or char in _TURNING for char in name):
         raise ValueError("The name has a control character in it: leave it out.")
@@ -57,7 +63,10 @@ def clean_name(text: str) -> str:
 
 
 def name_key(name: str) -> str:
-    """What two names have in common that count as one: case and width of their letters do not matter."""
+    """The same text for names that count as one: case and width of letters do not matter.
+
+    At most `KEY_LENGTH` characters; what would be longer ends in a hash.
+    """
     key = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     if len(key) <= KEY_LENGTH:
         return key
@@ -73,7 +82,7 @@ def valid_symbol(text: str) -> bool:
 
 
 def frozen(lists: Sequence[ListView], plan: Plan) -> frozenset[str]:
-    """Ids of the lists that are read-only on `plan`; `lists` are all of an account, in order."""
+    """Ids of the lists that are read-only on `plan`; `lists` are all lists of an account, in order."""
     return frozenset(one.id for one in lists[plan.watchlists :])
 
 
@@ -93,7 +102,7 @@ def symbols_limit(plan: Plan) -> str:
 
 
 def read_only(plan: Plan) -> str:
-    """Why a list past the plan's number cannot be changed."""
+    """Sentences: why a list past the plan's number cannot be changed, and what to do."""
     return (
         f"This watchlist is read-only: {lists_limit(plan)} Nothing in it is lost. Move it up to go on with it in place "
         "of another, or delete it."
@@ -108,10 +117,10 @@ def _more(plan: Plan, field: str, words: str = "") -> str:
 
 
 class Skipped(NamedTuple):
-    """An entry of a file that is no contract of ours."""
+    """An entry of a file that was not taken for a contract."""
 
     line: int
-    """From 1; in a JSON file the number of the entry."""
+    """Line of the file, from 1; in a JSON file the number of the entry."""
     text: str
     """At most 60 characters of it."""
     reason: str
@@ -122,12 +131,13 @@ class ImportPlan:
     """What a file holds."""
 
     sections: tuple[tuple[str | None, tuple[str, ...]], ...]
-    """In the file's order; sections of one name are one. The nameless one holds what no header stands above."""
+    """(name or None, symbols) in the file's order; sections of one name are one. The nameless one holds what comes
+    before any header."""
     skipped: tuple[Skipped, ...]
     unknown: tuple[str, ...]
     """Symbols that were taken although no such contract trades now: delisted, or of another exchange."""
     duplicates: int
-    """Entries that stood in their section before."""
+    """Entries that repeat one of their own section."""
 
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -148,8 +158,8 @@ _DASHED = re.compile(r"(.+)[-_]USDT", re.IGNORECASE)
 def parse_import(text: str, universe: Iterable[str]) -> ImportPlan:
     """The lists in a file: TradingView's text, symbols in almost any spelling, CSV, or our own JSON.
 
-    `universe` holds the symbols that trade now; a mapping by symbol will do. ValueError, for people to read, when the
-    file is too large or broken.
+    `universe` holds the symbols that trade now; a mapping by symbol will do. Raises ValueError, with a message for
+    people, where the file is too large or broken.
     """
     if len(text) > IMPORT_BYTES or len(text.encode("utf-8", "surrogatepass")) > IMPORT_BYTES:
         raise ValueError(f"The file is too large: expected at most {IMPORT_BYTES // 1000} kB.")
@@ -278,7 +288,7 @@ class _Found:
 
 
 class _Symbols:
-    """The contracts there are, by every spelling."""
+    """The contracts there are, found by any spelling."""
 
     def __init__(self, universe: Iterable[str]) -> None:
         self.current = frozenset(filter(valid_symbol, universe))

@@ -1,4 +1,4 @@
-"""An account: a person, however he signs in, and what he pays for."""
+"""An account: a person, however they sign in, and what they pay for."""
 
 from __future__ import annotations
 
@@ -24,15 +24,17 @@ class Account(Table, table=True):
     password_hash: str | None = Field(default=None, max_length=200)
     """Argon2id in PHC form; None where no password was set."""
     plan: str = Field(default="free", max_length=16)
+    """Name in `domain.plans`; what it gives at a moment is asked of `services.accounts.entitlement`."""
     plan_source: str = Field(default="none", max_length=16)
     """Who granted the plan: `none`, `operator` or `stripe`."""
     plan_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    """The plan is Free again from this moment on; None: no end."""
+    """From this moment on the plan is Free again; None: no end."""
     theme: str = Field(default="system", max_length=8)
     """`system`, `dark` or `light`."""
     time_zone: str = Field(default="UTC", max_length=64)
     """IANA name."""
     table_view: str = Field(default="", max_length=400)
-    """How he last arranged the market table, as its address has it."""
+    """How the market table was last arranged: the URL-encoded parameters of its address (`domain.view`)."""
     created_at: datetime = Field(sa_type=UtcDateTime)
     password_changed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """When a password was last set by a signed-in owner or a reset link; None if never since registering."""

@@ -17,5 +17,6 @@ class JobRun(Table, table=True):
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     """None: still running, or the process ended in the middle."""
     ok: bool | None = None
+    """None while it has not finished."""
     detail: str = ""
     """One line: what was done, or the error."""

@@ -11,7 +11,7 @@ from flashcur.models.base import Table, UtcDateTime
 
 
 class LoginSession(Table, table=True):
-    """The cookie's token is kept as its hash only: who reads the database cannot sign in with it."""
+    """The cookie's token is kept only as its hash: reading the database does not help to sign in."""
 
     id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
     account_id: str = Field(foreign_key="account.id", ondelete="CASCADE", index=True, max_length=32)
@@ -21,7 +21,7 @@ class LoginSession(Table, table=True):
     """`password`, `wallet` or `link`."""
     created_at: datetime = Field(sa_type=UtcDateTime)
     seen_at: datetime = Field(sa_type=UtcDateTime)
-    """Last use, to within some minutes."""
+    """Last use, to within ten minutes."""
     expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
     ip: str = Field(max_length=45)
     user_agent: str = Field(max_length=200)

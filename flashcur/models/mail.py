@@ -1,4 +1,4 @@
-"""The outbox: mail that is to be sent, and what became of it."""
+"""The outbox: mail to be sent, and what became of it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ class Mail(Table, table=True):
     template: str = Field(max_length=32)
     """Name in `services.notify.templates`."""
     values: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
-    """What the template fills in; never a secret."""
+    """What the template is filled in with, by name; never a secret."""
     status: str = Field(default="queued", max_length=16)
     """`queued`, `sent` (handed to the provider, or written to a file) or `dead`."""
     attempts: int = 0
+    """How often it was claimed to be sent."""
     due_at: datetime = Field(sa_type=UtcDateTime, index=True)
-    """When it is to be tried (again); while it is being sent, when it counts as abandoned."""
+    """When it is to be tried next; while it is being sent, when it counts as abandoned."""
     created_at: datetime = Field(sa_type=UtcDateTime)
     sent_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     provider_id: str | None = Field(default=None, max_length=128)
+    """What the provider calls it; None until it was handed over."""
     problem: str = Field(default="", max_length=300)
     """Why the last attempt failed."""

@@ -18,7 +18,7 @@ class MailToken(Table, table=True):
     purpose: str = Field(max_length=16)
     """`register`, `reset`, `change-new` or `change-old`."""
     email: str = Field(max_length=254, index=True)
-    """Where the link was sent; for `change-old` the address it leads to is in its partner."""
+    """Where the link was sent; a `change-old` finds the new address in its partner (`pair`)."""
     account_id: str | None = Field(
         default=None, foreign_key="account.id", ondelete="CASCADE", index=True, max_length=32
     )
@@ -26,9 +26,9 @@ class MailToken(Table, table=True):
     password_hash: str | None = Field(default=None, max_length=200)
     """The password chosen at registration; it counts only if this very link is opened."""
     browser_hash: str = Field(default="", max_length=64)
-    """SHA-256 of the cookie of the browser that registered."""
+    """SHA-256, hex, of the cookie of the browser that registered; empty for other purposes."""
     pair: str | None = Field(default=None, index=True, max_length=32)
-    """What the two links of a change of address have in common."""
+    """The same for the two links of one change of address; None for other purposes."""
     created_at: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
     used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

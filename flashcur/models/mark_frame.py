@@ -13,7 +13,7 @@ class MarkFrame(Table, table=True):
 
     audience: str = Field(primary_key=True, max_length=16)
     as_of_ms: int = Field(sa_type=BigInteger)
-    """The mark, Unix ms."""
+    """The frame's time, at or soon after the mark, Unix ms."""
     exchange: str = Field(max_length=32)
     demo: bool
     payload: bytes

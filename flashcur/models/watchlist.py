@@ -12,7 +12,7 @@ from flashcur.models.base import Table, UtcDateTime
 
 
 class Watchlist(Table, table=True):
-    """Names are unique for an account, whatever their case."""
+    """One list of an account. Names are unique within the account, whatever their case."""
 
     __table_args__ = (UniqueConstraint("account_id", "name_key"),)
 
@@ -20,9 +20,9 @@ class Watchlist(Table, table=True):
     account_id: str = Field(foreign_key="account.id", ondelete="CASCADE", index=True, max_length=32)
     name: str = Field(max_length=60)
     name_key: str = Field(max_length=120)
-    """The name case-folded."""
+    """What makes names the same (`domain.watchlists.name_key`)."""
     position: int
-    """Order of the account's lists; those past the plan's number are read-only."""
+    """Place in the order of the account's lists, from 0; those past the plan's number are read-only."""
     created_at: datetime = Field(sa_type=UtcDateTime)
 
 
@@ -32,3 +32,4 @@ class WatchlistItem(Table, table=True):
     watchlist_id: str = Field(foreign_key="watchlist.id", ondelete="CASCADE", primary_key=True, max_length=32)
     symbol: str = Field(primary_key=True, max_length=64)
     position: int
+    """Rises in the order of the list; gaps may be left."""

@@ -1,0 +1,1 @@
+"""Input and output, by noun. See docs/architecture.md for what each package is for."""

@@ -1,4 +1,4 @@
-"""Who looks at the page: known by their cookie, told when something of theirs changes, unsure while the database is away."""
+"""Who looks at the page: known by their cookie, told of changes, unsure while the database is away."""
 
 from __future__ import annotations
 

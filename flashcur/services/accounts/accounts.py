@@ -19,10 +19,10 @@ from flashcur.settings.addresses import Addresses
 
 
 class Accounts:
-    """Made once the database is known."""
+    """All of them, on one database and one clock. Close them with `close`."""
 
     def __init__(self, settings: Settings, where: Addresses, database: Database, told: Callable[[], None]) -> None:
-        """`told` is called after each change that this process made."""
+        """`told` is called after each change to an account that this process has committed."""
         self.hasher = Hasher()
         self.checker = SignatureChecker(settings)
         self.context = Context(settings, database, self.hasher, where.page, utc_now, told)
@@ -32,8 +32,9 @@ class Accounts:
         self.watchlists = Watchlists(self.context)
 
     async def warm(self) -> None:
-        """Import what the first wallet's signature needs: it takes seconds, and not while somebody waits."""
+        """Import what the first wallet's signature needs, in a thread: it takes seconds that nobody should wait for."""
         await asyncio.to_thread(self.checker.warm)
 
     def close(self) -> None:
+        """End the threads that hash passwords; work that waits for them is dropped."""
         self.hasher.close()

@@ -10,10 +10,10 @@ _LONGEST = 254
 
 
 def clean_address(text: str, *, reachable: bool, field: str = "email") -> str:
-    """The address in its one form: lower case, with an internationalised domain in Unicode. Raises Refusal.
+    """The address in its one form: lower case, with an internationalised domain in Unicode.
 
-    `reachable`: refuse what no mail server on the internet has, such as `name@host.local`. Whether the mailbox
-    exists is left to the mail that is sent there.
+    `reachable`: refuse what cannot be on the internet, such as `name@host.local`. Whether the mailbox exists is left
+    to the mail that is sent there. Raises Refusal, on `field`, for what is empty, too long or no address.
     """
     text = text.strip()
     if not text:
@@ -28,6 +28,6 @@ def clean_address(text: str, *, reachable: bool, field: str = "email") -> str:
 
 
 def shortened(address: str) -> str:
-    """An address for the log of events: `ad…@example.com`."""
+    """An address as the audit log shows it, its first two characters and its domain: `ad…@example.com`."""
     local, _, host = address.partition("@")
     return f"{local[:2]}…@{host}"

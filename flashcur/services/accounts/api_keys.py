@@ -22,7 +22,10 @@ _FORM = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{{TOKEN_CHARACTERS}}}")
 
 
 def create(session: Session, account: Account, now: datetime) -> str:
-    """A new key. Raises PlanNeeded, or Conflict when there are enough."""
+    """A new key: `flashcur_` and 43 characters, of which only a hash is kept.
+
+    Raises PlanNeeded where the plan has no API, Conflict when the account has `MOST` already.
+    """
     require_plan(plan_of(account, now))
     if len(of_account(session, account.id)) >= MOST:
         raise Conflict(f"An account has at most {MOST} keys: delete one first.")
@@ -32,7 +35,7 @@ def create(session: Session, account: Account, now: datetime) -> str:
 
 
 def delete(session: Session, account_id: str, key_id: str) -> None:
-    """Raises NotFound, also for another account's key."""
+    """Delete a key by its row's id. Raises NotFound, for another account's key as well."""
     key = session.get(ApiKey, key_id)
     if key is None or key.account_id != account_id:
         raise NotFound("That key is deleted already.")
@@ -45,7 +48,7 @@ def of_account(session: Session, account_id: str) -> list[ApiKey]:
 
 
 def find(session: Session, text: str) -> tuple[ApiKey, Account]:
-    """A key and its account. Raises SignInNeeded for a wrong one."""
+    """The row of the key `text`, and its account. Raises SignInNeeded for a wrong one."""
     owner = select(ApiKey, Account).join(Account, col(ApiKey.account_id) == Account.id)
     found = session.exec(owner.where(ApiKey.key_hash == hash_token(text))).first() if _FORM.fullmatch(text) else None
     if found is None:
@@ -54,8 +57,10 @@ def find(session: Session, text: str) -> tuple[ApiKey, Account]:
 
 
 def use(session: Session, text: str, now: datetime) -> Plan:
-    """The plan that a key gives. Raises SignInNeeded for a wrong key, PlanNeeded while the plan has no API, Throttled
-    after too many requests."""
+    """The plan that the key `text` gives; counts one request and notes the time of use.
+
+    Raises SignInNeeded for a wrong key, PlanNeeded while the plan has no API, Throttled after too many requests.
+    """
     key, account = find(session, text)
     plan = plan_of(account, now)
     require_plan(plan)
@@ -66,5 +71,6 @@ def use(session: Session, text: str, now: datetime) -> Plan:
 
 
 def require_plan(plan: Plan) -> None:
+    """Raise PlanNeeded, which names the cheapest plan that has it, where `plan` has no API."""
     if not plan.api:
         raise PlanNeeded(f"{plan.title} has no API: {least_plan('api').title} has.")

@@ -35,6 +35,7 @@ Kind = Literal[
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Actor = Literal["owner", "operator", "system", "nobody"]
+"""Who did it; `nobody` is a visitor who is not signed in."""
 
 
 def record(
@@ -47,7 +48,7 @@ def record(
     actor: Actor = "owner",
     detail: str = "",
 ) -> None:
-    """Write one event in the transaction of what it tells."""
+    """Write one event in the transaction of what it tells; `detail` is cut to 300 characters."""
     session.add(
         AuditEvent(
             at=now,
@@ -62,20 +63,23 @@ def record(
 
 
 def recent(session: Session, account_id: str, limit: int = 20) -> list[AuditEvent]:
-    """An account's newest events, the newest first."""
+    """An account's newest events, at most `limit`, the newest first."""
     newest = select(AuditEvent).where(AuditEvent.account_id == account_id).order_by(col(AuditEvent.id).desc())
     return list(session.exec(newest.limit(limit)))
 
 
 def anonymise(session: Session, account_id: str) -> None:
-    """Forget where an account's events came from."""
+    """Forget where an account's events came from, and their details."""
     session.exec(
         update(AuditEvent).where(col(AuditEvent.account_id) == account_id).values(ip="", user_agent="", detail="")
     )
 
 
 def prune(session: Session, before: datetime, strangers_before: datetime) -> int:
-    """Delete events older than `before`, and those of nobody's account older than `strangers_before`; how many."""
+    """Delete events older than `before`, and those that belong to no account older than `strangers_before`.
+
+    Returns how many of the former there were.
+    """
     nobody = col(AuditEvent.account_id).is_(None), col(AuditEvent.at) < strangers_before
     session.exec(delete(AuditEvent).where(*nobody))
     return session.exec(delete(AuditEvent).where(col(AuditEvent.at) < before)).rowcount

@@ -1,8 +1,8 @@
 """How web processes learn that an account changed: through the database, which all of them share.
 
-A process reads what came since its last look twice a second, by number: the clocks of processes differ. A transaction
-may become visible after one with a larger number, so the reader looks back over those of the last half minute and
-knows which it has seen.
+Twice a second a process reads what came since its last look, by number, as the clocks of processes differ. A
+transaction may become visible after one with a larger number, so the reader looks back over those of the last half
+minute and remembers which it has seen.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ def tell(session: Session, account_id: str, now: datetime) -> None:
 
 
 def newest(session: Session) -> int:
-    """The largest number there is."""
+    """The largest number there is; 0 if there is none."""
     return session.exec(select(func.max(AccountChange.id))).one() or 0
 
 
 def since(session: Session, number: int) -> list[tuple[int, str]]:
-    """(number, account) of all changes with a larger number."""
+    """(number, account id) of all changes with a larger number, in no order."""
     rows = session.exec(select(AccountChange.id, AccountChange.account_id).where(col(AccountChange.id) > number))
     return [(number, account_id) for number, account_id in rows if number is not None]
 
 
 def prune(session: Session, before: datetime) -> int:
-    """Delete what every process has seen; the number of rows. The newest stays: its number must not be given anew."""
+    """Delete changes older than `before`; the number of rows. The newest stays: its number must not be given anew."""
     seen = col(AccountChange.at) < before, col(AccountChange.id) < newest(session)
     return session.exec(delete(AccountChange).where(*seen)).rowcount
 
@@ -52,11 +52,14 @@ class Reader:
         self._seen: set[int] = set()
 
     def forget(self) -> None:
-        """Begin anew: nobody is followed who could have missed something."""
+        """Begin anew: there is nobody to be told, so nothing can be missed."""
         self._floor = None
 
     def news(self, session: Session, now_s: float) -> set[str]:
-        """The accounts that changed since the last call; `now_s` is this process's own steady clock."""
+        """Ids of the accounts that changed since the last call; `now_s` is a monotonic clock of this process.
+
+        The first call, and the first after `forget`, looks back over `FIRST_LOOK_BACK` changes.
+        """
         if self._floor is None:
             self._floor = max(0, newest(session) - FIRST_LOOK_BACK)
             self._heights.clear()

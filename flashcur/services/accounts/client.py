@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
 Headers = Iterable[tuple[bytes, bytes]]
+"""(name in lower case, value) as ASGI has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,12 +15,13 @@ class Client:
     """The other end of a request or a socket."""
 
     ip: str
-    """As text; empty where it is not known."""
+    """As text, at most 45 characters; empty where it is not known."""
     user_agent: str
+    """Printable characters only, at most 200."""
 
     @property
     def network(self) -> str:
-        """What limits count by: an IPv4 address, or the /64 an IPv6 address is in, which one customer has whole."""
+        """What limits count by: an IPv4 address, or the /64 of an IPv6 address, which one customer has whole."""
         try:
             address = ip_address(self.ip)
         except ValueError:
@@ -32,11 +34,14 @@ class Client:
 
 
 NOBODY = Client("", "")
+"""For what no request causes."""
 
 
 def client_of(headers: Headers, peer: str, proxy_hops: int) -> Client:
-    """Who sent these headers over a connection from `peer`. `proxy_hops` entries at the end of `X-Forwarded-For` are
-    believed, since our own proxies wrote them; with 0 none is."""
+    """Who sent these headers over a connection from `peer`, an IP address.
+
+    The last `proxy_hops` entries of `X-Forwarded-For` are believed, since our own proxies wrote them; with 0 none is.
+    """
     forwarded: list[str] = []
     agent = ""
     for name, value in headers:
@@ -49,7 +54,7 @@ def client_of(headers: Headers, peer: str, proxy_hops: int) -> Client:
 
 
 def _without_port(address: str) -> str:
-    """`192.0.2.1` for `192.0.2.1:4711`, `2001:db8::1` for `[2001:db8::1]:4711`: some proxies write the port, too."""
+    """`192.0.2.1` for `192.0.2.1:4711`, `2001:db8::1` for `[2001:db8::1]:4711`: some proxies write the port as well."""
     if address.startswith("["):
         return address[1:].partition("]")[0]
     host, _, port = address.partition(":")

@@ -24,7 +24,7 @@ _DOWN = "Accounts cannot be reached at this moment, and nothing was changed. Try
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Database, clock and the rest; `told` is called once a change is committed."""
+    """Database, clock and the rest."""
 
     settings: Settings
     database: Database
@@ -32,10 +32,16 @@ class Context:
     base: str
     """Origin of the pages, for links in mail and the domain of wallet texts."""
     clock: Callable[[], datetime]
+    """The time now, aware."""
     told: Callable[[], None]
+    """Called once a change to an account is committed, so that pages here show it at once."""
 
     async def run(self, work: Callable[[Session], T], *, readonly: bool = False) -> T:
-        """One unit of work. Raises Unavailable while the database is away, Conflict where two collided."""
+        """Do `work` in one transaction and return what it returns.
+
+        Raises what `work` raises (nothing is written then), Unavailable while the database is away, and Conflict where
+        two collided.
+        """
         try:
             return await self.database.run(work, readonly=readonly)
         except DatabaseError as error:
@@ -44,7 +50,7 @@ class Context:
             raise Conflict("Somebody did the same at the same moment: look again and repeat it if needed.") from error
 
     async def change(self, account_id: str, work: Callable[[Session], T]) -> T:
-        """One unit of work that changes an account: every page that shows it is told."""
+        """Like `run`, for what changes an account: every page that shows it is told, in all processes."""
 
         def both(session: Session) -> T:
             result = work(session)

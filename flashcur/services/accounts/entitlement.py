@@ -1,4 +1,4 @@
-"""Which plan an account has, and who may change it."""
+"""Which plan an account has, and how it is given another."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flashcur.services.accounts.audit import Actor
 
 
 def plan_of(account: Account, now: datetime) -> Plan:
-    """The plan an account has at `now`; Free once its time is over, or where a plan is stored that does not exist."""
+    """The plan an account has at `now`; Free once its time is over, or where the stored plan does not exist."""
     if account.plan_until is not None and account.plan_until <= now:
         return PLANS["free"]
     try:
@@ -32,7 +32,10 @@ def set_plan(
     until: datetime | None = None,
     actor: Actor = "system",
 ) -> None:
-    """Give an account a plan. Nothing of it is deleted; sessions over the new limit end, the oldest first."""
+    """Give an account a plan until a moment, or for good. `source` is kept in `Account.plan_source`.
+
+    Nothing of the account is deleted; sessions over the new limit end, the oldest first.
+    """
     before = account.plan
     account.plan, account.plan_source, account.plan_until = plan, source, until
     session.add(account)

@@ -22,6 +22,7 @@ class Limit:
     """`burst` at once, then one every `every_s` seconds."""
 
     name: str
+    """Begins the keys of its rows, so it must be one limit's alone."""
     burst: int
     every_s: float
     what: str
@@ -29,7 +30,7 @@ class Limit:
 
 
 SIGN_IN_HERE = Limit("sign-in-here", 10, 90, "attempts to sign in to this account")
-"""For an address and where it is tried from: nobody guesses a password, and a stranger elsewhere locks nobody out."""
+"""For an address and where it is tried from: nobody guesses a password, and a stranger elsewhere locks no owner out."""
 SIGN_IN_ANYWHERE = Limit("sign-in-anywhere", 60, 30, "attempts to sign in to this account")
 SIGN_IN_NETWORK = Limit("sign-in-network", 100, 3, "attempts to sign in from your network")
 REGISTER_HERE = Limit("register-here", 3, 1200, "mails to this address")
@@ -49,7 +50,11 @@ LIMITS = tuple(value for value in globals().values() if isinstance(value, Limit)
 
 
 def take(session: Session, limit: Limit, who: str, now_ms: int) -> None:
-    """Use one of `who`'s allowance. Raises Throttled, which says how long to wait, when there is none left."""
+    """Use one of `who`'s allowance.
+
+    Raises Throttled when there is none left; its message and `retry_after` (seconds, at least 1) say how long to wait.
+    What is rolled back with the transaction has not counted.
+    """
     key = _key(limit, who)
     step_ms = round(limit.every_s * 1000)
     dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
@@ -78,7 +83,7 @@ def forgive(session: Session, limit: Limit, who: str) -> None:
 
 
 def prune(session: Session, now_ms: int) -> int:
-    """Delete what says nothing any more; the number of rows."""
+    """Delete the rows of allowances that are whole again; how many."""
     return session.exec(delete(RateLimit).where(col(RateLimit.arrival_ms) < now_ms)).rowcount
 
 

@@ -13,6 +13,7 @@ from flashcur.services.notify import links
 from flashcur.settings import Secret
 
 CONFIRM_LIFETIME = timedelta(hours=24)
+"""How long links to register and to change an address work."""
 RESET_LIFETIME = timedelta(minutes=60)
 
 _WORDS = {
@@ -34,7 +35,10 @@ def make(
     pair: str | None = None,
     browser_hash: str = "",
 ) -> MailToken:
-    """A link's row; the link itself is made when the mail is sent."""
+    """The row of a new link, in the caller's transaction; the link itself is made when the mail is sent.
+
+    For `purpose` and the rest see `MailToken`.
+    """
     token = MailToken(
         purpose=purpose,
         email=email,
@@ -50,7 +54,10 @@ def make(
 
 
 def read(secret: Secret, token: str, *purposes: str) -> tuple[str, str]:
-    """(purpose, row id) of a link that we made for one of `purposes`. Raises Refusal for anything else."""
+    """(purpose, row id) of a link that we made for one of `purposes`; it may be used or over.
+
+    Raises Refusal (field `token`) for anything else.
+    """
     for purpose in purposes:
         token_id = links.read_token(secret, purpose, token)
         if token_id is not None:
@@ -59,14 +66,20 @@ def read(secret: Secret, token: str, *purposes: str) -> tuple[str, str]:
 
 
 def lock_owner(session: Session, token_id: str) -> None:
-    """Lock the account of a link before the link: whoever changes an account takes them in this order."""
+    """Lock the account of a link until the transaction ends; call it before `use`, so that all lock in one order.
+
+    Does nothing for a link that is gone or has no account.
+    """
     link = session.get(MailToken, token_id)
     if link is not None and link.account_id is not None:
         session.get(Account, link.account_id, with_for_update=True, populate_existing=True)
 
 
 def use(session: Session, purpose: str, token_id: str, now: datetime) -> MailToken:
-    """Use a link up; of two that try at once one gets it. Raises Refusal when it was used or its time is over."""
+    """Use a link up and return its row; of two that try at once one gets it.
+
+    Raises Refusal (field `token`) when it was used already, is over or does not exist.
+    """
     free = (
         update(MailToken)
         .where(
@@ -97,5 +110,5 @@ def revoke(session: Session, account_id: str, *purposes: str) -> None:
 
 
 def prune(session: Session, before: datetime) -> int:
-    """Delete links that ended before `before`; the number of rows."""
+    """Delete links that expired before `before`; the number of rows."""
     return session.exec(delete(MailToken).where(col(MailToken.expires_at) < before)).rowcount

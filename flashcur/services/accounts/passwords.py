@@ -1,7 +1,7 @@
 """Passwords: which are good enough, and their hashes.
 
-argon2-cffi hashes (argon2id), zxcvbn tells what everybody would guess: it knows lists of common passwords, and sees
-through repeats, sequences and a number at the end. Both are the maintained libraries of their kind.
+argon2-cffi hashes (argon2id); zxcvbn tells what anybody would guess: it knows lists of common passwords and sees
+through repeats, sequences and a number at the end.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _MOST_WAITING = 200
 
 
 def check_length(password: str, field: str = "password") -> str:
-    """`password` as it is hashed. Raises Refusal when it is too short or too long."""
+    """`password` in the form that is hashed. Raises Refusal, on `field`, when it is too short or too long."""
     password = normalised(password)
     if len(password) < MIN_CHARACTERS:
         raise Refusal(f"Use at least {MIN_CHARACTERS} characters: this has {len(password)}.", field=field)
@@ -44,9 +44,9 @@ def check_length(password: str, field: str = "password") -> str:
 
 
 def guessable(password: str, about: Sequence[str]) -> bool:
-    """Whether `password` is among the first that anybody would try, who knows what is `about` the account.
+    """Whether `password` is among the first that somebody would try who knows what is `about` the account.
 
-    A long one is hard to guess if its beginning or its end is. Takes up to 0.3 s of processor time.
+    A long one is hard to guess if its beginning or its end is. Blocks, for up to 0.3 s of processor time.
     """
     hints = {"flashcur", *(part for text in about for part in (text, *text.replace("@", ".").split(".")) if part)}
     own = password.lower()
@@ -67,9 +67,9 @@ def normalised(password: str) -> str:
 
 class Hasher:
     """Hashes passwords in a thread of its own, one at a time: fifty at once must not take the processor from the page.
-    What is scored waits in another, so that it holds up nobody who signs in.
+    Scoring has another thread, so that it holds up nobody who signs in.
 
-    Close it with `close`.
+    What waits for a thread raises Unavailable when too many wait already. Close it with `close`.
     """
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Hasher:
         self._nobody: str | None = None
 
     async def check(self, password: str, *about: str, field: str = "password") -> None:
-        """Raise Refusal when a password, in its one form, is easily guessed.
+        """Raise Refusal, on `field`, when a password (as `check_length` returned it) is easily guessed.
 
         `about`: what an attacker would try first, such as the address of the account.
         """
@@ -92,11 +92,11 @@ class Hasher:
             )
 
     async def hash(self, password: str) -> str:
-        """The hash in PHC form. Raises Unavailable when too many wait already."""
+        """The password's argon2id hash in PHC form (`$argon2id$…`), in some 20 ms of processor time."""
         return await self._in_turn(self._argon2.hash, normalised(password))
 
     async def verify(self, known: str | None, password: str) -> bool:
-        """Whether `password` is the one hashed as `known`; without one it takes as long and is never right."""
+        """Whether `password` is the one hashed as `known`. None takes as long and is never right."""
         password = normalised(password)
         if len(password) > MAX_CHARACTERS:
             # Nobody has one; its beginning must not pass for the whole.
@@ -104,10 +104,11 @@ class Hasher:
         return await self._in_turn(self._verify, known, password)
 
     def outdated(self, known: str) -> bool:
-        """Whether a hash was made with other parameters than today's."""
+        """Whether a hash was made with parameters other than those used now."""
         return self._argon2.check_needs_rehash(known)
 
     def close(self) -> None:
+        """End both threads without waiting; what has not begun is cancelled."""
         for thread in (self._thread, self._scoring):
             thread.shutdown(wait=False, cancel_futures=True)
 

@@ -1,4 +1,4 @@
-"""What the owner of an account does with it: address, password, sessions, preferences, his data, its end."""
+"""What the owner of an account does with it: address, password, sessions, preferences, data, its end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ T = TypeVar("T")
 THEMES = ("system", "dark", "light")
 DELETE_WORD = "DELETE"
 MAX_VIEW = 400
-"""Characters of a table's view as it is kept: an address's, in which a typed one may take nine."""
+"""Characters of a table's view as it is kept, URL-encoded: one that was typed may take nine."""
 
 _OWN = {
     "id",
@@ -46,7 +46,11 @@ _OWN = {
 
 
 class Profile:
-    """Acts of a signed-in owner. Every method raises Refusal for what he can mend, SignInNeeded when signed out."""
+    """Acts of a signed-in owner, each in one transaction that reads the session again.
+
+    Every method raises Refusal for what the owner can mend, SignInNeeded when signed out, Throttled after too many,
+    and Unavailable while the database is away.
+    """
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -62,7 +66,7 @@ class Profile:
         await self._context.change(caller.account_id, work)
 
     async def end_session(self, caller: Caller, session_id: str) -> None:
-        """End one of the account's sessions."""
+        """End one of the account's sessions. Raises NotFound for any other."""
 
         def work(session: Session, account: Account, login: LoginSession) -> None:
             sessions.end(session, account.id, session_id)
@@ -82,6 +86,7 @@ class Profile:
         return await self._change(caller, work)
 
     async def set_theme(self, caller: Caller, theme: str) -> None:
+        """Keep one of `THEMES` for the account's pages."""
         if theme not in THEMES:
             raise Refusal(f"expected a theme ({', '.join(THEMES)}), was {theme[:20]!r}", field="theme")
 
@@ -91,6 +96,7 @@ class Profile:
         await self._change(caller, work)
 
     async def set_time_zone(self, caller: Caller, time_zone: str) -> None:
+        """Keep the time zone, an IANA name, that the account's pages show times in."""
         if time_zone not in available_timezones():
             raise Refusal(f"There is no time zone {time_zone[:40]!r}: choose one of the list.", field="time_zone")
 
@@ -100,7 +106,10 @@ class Profile:
         await self._change(caller, work)
 
     async def set_table_view(self, caller: Caller, query: str) -> None:
-        """Keep how the market table is arranged; `query` is the address's, of which only what is known is kept."""
+        """Keep how the market table is arranged; `query` is that of the page's address, URL-encoded.
+
+        What a view does not have is left out (`domain.view`).
+        """
         kept = View.parse(dict(parse_qsl(query)), None).query(dict(parse_qsl(query)).get("list", ""))
         if len(kept) > MAX_VIEW:
             raise Refusal("This view is too long to be kept.", field="query")
@@ -111,7 +120,11 @@ class Profile:
         await self._change(caller, work)
 
     async def change_password(self, caller: Caller, current: str, new: str) -> None:
-        """Set a password; every other session ends. Who has none yet must have signed in a short while ago."""
+        """Set a password after the `current` one; every other session ends.
+
+        An account without a password gives a session within `sessions.FRESH` instead, or gets SignInAgain. Raises
+        Conflict if address or password was changed meanwhile.
+        """
         account = await self._confirmed(caller, current)
         if account.email is None:
             raise Refusal("Add an e-mail address first: you sign in with it and the password.", field="new")
@@ -132,9 +145,10 @@ class Profile:
         await self._change(caller, work)
 
     async def change_address(self, caller: Caller, email: str, password: str) -> str:
-        """Send links to the new address and to the present one; it changes once both are opened. The new address.
+        """Send links to the new address and to the present one, which changes once both are opened.
 
-        An account that came by wallet has no present one: the new one's link is enough.
+        An account without a present address needs only the new one's link. `password` as `current` in
+        `change_password`. Returns the new address in its one form.
         """
         address = clean_address(email, reachable=self._context.settings.is_prod)
         account = await self._confirmed(caller, password)
@@ -151,7 +165,7 @@ class Profile:
             taken = session.exec(select(Account.id).where(Account.email == address)).first() is not None
             token = mail_tokens.make(session, "change-new", address, now, account_id=current.id, pair=pair)
             if taken:
-                # Its owner is told; who asked is not.
+                # The address's owner is told; whoever asked is not.
                 enqueue(session, address, "change-taken", {"base": base}, now)
             else:
                 enqueue(session, address, "change-new", {"base": base, "token_id": token.id}, now)
@@ -166,8 +180,11 @@ class Profile:
         return address
 
     async def confirm_address(self, token: str, client: Client) -> bool:
-        """Open one of the two links of a change of address: True once the address has changed, False while the other
-        one has not been opened."""
+        """Use one of the two links of a change of address, signed in or not.
+
+        True once the address has changed, False while the other link has not been opened. Raises Conflict where it
+        can no longer change.
+        """
         purpose, token_id = mail_tokens.read(self._context.settings.secret_key, token, "change-new", "change-old")
         now, base = self._context.clock(), self._context.base
 
@@ -208,7 +225,8 @@ class Profile:
         return done
 
     async def delete(self, caller: Caller, password: str, word: str) -> None:
-        """Delete the account and all that is its own, for good."""
+        """Delete the account and all that is its own, for good. `word` must be `DELETE_WORD`, `password` as in
+        `change_address`."""
         if word.strip() != DELETE_WORD:
             raise Refusal(f"Type {DELETE_WORD} in capitals, so that it does not happen by mistake.", field="word")
         await self._confirmed(caller, password)
@@ -228,7 +246,11 @@ class Profile:
         await self._change(caller, work)
 
     async def create_api_key(self, caller: Caller) -> str:
-        """A new key for the API, which is shown this once."""
+        """A new key for the API, to be shown this once.
+
+        Raises PlanNeeded where the plan has no API, SignInAgain unless the session is fresh, Conflict when there are
+        enough.
+        """
 
         def work(session: Session, account: Account, login: LoginSession) -> str:
             now = self._context.clock()
@@ -243,13 +265,15 @@ class Profile:
         return await self._change(caller, work)
 
     async def use_api_key(self, key: str) -> Plan:
-        """The plan that a key gives its caller."""
+        """The plan that a key gives; counts one request. Raises what `api_keys.use` does."""
         now = self._context.clock()
         # Looked at before anything is written: a made-up key must not take the database's write lock.
         await self._context.run(lambda session: api_keys.find(session, key), readonly=True)
         return await self._context.run(lambda session: api_keys.use(session, key, now))
 
     async def delete_api_key(self, caller: Caller, key_id: str) -> None:
+        """Delete a key by its id. Raises NotFound, for another account's key as well."""
+
         def work(session: Session, account: Account, login: LoginSession) -> None:
             api_keys.delete(session, account.id, key_id)
             audit.record(session, "api-key-deleted", account.id, self._context.clock(), caller.client)
@@ -257,12 +281,18 @@ class Profile:
         await self._change(caller, work)
 
     async def charge_files(self, account_id: str) -> None:
-        """Take from what an account may export and import. In a transaction of its own: what is refused has counted."""
+        """Count one file that an account exports or imports. Raises Throttled.
+
+        In a transaction of its own: what is refused later has counted.
+        """
         now_ms = int(self._context.clock().timestamp() * 1000)
         await self._context.run(lambda session: limits.take(session, limits.EXPORT_ACCOUNT, account_id, now_ms))
 
     async def export(self, caller: Caller) -> dict[str, Any]:
-        """All that is kept about an account, ready for JSON; no hash or token."""
+        """All that is kept about an account, for JSON but for its times (datetime); no hash or token is in it.
+
+        Keys: `account`, `wallets`, `api_keys`, `sessions`, `watchlists`, `events`.
+        """
         now = self._context.clock()
 
         def work(session: Session) -> dict[str, Any]:
@@ -274,7 +304,7 @@ class Profile:
         return await self._context.run(work)
 
     async def _confirmed(self, caller: Caller, password: str) -> Account:
-        """The caller's account, after its password, or a session that has just begun where there is none."""
+        """The caller's account once its password is right or, where it has none, the session is fresh."""
         now = self._context.clock()
 
         def charge(session: Session) -> Account:

@@ -32,13 +32,17 @@ TAKEN = "This address has an account already: sign in, or reset its password."
 
 
 class Registration:
-    """What a visitor without a session does by e-mail. Every method raises Refusal for what he can mend."""
+    """What a visitor without a session does by e-mail.
+
+    Every method raises Refusal for what the visitor can mend, Throttled after too many attempts, and Unavailable while
+    the database is away.
+    """
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
     async def register(self, email: str, password: str, client: Client, browser_hash: str = "") -> str:
-        """Send a link that makes the account once it is opened; the address in its one form.
+        """Send a link that makes the account once it is opened. Returns the address in its one form.
 
         The password waits with the link. It counts if the link is opened in the browser that registered
         (`browser_hash`), or by somebody who knows it: nobody can prepare an account for somebody else's address.
@@ -70,9 +74,10 @@ class Registration:
         return address
 
     async def confirm(self, token: str, client: Client, browser_hash: str = "", password: str = "") -> str:
-        """Make the account of a registration's link and sign in; the session's token.
+        """Make the account of a registration's link (`token`) and sign in. Returns the session's token.
 
-        In another browser than the one that registered the `password` is needed.
+        In another browser than the one that registered, `password` is needed: Refusal on the field `password` asks for
+        it. Raises Conflict if the address has got an account meanwhile.
         """
         purpose, token_id = mail_tokens.read(self._context.settings.secret_key, token, "register")
         await self._limited([(limits.LINK_NETWORK, client.network)])
@@ -94,7 +99,7 @@ class Registration:
                 raise Conflict(TAKEN)
             account = Account(email=link.email, password_hash=link.password_hash, created_at=now)
             session.add(account)
-            # The account's from here on, also when it is changed or deleted.
+            # From here on the hash is the account's alone, to be changed or deleted with it.
             link.password_hash = None
             session.flush()
             audit.record(session, "confirmed", account.id, now, client)
@@ -104,7 +109,10 @@ class Registration:
         return await self._context.run(work)
 
     async def sign_in(self, email: str, password: str, client: Client, former: str = "") -> str:
-        """A session's token for a right address and password; see `sessions.start` for `former`."""
+        """A new session's token. See `sessions.start` for `former`.
+
+        Raises SignInNeeded where address and password do not belong together, whichever of them is wrong.
+        """
         address = self._address(email)
         here = f"{address} {client.network}"
         now = self._context.clock()
@@ -135,7 +143,10 @@ class Registration:
         return token
 
     async def forgot(self, email: str, client: Client) -> str:
-        """Send a link to reset the password, if there is an account; the address in its one form."""
+        """Send a link to reset the password, if there is an account. Returns the address in its one form.
+
+        Takes as long whether there is one or not.
+        """
         address = self._address(email)
         started = asyncio.get_running_loop().time()
         await self._limited([(limits.RESET_NETWORK, client.network), (limits.RESET_ADDRESS, address)])
@@ -155,7 +166,7 @@ class Registration:
         return address
 
     async def reset(self, token: str, password: str, client: Client) -> str:
-        """Set a new password by a reset's link; every other session ends. The new session's token."""
+        """Set a new password by a reset's link (`token`) and end every session. Returns a new session's token."""
         purpose, token_id = mail_tokens.read(self._context.settings.secret_key, token, "reset")
         password = check_length(password)
         await self._limited([(limits.LINK_NETWORK, client.network)])
@@ -204,7 +215,7 @@ class Registration:
             limits.take(session, limits.SIGN_IN_NETWORK, client.network, now_ms)
             limits.take(session, limits.SIGN_IN_HERE, here, now_ms)
             account = _find(session, address)
-            # Strangers who guess from many networks must not lock out the owner where he has been before.
+            # Strangers who guess from many networks must not lock out the owner in a place they have signed in from.
             if account is None or not _been_here(session, account.id, client):
                 limits.take(session, limits.SIGN_IN_ANYWHERE, address, now_ms)
             return account

@@ -16,18 +16,21 @@ from flashcur.models import Account, LoginSession
 from flashcur.services.accounts.client import Client
 
 Method = Literal["password", "wallet", "link"]
+"""How a session was begun; `link` is one in a mail."""
 
 LIFETIME = timedelta(days=30)
+"""From signing in; use does not lengthen it."""
 SEEN_EVERY = timedelta(minutes=10)
 """How exact the time of last use is: it costs a write."""
 FRESH = timedelta(minutes=15)
 """How long after signing in an account without a password may do what others confirm with theirs."""
 TOKEN_CHARACTERS = 43
+"""Length of `new_token`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: a session, to be looked up again in the transaction of what he asks for."""
+    """Who asks: a session, to be looked up again in the transaction of what is asked for."""
 
     account_id: str
     session_id: str
@@ -35,12 +38,12 @@ class Caller:
 
 
 def new_token() -> str:
-    """256 random bits, 43 characters that a cookie can hold."""
+    """256 random bits as 43 characters of URL-safe Base64, which a cookie can hold."""
     return secrets.token_urlsafe(32)
 
 
 def hash_token(token: str) -> str:
-    """What is kept of a token: it has 256 random bits, so a plain hash cannot be turned back."""
+    """SHA-256 in hex, which is what is kept of a token: of 256 random bits a plain hash is enough."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -54,10 +57,10 @@ def start(
     *,
     former: str = "",
 ) -> tuple[str, LoginSession]:
-    """A new session: its token and its row. With more than `most` the oldest end.
+    """A new session: (its token, its row). Where the account has more than `most`, the oldest end.
 
-    `former`: hash of the token that this browser had. If that session is the account's it ends first, so that who
-    signs in again does not lose another device to the limit.
+    `former`: hash of the token that this browser had, or empty. If that session is the account's it ends first, so
+    that signing in again costs no other device its session.
     """
     # Two that sign in at once must not both count the sessions before the other's is there.
     session.exec(select(Account.id).where(Account.id == account.id).with_for_update()).one()
@@ -82,7 +85,7 @@ def start(
 
 
 def enforce(session: Session, account_id: str, most: int, *, keep: str = "") -> None:
-    """End the oldest sessions over `most`; never `keep`."""
+    """End the oldest sessions over `most`, but never the one with the id `keep`; at least one stays."""
     owned = select(LoginSession).where(LoginSession.account_id == account_id)
     newest = session.exec(owned.order_by(col(LoginSession.created_at).desc(), col(LoginSession.id))).all()
     kept = sorted(newest, key=lambda login: login.id != keep)[: max(most, 1)]
@@ -91,7 +94,7 @@ def enforce(session: Session, account_id: str, most: int, *, keep: str = "") -> 
 
 
 def find(session: Session, token_hash: str, now: datetime) -> tuple[Account, LoginSession] | None:
-    """The account and the session of a token; None when there is none, or it is over."""
+    """The account and the session of a token's hash; None when there is none, or it is over."""
     row = session.exec(
         select(Account, LoginSession)
         .join(LoginSession, col(LoginSession.account_id) == Account.id)
@@ -119,7 +122,7 @@ def touch(session: Session, session_id: str, now: datetime) -> None:
 
 
 def require_fresh(login: LoginSession, now: datetime) -> None:
-    """Raise SignInAgain unless the session began a short while ago: a browser left open opens nothing for good."""
+    """Raise SignInAgain unless the session began within `FRESH`: a browser left open must not give the account away."""
     if now - login.created_at > FRESH:
         raise SignInAgain(
             f"To do this, sign in again first: it is more than {FRESH.seconds // 60} minutes since you did."
@@ -127,7 +130,7 @@ def require_fresh(login: LoginSession, now: datetime) -> None:
 
 
 def of_account(session: Session, account_id: str, now: datetime) -> list[LoginSession]:
-    """An account's sessions, the last used first."""
+    """An account's sessions that are not over, the last used first."""
     rows = session.exec(
         select(LoginSession).where(LoginSession.account_id == account_id, col(LoginSession.expires_at) > now)
     ).all()
@@ -142,7 +145,7 @@ def end(session: Session, account_id: str, session_id: str) -> None:
 
 
 def end_all(session: Session, account_id: str, *, but: str = "") -> int:
-    """End an account's sessions, except `but`; how many."""
+    """End an account's sessions, except the one with the id `but`; how many."""
     found = delete(LoginSession).where(col(LoginSession.account_id) == account_id, col(LoginSession.id) != but)
     return session.exec(found).rowcount
 

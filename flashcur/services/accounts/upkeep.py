@@ -1,4 +1,4 @@
-"""What is deleted of accounts when its time is over."""
+"""What happens to accounts on schedule: plans end, and what is no longer needed is deleted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flashcur.services.notify import outbox
 MAIL_KEPT = timedelta(days=30)
 AUDIT_KEPT = timedelta(days=365)
 STRANGERS_KEPT = timedelta(days=30)
-"""Attempts that were of no account: enough to see an attack by."""
+"""Attempts that concerned no account: long enough to see an attack."""
 CHANGES_KEPT = timedelta(hours=1)
 """Every process has read them within seconds."""
 TOKENS_KEPT = timedelta(days=7)
@@ -24,8 +24,10 @@ TOKENS_KEPT = timedelta(days=7)
 
 
 def end_plans(session: Session, now: datetime) -> str:
-    """Make plans Free whose time is over. What they allow ended at that moment anyway; this ends sessions over the
-    limit, and writes it down."""
+    """Make plans Free whose time is over at `now`; one line that says how many.
+
+    What they allowed ended at that moment anyway; this ends sessions over the limit, and writes it down.
+    """
     over = session.exec(
         select(Account).where(col(Account.plan_until) <= now, Account.plan != "free").with_for_update(skip_locked=True)
     ).all()
@@ -35,7 +37,7 @@ def end_plans(session: Session, now: datetime) -> str:
 
 
 def prune_accounts(session: Session, now: datetime) -> str:
-    """Delete what is over at `now`; one line that says how much."""
+    """Delete what has been over for as long as it is kept; one line that says how much."""
     counts = {
         "sessions": sessions.prune(session, now),
         "links": mail_tokens.prune(session, now - TOKENS_KEPT),

@@ -16,6 +16,8 @@ from flashcur.services.accounts.watchlists import ListView
 
 @dataclass(frozen=True, slots=True)
 class WalletView:
+    """A linked wallet; see `models.Wallet`."""
+
     address: str
     chain_id: int
     linked_at: datetime
@@ -24,6 +26,8 @@ class WalletView:
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyView:
+    """An API key without the key; see `models.ApiKey`."""
+
     id: str
     hint: str
     created_at: datetime
@@ -32,6 +36,8 @@ class ApiKeyView:
 
 @dataclass(frozen=True, slots=True)
 class SessionView:
+    """A session that is not over, without its token; see `models.LoginSession`."""
+
     id: str
     method: str
     created_at: datetime
@@ -42,6 +48,8 @@ class SessionView:
 
 @dataclass(frozen=True, slots=True)
 class EventView:
+    """An event of the audit log; see `models.AuditEvent`."""
+
     at: datetime
     kind: str
     actor: str
@@ -51,7 +59,7 @@ class EventView:
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """See the module. Nothing secret is in it."""
+    """See the module. Times are aware, in UTC; nothing secret is in it."""
 
     id: str
     email: str | None
@@ -65,27 +73,33 @@ class AccountView:
     table_view: str
     created_at: datetime
     admin: bool
+    """Whether its address is among those that administrate."""
     wallets: tuple[WalletView, ...]
+    """The first linked first."""
     api_keys: tuple[ApiKeyView, ...]
+    """The oldest first."""
     sessions: tuple[SessionView, ...]
+    """The last used first."""
     events: tuple[EventView, ...]
+    """The newest 20, the newest first."""
     lists: tuple[ListView, ...]
+    """Watchlists in their order."""
     read_at: datetime
 
     @property
     def name(self) -> str:
-        """What the page calls the person: his address, or his wallet's."""
+        """What the page calls the account: its e-mail address, or the first wallet's, shortened."""
         if self.email is not None:
             return self.email
         return f"{self.wallets[0].address[:6]}…{self.wallets[0].address[-4:]}" if self.wallets else "Account"
 
     def outdated(self, now: datetime) -> bool:
-        """Whether the plan has ended since."""
+        """Whether the plan has ended between `read_at` and `now`, so that it is to be read again."""
         return self.plan_until is not None and self.read_at < self.plan_until <= now
 
 
 def read_account(session: Session, account: Account, admins: tuple[str, ...], now: datetime) -> AccountView:
-    """The document of an account. `admins`: addresses whose accounts administrate."""
+    """The document of an account. `admins`: e-mail addresses, in lower case, whose accounts administrate."""
     return AccountView(
         id=account.id,
         email=account.email,

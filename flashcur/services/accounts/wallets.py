@@ -32,13 +32,21 @@ class Signed:
     """What a browser sends after the wallet has signed."""
 
     nonce: str
+    """Of the challenge."""
     address: str
+    """`0x` and 40 hex digits, in any case."""
     chain_id: int
+    """EIP-155 id of the chain the wallet is on."""
     signature: str
+    """`0x` and hex digits."""
 
 
 class WalletAccounts:
-    """What is done with a wallet. Every method raises Refusal for what the person can mend."""
+    """What is done with a wallet.
+
+    Every method raises Refusal for what the person can mend, and Unavailable while the database, or the chain that is
+    asked about a contract wallet, is away.
+    """
 
     def __init__(self, context: Context, checker: SignatureChecker) -> None:
         self._context = context
@@ -54,7 +62,11 @@ class WalletAccounts:
         client: Client,
         caller: Caller | None,
     ) -> WalletChallenge:
-        """A text to sign. `origin` is one of ours, where the page is; `caller` is needed to link."""
+        """A text to sign, valid for `challenges.LIFETIME`, in `text` of the row.
+
+        `origin` is that of the page, one of ours; `purpose` is one of `PURPOSES`; to link, `caller` is needed
+        (SignInNeeded). Raises Throttled after too many from one network.
+        """
         if purpose not in STATEMENTS:
             raise Refusal(f"expected a purpose ({', '.join(PURPOSES)}), was {purpose[:20]!r}", field="purpose")
         now = self._context.clock()
@@ -79,8 +91,10 @@ class WalletAccounts:
         return await self._context.run(work)
 
     async def sign_in(self, signed: Signed, browser_hash: str, client: Client, former: str = "") -> str:
-        """A session's token for a wallet's signature; an address that is not known yet gets an account. See
-        `sessions.start` for `former`."""
+        """A new session's token for a wallet's signature; an address that is not known yet gets an account.
+
+        See `sessions.start` for `former`. Raises Throttled after too many from one network.
+        """
         address, contract = await self._verified(signed, "sign-in", browser_hash, client, None)
         now = self._context.clock()
 
@@ -116,7 +130,10 @@ class WalletAccounts:
         return token
 
     async def link(self, signed: Signed, browser_hash: str, caller: Caller) -> str:
-        """Link a wallet to the caller's account; its address."""
+        """Link a wallet to the caller's account. Returns its address in checksum case (EIP-55).
+
+        Raises SignInAgain unless the session is fresh, Conflict for a wallet that is linked to an account already.
+        """
         address, contract = await self._verified(signed, "link", browser_hash, caller.client, caller)
         now = self._context.clock()
 
@@ -139,7 +156,11 @@ class WalletAccounts:
         return address
 
     async def unlink(self, address: str, caller: Caller) -> None:
-        """Take a wallet off the caller's account; never the last way in."""
+        """Take a wallet off the caller's account.
+
+        Raises SignInAgain unless the session is fresh, NotFound for a wallet that is not the account's, Conflict for
+        the last way in.
+        """
         now = self._context.clock()
 
         def work(session: Session) -> None:
@@ -166,8 +187,8 @@ class WalletAccounts:
     async def _verified(
         self, signed: Signed, purpose: str, browser_hash: str, client: Client, caller: Caller | None
     ) -> tuple[str, bool]:
-        """The address that signed, and whether its contract did. The challenge is used up before that:
-        nobody tries two signatures on one text."""
+        """(the address that signed, whether its contract did). The challenge is used up before that, so that nobody
+        tries two signatures on one text."""
         now = self._context.clock()
         await self._charge(client)
 

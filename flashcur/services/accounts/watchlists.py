@@ -47,13 +47,13 @@ class ImportResult:
     already: int
     """Symbols that were in their list before."""
     left_out: tuple[str, ...]
-    """Different symbols that were not put into a list they stood under, for the plan's limits."""
+    """Different symbols that a list did not take, because of the plan's limits."""
     message: str
     """Sentences about what was left out, and which limit it was; empty if nothing was."""
 
 
 def lists(session: Session, account_id: str) -> list[ListView]:
-    """All lists in order, those that are read-only as well."""
+    """All lists of an account in order, read-only ones too."""
     symbols: dict[str, list[str]] = {}
     query = (
         select(WatchlistItem.watchlist_id, WatchlistItem.symbol)
@@ -67,13 +67,13 @@ def lists(session: Session, account_id: str) -> list[ListView]:
 
 
 def create(session: Session, account_id: str, plan: Plan, name: str, now: datetime) -> Watchlist:
-    """A new list after the others. Raises Refusal for a name that cannot be, Conflict for one in use."""
+    """A new list after the others. Raises Refusal for a name that cannot be one, Conflict for a name in use."""
     _lock(session, account_id)
     return _create(session, account_id, plan, name, now)
 
 
 def rename(session: Session, account_id: str, plan: Plan, list_id: str, name: str) -> Watchlist:
-    """Raises Refusal for a name that cannot be, Conflict for one that another list has."""
+    """Give a list another name. Raises Refusal for a name that cannot be one, Conflict for one in use."""
     _lock(session, account_id)
     owned = _owned(session, account_id)
     target = _writable(owned, list_id, plan)
@@ -84,16 +84,16 @@ def rename(session: Session, account_id: str, plan: Plan, list_id: str, name: st
 
 
 def delete(session: Session, account_id: str, list_id: str) -> None:
-    """Delete a list and what is in it; one that is read-only as well."""
+    """Delete a list and what is in it; it may be read-only."""
     _lock(session, account_id)
     session.delete(_find(_owned(session, account_id), list_id))
     session.flush()
 
 
 def move(session: Session, account_id: str, plan: Plan, list_id: str, to_position: int) -> None:
-    """Put a list at a place in the order, from 0; past the end is the end.
+    """Put a list at a place in the order, from 0; past the end is the end, below 0 the beginning.
 
-    A read-only list may move as well: whose plan became smaller chooses which lists go on.
+    A read-only list may move as well: after a downgrade its owner chooses which lists stay in use.
     """
     _lock(session, account_id)
     owned = _owned(session, account_id)
@@ -107,7 +107,7 @@ def move(session: Session, account_id: str, plan: Plan, list_id: str, to_positio
 
 
 def add(session: Session, account_id: str, plan: Plan, list_id: str, symbol: str) -> bool:
-    """Put a symbol at the end of a list; False if it is there. Raises Refusal for what cannot be a symbol."""
+    """Put a symbol at the end of a list; False if it is there already. Raises Refusal for what cannot be a symbol."""
     _lock(session, account_id)
     target = _writable(_owned(session, account_id), list_id, plan)
     return _add(session, account_id, plan, target, symbol)
@@ -121,9 +121,9 @@ def remove(session: Session, account_id: str, plan: Plan, list_id: str, symbol: 
 
 
 def toggle(session: Session, account_id: str, plan: Plan, list_id: str, symbol: str, now: datetime) -> bool:
-    """Put a symbol into a list, or take it out if it is there; whether it is in it now.
+    """Put a symbol into a list, or take it out if it is there. Returns whether it is in the list now.
 
-    Without `list_id` it is the first list, which is created if there is none.
+    With an empty `list_id` it is the first list, which is created if there is none.
     """
     _lock(session, account_id)
     _require_symbol(symbol)
@@ -139,8 +139,8 @@ def import_lists(
 ) -> ImportResult:
     """Add a file's symbols in order, as far as the plan allows; the rest is counted and named, not an error.
 
-    With `into_list_id` everything goes into that list. Without, each section goes into the list of its name, which is
-    created if there is none, and what stands under no name into the first list. Nothing is taken out of a list.
+    With `into_list_id` everything goes into that list. If it is empty, each section goes into the list of its name,
+    which is created if there is none, and what has no name into the first list. Nothing is taken out of a list.
     """
     _lock(session, account_id)
     work = _Import(session, account_id, plan, now)
@@ -227,7 +227,7 @@ def _left_out(symbols: dict[str, None]) -> str:
 
 
 def _lock(session: Session, account_id: str) -> None:
-    """Until the end of the transaction no other one gets past here for this account."""
+    """Until this transaction ends, no other gets past here for the same account."""
     # SQLite has no row locks and needs none: a writing transaction is alone from its beginning.
     query = select(Account.id).where(Account.id == account_id).with_for_update(key_share=True)
     if session.exec(query).first() is None:
@@ -332,52 +332,61 @@ def _end(session: Session, target: Watchlist) -> int:
 class Watchlists:
     """Watchlists as their owner changes them: each act authorised, limited and told in one transaction.
 
-    Every method raises Refusal for what the owner can mend, and what the function of its name raises.
+    Every method raises what the function of its name raises, SignInNeeded when signed out, Throttled after too many
+    changes, and Unavailable while the database is away.
     """
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
     async def toggle(self, caller: Caller, list_id: str, symbol: str) -> bool:
-        """Put a contract into a list (the first, without `list_id`) or take it out; whether it is in it now."""
+        """Put a contract into a list (the first, if `list_id` is empty) or take it out; whether it is in it now."""
         now = self._context.clock()
         return await self._change(
             caller, lambda session, plan: toggle(session, caller.account_id, plan, list_id, symbol, now)
         )
 
     async def add(self, caller: Caller, list_id: str, symbol: str) -> bool:
+        """Put a contract at the end of a list; False if it is there already."""
         return await self._change(caller, lambda session, plan: add(session, caller.account_id, plan, list_id, symbol))
 
     async def remove(self, caller: Caller, list_id: str, symbol: str) -> bool:
+        """Take a contract out of a list; False if it was not there."""
         return await self._change(
             caller, lambda session, plan: remove(session, caller.account_id, plan, list_id, symbol)
         )
 
     async def create(self, caller: Caller, name: str) -> str:
-        """A new list; its id."""
+        """Make a new list, after the others. Returns its id."""
         now = self._context.clock()
         return await self._change(caller, lambda session, plan: create(session, caller.account_id, plan, name, now).id)
 
     async def rename(self, caller: Caller, list_id: str, name: str) -> None:
+        """Give a list another name."""
+
         def work(session: Session, plan: Plan) -> None:
             rename(session, caller.account_id, plan, list_id, name)
 
         await self._change(caller, work)
 
     async def move(self, caller: Caller, list_id: str, to_position: int) -> None:
+        """Put a list at a place in the order, from 0."""
+
         def work(session: Session, plan: Plan) -> None:
             move(session, caller.account_id, plan, list_id, to_position)
 
         await self._change(caller, work)
 
     async def delete(self, caller: Caller, list_id: str) -> None:
+        """Delete a list and what is in it."""
+
         def work(session: Session, plan: Plan) -> None:
             delete(session, caller.account_id, list_id)
 
         await self._change(caller, work)
 
     async def take_in(self, caller: Caller, parsed: ImportPlan, list_id: str) -> ImportResult:
-        """Add the lists of a file."""
+        """Add the lists of a file, as `import_lists` does."""
         now = self._context.clock()
         return await self._change(
             caller,

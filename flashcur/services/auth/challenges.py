@@ -19,6 +19,7 @@ LIFETIME = timedelta(minutes=5)
 KEPT_AFTER_EXPIRY = timedelta(hours=1)
 """Until then an answer that comes late is told that it is late, not that its text is unknown."""
 PURPOSES = ("sign-in", "link")
+"""What a signature may be for."""
 
 _NONCE_LENGTH = 24
 _NONCE_CHARACTERS = string.ascii_letters + string.digits
@@ -43,8 +44,8 @@ def issue(
     """A stored text for `address` to sign within five minutes.
 
     `origin` is that of the page (wallets compare it with where they are asked), without a path. `account_id` is the
-    account that asks; `link` needs one. Raises Refusal for an address, chain or purpose that cannot be,
-    and ValueError for an origin or statement that EIP-4361 does not allow.
+    account that asks; `link` needs one (SignInNeeded). Raises Refusal for an unknown chain or purpose or a wrong
+    address, and ValueError for an origin or statement that EIP-4361 does not allow.
     """
     if purpose not in PURPOSES:
         raise Refusal(f"expected a purpose ({', '.join(PURPOSES)}), was {_shown(purpose)}", field="purpose")
@@ -85,9 +86,9 @@ def claim(
     """The text that was handed out with `nonce`, now used up. Of any number of claims of one nonce one gets it.
 
     `address` and `chain_id` are what the wallet has now, which may not be what it had when the text was made.
-    Raises Refusal. A claim with the right browser, purpose and account uses the text up even when it is refused; any
-    other leaves it alone, or strangers could spoil sign-ins. The Refusal must be caught inside the unit of work: one
-    that is left by an exception is rolled back, and the text could be claimed again.
+    Raises Refusal for what does not fit. A claim with the right browser, purpose and account uses the text up even when
+    it is refused; any other leaves it alone, or strangers could spoil sign-ins. Catch the Refusal inside the
+    transaction: one that an exception ends is rolled back, and the text could be claimed again.
     """
     # A database would stumble over some of what can be sent: NUL, half a surrogate pair.
     known = _NONCE.fullmatch(nonce)
@@ -132,7 +133,7 @@ def prune(session: Session, now: datetime) -> int:
 
 
 def checksummed(address: str) -> str:
-    """An address as EIP-55 writes it. Raises Refusal when it is none, or when its own checksum is wrong."""
+    """An address in checksum case (EIP-55). Raises Refusal when it is no address, or its own checksum is wrong."""
     if not _ADDRESS.fullmatch(address):
         raise Refusal(f"expected an address, 0x and 40 hex digits, was {_shown(address)}", field="address")
     # Importing it takes a quarter of a second, which only those who use wallets should wait.

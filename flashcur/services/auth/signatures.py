@@ -41,7 +41,7 @@ class _ContractFailure(Exception):
 
 
 class SignatureChecker:
-    """Checks signatures of wallets; blocks, so it is called in a thread. One for the whole process."""
+    """Checks signatures of wallets. Its methods block: call them in a thread. One serves the whole process."""
 
     def __init__(self, settings: Settings) -> None:
         self._rpc_urls = dict(settings.rpc_urls)
@@ -54,11 +54,13 @@ class SignatureChecker:
         _recover(encode_defunct(text=""), bytes(_KEY_SIGNATURE_BYTES))
 
     def check(self, text: str, address: str, chain_id: int, signature: str) -> bool:
-        """Return when `address` signed `text`; `signature` is 0x and hex digits. True: its contract says so, on this
-        chain; False: its key did, whatever the chain.
+        """Return if `address` signed `text`, raise if it did not; `signature` is 0x and hex digits.
 
-        Raises Refusal (field `signature`) when it did not, or when that cannot be told; Unavailable when the chain's
-        RPC endpoint, which is asked about contract wallets, does not answer in time or answers nonsense.
+        Returns True where its contract says so (ERC-1271), which counts on this chain alone, and False where its key
+        signed (EIP-191), which counts on every chain.
+
+        Raises Refusal (field `signature`) when it did not sign, or that cannot be told; Unavailable when the chain's
+        RPC endpoint, which is asked about contract wallets, answers nonsense or not within `RPC_TIMEOUT_S`.
         """
         raw = _bytes_of(signature)
         from eth_account.messages import encode_defunct

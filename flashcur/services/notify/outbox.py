@@ -16,10 +16,13 @@ from flashcur.services.kit.backoff import Backoff
 from flashcur.services.notify.templates import check, useful_for
 
 LEASE = timedelta(minutes=2)
-"""How long a claimed mail is left alone: several times what sending a whole batch can take."""
+"""How long a claimed mail is left alone: several times as long as sending a whole batch can take."""
 FIRST_RETRY_S = 5.0
+"""Pause after the first failure, in seconds; each further one doubles it."""
 RETRY_CAP_S = 900.0
+"""Longest pause, in seconds."""
 MAX_PROBLEM_CHARS = 300
+"""Characters kept of why an attempt failed."""
 # Done mail keeps out of the index range that is asked every second.
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -68,7 +71,7 @@ def mark_failed(session: Session, mail_id: int, problem: str, retry_at: datetime
     """Note why the attempt failed; returns the mail's status.
 
     It stays `queued` and is due at `retry_at`. Without that, or when it would be of no use any more by then, it is
-    given up: `dead`. What another sender has finished meanwhile stays as it is, and what was deleted is "".
+    given up: `dead`. What another sender has finished meanwhile stays as it is; "" if the mail was deleted.
     """
     mail = session.exec(select(Mail).where(Mail.id == mail_id).with_for_update()).first()
     if mail is None or mail.status != "queued":
