@@ -16,10 +16,12 @@ class Threshold:
     """A 24 h quote volume in USDT, with a gap so that a contract near the edge does not come and go."""
 
     enter: float
+    """Volume from which on a contract is above it."""
     leave: float
+    """Volume below which it no longer is."""
 
     def holds(self, volume_quote: float, held: bool) -> bool:
-        """Whether a contract is above it; `held`: whether it was until now."""
+        """Whether a contract of `volume_quote` USDT is above it; `held`: whether it was until now."""
         return volume_quote >= (self.leave if held else self.enter)
 
 
@@ -35,16 +37,17 @@ class Allowance:
 
     kind: TickKind
     letter: str
-    """What a row's packed ages call it."""
+    """What the `age` column of a frame calls it."""
     value: str
     """What the API calls it."""
     ms: int
+    """Milliseconds."""
     close: Threshold | None = None
     """Contracts above it are held to `close_ms` instead."""
     close_ms: int = 0
 
     def limit_ms(self, close: bool) -> int:
-        """The age above which a cell is marked; `close`: whether the contract is above the threshold."""
+        """The age in ms above which a cell is marked; `close`: whether the contract is above the threshold."""
         return self.close_ms if close and self.close is not None else self.ms
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 TickKind = Literal["ticker", "funding", "candle", "open_interest"]
+"""What a tick tells, and so which stream of the exchange confirms it; also the name of its field in `book.Row`."""
 TICK_KINDS: tuple[TickKind, ...] = ("ticker", "funding", "candle", "open_interest")
 
 

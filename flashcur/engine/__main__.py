@@ -46,6 +46,7 @@ async def run(settings: Settings) -> None:
 
 
 def main() -> None:
+    """Run the engine of the process environment's settings; exits with `EXIT_CANNOT_START` when it cannot start."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:

@@ -18,7 +18,7 @@ from flashcur.engine.polling import each
 POLL_MS = 240_000
 """Age at which a candle that is not streamed is asked for again; the promise is 5 min."""
 SILENT_MS = 60_000
-"""Age at which a streamed one is."""
+"""Age at which a streamed candle is asked for again."""
 RETRY_MS = 30_000
 """A contract is not asked for more often than this."""
 PARALLEL = 12
@@ -26,7 +26,7 @@ PARALLEL = 12
 
 
 class CandleSource(Protocol):
-    """The part of `MarketSource` that candles need."""
+    """The part of `MarketSource` that candles need; see there."""
 
     def set_candle_symbols(self, symbols: Iterable[str]) -> None: ...
 
@@ -47,7 +47,7 @@ class Candles:
         self._since_ms = 0
 
     async def choose_streamed(self) -> str:
-        """Recompute which contracts are streamed, and tell the feed."""
+        """Choose which contracts have their candle streamed, and tell the feed; one line that says what was done."""
         target = self._market.target
         if target is None:
             return "no exchange serves"
@@ -64,7 +64,10 @@ class Candles:
         return f"{len(chosen)} of {len(target.book)} streamed"
 
     async def poll(self) -> str:
-        """Ask for what is missing, broken or old, the largest contracts first."""
+        """Ask for what is missing, broken or old, the largest contracts first; one line that says what was done.
+
+        Raises VenueError as `polling.each` does.
+        """
         target = self._market.target
         if target is None:
             return "no exchange serves"

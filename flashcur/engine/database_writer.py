@@ -40,9 +40,13 @@ class DatabaseWriter:
         self._waiting: dict[str, Work] = {}
         self._news = asyncio.Event()
         self.dropped = 0
+        """Pieces of work that gave way to newer ones."""
 
     def write(self, key: str, work: Work) -> None:
-        """Do `work` soon, in a session of its own; work of the same key that still waits is replaced by it."""
+        """Do `work` soon, in a session of its own; work of the same key that still waits is replaced by it.
+
+        Returns at once and raises nothing. Over `CAPACITY` the oldest work is dropped and counted.
+        """
         self._waiting.pop(key, None)
         self._waiting[key] = work
         while len(self._waiting) > CAPACITY:
@@ -52,6 +56,7 @@ class DatabaseWriter:
 
     @property
     def idle(self) -> bool:
+        """Whether nothing waits or is being written."""
         return not self._waiting
 
     async def run(self) -> None:

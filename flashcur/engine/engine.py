@@ -64,7 +64,7 @@ _STOP_TIMEOUT_S = 4.0
 
 
 class Source(Protocol):
-    """What the engine needs of `MarketSource`."""
+    """What the engine needs of `MarketSource`; see there."""
 
     async def run(self) -> None: ...
 
@@ -253,11 +253,12 @@ class Office:
             logger.error("the engine did not stop within %g s", _STOP_TIMEOUT_S)
 
     def price_age_ms(self, now_ms: int) -> int | None:
-        """Age of the newest price in the table; None before the first."""
+        """Age in ms of the newest price in the table; None before the first."""
         shown = self.market.shown
         return None if shown is None else shown.book.silence_ms("ticker", now_ms)
 
     def status(self) -> EngineStatus:
+        """How the engine is now."""
         last = self.framer.last
         now_ms = self._clock()
         price_age_ms = self.price_age_ms(now_ms)

@@ -60,7 +60,7 @@ class Framer:
             await asyncio.sleep(left_ms / 1000)
 
     async def tick(self, now_ms: int) -> Frame | None:
-        """Take and publish the frame of this moment; None while there is nothing to show."""
+        """Take and publish the frame of the moment `now_ms` (Unix ms); None while there is nothing to show."""
         started_s = perf_counter()
         frame = self._take(now_ms)
         if frame is None:

@@ -30,21 +30,27 @@ JobWork = Callable[[], Awaitable[str]]
 RECORD_EVERY_S = 60.0
 """A job that runs more often, and goes as before, is written to the database this often."""
 MISFIRE_GRACE_S = 10
+"""A run that the scheduler missed by more than this is left out."""
 
 
 class Trigger(Protocol):
     """When a job is due."""
 
-    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None: ...
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
+        """The next moment after the one before (None: the first); None if there is no more. APScheduler's name."""
+        ...
 
 
 def every(seconds: float) -> Trigger:
-    """Every `seconds`."""
+    """A trigger that is due every `seconds`, counted from the start."""
     return cast("Trigger", _IntervalTrigger(seconds=seconds, timezone=UTC))
 
 
 def on_the_clock(cadence_s: int) -> Trigger:
-    """At each multiple of `cadence_s` seconds of UTC clock time; whole minutes that divide an hour, or an hour."""
+    """A trigger that is due at each multiple of `cadence_s` seconds of UTC clock time.
+
+    Raises ValueError unless these are whole minutes that divide an hour, or an hour.
+    """
     minutes = cadence_s // 60
     if cadence_s % 60 or not 1 <= minutes <= 60 or 60 % minutes:
         raise ValueError(f"expected whole minutes that divide an hour, was {cadence_s} s")
@@ -60,10 +66,13 @@ class JobReport:
     runs: int = 0
     failures: int = 0
     started: datetime | None = None
+    """In UTC; None if it never ran."""
     finished: datetime | None = None
     """None: still running, or never run."""
     ok: bool | None = None
+    """Of the last run that finished; None before the first."""
     detail: str = ""
+    """One line: what was done, or the error."""
     running: bool = False
 
 
@@ -81,11 +90,11 @@ class Jobs:
 
     @property
     def reports(self) -> list[JobReport]:
-        """One a job, in the order they were added."""
+        """One for each job, in the order they were added."""
         return list(self._reports.values())
 
     def add(self, name: str, trigger: Trigger, work: JobWork, *, timeout_s: float, at_once: bool = True) -> None:
-        """Run `work` when `trigger` says, at most `timeout_s` long; `at_once` also as soon as the jobs start."""
+        """Run `work` when `trigger` says, for `timeout_s` seconds at most; with `at_once` also when the jobs start."""
         self._reports[name] = JobReport(name)
         self._work[name] = (work, timeout_s)
         options: dict[str, Any] = {"next_run_time": datetime.now(UTC) + timedelta(milliseconds=10)} if at_once else {}
@@ -101,6 +110,7 @@ class Jobs:
         )
 
     def start(self) -> None:
+        """Start the schedule in the running event loop."""
         self._scheduler.start()
 
     async def stop(self) -> None:
@@ -126,7 +136,10 @@ class Jobs:
         self.start_now((name,))
 
     async def run(self, name: str) -> None:
-        """Run a job now; does nothing while it is running. Never raises what the job raises."""
+        """Run a job now; does nothing while it is running.
+
+        Raises KeyError for an unknown name, never what the job raises: that is logged and reported.
+        """
         report = self._reports[name]
         if report.running:
             return

@@ -21,9 +21,11 @@ from flashcur.services.market.venues import Venue
 logger = logging.getLogger(__name__)
 
 PRICED_SHARE = 0.9
+"""Fraction of its contracts for which a book that is to be shown has prices."""
 RATIO_PATIENCE_MS = 5_000
 """How long a new book that has prices waits for the volume ratios of the largest contracts."""
 RATIO_ROWS = 50
+"""How many of the largest contracts' ratios are waited for."""
 OLD_BOOK_MS = 60_000
 """A former book whose prices are older than this gives way to a new one that is less than complete."""
 
@@ -41,10 +43,12 @@ class VenueBook:
     venue: Venue
     demo: bool
     since_ms: int
-    """When the exchange began (or began again) to serve."""
+    """When the exchange began (or began again) to serve, Unix ms."""
     book: MarketBook = field(default_factory=MarketBook)
     order: list[str] = field(default_factory=list[str])
+    """Symbols in the order they are shown in."""
     sorted_hour: int = -1
+    """Hour since 1970 in which `order` was sorted last; -1 before the first time."""
 
     def by_volume(self) -> list[Row]:
         """All rows, the largest 24 h volume first."""
@@ -52,6 +56,7 @@ class VenueBook:
 
     @property
     def priced(self) -> bool:
+        """Whether it has contracts, and prices for `PRICED_SHARE` of them."""
         rows = list(self.book)
         return bool(rows) and sum(row.ticker is not None for row in rows) >= PRICED_SHARE * len(rows)
 
@@ -76,8 +81,8 @@ class LiveMarket:
     def __init__(
         self, clock: Callable[[], int], on_change: OnChange, on_switch: Callable[[], None] = lambda: None
     ) -> None:
-        """`on_change` is told each contract that was listed or delisted while its exchange served; `on_switch` is
-        called when an exchange begins to serve, before its first values are in the book.
+        """`clock` is Unix ms. `on_change` is told each contract that was listed or delisted while its exchange served;
+        `on_switch` is called when an exchange begins to serve, before its first values are in the book.
         """
         self._clock = clock
         self._on_change = on_change
@@ -89,10 +94,11 @@ class LiveMarket:
 
     @property
     def target(self) -> VenueBook | None:
-        """The book of the exchange that serves now: what is filled and polled for."""
+        """The book of the exchange that serves now, to be filled and polled for; None before the first."""
         return self._next or self.shown
 
     def on_switch(self, venue: Venue, reason: str, demo: bool) -> None:
+        """See `Sink.on_switch`: begin a new book, or go on in the one that is shown if it is this exchange's."""
         now_ms = self._clock()
         self._next = None
         self._switched()
@@ -103,6 +109,7 @@ class LiveMarket:
         self._next = VenueBook(venue, demo, now_ms)
 
     def on_instruments(self, venue: Venue, instruments: list[Instrument]) -> None:
+        """See `Sink.on_instruments`: what joins or leaves after the first time is told as listed or delisted."""
         target = self.target
         if target is None or target.venue.id != venue.id:
             return
@@ -116,18 +123,23 @@ class LiveMarket:
             self._on_change(target, "delisted", symbol)
 
     def on_tick(self, venue: Venue, tick: Tick) -> None:
+        """See `Sink.on_tick`."""
         target = self._next or self.shown
         if target is not None:
             target.book.apply(tick)
 
     def on_reject(self, venue: Venue, reject: Reject) -> None:
+        """See `Sink.on_reject`."""
         self.rejects += 1
         target = self.target
         if target is not None and target.venue.id == venue.id and reject.reason not in _REPETITIONS:
             target.book.refuse(reject)
 
     def settle(self, now_ms: int) -> VenueBook | None:
-        """The book to show at `now_ms`: the new one as soon as it can stand in for the former."""
+        """The book to show at `now_ms` (Unix ms), arranged: the new one as soon as it can stand in for the former.
+
+        None while there is nothing to show.
+        """
         if self._next is not None and self._ready(self._next, now_ms):
             former, self.shown, self._next = self.shown, self._next, None
             if former is not None:

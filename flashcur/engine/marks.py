@@ -57,7 +57,7 @@ class Marks:
         self.published = 0
 
     def mark(self, audience: Audience) -> Frame | None:
-        """The mark that is published now."""
+        """The mark that is published now; None before the first."""
         return self._marks.get(audience)
 
     def restore(self, audience: Audience, frame: Frame) -> None:
@@ -78,9 +78,9 @@ class Marks:
                 await self._send(audience, mark.seq, mark.encode())
 
     async def at_mark(self, audience: Audience, mark_ms: int) -> str:
-        """What the scheduler runs at `mark_ms`: publish the first frame from then on. Returns what was done.
+        """What the scheduler runs at `mark_ms` (Unix ms): publish the first frame from then on.
 
-        Raises TimeoutError when no frame comes.
+        Returns one line that says what was done. Raises TimeoutError when no frame comes.
         """
         async with asyncio.timeout(_FRAME_PATIENCE_S):
             while self._newest is None or self._newest.as_of_ms < mark_ms:

@@ -21,7 +21,7 @@ HISTORY_RETRY_MS = 5 * 60_000
 
 
 class OpenInterestSource(Protocol):
-    """The part of `MarketSource` that open interest needs."""
+    """The part of `MarketSource` that open interest needs; see there."""
 
     async def open_interest(self, symbol: str) -> OpenInterest: ...
 
@@ -42,7 +42,10 @@ class OpenInterestPoller:
         """The row itself: a contract that left and is listed again has a new one, without a past."""
 
     async def poll(self) -> str:
-        """Ask for what is due, the largest contracts first. Nothing where the exchange streams it."""
+        """Ask for what is due, the largest contracts first; one line that says what was done.
+
+        Nothing is asked where the exchange streams it. Raises VenueError as `polling.each` does.
+        """
         target = self._turn_to_target()
         if target is None:
             return "no exchange serves"

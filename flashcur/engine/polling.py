@@ -15,7 +15,7 @@ async def each(symbols: Sequence[str], parallel: int, ask: Callable[[str], Await
     """Call `ask` for every symbol in this order, `parallel` at a time; returns how many succeeded.
 
     A contract that fails is passed over. Raises VenueBlocked and VenueRateLimited at once, and the last VenueError when
-    nothing succeeded or too many failed in a row.
+    nothing succeeded or `ENOUGH_FAILURES` failed in a row.
     """
     waiting = iter(symbols)
     answered = 0

@@ -25,6 +25,7 @@ class FencedPublisher:
         self._tenure = tenure
 
     async def publish(self, topic: str, seq: int, payload: bytes, snapshot: bytes | None = None) -> bool:
+        """See `Bus.publish`; False once the lease is lost."""
         if self._tenure.lost.is_set():
             return False
         handed_over = await self._bus.publish(topic, seq, payload, snapshot)

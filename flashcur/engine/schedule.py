@@ -29,7 +29,7 @@ EVENTS_KEPT = timedelta(days=90)
 
 
 class Source(Protocol):
-    """What the jobs ask of the market's source."""
+    """What the jobs ask of the market's source; see `MarketSource`."""
 
     async def refresh_instruments(self) -> None: ...
 
@@ -37,7 +37,7 @@ class Source(Protocol):
 
 
 class Schedule:
-    """The jobs of one time in office."""
+    """The jobs of one time in office. Each returns one line that says what was done."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Schedule:
         return publish
 
     async def refresh_prices(self) -> str:
-        """Ask for all prices and funding rates when a stream of them is silent."""
+        """Ask for all prices and funding rates when a stream of them is silent. Raises VenueError."""
         target = self._market.target
         if target is None:
             return "no exchange serves"
@@ -100,7 +100,7 @@ class Schedule:
         return f"asked: price {ticker_ms / 1000:.0f} s old"
 
     async def refresh_instruments(self) -> str:
-        """Ask for the universe: contracts join and leave without a restart."""
+        """Ask for the universe: contracts join and leave without a restart. Raises VenueError."""
         if self._market.target is None:
             return "no exchange serves"
         await self._source.refresh_instruments()

@@ -1,4 +1,4 @@
-"""What the active engine says of itself, once every two seconds on the bus, so that any web worker can tell."""
+"""How the active engine is, said on the bus every two seconds, so that any web process can tell."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from flashcur.engine.jobs import JobReport
 from flashcur.services.market.source import VenueStatus
 
 ENGINE_TOPIC = "engine"
+"""Topic of the bus."""
 STATUS_EVERY_S = 2.0
 STATUS_TTL_MS = 10_000
-"""A status older than this is of an engine that has gone."""
+"""A status older than this, in ms, is of an engine that has gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class FeedStatus:
     demo: bool
     symbols: int
     last_message_age_s: float | None
+    """Seconds since the last usable message of any stream; None before the first."""
     streams: dict[str, float | None]
     """Stream to the age of its last usable message, in seconds."""
     messages: int
@@ -52,26 +54,31 @@ class EngineStatus:
     """The active engine."""
 
     as_of_ms: int
+    """When it said so, Unix ms."""
     epoch: int
+    """Of its lease."""
     process: str
     """`host:pid`."""
     version: str
     last_frame_ms: int | None
+    """Time of its newest frame, Unix ms; None before the first."""
     frames: int
+    """Frames taken in this time in office."""
     feeds: dict[str, FeedStatus] = field(default_factory=dict[str, FeedStatus])
     """By ccxt id, or `demo`, in order of preference."""
     jobs: dict[str, JobStatus] = field(default_factory=dict[str, JobStatus])
     failures: dict[str, int] = field(default_factory=dict[str, int])
     """Tasks that failed and were started again, with how often."""
     last_price_ms: int | None = None
-    """When the table's newest price was last known to be true."""
+    """When the table's newest price was last known to be true, Unix ms; None before the first."""
 
     def encode(self) -> bytes:
+        """The status as JSON bytes for the bus."""
         return orjson.dumps(self)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """What `encode` wrote; ValueError on anything else."""
+        """The status that `encode` wrote. Raises ValueError for anything else."""
         raw = orjson.loads(data)
         try:
             values = cast("dict[str, Any]", raw)

@@ -37,11 +37,15 @@ class VenueUrls:
     """Where an exchange is reached instead of its own addresses; None: its own."""
 
     rest: str | None = None
+    """`http://…` or `https://…`, without a trailing slash."""
     ws: str | None = None
+    """`ws://…` or `wss://…`, without a trailing slash."""
 
 
 @dataclass(frozen=True, slots=True)
 class StripeSettings:
+    """Payments; None where a variable is not set. `api_base` replaces Stripe's own address."""
+
     secret_key: Secret | None
     webhook_secret: Secret | None
     prices: Mapping[tuple[str, str], str]
@@ -51,12 +55,16 @@ class StripeSettings:
 
 @dataclass(frozen=True, slots=True)
 class SendGridSettings:
+    """Mail; None where a variable is not set. `api_base` replaces SendGrid's own address."""
+
     api_key: Secret | None
     api_base: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class TwilioSettings:
+    """Text messages; None where a variable is not set. `api_base` replaces Twilio's own address."""
+
     account_sid: str | None
     auth_token: Secret | None
     from_number: str | None
@@ -65,6 +73,8 @@ class TwilioSettings:
 
 @dataclass(frozen=True, slots=True)
 class TelegramSettings:
+    """Telegram's bot; None where a variable is not set. `api_base` replaces Telegram's own address."""
+
     bot_token: Secret | None
     api_base: str | None
 
@@ -89,20 +99,24 @@ class Settings:
     demo: str
     """`on`, `auto` or `off`."""
     demo_symbols: int
+    """Contracts of the simulated exchange."""
     demo_seed: int
     dev_audience: str
     """The plan of a visitor without an account: as configured in dev, always `guest` in prod."""
     spike_multiple: float
+    """Least multiple of the hour before (`domain.spikes`)."""
     spike_floor: float
-    """USDT."""
+    """Least quote volume of the hour, USDT."""
     engine: str
     """`embedded` or `external`."""
     admin_emails: tuple[str, ...]
+    """In lower case."""
     proxy_hops: int
     """Trusted entries at the end of `X-Forwarded-For`."""
     rpc_urls: Mapping[int, str] = field(repr=False)
     """Chain id to JSON-RPC endpoint; only those that are set."""
     database_url: str = field(repr=False)
+    """An SQLAlchemy URL of SQLite or PostgreSQL (psycopg)."""
     redis_url: str | None = field(repr=False)
     from_email: str | None
     stripe: StripeSettings
@@ -112,6 +126,7 @@ class Settings:
 
     @property
     def is_prod(self) -> bool:
+        """Whether `env` is `prod`."""
         return self.env == "prod"
 
     @classmethod

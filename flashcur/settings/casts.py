@@ -15,14 +15,18 @@ from urllib.parse import SplitResult, urlsplit
 
 
 def text(raw: str) -> str:
+    """The text as it is."""
     return raw
 
 
 def path(raw: str) -> Path:
+    """A path, `~` expanded; it need not exist."""
     return Path(raw).expanduser()
 
 
 def choice(*allowed: str) -> Callable[[str], str]:
+    """A cast to one of `allowed`, in any case; the value is in lower case."""
+
     def cast(raw: str) -> str:
         value = raw.lower()
         if value not in allowed:
@@ -33,6 +37,8 @@ def choice(*allowed: str) -> Callable[[str], str]:
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:
+    """A cast to a whole number from `low` to `high`, both included; `_` may group digits."""
+
     def cast(raw: str) -> int:
         try:
             value = int(raw.replace("_", ""))
@@ -46,6 +52,8 @@ def integer(low: int, high: int) -> Callable[[str], int]:
 
 
 def number(low: float) -> Callable[[str], float]:
+    """A cast to a finite number of at least `low`."""
+
     def cast(raw: str) -> float:
         try:
             value = float(raw)
@@ -60,7 +68,7 @@ def number(low: float) -> Callable[[str], float]:
 
 
 def words(allowed: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
-    """A comma-separated list of distinct words out of `allowed`, order kept."""
+    """A cast to the words of a comma-separated list: distinct, at least one, out of `allowed`, order kept."""
 
     def cast(raw: str) -> tuple[str, ...]:
         values = tuple(word.strip().lower() for word in raw.split(",") if word.strip())
@@ -72,6 +80,7 @@ def words(allowed: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
 
 
 def email(raw: str) -> str:
+    """An e-mail address in lower case; only its form is looked at."""
     local, at, host = raw.strip().rpartition("@")
     if not (local and at and host) or any(character.isspace() for character in local + host):
         raise ValueError("an e-mail address")
@@ -79,6 +88,7 @@ def email(raw: str) -> str:
 
 
 def emails(raw: str) -> tuple[str, ...]:
+    """The addresses of a comma-separated list, in lower case."""
     try:
         return tuple(email(address) for address in raw.split(",") if address.strip())
     except ValueError:
@@ -86,13 +96,14 @@ def emails(raw: str) -> tuple[str, ...]:
 
 
 def phone(raw: str) -> str:
+    """A phone number in E.164 form: `+` and 7 to 15 digits."""
     if not re.fullmatch(r"\+[1-9][0-9]{6,14}", raw):
         raise ValueError("a phone number as + and 7 to 15 digits")
     return raw
 
 
 def url(*schemes: str) -> Callable[[str], str]:
-    """An absolute URL of one of `schemes` with a host; a trailing slash is dropped."""
+    """A cast to an absolute URL of one of `schemes`, with a host, without query; trailing slashes are dropped."""
 
     def cast(raw: str) -> str:
         parts = _split(raw)
@@ -136,6 +147,7 @@ def database_url(raw: str) -> str:
 
 
 def redis_url(raw: str) -> str:
+    """A URL of Redis: `redis://`, `rediss://` (TLS) or `unix://`."""
     parts = _split(raw)
     if parts is None or parts.scheme not in ("redis", "rediss", "unix") or not (parts.hostname or parts.path):
         raise ValueError("redis://HOST:PORT/NUMBER, rediss://… or unix://PATH")

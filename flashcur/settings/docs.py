@@ -6,6 +6,7 @@ from flashcur.settings.table import SETTINGS, Setting
 
 
 def settings_markdown() -> str:
+    """All groups, in the order of the settings, each with a heading and a table."""
     groups: dict[str, list[Setting[object]]] = {}
     for setting in SETTINGS:
         groups.setdefault(setting.group, []).append(setting)

@@ -56,13 +56,14 @@ class Setting(Generic[T_co]):
             raise ConfigError(f"{self.name}: expected {error}, was {came}") from None
 
     def require(self, environ: Mapping[str, str], default: str | None = None) -> T_co:
-        """As `read`, for settings that have a default."""
+        """As `read`, for settings that have a default: raises ConfigError instead of returning None."""
         value = self.read(environ, default)
         if value is None:
             raise ConfigError(f"{self.name}: expected a value, was unset")
         return value
 
     def given(self, environ: Mapping[str, str]) -> bool:
+        """Whether the variable is set and not blank."""
         return bool(environ.get(self.name, "").strip())
 
 

@@ -1,0 +1,1 @@
+"""Thin Reflex states: what a tab shows, and what its clicks do. Only `wire` knows the insides of Reflex."""

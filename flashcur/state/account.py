@@ -88,7 +88,7 @@ class AccountState(rx.State):
 
 
 def account_vars(visitor: Visitor, plan: Plan) -> dict[str, Any]:
-    """AccountState's vars for a visitor; `plan` is what they see by (a guest's too)."""
+    """AccountState's vars by name for a visitor; `plan` is the one they see by (a guest has one, too)."""
     account = visitor.account
     values = default_vars(AccountState)
     values |= {"reached": True, "trouble": visitor.unsure}

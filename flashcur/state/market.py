@@ -24,11 +24,18 @@ from flashcur.web.visitors import Visitors
 
 
 class Viewers(Protocol):
-    """Who sends frames to sockets (the broadcaster); `table`: with the table's columns, not only the feed's status."""
+    """Who sends frames to sockets (the broadcaster)."""
 
-    def join(self, sid: str, audience: Audience, *, table: bool, visitor: str = "") -> None: ...
+    def join(self, sid: str, audience: Audience, *, table: bool, visitor: str = "") -> None:
+        """Send frames to the socket `sid`; `visitor` is `Visitor.key`.
 
-    def tell(self, sid: str, states: Mapping[type[rx.State], dict[str, Any]]) -> None: ...
+        `table`: with the table's columns, not only the feed's status.
+        """
+        ...
+
+    def tell(self, sid: str, states: Mapping[type[rx.State], dict[str, Any]]) -> None:
+        """Send vars, by state and name, to the socket `sid` alone."""
+        ...
 
 
 TRANSIENT: tuple[type[rx.State], ...] = (NoticeState, ProfileState)
@@ -114,7 +121,7 @@ class FeedState(rx.State):
 
 
 def shown(state: rx.State) -> dict[str, Any]:
-    """The vars that the page shows at this moment in place of a state's own; {} before the first frame."""
+    """Vars by name that the page shows at this moment in place of a state's own; {} before `connect`."""
     if _hub is None or _visitors is None:
         return {}
     if isinstance(state, AccountState):
@@ -132,7 +139,7 @@ def audience_of(state: rx.State) -> Audience:
 
 
 def moved_vars(audience: Audience) -> dict[type[rx.State], dict[str, Any]]:
-    """What a page has to be told at once when its visitor's plan has changed."""
+    """Vars, by state and name, that a page is told at once when its visitor's plan becomes `audience`."""
     if _hub is None:
         return {}
     table = _hub.table(audience)
@@ -142,12 +149,15 @@ def moved_vars(audience: Audience) -> dict[type[rx.State], dict[str, Any]]:
 
 
 def table_vars(frame: Frame | None) -> dict[str, Any]:
-    """MarketState's vars for a whole frame."""
+    """MarketState's vars by name for a whole frame; {} without one. A column it does not have is left out."""
     return {} if frame is None else {**frame.columns, "beat": frame.seq}
 
 
 def feed_vars(audience: Audience, live: Frame | None, table: Frame | None) -> dict[str, Any]:
-    """FeedState's vars for an audience."""
+    """FeedState's vars by name for an audience, from the newest live frame and that of its table.
+
+    Before the first live frame (None) only what needs none.
+    """
     if live is None:
         return {"open_interest": PLANS[audience].open_interest, "reached": True}
     plan = PLANS[audience]

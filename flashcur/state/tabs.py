@@ -26,12 +26,12 @@ class Tabs(Protocol):
     """Who writes to the sockets of a visitor (the broadcaster)."""
 
     def show(self, visitor: str, audience: Audience, states: States, moved: Callable[[], States]) -> None:
-        """Tell all tabs of `visitor`; those whose audience changes are told what `moved` returns as well."""
+        """Tell all tabs of `visitor` (`Visitor.key`); those whose audience changes also get what `moved` returns."""
         ...
 
 
 def follow(tabs: Tabs, visitors: Visitors) -> Callable[[Visitor, Visitor], None]:
-    """A listener for `Visitors.listen`: the tabs of who changed are told, and see by the plan of now."""
+    """A listener for `Visitors.listen`: tabs of a visitor who changed are told, and see by the plan they have now."""
 
     def show(before: Visitor, now: Visitor) -> None:
         audience = visitors.audience(now)

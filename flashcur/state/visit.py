@@ -30,12 +30,12 @@ def connect(runtime: WebRuntime) -> None:
 
 
 def known_visitor(state: rx.State) -> Visitor:
-    """Who is behind a state, as far as this process knows without asking."""
+    """The visitor whose tab a state is, as far as this process knows without asking; else `GUEST`."""
     return GUEST if _runtime is None else _runtime.visitors.known(state.router.headers.cookie)
 
 
 async def visitor_of(state: rx.State) -> Visitor:
-    """Who is behind a state."""
+    """The visitor whose tab a state is; asks the database if need be. Never raises: see `Visitors.identify`."""
     return GUEST if _runtime is None else await _runtime.visitors.identify(state.router.headers.cookie)
 
 
@@ -49,7 +49,11 @@ async def act(
     work: Callable[[Accounts, Caller], Awaitable[T]],
     invitation: str = "Sign in first: a free account is enough.",
 ) -> T:
-    """Have the services do something for who is behind a state. Raises Refusal; a guest gets the `invitation`."""
+    """Have the services do `work` for the visitor whose tab a state is, and return what it returns.
+
+    Raises what `work` raises, SignInNeeded with the `invitation` for a guest, and Unavailable while accounts cannot be
+    reached.
+    """
     visitor = await visitor_of(state)
     if visitor.unsure or _runtime is None or _runtime.accounts is None:
         raise Unavailable("Accounts cannot be reached at this moment: try again in a few seconds.")
@@ -71,5 +75,5 @@ def text(value: object, most: int = 300) -> str:
 
 
 def form_text(form: object, name: str, most: int = 300) -> str:
-    """A field of a submitted form, empty where it is missing."""
+    """A field of a submitted form, empty where it is missing. Raises Refusal for what is no form, and as `text`."""
     return text(form.get(name, ""), most) if isinstance(form, dict) else text(None)

@@ -17,6 +17,7 @@ from flashcur.settings.addresses import Addresses
 
 _TOKEN = re.compile(rf"[A-Za-z0-9_-]{{{TOKEN_CHARACTERS}}}")
 MARK = "flashcur_mark"
+"""Name of the mark's cookie: 16 hex digits of a hash of the session's token."""
 _BROWSER_HOURS = 24
 """As long as the link of a registration."""
 
@@ -35,10 +36,11 @@ class Cookies:
         return _value(header, self.session)
 
     def browser_token(self, header: str) -> str | None:
+        """The browser's token in a `Cookie` header; None where there is none that could be ours."""
         return _value(header, self.browser)
 
     def sign_in(self, response: Response, token: str) -> None:
-        """Put a new session into the browser."""
+        """Put a new session into the browser, for as long as it lasts."""
         seconds = int(LIFETIME.total_seconds())
         self._set(response, self.session, token, seconds, hidden=True)
         self._set(response, MARK, hashlib.sha256(token.encode()).hexdigest()[:16], seconds, hidden=False)
@@ -49,6 +51,7 @@ class Cookies:
         self._set(response, MARK, "", 0, hidden=False)
 
     def remember_browser(self, response: Response, token: str) -> None:
+        """Give the browser a token of its own, for a day."""
         self._set(response, self.browser, token, _BROWSER_HOURS * 3600, hidden=True)
 
     def _set(self, response: Response, name: str, value: str, seconds: int, *, hidden: bool) -> None:

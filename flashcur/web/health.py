@@ -31,7 +31,7 @@ class Probe:
         self._asking: asyncio.Task[object] | None = None
 
     async def state(self) -> str:
-        """`ok`, or why not in one line."""
+        """`ok`, or one line that says why not. Never raises."""
         if self._asking is None or self._asking.done():
             self._asking = asyncio.ensure_future(self._start())
         done, _ = await asyncio.wait({self._asking}, timeout=PROBE_TIMEOUT_S)
@@ -53,7 +53,11 @@ class Health:
         self._redis = Probe(self._ask_redis)
 
     async def report(self) -> tuple[bool, Report]:
-        """(available, the JSON object). Ends within PROBE_TIMEOUT_S, whatever hangs."""
+        """(whether it can serve, the JSON object of `/health`). Ends within PROBE_TIMEOUT_S, whatever hangs.
+
+        Keys: `status` (`ok`, `degraded`, `unavailable`), `problems`, `version`, `database`, `redis`, `engine`,
+        `exchange`, `feeds`, `jobs`, `web`.
+        """
         runtime = self._runtime
         database, redis = await asyncio.gather(self._database.state(), self._redis_state())
         now_ms = runtime.clock()

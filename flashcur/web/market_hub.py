@@ -23,9 +23,9 @@ class Update:
 
     audience: Audience
     columns: dict[str, str]
-    """Columns of the table that changed; empty between two marks."""
+    """Packed columns of the table that changed, by name; empty between two marks."""
     table: Frame | None
-    """The table's whole frame."""
+    """The whole frame of the audience's table; None before its first."""
     live: Frame
     """The newest live frame: feed status and the ticker strip, which are live for everyone."""
 
@@ -38,6 +38,7 @@ class MarketHub:
 
     def __init__(self) -> None:
         self.live: Frame | None = None
+        """The newest live frame, whole; None before the first."""
         self._tables: dict[Audience, Frame] = {}
         self._listeners: list[Listener] = []
 
@@ -50,7 +51,7 @@ class MarketHub:
         return self._tables.get(audience)
 
     def receive(self, topic: str, payload: bytes) -> None:
-        """Take one message of the bus; a payload that is no frame is logged and dropped."""
+        """Take one message of the bus. Never raises for a payload that is no frame: it is logged and dropped."""
         try:
             frame = Frame.decode(payload)
         except ValueError as error:

@@ -45,11 +45,19 @@ class BroadcastCounters(Protocol):
     """What the broadcaster counts."""
 
     @property
-    def messages(self) -> int: ...
+    def messages(self) -> int:
+        """Messages written to sockets."""
+        ...
+
     @property
-    def skipped(self) -> int: ...
+    def skipped(self) -> int:
+        """Frames that a socket which did not drain never got."""
+        ...
+
     @property
-    def viewers(self) -> Mapping[Audience, int]: ...
+    def viewers(self) -> Mapping[Audience, int]:
+        """Sockets that show the table, by audience."""
+        ...
 
 
 class WebRuntime:
@@ -86,7 +94,7 @@ class WebRuntime:
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncGenerator[None]:
-        """For `App.register_lifespan_task`."""
+        """`start`, then `stop`: for Reflex's `App.register_lifespan_task`."""
         await self.start()
         try:
             yield

@@ -24,12 +24,12 @@ class SharedFrame:
 
     @cached_property
     def plain(self) -> bytes:
-        """A complete WebSocket frame."""
+        """The bytes of a complete WebSocket frame (RFC 6455)."""
         return _frame(_TEXT, self.text.encode())
 
     @cached_property
     def deflated(self) -> bytes:
-        """The same, compressed: window of 15 bits, no context kept."""
+        """The same, compressed (RFC 7692): window of 15 bits, no context kept."""
         deflate = zlib.compressobj(level=4, wbits=-15)
         body = deflate.compress(self.text.encode()) + deflate.flush(zlib.Z_SYNC_FLUSH)
         return _frame(_TEXT_COMPRESSED, body.removesuffix(_TAIL))

@@ -37,9 +37,9 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.5
 """A change made by another process shows within this time."""
 MOST_UNSURE = 200
-"""Asked about in one look: made-up cookies must not keep it from following changes."""
+"""How many are asked about in one look: made-up cookies must not keep it from following changes."""
 TRUSTED_FOR = timedelta(minutes=1)
-"""Who comes again later than this is read anew, should a change ever have been missed."""
+"""After this long a visitor is read anew, in case a change was ever missed."""
 PATIENCE_S = 1.5
 """How long a visitor waits for the database before they are shown what guests see."""
 CAPACITY = 50_000
@@ -60,15 +60,16 @@ class Visitor:
 
     @property
     def read_at(self) -> datetime:
-        """When the database said so."""
+        """When the account was read from the database; `EPOCH` without one."""
         return EPOCH if self.account is None else self.account.read_at
 
     @property
     def admin(self) -> bool:
+        """Whether the account administrates."""
         return self.account is not None and self.account.admin
 
     def over(self, now: datetime) -> bool:
-        """Whether the session's time has ended."""
+        """Whether the session's time has ended by `now`."""
         return self.expires_at is not None and self.expires_at <= now
 
     def caller(self, client: Client) -> Caller | None:
@@ -99,7 +100,7 @@ class Visitors:
         self._changes = changes.Reader()
 
     def open(self, database: Database) -> None:
-        """Give the database; nothing is read before."""
+        """Set the database to read from; before that nobody can be looked up."""
         self._database = database
 
     def listen(self, listener: Listener) -> None:
@@ -107,7 +108,7 @@ class Visitors:
         self._listeners.append(listener)
 
     def poke(self) -> None:
-        """Something was changed by this very process: look at once. From any thread that runs the event loop."""
+        """Something was changed by this very process: look at once. Call it in the event loop's thread."""
         self._news.set()
 
     def plan(self, visitor: Visitor) -> Plan:
@@ -121,7 +122,7 @@ class Visitors:
         return "guest" if visitor.unsure else self._guests
 
     def known(self, cookie_header: str) -> Visitor:
-        """Who comes with these cookies, as far as it is known already."""
+        """Who comes with these cookies, as far as it is known already; `GUEST` otherwise. Asks nothing."""
         token = self.cookies.session_token(cookie_header)
         if token is None:
             return GUEST
@@ -133,7 +134,7 @@ class Visitors:
     async def identify(self, cookie_header: str, *, anew: bool = False) -> Visitor:
         """Who comes with these cookies. Never raises: while the database is away they are `unsure`, or as last known.
 
-        `anew`: ask the database also about somebody who is known.
+        `anew`: ask the database about somebody who is known, too.
         """
         token = self.cookies.session_token(cookie_header)
         if token is None:

@@ -35,12 +35,14 @@ class SharedFrameProtocol(WebSocketsSansIOProtocol):
         )
 
     def handle_connect(self, event: Request) -> None:
+        """uvicorn's, and puts this connection into the ASGI scope."""
         super().handle_connect(event)
         if hasattr(self, "scope"):
             extensions: dict[str, Any] = self.scope.setdefault("extensions", {})  # type: ignore[assignment]
             extensions[SharedFrameWriter.EXTENSION] = self
 
     async def send(self, message: ASGISendEvent) -> None:
+        """uvicorn's, and forgets the handshake once it is over."""
         await super().send(message)
         if message["type"] == "websocket.accept":
             # The handshake is over; its headers would stay as long as the socket, at 7 kB each.
@@ -48,9 +50,11 @@ class SharedFrameProtocol(WebSocketsSansIOProtocol):
 
     @property
     def closed(self) -> bool:
+        """See `SharedFrameWriter.closed`."""
         return self.disconnected or self.close_sent or self.transport.is_closing()
 
     def write(self, frame: SharedFrame) -> bool:
+        """See `SharedFrameWriter.write`; False before the handshake is over as well."""
         if not self.handshake_complete or self.transport.get_write_buffer_size():
             return False
         self.transport.write(frame.deflated if self._deflates() else frame.plain)

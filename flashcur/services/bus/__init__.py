@@ -17,5 +17,5 @@ __all__ = [
 
 
 def make_bus(settings: Settings) -> Bus:
-    """The Redis bus where Redis is configured, else the one in memory."""
+    """The Redis bus where Redis is configured, else the one in memory. Nothing is opened yet; close it with `close`."""
     return RedisBus(settings.redis_url) if settings.redis_url else MemoryBus()

@@ -19,6 +19,7 @@ class LatestSubscription:
         self._closed = False
 
     def offer(self, message: BusMessage) -> None:
+        """Hold `message` in place of the one that waits; dropped if it is not newer, or the reader has closed."""
         if self._closed or message.position <= self._position:
             return
         if self._waiting is not None:
@@ -42,7 +43,7 @@ class LatestSubscription:
         return message
 
     async def aclose(self) -> None:
-        """End the iteration, also of a reader that waits right now."""
+        """See `Subscription.aclose`."""
         self._closed = True
         self._waiting = None
         self._ready.set()

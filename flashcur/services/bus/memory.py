@@ -19,6 +19,7 @@ class MemoryBus:
         self._readers: defaultdict[str, set[_MemorySubscription]] = defaultdict(set)
 
     async def publish(self, topic: str, seq: int, payload: bytes, snapshot: bytes | None = None) -> bool:
+        """See `Bus.publish`; always True."""
         message = BusMessage(topic, self.epoch, seq, payload)
         for reader in self._readers[topic]:
             reader.offer(message)
@@ -28,15 +29,18 @@ class MemoryBus:
         return True
 
     async def snapshot(self, topic: str) -> BusMessage | None:
+        """See `Bus.snapshot`; it never expires and nothing is raised."""
         return self._snapshots.get(topic)
 
     def subscribe(self, topic: str) -> _MemorySubscription:
+        """See `Bus.subscribe`."""
         reader = _MemorySubscription(self.counters, self._readers[topic])
         if (snapshot := self._snapshots.get(topic)) is not None:
             reader.offer(snapshot)
         return reader
 
     async def close(self) -> None:
+        """End all subscriptions."""
         for readers in self._readers.values():
             for reader in list(readers):
                 await reader.aclose()

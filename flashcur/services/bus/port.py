@@ -16,13 +16,16 @@ class BusMessage:
 
     topic: str
     epoch: int
+    """Of the engine that sent it."""
     seq: int
+    """Rises within an epoch; numbers may be left out."""
     payload: bytes
     is_snapshot: bool = False
     """Whether `payload` is what `publish` was given as `snapshot`, not as `payload`."""
 
     @property
     def position(self) -> tuple[int, int]:
+        """(epoch, seq): the larger, the newer."""
         return self.epoch, self.seq
 
 
@@ -39,6 +42,7 @@ class BusCounters:
     skipped: int = 0
     """Messages a slow reader never saw, because a newer one had come."""
     reconnects: int = 0
+    """Times a reader lost its connection."""
 
 
 class Subscription(Protocol):
@@ -48,7 +52,9 @@ class Subscription(Protocol):
 
     async def __anext__(self) -> BusMessage: ...
 
-    async def aclose(self) -> None: ...
+    async def aclose(self) -> None:
+        """End the iteration, of a reader that waits right now as well."""
+        ...
 
     async def __aenter__(self) -> Self: ...
 
@@ -65,8 +71,8 @@ class Bus(Protocol):
     async def publish(self, topic: str, seq: int, payload: bytes, snapshot: bytes | None = None) -> bool:
         """Hand `payload` to all readers of `topic`, and keep `snapshot` for those that come later.
 
-        Returns within a bounded time (PUBLISH_TIMEOUT_S), False when the message was not handed over: that is
-        counted, and nothing is raised, because a newer message follows anyway.
+        Returns within a bounded time (`redis_bus.PUBLISH_TIMEOUT_S`). False when the message was not handed over, or
+        a newer engine is in office: that is counted, and nothing is raised, because a newer message follows anyway.
         """
         ...
 
@@ -78,4 +84,6 @@ class Bus(Protocol):
         """Follow `topic`. The snapshot comes first, if there is one; after a broken connection again, if newer."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """End all subscriptions and close all connections."""
+        ...

@@ -58,6 +58,7 @@ class RedisBus:
         self._failing = False
 
     async def publish(self, topic: str, seq: int, payload: bytes, snapshot: bytes | None = None) -> bool:
+        """See `Bus.publish`."""
         header = f"{self.epoch}:{seq}:".encode()
         same = snapshot is not None and (snapshot is payload or snapshot == payload)
         arguments = [_channel(topic), self.epoch, header, payload, b"" if same or snapshot is None else snapshot]
@@ -77,6 +78,7 @@ class RedisBus:
         return True
 
     async def snapshot(self, topic: str) -> BusMessage | None:
+        """See `Bus.snapshot`; it expires after `SNAPSHOT_TTL_S`."""
         try:
             raw = await self._redis.get(_snapshot_key(topic))
         except _FAILURES as error:
@@ -84,23 +86,25 @@ class RedisBus:
         return None if raw is None else _parse(topic, raw, is_snapshot=True)
 
     def subscribe(self, topic: str) -> _RedisSubscription:
+        """See `Bus.subscribe`; starts a task, so an event loop must run."""
         return _RedisSubscription(self, self._redis, topic, self._readers)
 
     async def ping(self) -> None:
-        """Raise BusError when Redis does not answer."""
+        """Return when Redis answers; raise BusError when it does not within `PUBLISH_TIMEOUT_S`."""
         try:
             await self._redis.ping()
         except _FAILURES as error:
             raise BusError(f"Redis does not answer: {_one_line(error)}") from error
 
     async def close(self) -> None:
+        """End all subscriptions and close all connections."""
         for reader in list(self._readers):
             await reader.aclose()
         await self._redis.aclose()
 
     def _note_failure(self, error: Exception) -> None:
         self.counters.failed += 1
-        # Once an outage, not once a second.
+        # Said once per outage, not every second.
         if not self._failing:
             logger.warning("Redis takes no messages: %s", _one_line(error))
         self._failing = True

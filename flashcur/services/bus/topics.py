@@ -5,6 +5,7 @@ from __future__ import annotations
 from flashcur.domain.plans import AUDIENCES, PLANS, Audience
 
 LIVE_TOPIC = "live"
+"""The topic of the frames of every second."""
 
 
 def mark_topic(audience: Audience) -> str:
@@ -13,3 +14,4 @@ def mark_topic(audience: Audience) -> str:
 
 
 TOPICS = tuple(dict.fromkeys([LIVE_TOPIC, *(mark_topic(a) for a in AUDIENCES if not PLANS[a].live)]))
+"""All topics of frames, each once, the live one first."""

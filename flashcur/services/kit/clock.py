@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""Unix time 0."""
 
 
 def now_ms() -> int:
@@ -14,15 +15,17 @@ def now_ms() -> int:
 
 
 def utc_now() -> datetime:
+    """The wall clock, aware and in UTC."""
     return datetime.now(UTC)
 
 
 def from_ms(unix_ms: int) -> datetime:
+    """Unix ms as an aware datetime in UTC."""
     return EPOCH + timedelta(milliseconds=unix_ms)
 
 
 def to_ms(moment: datetime) -> int:
-    """Raises ValueError for a time without a zone."""
+    """An aware datetime as Unix ms, rounded down. Raises ValueError for a time without a zone."""
     if moment.tzinfo is None:
         raise ValueError(f"expected a time with its zone, was {moment!r}")
     return (moment - EPOCH) // timedelta(milliseconds=1)

@@ -80,16 +80,17 @@ class Metrics:
         self.broadcast = Histogram(*BROADCAST, buckets=BUCKETS_S, registry=self._registry)
 
     def watch(self, family: Family, read: Reader) -> None:
-        """Call `read` at every scrape. Several readers of a family add up (their label values should differ)."""
+        """Call `read` at every scrape. What several readers of a family say of the same labels is added up."""
         self._watched.readers.append((family, read))
 
     def watch_bus(self, counters: BusCounters) -> None:
+        """Show what a bus counts, as `BUS_MESSAGES` and `BUS_RECONNECTS`."""
         outcomes = ("published", "failed", "fenced", "received", "skipped")
         self.watch(BUS_MESSAGES, lambda: {(outcome,): getattr(counters, outcome) for outcome in outcomes})
         self.watch(BUS_RECONNECTS, lambda: {(): counters.reconnects})
 
     def render(self) -> bytes:
-        """The body of `/metrics`; its type is CONTENT_TYPE."""
+        """The body of `/metrics` (Prometheus's text format, UTF-8); its type is CONTENT_TYPE."""
         return generate_latest(self._registry)
 
 

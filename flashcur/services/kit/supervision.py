@@ -35,13 +35,17 @@ class Supervisor:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def start(self, name: str, work: Work) -> None:
-        """Run `work`; again after a pause whenever it raises. One that returns is done."""
+        """Run `work` as a task, and again after a pause (0.1 to 5 s) whenever it raises; one that returns is done.
+
+        Raises ValueError while a task of that name is running.
+        """
         if name in self._tasks and not self._tasks[name].done():
             raise ValueError(f"expected a task name that is not in use, was {name!r}")
         self._tasks[name] = asyncio.create_task(self._keep(name, work), name=name)
 
     @property
     def running(self) -> list[str]:
+        """Names of the tasks that have not ended."""
         return [name for name, task in self._tasks.items() if not task.done()]
 
     async def stop(self) -> None:

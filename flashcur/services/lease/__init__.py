@@ -19,7 +19,10 @@ __all__ = [
 
 
 def make_lease(settings: Settings, name: str = "engine") -> Lease:
-    """In Redis where it is configured, else in PostgreSQL, else on a file in the data directory."""
+    """A lease in Redis where it is configured, else in PostgreSQL, else on a file in the data directory.
+
+    Leases of different names do not meet. Nothing is opened yet.
+    """
     if settings.redis_url:
         return RedisLease(settings.redis_url, name)
     if settings.database_url.startswith("postgresql"):

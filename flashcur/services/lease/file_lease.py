@@ -15,6 +15,8 @@ from flashcur.services.lease.port import Lease, LeaseUnavailable
 
 
 class FileLease(Lease):
+    """`path` is the file that is locked, made with its folder where it is missing."""
+
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path

@@ -22,6 +22,7 @@ from flashcur.services.kit.backoff import Backoff
 logger = logging.getLogger(__name__)
 
 TAKEOVER_S = 10.0
+"""Seconds within which a holder that died is replaced."""
 POLL_S = 0.5
 """How often a standby asks whether the lease is free."""
 RELEASE_TIMEOUT_S = 2.0
@@ -50,11 +51,15 @@ class Lease(ABC):
 
     @property
     def held(self) -> bool:
+        """Whether this object is in office now."""
         return self.epoch is not None
 
     @asynccontextmanager
     async def hold(self) -> AsyncGenerator[Tenure]:
-        """Wait until the lease is ours, keep it for as long as the block runs, then give it back."""
+        """Wait until the lease is ours, keep it for as long as the block runs, then give it back.
+
+        While whatever keeps the lease is away it waits on. A lease that is lost raises nothing: `Tenure.lost` is set.
+        """
         try:
             tenure = Tenure(await self._acquire())
         except BaseException:

@@ -44,6 +44,8 @@ _FAILURES = (RedisError, OSError, TimeoutError)
 
 
 class RedisLease(Lease):
+    """A key that expires after `TTL_S` unless it is renewed; leases of different names do not meet."""
+
     def __init__(self, url: str, name: str) -> None:
         super().__init__()
         self._redis = redis_client(url)

@@ -19,9 +19,11 @@ class BinanceWire:
     """SUBSCRIBE and UNSUBSCRIBE requests and their answers."""
 
     def request(self, number: int, topics: list[str], *, subscribe: bool) -> dict[str, object]:
+        """See `Wire.request`."""
         return {"method": "SUBSCRIBE" if subscribe else "UNSUBSCRIBE", "params": topics, "id": number}
 
     def answer(self, message: object) -> tuple[int, str | None] | None:
+        """See `Wire.answer`."""
         if not isinstance(message, dict) or "id" not in message or "e" in message:
             return None
         row = cast("dict[str, object]", message)
@@ -29,6 +31,7 @@ class BinanceWire:
         return (number, None if error is None else str(error)[:120]) if isinstance(number, int) else None
 
     def is_keepalive(self, message: object) -> bool:
+        """Never: Binance pings by the WebSocket protocol, not by messages."""
         return False
 
 

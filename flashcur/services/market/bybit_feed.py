@@ -19,9 +19,11 @@ class BybitWire:
     """subscribe and unsubscribe operations, their answers, and pongs."""
 
     def request(self, number: int, topics: list[str], *, subscribe: bool) -> dict[str, object]:
+        """See `Wire.request`."""
         return {"op": "subscribe" if subscribe else "unsubscribe", "req_id": str(number), "args": topics}
 
     def answer(self, message: object) -> tuple[int, str | None] | None:
+        """See `Wire.answer`."""
         if not isinstance(message, dict):
             return None
         row = cast("dict[str, object]", message)
@@ -33,6 +35,7 @@ class BybitWire:
         return int(number), None if row.get("success") is True else str(row.get("ret_msg"))[:120]
 
     def is_keepalive(self, message: object) -> bool:
+        """Whether it is a ping or a pong, which are JSON here."""
         if not isinstance(message, dict):
             return False
         row = cast("dict[str, object]", message)

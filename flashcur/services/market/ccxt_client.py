@@ -49,6 +49,7 @@ class RawClient(_client.Client):
     receiver: asyncio.Task[None] | None = None
 
     def receive_loop(self) -> None:
+        """Called by ccxt once it has connected: start the receiving task."""
         self.receiver = asyncio.get_running_loop().create_task(self._receive_all())
 
     async def _receive_all(self) -> None:
@@ -146,14 +147,14 @@ class Socket:
         """Done when the connection has ended, whatever the reason."""
 
     async def send(self, message: Mapping[str, object]) -> None:
-        """Send a JSON message; VenueUnavailable when the connection has gone."""
+        """Send a JSON message. Raises VenueUnavailable when the connection has gone."""
         try:
             await self._client.send(message)
         except Exception as error:
             raise VenueUnavailable(f"{self._venue.name}: cannot send on a closed connection: {error}") from error
 
     def close_reason(self) -> VenueError:
-        """Why `closed` is done."""
+        """Why the connection ended; ask once `closed` is done."""
         if self.closed.cancelled():
             return VenueUnavailable(f"{self._venue.name}: the connection was closed")
         return translate(self._venue, self.closed.exception())
@@ -195,7 +196,8 @@ class Transport:
     async def get(self, endpoint: str, params: Mapping[str, object] | None = None) -> object:
         """The decoded answer of one of ccxt's implicit endpoints (`fapiPublicGetExchangeInfo`).
 
-        After a 429 nothing is sent until its Retry-After has passed; VenueRateLimited says how long that is.
+        After a 429 nothing is sent until its Retry-After has passed; VenueRateLimited says how long that is. Raises
+        another VenueError for any other failure.
         """
         wait_s = self._paused_until - time.monotonic()
         if wait_s > 0:
@@ -219,7 +221,7 @@ class Transport:
         return cast(object, answer)
 
     async def open(self, url: str, on_message: OnMessage) -> Socket:
-        """A connected socket; raises VenueBlocked, VenueRateLimited or VenueUnavailable."""
+        """A connected socket. Raises VenueBlocked, VenueRateLimited or VenueUnavailable."""
         closed: asyncio.Future[Any] = self._exchange.watch_multiple(url, ["closed"])
         client = self._exchange.client(url)
         client.on_message = on_message
@@ -264,7 +266,7 @@ def _closed_quietly(task: asyncio.Task[Any]) -> None:
 
 
 def translate(venue: Venue, error: BaseException | None) -> VenueError:
-    """What ccxt or aiohttp raised, as one of our errors."""
+    """What ccxt or aiohttp raised (None: the connection just ended), as one of our errors."""
     if isinstance(error, VenueError):
         return error
     # ccxt wraps what aiohttp raised; a refused handshake carries the HTTP status.

@@ -1,4 +1,4 @@
-"""Field checks shared by the parsers: read one value of a raw message, or raise `Bad` with the reason.
+"""Field checks shared by the parsers: each reads one value of a raw message, or raises `Bad` with the reason.
 
 The bounds are wide enough for every contract known and narrow enough to catch a broken message. `Bad` never leaves a
 parser; it becomes a counted `Reject`.
@@ -14,8 +14,10 @@ from flashcur.domain.ticks import Reject
 HOUR_MS = 3_600_000
 
 MAX_PRICE = 1e9
+"""USDT."""
 MAX_CHANGE_PCT = 1e6
 MAX_VOLUME = 1e13
+"""USDT in 24 h or in an hour."""
 MAX_FUNDING = 0.1
 """10 % an interval; no venue lets a rate go beyond 4 %."""
 MAX_CONTRACTS = 1e16

@@ -62,6 +62,7 @@ class Channel:
 
     @property
     def allowance_s(self) -> float:
+        """Seconds without a usable message after which a connection is restarted."""
         return self.venue.allowances_s[self.stream]
 
 

@@ -18,10 +18,11 @@ class StreamCounters:
     ticks: int = 0
     """Values passed on."""
     connects: int = 0
+    """Connections opened, the first ones included."""
     restarts: int = 0
     """Connections closed because they were silent."""
     last_message_ms: int | None = None
-    """Our clock at the last message that held a usable value."""
+    """Our clock, Unix ms, at the last message that held a usable value."""
 
 
 @dataclass(slots=True)
@@ -34,15 +35,19 @@ class FeedCounters:
 
     @property
     def messages(self) -> int:
+        """Raw messages of all streams."""
         return sum(stream.messages for stream in self.streams.values())
 
     @property
     def reconnects(self) -> int:
+        """Connections opened after the first of each stream."""
         return sum(max(0, stream.connects - 1) for stream in self.streams.values())
 
     @property
     def last_message_ms(self) -> int | None:
+        """Our clock, Unix ms, at the last usable message of any stream; None before the first."""
         return max((s.last_message_ms for s in self.streams.values() if s.last_message_ms is not None), default=None)
 
     def count(self, reject: Reject) -> None:
+        """Count a refused value."""
         self.rejects[reject.stream, reject.reason] += 1

@@ -51,7 +51,10 @@ class VenueFeed(ABC):
         self._groups = {stream: StreamGroup(self._channel(stream, take)) for stream, take in self._takers().items()}
 
     async def instruments(self) -> list[Instrument]:
-        """USDT-quoted linear perpetuals in trading state. Streams follow: new contracts join, gone ones leave."""
+        """Ask for the USDT-quoted linear perpetuals in trading state. Raises VenueError.
+
+        Streams follow: new contracts join, gone ones leave.
+        """
         parsed = await self._fetch_instruments()
         listed: list[Instrument] = []
         for entry in parsed:
@@ -67,7 +70,10 @@ class VenueFeed(ABC):
         return listed
 
     async def snapshot(self) -> list[Tick]:
-        """The first values of every contract by REST: tickers, funding, and open interest where it is cheap."""
+        """The newest values of every contract by REST: tickers, funding, and open interest where it comes with them.
+
+        Raises VenueError.
+        """
         parsed = await self._fetch_snapshot()
         ticks: list[Tick] = []
         for entry in parsed:
@@ -99,7 +105,7 @@ class VenueFeed(ABC):
         self._groups[Stream.CANDLE].set_topics(map(self._candle_topic, self._candle_symbols & self.symbols))
 
     async def candles(self, symbol: str, limit: int) -> list[Candle]:
-        """The last `limit` hourly candles, oldest first, the last one usually still open."""
+        """The last `limit` hourly candles, oldest first, the last one usually still open. Raises VenueError."""
         candles: list[Candle] = []
         for entry in await self._fetch_candles(symbol, limit):
             if isinstance(entry, Reject):
@@ -109,7 +115,7 @@ class VenueFeed(ABC):
         return candles
 
     async def open_interest(self, symbol: str) -> OpenInterest:
-        """Open contracts of one symbol; VenueUnavailable when the answer cannot be used."""
+        """Open contracts of one symbol. Raises VenueError, also when the answer cannot be used."""
         parsed = await self._fetch_open_interest(symbol)
         if isinstance(parsed, Reject):
             self._reject(parsed)
@@ -117,7 +123,7 @@ class VenueFeed(ABC):
         return parsed
 
     async def open_interest_history(self, symbol: str, limit: int) -> list[OpenInterest]:
-        """The last `limit` values of one symbol in steps of five minutes, oldest first."""
+        """The last `limit` values of one symbol in steps of five minutes, oldest first. Raises VenueError."""
         history: list[OpenInterest] = []
         for entry in await self._fetch_open_interest_history(symbol, limit):
             if isinstance(entry, Reject):

@@ -44,24 +44,39 @@ class Sink(Protocol):
         """All contracts in trading state now; those missing are gone."""
         ...
 
-    def on_tick(self, venue: Venue, tick: Tick) -> None: ...
+    def on_tick(self, venue: Venue, tick: Tick) -> None:
+        """One value of one contract."""
+        ...
 
-    def on_reject(self, venue: Venue, reject: Reject) -> None: ...
+    def on_reject(self, venue: Venue, reject: Reject) -> None:
+        """A raw value was refused."""
+        ...
 
 
 class Simulator(Protocol):
     """The simulated exchange as a process of its own."""
 
     @property
-    def rest_url(self) -> str: ...
+    def rest_url(self) -> str:
+        """`http://host:port`, once it has started."""
+        ...
+
     @property
-    def ws_url(self) -> str: ...
-    async def start(self) -> None: ...
+    def ws_url(self) -> str:
+        """`ws://host:port`, once it has started."""
+        ...
+
+    async def start(self) -> None:
+        """Start it and wait until it listens. Raises VenueUnavailable when it does not."""
+        ...
+
     async def wait(self) -> int:
         """Wait until the process ends; returns its exit status."""
         ...
 
-    async def stop(self) -> None: ...
+    async def stop(self) -> None:
+        """End the process; harmless when it is not running."""
+        ...
 
 
 FeedFactory = Callable[[Venue, VenueUrls, Callable[[Tick], None], Callable[[Reject], None]], Awaitable[VenueFeed]]
@@ -79,9 +94,11 @@ class VenueStatus:
     reason: str
     """Why it does not serve, one line; empty while it does."""
     symbols: int
+    """Contracts, while it serves; else 0."""
     last_message_age_s: float | None
     """Seconds since the last usable message of any stream; None before the first."""
     stream_ages_s: dict[Stream, float | None]
+    """The same for each stream."""
     counters: FeedCounters
 
 

@@ -28,6 +28,7 @@ class StreamGroup:
 
     @property
     def topics(self) -> set[str]:
+        """All topics subscribed to, over all connections."""
         return {topic for connection in self._connections for topic in connection.topics}
 
     def set_topics(self, topics: Iterable[str]) -> None:

@@ -72,7 +72,7 @@ KNOWN_VENUES: tuple[str, ...] = tuple(VENUES)
 
 
 def venue_by_id(venue_id: str) -> Venue:
-    """The venue of a ccxt id; ConfigError names the valid ones."""
+    """The venue of a ccxt id. Raises ConfigError, which names the valid ones."""
     venue = VENUES.get(venue_id)
     if venue is None:
         raise ConfigError(f"FLASHCUR_EXCHANGES: expected {', '.join(KNOWN_VENUES)}, was {venue_id!r}")

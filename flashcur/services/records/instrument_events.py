@@ -10,6 +10,7 @@ from flashcur.models import InstrumentEvent
 
 
 def record_event(session: Session, event: InstrumentEvent) -> None:
+    """Add an event in the caller's transaction."""
     session.add(event)
 
 
@@ -19,4 +20,5 @@ def prune_events(session: Session, before: datetime) -> int:
 
 
 def purge_demo_events(session: Session) -> None:
+    """Delete what was seen on demo data."""
     session.exec(delete(InstrumentEvent).where(col(InstrumentEvent.demo)))

@@ -17,4 +17,5 @@ def save_mark(session: Session, mark: MarkFrame) -> bool:
 
 
 def last_mark(session: Session, audience: str) -> MarkFrame | None:
+    """An audience's last mark; None if none was kept."""
     return session.get(MarkFrame, audience)

@@ -30,17 +30,32 @@ class Controlled(Protocol):
     """What the routes show and order of an exchange."""
 
     @property
-    def market(self) -> Market: ...
-    @property
-    def streams(self) -> Streams: ...
-    @property
-    def rest(self) -> Rest: ...
-    @property
-    def faults(self) -> Faults: ...
+    def market(self) -> Market:
+        """Its contracts."""
+        ...
 
-    def now_ms(self) -> int: ...
+    @property
+    def streams(self) -> Streams:
+        """Its WebSockets."""
+        ...
 
-    def sent(self, symbol: str, limit: int, kind: Kind | None) -> list[Sent]: ...
+    @property
+    def rest(self) -> Rest:
+        """Its HTTP endpoints."""
+        ...
+
+    @property
+    def faults(self) -> Faults:
+        """What is broken, and what can be."""
+        ...
+
+    def now_ms(self) -> int:
+        """Its clock, Unix ms."""
+        ...
+
+    def sent(self, symbol: str, limit: int, kind: Kind | None) -> list[Sent]:
+        """The last messages sent about a contract, oldest first."""
+        ...
 
 
 class Control:

@@ -48,7 +48,9 @@ class Breakable(Protocol):
     """What faults need of the exchange they break."""
 
     @property
-    def market(self) -> Market: ...
+    def market(self) -> Market:
+        """Its contracts."""
+        ...
 
     def contract(self, symbol: str) -> LiveContract:
         """The live contract of that name; ValueError for one that is not listed."""
@@ -58,9 +60,13 @@ class Breakable(Protocol):
         """Cut every connection; how many there were."""
         ...
 
-    def delist(self, symbol: str, settling_s: float) -> None: ...
+    def delist(self, symbol: str, settling_s: float) -> None:
+        """Stop a contract's trading now and forget it after `settling_s` seconds."""
+        ...
 
-    def list_new(self, base: str | None = None, price: float | None = None) -> ContractSpec: ...
+    def list_new(self, base: str | None = None, price: float | None = None) -> ContractSpec:
+        """List a contract now, from the reserve unless a base is given; `price` in USDT."""
+        ...
 
 
 class Faults:

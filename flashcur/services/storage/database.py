@@ -28,7 +28,7 @@ from flashcur.settings import Settings
 T = TypeVar("T")
 
 SQLITE_BUSY_MS = 5_000
-"""How long a writer waits for another process's write; transactions here take milliseconds."""
+"""How long, in ms, a writer waits for another process's write; transactions here take milliseconds."""
 CONNECT_TIMEOUT_S = 5
 THREADS = 4
 """Units of work at a time off the event loop, and as many that only read: they need not wait behind writers."""
@@ -52,6 +52,7 @@ class Database:
 
     @property
     def is_sqlite(self) -> bool:
+        """Whether it is SQLite; else PostgreSQL."""
         return self._url.get_backend_name() == "sqlite"
 
     @property
@@ -63,6 +64,7 @@ class Database:
 
     @property
     def engine(self) -> Engine:
+        """SQLAlchemy's engine, for what needs more than a session."""
         return self._engine
 
     def prepare(self) -> None:
@@ -117,8 +119,9 @@ class Database:
     async def run(self, work: Callable[[Session], T], *, readonly: bool = False) -> T:
         """`work(session)` as one unit of work in a thread, so that the event loop never waits for the disk.
 
-        A caller that is cancelled stops waiting; the unit of work itself runs to its end. Raises DatabaseError, and
-        does nothing, when its turn does not come in time.
+        Returns what `work` returns, and raises what `session` and `work` raise. A caller that is cancelled stops
+        waiting; the unit of work itself runs to its end. Raises DatabaseError, and does nothing, when its turn does not
+        come within `TURN_TIMEOUT_S`.
         """
         threads = self._readers if readonly else self._threads
         turn = threads.submit(self._run, work, readonly=readonly)

@@ -1,4 +1,4 @@
-"""Which version a database has, and how it gets to ours. Alembic's scripts lie in `alembic/` at the top.
+"""Which version a database has, and how it gets to ours. Alembic's scripts are in `alembic/` at the top.
 
 The version is Alembic's revision. A database can be empty, older (its revision is one of our scripts), current, or
 foreign: its revision is none of ours, so a newer FlashCur wrote it.
@@ -23,7 +23,7 @@ MIGRATE_COMMAND = "python -m flashcur.migrate"
 
 @cache
 def head() -> str:
-    """The revision this code needs."""
+    """The revision this code needs. Raises DatabaseError where there are no scripts."""
     revision = _scripts().get_current_head()
     if revision is None:
         raise DatabaseError(f"Expected migrations in {SCRIPTS}, found none")
@@ -31,7 +31,7 @@ def head() -> str:
 
 
 def current(connection: Connection) -> str | None:
-    """The revision of a database; None: it has no tables of ours."""
+    """The revision of a database; None if it has no tables of ours."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
@@ -46,6 +46,7 @@ def require_head(connection: Connection, name: str) -> None:
 
 
 def refuse_foreign(revision: str | None, name: str) -> None:
+    """Raise DatabaseError if a newer FlashCur wrote the database `name`, so that `revision` is none of ours."""
     if revision is not None and revision not in {script.revision for script in _scripts().walk_revisions()}:
         raise DatabaseError(
             f"{name} is at version {revision}, which this FlashCur does not know (it knows up to {head()}): "

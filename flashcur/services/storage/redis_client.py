@@ -24,13 +24,17 @@ class Script(Protocol):
 class PubSubChannel(Protocol):
     """A connection that listens; the part of redis-py's PubSub that is used here."""
 
-    async def subscribe(self, name: str, /) -> None: ...
-
-    async def get_message(self, *, timeout: float) -> dict[str, Any] | None:  # noqa: ASYNC109  # redis-py's name
-        """None when nothing came within `timeout` seconds."""
+    async def subscribe(self, name: str, /) -> None:
+        """Listen to a channel; the server's confirmation comes as a message of type `subscribe`."""
         ...
 
-    async def ping(self) -> Any: ...
+    async def get_message(self, *, timeout: float) -> dict[str, Any] | None:  # noqa: ASYNC109  # redis-py's name
+        """The next message, with `type` and `data` (bytes); None when nothing came within `timeout` seconds."""
+        ...
+
+    async def ping(self) -> Any:
+        """Ask for a sign of life, which comes as a message."""
+        ...
 
     async def __aenter__(self) -> Self: ...
 
@@ -40,21 +44,37 @@ class PubSubChannel(Protocol):
 
 
 class RedisClient(Protocol):
-    """The part of redis-py's client that is used here; its own types are partly unknown."""
+    """The part of redis-py's client that is used here; its own types are partly unknown.
 
-    async def get(self, name: str, /) -> bytes | None: ...
+    Commands raise `redis.exceptions.RedisError`, OSError or TimeoutError.
+    """
 
-    async def ping(self) -> bool: ...
+    async def get(self, name: str, /) -> bytes | None:
+        """A key's value; None if it is not there."""
+        ...
 
-    def register_script(self, script: str) -> Script: ...
+    async def ping(self) -> bool:
+        """True once the server has answered."""
+        ...
 
-    def pubsub(self) -> PubSubChannel: ...
+    def register_script(self, script: str) -> Script:
+        """A Lua script, to be called; nothing is sent yet."""
+        ...
 
-    async def aclose(self) -> None: ...
+    def pubsub(self) -> PubSubChannel:
+        """A channel on a connection of its own, to be entered with `async with`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        ...
 
 
 def redis_client(url: str, *, command_timeout_s: float = COMMAND_TIMEOUT_S) -> RedisClient:
-    """A client with a pool; nothing is opened before the first command. Answers are bytes."""
+    """A client with a pool; nothing is opened before the first command. Answers are bytes.
+
+    A command fails after `command_timeout_s` without an answer, or `CONNECT_TIMEOUT_S` without a connection.
+    """
     untyped = cast("Any", Redis)
     return cast(
         "RedisClient",

@@ -18,8 +18,9 @@ from flashcur.services.accounts.client import Client, client_of
 
 JSON = "application/json"
 MAX_BODY = 16_384
+"""Bytes of a request's body at most."""
 MAX_UPLOAD = 1_100_000
-"""An imported file and its form: the file itself may have 512 kB, and JSON doubles line ends and quotes."""
+"""Bytes of an imported file and its form: the file itself may have 512 kB, and JSON doubles line ends and quotes."""
 
 Who = Literal["anyone", "account", "admin"]
 """Who may call: `account` is somebody who is signed in. What the plan gives is decided inside."""
@@ -38,6 +39,7 @@ class Route:
 
     @property
     def meaning(self) -> str:
+        """The handler's docstring on one line."""
         return " ".join((self.handler.__doc__ or "").split())
 
 
@@ -60,7 +62,8 @@ def client_of_request(request: Request, proxy_hops: int) -> Client:
 def from_our_pages(request: Request, origins: Collection[str]) -> bool:
     """Whether a post comes from a page of this site: the cookie comes along whoever made the browser send it.
 
-    A browser sends an origin with every post; what sends neither that nor where it comes from is no browser.
+    `origins` are those of our pages. A browser sends `Origin` or `Sec-Fetch-Site` with every post; what sends neither
+    is no browser.
     """
     origin = request.headers.get("origin")
     if origin is not None:
@@ -69,11 +72,13 @@ def from_our_pages(request: Request, origins: Collection[str]) -> bool:
 
 
 def json_answer(body: Any, status: int = 200) -> Response:
+    """An answer of JSON that no cache keeps. Raises TypeError for what `orjson` cannot encode."""
     return Response(orjson.dumps(body), status, {"Cache-Control": "no-store"}, JSON)
 
 
 def error(status: int, message: str, *, field: str = "", retry_after: float | None = None) -> Response:
-    """`{"error": …}`, with the form's field that is wrong and the seconds to wait where they are known."""
+    """`{"error": …}`, with `field`, the form's field that is wrong, and `retry_after`, the seconds to wait, where they
+    are known; the seconds are also in the header `Retry-After`, rounded up."""
     body: dict[str, Any] = {"error": message}
     if field:
         body["field"] = field
@@ -87,11 +92,15 @@ def error(status: int, message: str, *, field: str = "", retry_after: float | No
 
 
 def refused(refusal: Refusal) -> Response:
+    """The answer of `error` that tells a refusal."""
     return error(refusal.status, str(refusal), field=refusal.field, retry_after=refusal.retry_after)
 
 
 async def read_fields(request: Request, most: int = MAX_BODY) -> dict[str, Any]:
-    """The fields of a JSON object or of a form. Raises Refusal for anything else, and for a body over `most` bytes."""
+    """The fields of a JSON object or of a URL-encoded form, by name; a form's values are all text.
+
+    Raises Refusal for anything else, and for a body over `most` bytes.
+    """
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -120,7 +129,7 @@ def text(fields: dict[str, Any], name: str, most: int = 1_000) -> str:
 
 
 def whole(fields: dict[str, Any], name: str) -> int:
-    """A field's whole number, also written as text. Raises Refusal."""
+    """A field's whole number from 0 to 2³¹ - 1, which may be written as text. Raises Refusal for anything else."""
     value = fields.get(name)
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16:
         value = int(value)
