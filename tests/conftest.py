@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,13 +13,15 @@ from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from tests.support.programs import PostgresServer, RedisServer, postgres_server, redis_server
 
+SECRET_KEY = "0123456789abcdef" * 4
+
 _database_names = (f"test_{number}" for number in itertools.count())
 
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
     """The environment a test's settings are made from; tests add to it."""
-    return {"FLASHCUR_DATA_DIR": str(tmp_path / "data"), "FLASHCUR_SECRET_KEY": "0123456789abcdef" * 4}
+    return {"FLASHCUR_DATA_DIR": str(tmp_path / "data"), "FLASHCUR_SECRET_KEY": SECRET_KEY}
 
 
 @pytest.fixture
@@ -66,32 +69,76 @@ def postgres_url(shared_postgres: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database; the test runs once on SQLite and once on PostgreSQL."""
-    if request.param == "sqlite":
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """The test runs once on SQLite and once on PostgreSQL."""
+    return request.param
+
+
+@pytest.fixture
+def empty_database_url(database_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """Nothing migrated yet, on both kinds of database."""
+    if database_kind == "sqlite":
         return f"sqlite:///{tmp_path / 'test.db'}"
     return request.getfixturevalue("postgres_url")
 
 
 @pytest.fixture
-def empty_database(database_url: str, environ: dict[str, str]) -> Iterator[Database]:
+def empty_database(empty_database_url: str, environ: dict[str, str]) -> Iterator[Database]:
     """Nothing migrated yet, on both kinds of database."""
+    database = Database(Settings.load({**environ, "DATABASE_URL": empty_database_url}))
+    yield database
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite database of this version without a row; tests get copies."""
+    folder = tmp_path_factory.mktemp("migrated")
+    database = Database(Settings.load({"FLASHCUR_DATA_DIR": str(folder), "FLASHCUR_SECRET_KEY": SECRET_KEY}))
+    database.migrate()
+    database.close()
+    (file,) = folder.glob("*.db")
+    # Closed by its last connection, it has no log beside it that a copy would miss.
+    assert not list(folder.glob("*.db-*"))
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_template(shared_postgres: PostgresServer) -> str:
+    """The name of a PostgreSQL database of this version without a row; tests get copies."""
+    url = shared_postgres.create_database("migrated")
+    database = Database(Settings.load({"DATABASE_URL": url, "FLASHCUR_SECRET_KEY": SECRET_KEY}))
+    database.migrate()
+    database.close()
+    return "migrated"
+
+
+@pytest.fixture
+def database_url(database_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database of this version without a row, on both kinds."""
+    if database_kind == "sqlite":
+        copy = tmp_path / "test.db"
+        shutil.copyfile(request.getfixturevalue("migrated_file"), copy)
+        yield f"sqlite:///{copy}"
+        return
+    server, name = request.getfixturevalue("shared_postgres"), next(_database_names)
+    yield server.create_database(name, template=request.getfixturevalue("migrated_template"))
+    server.drop_database(name)
+
+
+@pytest.fixture
+def database(database_url: str, environ: dict[str, str]) -> Iterator[Database]:
+    """Migrated, on both kinds of database."""
     database = Database(Settings.load({**environ, "DATABASE_URL": database_url}))
     yield database
     database.close()
 
 
 @pytest.fixture
-def database(empty_database: Database) -> Database:
-    """Migrated, on both kinds of database."""
-    empty_database.migrate()
-    return empty_database
-
-
-@pytest.fixture
-def sqlite_database(settings: Settings) -> Iterator[Database]:
+def sqlite_database(settings: Settings, migrated_file: Path) -> Iterator[Database]:
     """Migrated, on SQLite only: for tests whose subject is not the database."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(migrated_file, settings.data_dir / migrated_file.name)
     database = Database(settings)
-    database.migrate()
     yield database
     database.close()

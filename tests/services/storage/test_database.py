@@ -183,8 +183,8 @@ def test_a_newer_version_is_refused(database: Database, start: str) -> None:
         getattr(database, start)()
 
 
-def test_migrating_together_is_safe(database_url: str, environ: dict[str, str]) -> None:
-    databases = [Database(Settings.load({**environ, "DATABASE_URL": database_url})) for _ in range(4)]
+def test_migrating_together_is_safe(empty_database_url: str, environ: dict[str, str]) -> None:
+    databases = [Database(Settings.load({**environ, "DATABASE_URL": empty_database_url})) for _ in range(4)]
     with ThreadPoolExecutor() as threads:
         list(threads.map(Database.migrate, databases))
     for database in databases:
