@@ -21,6 +21,7 @@ class Tab:
     def __init__(self) -> None:
         self.updates: list[dict[str, dict[str, Any]]] = []
         self.vars: dict[str, dict[str, Any]] = {}
+        self._path = "/"
         self.client = socketio.AsyncClient(reconnection=False)
         self.client.on("event", self._take, namespace=NAMESPACE)
 
@@ -50,17 +51,11 @@ class Tab:
         names = {state.rsplit("____", 1)[1]: state.removeprefix(f"{STATE}.") for state in self.vars if "____" in state}
         state, _, name = handler.rpartition(".")
         await self.send(f"{names[state]}.{name}", arguments)
-        # Events of a tab are done one after another: when this one is, so is the one before.
-        before = self.notice.get("number", 0)
-        dismissed = len(self.updates)
-        await self.send(f"{names['notice_state']}.dismiss")
+        # Events of a tab are done one after another: when the page's state comes anew, this one is over.
+        start = len(self.updates)
+        await self.send("hydrate_and_load", path=self._path)
         await eventually(
-            lambda: (
-                self.notice.get("number", 0) != before
-                and any(_dismisses(update) for update in self.updates[dismissed:])
-            ),
-            f"the end of {handler}",
-            10,
+            lambda: any(_is_snapshot(update) for update in self.updates[start:]), f"the end of {handler}", 10
         )
 
     @property
@@ -73,6 +68,7 @@ class Tab:
 
     async def open(self, url: str, path: str = "/", token: str | None = None, cookie: str = "") -> None:
         token = token or str(uuid.uuid4())
+        self._path = path
         await self.client.connect(
             f"{url}?token={token}",
             transports=["websocket"],
@@ -86,11 +82,8 @@ class Tab:
         await self.client.emit("event", event(name, payload, path), namespace=NAMESPACE)
 
 
-def _dismisses(update: dict[str, dict[str, Any]]) -> bool:
-    return any(
-        state.endswith("notice_state") and not changes.get("text_rx_state_", "") and "number_rx_state_" in changes
-        for state, changes in update.items()
-    )
+def _is_snapshot(update: dict[str, dict[str, Any]]) -> bool:
+    return update.get(STATE, {}).get("is_hydrated_rx_state_") is False
 
 
 def event(name: str, payload: Any = None, path: str = "/") -> dict[str, Any]:
