@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import aiohttp
 import pytest
 
 from flashcur.services.simulator import SimulatedExchange
+from tests.support.fast_time import fast_clocks, fast_loop
 
 MID_HOUR_MS = 1_763_903_100_000
 """2025-11-23 13:05:00 UTC."""
@@ -19,6 +21,17 @@ OTHERS = {"BTCUSDC", "ETHUSDC", "BTCUSDT_261225", "ETHUSDT_261225", "BTCUSDT_270
 """What trades beside the USDT perpetuals, and is in every list and stream of all contracts."""
 
 StartExchange = Callable[..., Awaitable[SimulatedExchange]]
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {"fast": fast_loop}
+
+
+@pytest.fixture(autouse=True)
+def time_runs_faster() -> Iterator[None]:
+    """Exchange and clients share the test's event loop."""
+    with fast_clocks():
+        yield
 
 
 class Clock:
