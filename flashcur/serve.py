@@ -10,6 +10,7 @@ import os
 import sys
 
 from flashcur.errors import DatabaseError, FlashCurError
+from flashcur.services.notify import describe
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from flashcur.settings.addresses import addresses
@@ -34,7 +35,7 @@ def _serve(settings: Settings) -> None:
     if settings.is_prod:
         _refuse_wrong_database(settings)
     where = addresses(settings, page_port=port, backend_port=port)
-    if build.ensure_built(repr(where)):
+    if build.ensure_built(f"{where!r} {describe(settings)}"):
         print("flashcur: built the frontend", flush=True)
     # Not before the build, which is what compiles the pages and installs their packages.
     os.environ |= {"__REFLEX_MOUNT_FRONTEND_COMPILED_APP": "true", "__REFLEX_SKIP_COMPILE": "true"}
