@@ -1,13 +1,16 @@
-"""A running app, its exchange and a browser, shared by the tests of a module."""
+"""A running app, its exchange and a browser, shared by all tests in here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
+from flashcur.domain.plans import Audience
 from tests.support.app import App, Exchange, running_app, simulated_exchange
+from tests.support.people import enter, leave
 from tests.support.programs import require_program
 
 # Without these Chromium calls out at every start.
@@ -17,45 +20,56 @@ DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+@pytest.fixture(scope="package")
+def browser(pytestconfig: pytest.Config) -> Iterator[Browser]:
     # Not for the whole run: while it is open, Playwright keeps an event loop running, and other tests need their own.
     chromium = require_program("chromium", "chromium")
     with sync_playwright() as playwright:
+        watch = pytestconfig.getoption("--watch")
         browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--no-first-run", *_QUIET]
+            executable_path=chromium,
+            args=["--no-sandbox", "--disable-gpu", "--no-first-run", *_QUIET],
+            headless=not watch,
+            slow_mo=250 if watch else 0,
         )
         yield browser
         browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def exchange() -> Iterator[Exchange]:
     with simulated_exchange() as exchange:
         yield exchange
 
 
-@pytest.fixture(scope="module")
-def audience() -> str:
-    """The plan the app's visitors have; modules override it."""
-    return "elite"
-
-
-@pytest.fixture(scope="module")
-def app(exchange: Exchange, audience: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    with running_app(tmp_path_factory.mktemp("app"), exchange, FLASHCUR_DEV_AUDIENCE=audience) as app:
+@pytest.fixture(scope="package")
+def app(exchange: Exchange) -> Iterator[App]:
+    with running_app(exchange, FLASHCUR_DEV_AUDIENCE="guest") as app:
         yield app
 
 
+@pytest.fixture(scope="module")
+def audience() -> Audience:
+    """Whose tab `page` is: a guest's, or that of a new account of a plan. Modules override it."""
+    return "guest"
+
+
 @pytest.fixture
-def page(browser: Browser, app: App, request: pytest.FixtureRequest) -> Iterator[Page]:
+def page(browser: Browser, app: App, audience: Audience, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A fresh tab at desktop size, or at the size a test is parametrised with; script errors fail the test."""
     size: ViewportSize = getattr(request, "param", DESKTOP)
     context = browser.new_context(viewport=size, base_url=app.url)
+    if audience != "guest":
+        enter(context, app, audience)
+    traces = request.config.getoption("--traces")
+    if traces:
+        context.tracing.start(screenshots=True, snapshots=True)
     page = context.new_page()
     page.set_default_timeout(15_000)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
-    context.close()
+    if traces:
+        context.tracing.stop(path=Path(traces) / f"{request.node.name}.zip")
+    leave(context)
     assert errors == []

@@ -10,16 +10,11 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.pages.conftest import DESKTOP, PHONE
 from tests.support.app import App
-from tests.support.people import PASSWORD, mailed_link, new_address, path_of, sign_up, visit
+from tests.support.people import PASSWORD, leave, mailed_link, new_address, path_of, register, sign_up, visit
 from tests.support.wallet import inject_wallet
 
 OTHER_PASSWORD = "seven green ladders outside"
 WRONG = "The address or the password is not right"
-
-
-@pytest.fixture(scope="module")
-def audience() -> str:
-    return "guest"
 
 
 @contextmanager
@@ -31,7 +26,7 @@ def another_browser(browser: Browser, app: App) -> Iterator[Page]:
     try:
         yield page
     finally:
-        context.close()
+        leave(context)
 
 
 def fill_sign_in(page: Page, address: str, password: str) -> None:
@@ -244,8 +239,6 @@ def test_every_tab_follows_a_sign_in_and_a_sign_out(page: Page, app: App, browse
     page.get_by_role("button", name="Sign out").click()
     expect(page.locator(".sign-in")).to_be_visible()
     expect(other.get_by_text("Sign in to see your account")).to_be_visible()
-    # The tab loads anew for its other cookie; Chromium may never answer if it is closed in the middle of that.
-    other.wait_for_timeout(1500)
     expect(other.locator('[data-testid="feed-status"]')).to_have_attribute("data-state", "live")
 
 
@@ -402,7 +395,7 @@ def test_theme_and_time_zone_belong_to_the_account(page: Page, app: App, browser
 
 
 def test_an_account_is_deleted_and_its_tabs_are_guests(page: Page, app: App) -> None:
-    address = sign_up(page, app)
+    address = register(page, app)
     other = page.context.new_page()
     visit(other, "/watchlists")
     expect(other.get_by_role("heading", name="New list")).to_be_visible()
@@ -418,6 +411,8 @@ def test_an_account_is_deleted_and_its_tabs_are_guests(page: Page, app: App) -> 
     expect(page.locator("#delete-word-error")).to_contain_text("in capitals")
     form.get_by_label("Type DELETE").fill("DELETE")
     form.get_by_role("button", name="Delete my account").click()
+    # It is said on the page that the visitor is taken to.
+    page.wait_for_url("**/login*done=deleted")
     expect(page.locator(".notice.done")).to_contain_text("is deleted")
     assert path_of(page) == "/login?done=deleted"
     assert [cookie.get("name") for cookie in page.context.cookies()] == ["flashcur_browser"]

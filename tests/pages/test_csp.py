@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
+from flashcur.domain.plans import Audience
 from tests.pages.conftest import DESKTOP
 from tests.support.app import App
+from tests.support.people import enter, leave
 from tests.support.programs import wait_until
 
 PATHS = ("/", "/?q=btc", "/pricing", "/legal/terms", "/nowhere", "/nowhere/deeper?a=1")
@@ -19,6 +21,11 @@ document.addEventListener("securitypolicyviolation", (event) => {
   window.violations.push(`${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
 });
 """
+
+
+@pytest.fixture(scope="module")
+def audience() -> Audience:
+    return "elite"
 
 
 class Visit:
@@ -45,12 +52,13 @@ class Visit:
 
 
 @pytest.fixture
-def visit(browser: Browser, app: App) -> Iterator[Visit]:
+def visit(browser: Browser, app: App, audience: Audience) -> Iterator[Visit]:
     context = browser.new_context(viewport=DESKTOP, base_url=app.url)
+    enter(context, app, audience)
     page = context.new_page()
     page.set_default_timeout(15_000)
     yield Visit(page)
-    context.close()
+    leave(context)
 
 
 def alive(page: Page) -> None:

@@ -8,12 +8,18 @@ import time
 import pytest
 from playwright.sync_api import Page, expect
 
+from flashcur.domain.plans import Audience
 from flashcur.web.page.first_paint import ROWS as ROWS_AHEAD
 from tests.pages.conftest import DESKTOP, PHONE
 from tests.support.app import App, Exchange
 from tests.support.programs import wait_until
 
 ROWS = "tbody.rows tr[data-symbol]"
+
+
+@pytest.fixture(scope="module")
+def audience() -> Audience:
+    return "elite"
 
 
 def open_dashboard(page: Page, query: str = "") -> None:
@@ -156,7 +162,7 @@ def test_filters(page: Page) -> None:
     assert all(text.startswith("+") for text in column(page, "change"))
     page.get_by_role("button", name="Losers").click()
     assert all(text.startswith("-") for text in column(page, "change"))
-    page.get_by_role("button", name="All").click()
+    page.get_by_role("button", name="All", exact=True).click()
     page.select_option(".least select", "100M")
     volumes = [amount(text) for text in column(page, "volume")]
     assert volumes

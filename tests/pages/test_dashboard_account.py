@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.app import App
 from tests.support.people import give_plan, sign_up, visit
 
 ROWS = "tbody.rows tr[data-symbol]"
-
-
-@pytest.fixture(scope="module")
-def audience() -> str:
-    return "guest"
 
 
 def star(page: Page, symbol: str) -> None:

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from playwright.sync_api import Page, WebSocket, expect
 
 from tests.support.app import App
 
 ROWS = "tbody.rows tr[data-symbol]"
-
-
-@pytest.fixture(scope="module")
-def audience() -> str:
-    return "guest"
 
 
 def test_guest_sees_the_largest_fifty_at_the_last_mark(page: Page) -> None:

@@ -12,11 +12,6 @@ from tests.support.people import give_plan, path_of, sign_up, visit
 FILE = "###Majors\nBINANCE:BTCUSDT.P,BINANCE:ETHUSDT.P\n###Alts\nBINANCE:SOLUSDT.P\nNASDAQ:AAPL\nBINANCE:GONEUSDT.P\n"
 
 
-@pytest.fixture(scope="module")
-def audience() -> str:
-    return "guest"
-
-
 def create(page: Page, name: str) -> None:
     page.get_by_label("Name of the new list").fill(name)
     page.get_by_role("button", name="Create").dblclick()

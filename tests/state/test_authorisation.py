@@ -21,7 +21,7 @@ from flashcur.domain.plans import PLANS
 from flashcur.state.wire.access import ACCESS
 from flashcur.web.routes.table import ALL_ROUTES
 from tests.support.accounts import PASSWORD
-from tests.support.app import App, Exchange, running_app
+from tests.support.app import App
 from tests.support.sockets import tab
 from tests.support.world import Role, World
 
@@ -31,7 +31,6 @@ SIGNED_IN = frozenset({"free", "pro", "elite", "other", "admin"})
 OWN = SIGNED_IN - {"other"}
 EVERYBODY = frozenset(ROLES)
 NOBODY: frozenset[str] = frozenset()
-ADMIN = "admin@example.com"
 
 
 @dataclass(frozen=True)
@@ -135,13 +134,6 @@ REQUESTS: dict[tuple[str, str], Request] = {
         statuses(NEEDS_SIGN_IN, FORBIDDEN, FORBIDDEN, OK), changes=frozenset({"elite", "other"})
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def app(exchange: Exchange, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    folder = tmp_path_factory.mktemp("app")
-    with running_app(folder, exchange, FLASHCUR_DEV_AUDIENCE="guest", FLASHCUR_ADMIN_EMAILS=ADMIN) as app:
-        yield app
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pytest
 import flashcur.flashcur  # noqa: F401  all states
 from flashcur.state.wire.access import ACCESS, entrances
 from flashcur.web.routes.table import ALL_ROUTES
-from tests.support.app import App, Exchange, running_app
+from tests.support.app import App
 from tests.support.sockets import STATE, tab
 from tests.support.waiting import eventually
 from tests.support.world import World
@@ -52,12 +52,6 @@ VALUES: tuple[Any, ...] = (
 )
 ROUNDS = 25
 ARGUMENTS = {each.name: sorted(each.kinds) for each in entrances().values()}
-
-
-@pytest.fixture(scope="module")
-def app(exchange: Exchange, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    with running_app(tmp_path_factory.mktemp("app"), exchange, FLASHCUR_DEV_AUDIENCE="guest") as app:
-        yield app
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from flashcur.services.kit.clock import utc_now
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from tests.support.accounts import add_account, add_session
-from tests.support.app import App, Exchange, running_app
+from tests.support.app import App
 from tests.support.sockets import Tab, tab
 from tests.support.waiting import eventually
 
@@ -82,12 +82,6 @@ class World:
         said, _ = await asyncio.wait_for(running.communicate(), 60)
         assert running.returncode == 0, said.decode()
         return time.monotonic()
-
-
-@pytest.fixture(scope="module")
-def app(exchange: Exchange, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    with running_app(tmp_path_factory.mktemp("app"), exchange, FLASHCUR_DEV_AUDIENCE="guest") as app:
-        yield app
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.support.app import App, Exchange
+from tests.support.app import App
 from tests.support.sockets import NAMESPACE, STATE, event, tab
 from tests.support.waiting import eventually
 
@@ -27,56 +27,59 @@ def no_traceback(app: App) -> Iterator[None]:
     assert "Traceback" not in app.log.read_text()[start:]
 
 
-async def test_the_page_s_state_comes_with_the_current_frame(app: App) -> None:
-    async with tab(app.url) as page:
+async def test_the_page_s_state_comes_with_the_current_frame(app: App, elite: str) -> None:
+    async with tab(app.url, cookie=elite) as page:
         first = page.updates[0]
         assert page.market["symbol"].count("|") == 119
         assert any(name.endswith("market_state") for name in first)
         assert page.feed["state"] == "live"
 
 
-async def test_frames_arrive_each_second_and_carry_only_what_changed(app: App) -> None:
-    async with tab(app.url) as page:
-        await eventually(lambda: len(market_updates(page.updates)) >= 5, "five frames", 10)
-        later = market_updates(page.updates)[2:]
+async def test_frames_arrive_each_second_and_carry_only_what_changed(app: App, elite: str) -> None:
+    async with tab(app.url, cookie=elite) as page:
+        # Who the visitor is comes with the page's state: from then on it is his plan's table.
+        await eventually(lambda: page.account.get("plan") == "elite", "the account", 10)
+        start = len(page.updates)
+        await eventually(lambda: len(market_updates(page.updates[start:])) >= 5, "five frames", 10)
+        later = market_updates(page.updates[start:])[2:]
         assert all("symbol_rx_state_" not in update for update in later)
         assert all("price_rx_state_" in update for update in later)
         beats = [update["beat_rx_state_"] for update in later]
         assert beats == sorted(set(beats))
 
 
-async def test_a_reconnecting_tab_is_sent_the_frame_and_not_its_own_empty_state(app: App) -> None:
+async def test_a_reconnecting_tab_is_sent_the_frame_and_not_its_own_empty_state(app: App, elite: str) -> None:
     token = str(uuid.uuid4())
-    async with tab(app.url, token=token) as page:
+    async with tab(app.url, token=token, cookie=elite) as page:
         await eventually(lambda: len(page.updates) >= 4, "frames", 10)
-    async with tab(app.url, token=token) as again:
+    async with tab(app.url, token=token, cookie=elite) as again:
         for update in market_updates(again.updates):
             assert update.get("price_rx_state_", "|") != ""
             assert update.get("symbol_rx_state_", "|") != ""
         assert again.market["price"].count("|") == 119
 
 
-async def test_a_page_without_the_table_gets_the_feed_and_no_frames(app: App) -> None:
-    async with tab(app.url, path="/nowhere") as page:
+async def test_a_page_without_the_table_gets_the_feed_and_no_frames(app: App, elite: str) -> None:
+    async with tab(app.url, path="/nowhere", cookie=elite) as page:
         start = len(page.updates)
         await eventually(lambda: len(page.updates) >= start + 4, "the feed's status", 10)
         assert market_updates(page.updates[start + 1 :]) == []
         assert page.feed["strip"].count(";") == 4
 
 
-async def test_leaving_for_another_page_ends_the_frames(app: App) -> None:
-    async with tab(app.url) as page:
+async def test_leaving_for_another_page_ends_the_frames(app: App, elite: str) -> None:
+    async with tab(app.url, cookie=elite) as page:
         await eventually(lambda: len(market_updates(page.updates)) >= 3, "frames", 10)
         await page.send("reflex___state____on_load_internal_state.on_load_internal", path="/nowhere")
         await eventually(lambda: market_updates(page.updates[-3:]) == [], "no more frames", 10)
 
 
-async def test_a_socket_from_another_site_is_refused(app: App) -> None:
+async def test_a_socket_from_another_site_is_refused(app: App, elite: str) -> None:
     async with aiohttp.ClientSession() as session:
         url = f"{app.url}/_event/?token={uuid.uuid4()}&EIO=4&transport=websocket"
         with pytest.raises(aiohttp.WSServerHandshakeError):
-            await session.ws_connect(url, headers={"Origin": "https://elsewhere.example"})
-        async with session.ws_connect(url, headers={"Origin": app.url}) as socket:
+            await session.ws_connect(url, headers={"Origin": "https://elsewhere.example", "Cookie": elite})
+        async with session.ws_connect(url, headers={"Origin": app.url, "Cookie": elite}) as socket:
             assert (await socket.receive()).data.startswith("0{")
 
 
@@ -93,8 +96,8 @@ async def test_a_socket_from_another_site_is_refused(app: App) -> None:
         ("", {}),
     ],
 )
-async def test_calls_that_a_page_never_makes_change_nothing(app: App, name: str, payload: object) -> None:
-    async with tab(app.url) as page:
+async def test_calls_that_a_page_never_makes_change_nothing(app: App, elite: str, name: str, payload: object) -> None:
+    async with tab(app.url, cookie=elite) as page:
         await page.send(name, payload)
         await eventually(lambda: len(market_updates(page.updates)) >= 3, "frames as before", 10)
         assert page.market["price"] != "1"
@@ -165,12 +168,12 @@ HOSTILE: dict[str, str | bytes] = {
 }
 
 
-async def test_messages_that_a_page_never_sends_change_nothing(app: App) -> None:
+async def test_messages_that_a_page_never_sends_change_nothing(app: App, elite: str) -> None:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
         async def frames_go_on(message: str | bytes) -> None:
             url = f"{app.url}/_event/?token={uuid.uuid4()}&EIO=4&transport=websocket"
-            async with session.ws_connect(url, headers={"Origin": app.url}) as socket:
+            async with session.ws_connect(url, headers={"Origin": app.url, "Cookie": elite}) as socket:
                 await socket.send_str(f"40{NAMESPACE},{json.dumps({'event': event('hydrate_and_load')})}")
                 await beats(socket, 1)
                 await (socket.send_bytes(message) if isinstance(message, bytes) else socket.send_str(message))
@@ -194,19 +197,19 @@ async def beats(socket: aiohttp.ClientWebSocketResponse, count: int) -> None:
 @pytest.mark.parametrize("auth", [
     {"event": 5}, {"event": []}, {"event": {"name": 1}}, {"event": event("x")}, {"state_schema": ["x"]},
 ])  # fmt: skip
-async def test_a_greeting_may_be_wrong(app: App, auth: dict[str, Any]) -> None:
+async def test_a_greeting_may_be_wrong(app: App, elite: str, auth: dict[str, Any]) -> None:
     async with aiohttp.ClientSession() as session:
         url = f"{app.url}/_event/?token={uuid.uuid4()}&EIO=4&transport=websocket"
-        async with session.ws_connect(url) as socket:
+        async with session.ws_connect(url, headers={"Cookie": elite}) as socket:
             await socket.send_str(f"40{NAMESPACE},{json.dumps(auth)}")
             await socket.send_str(text_of("event", event("hydrate_and_load")))
             await beats(socket, 1)
 
 
-async def test_a_message_that_is_far_too_large_closes_its_socket(app: App) -> None:
-    async with tab(app.url) as other, aiohttp.ClientSession() as session:
+async def test_a_message_that_is_far_too_large_closes_its_socket(app: App, elite: str) -> None:
+    async with tab(app.url, cookie=elite) as other, aiohttp.ClientSession() as session:
         url = f"{app.url}/_event/?token={uuid.uuid4()}&EIO=4&transport=websocket"
-        async with session.ws_connect(url) as socket:
+        async with session.ws_connect(url, headers={"Cookie": elite}) as socket:
             await socket.receive()
             await socket.send_str(call(payload={"x": "y" * 1_000_000}))
             message = await socket.receive(timeout=10)
@@ -215,10 +218,10 @@ async def test_a_message_that_is_far_too_large_closes_its_socket(app: App) -> No
         await eventually(lambda: len(market_updates(other.updates)) >= seen + 2, "frames elsewhere", 10)
 
 
-async def test_a_flood_ends_with_its_socket(app: App) -> None:
-    async with tab(app.url) as other, aiohttp.ClientSession() as session:
+async def test_a_flood_ends_with_its_socket(app: App, elite: str) -> None:
+    async with tab(app.url, cookie=elite) as other, aiohttp.ClientSession() as session:
         url = f"{app.url}/_event/?token={uuid.uuid4()}&EIO=4&transport=websocket"
-        async with session.ws_connect(url) as socket:
+        async with session.ws_connect(url, headers={"Cookie": elite}) as socket:
             await socket.send_str(f"40{NAMESPACE},{json.dumps({'event': event('hydrate_and_load')})}")
             for _ in range(400):
                 await socket.send_str(call())
@@ -230,8 +233,8 @@ async def test_a_flood_ends_with_its_socket(app: App) -> None:
     assert "is closed after 200 refused messages" in app.log.read_text()
 
 
-async def test_many_tabs_get_the_same_bytes(app: App, exchange: Exchange) -> None:
-    async with tab(app.url) as one, tab(app.url) as other:
+async def test_many_tabs_get_the_same_bytes(app: App, elite: str) -> None:
+    async with tab(app.url, cookie=elite) as one, tab(app.url, cookie=elite) as other:
         await eventually(lambda: min(len(market_updates(t.updates)) for t in (one, other)) >= 4, "frames", 10)
         beat = min(one.market["beat"], other.market["beat"])
 

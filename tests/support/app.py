@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flashcur.services.storage.database import Database
+from flashcur.settings import Settings
 from tests.support.programs import free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
-PORT = 8765
-"""One port for all runs: the address is baked into the frontend, so another one would build it anew."""
+PORT = int(os.environ.get("FLASHCUR_TEST_PORT", "8765"))
+"""The same in all runs, as is FOLDER: both are baked into the frontend, so another one would build it anew."""
+FOLDER = Path(tempfile.gettempdir()) / f"flashcur-app-{zlib.crc32(bytes(ROOT)):08x}"
 
 READY_S = 90
 
@@ -54,6 +60,16 @@ class App:
     log: Path
     """What it writes to its standard output and error."""
 
+    @contextmanager
+    def database(self) -> Iterator[Database]:
+        """Its database, opened a second time."""
+        settings = Settings.load({"FLASHCUR_DATA_DIR": str(self.log.parent / "data"), "FLASHCUR_SECRET_KEY": "0" * 40})
+        database = Database(settings)
+        try:
+            yield database
+        finally:
+            database.close()
+
     def get(self, path: str) -> tuple[int, Any]:
         """Status and body (JSON decoded where it is JSON) of a route."""
         try:
@@ -81,17 +97,19 @@ def simulated_exchange(symbols: int = 500, seed: int = 1, port: int | None = Non
 
 
 @contextmanager
-def running_app(folder: Path, exchange: Exchange | None, **environment: str) -> Iterator[App]:
-    """`python -m flashcur.serve` with its data in `folder`; `exchange` counts as the real Binance."""
+def running_app(exchange: Exchange | None, **environment: str) -> Iterator[App]:
+    """`python -m flashcur.serve` with empty data; `exchange` counts as the real Binance."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("FLASHCUR_", "REFLEX_"))}
-    variables |= {"PORT": str(PORT), "FLASHCUR_DATA_DIR": str(folder / "data"), "FLASHCUR_EXCHANGES": "binanceusdm"}
+    variables |= {"PORT": str(PORT), "FLASHCUR_DATA_DIR": str(FOLDER / "data"), "FLASHCUR_EXCHANGES": "binanceusdm"}
     if exchange is not None:
         variables |= {
             "FLASHCUR_DEMO": "off",
             "FLASHCUR_BINANCEUSDM_REST_URL": exchange.url,
             "FLASHCUR_BINANCEUSDM_WS_URL": exchange.url.replace("http", "ws"),
         }
-    log = folder / "serve.log"
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir()
+    log = FOLDER / "serve.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "flashcur.serve"],
@@ -100,18 +118,26 @@ def running_app(folder: Path, exchange: Exchange | None, **environment: str) -> 
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    app = App(f"http://127.0.0.1:{PORT}", process, log)
+        app = App(f"http://127.0.0.1:{PORT}", process, log)
+        try:
+            wait_until(lambda: process.poll() is not None or _healthy(app), "a healthy app", READY_S)
+            assert process.poll() is None, f"{app.url} did not start:\n{log.read_text()[-2000:]}"
+        except AssertionError:
+            _end(process)
+            raise
     try:
-        wait_until(lambda: process.poll() is not None or _healthy(app), "a healthy app", READY_S)
-        assert process.poll() is None, log.read_text()[-2000:]
         yield app
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _healthy(app: App) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email
 import itertools
 import os
@@ -12,12 +13,13 @@ from email import policy
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Page
+from playwright.sync_api import BrowserContext, Error, Page
 
+from flashcur.domain.plans import PlanName
+from flashcur.services.kit.clock import utc_now
+from tests.support.accounts import PASSWORD, add_account, add_session
 from tests.support.app import ROOT, App
 from tests.support.programs import wait_until
-
-PASSWORD = "correct horse battery staple"
 
 _numbers = itertools.count(1)
 
@@ -56,15 +58,39 @@ def mailed_link(app: App, recipient: str, page: str) -> str:
     return max(found)[1]
 
 
-def sign_up(page: Page, app: App, *, plan: str = "free") -> str:
-    """An account by e-mail, signed in in the page's browser; its address. The forms themselves are not used."""
+def sign_up(page: Page, app: App, *, plan: PlanName = "free") -> str:
+    """An account by e-mail, signed in in the page's browser; its address."""
+    return enter(page.context, app, plan)
+
+
+def enter(context: BrowserContext, app: App, plan: PlanName) -> str:
+    """An account by e-mail with a session in a browser; its address. Written into the app's database."""
+    address, now = new_address(), utc_now()
+    with app.database() as database, database.session() as session:
+        account_id = add_account(session, address, now, plan=plan)
+        token, _ = add_session(session, account_id, now)
+    context.add_cookies([{"name": "flashcur_session", "value": token, "url": app.url, "httpOnly": True}])
+    return address
+
+
+def leave(context: BrowserContext) -> None:
+    """Close a browser's tabs.
+
+    A tab loads anew by itself when its cookie has changed, and Chromium may never answer a tab that is closed in the
+    middle of that: each goes to an empty page first, which ends whatever it was loading.
+    """
+    for tab in context.pages:
+        with contextlib.suppress(Error):
+            tab.goto("about:blank")
+    context.close()
+
+
+def register(page: Page, app: App) -> str:
+    """An account by e-mail, signed in in the page's browser, by the routes behind the forms; its address."""
     address = new_address()
-    form = {"email": address, "password": PASSWORD}
-    assert page.request.post("/auth/register", data=form).ok
+    assert page.request.post("/auth/register", data={"email": address, "password": PASSWORD}).ok
     token = mailed_link(app, address, "/confirm").partition("=")[2]
     assert page.request.post("/auth/confirm", data={"token": token}).ok
-    if plan != "free":
-        give_plan(app, address, plan)
     return address
 
 
