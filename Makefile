@@ -19,11 +19,18 @@ serve: setup              ## production build, everything on PORT; built anew wh
 	@python scripts/check_ports.py PORT=$(PORT)
 	@exec python -m flashcur.serve
 
-test: setup-dev           ## style, types, all tests
+# FILE is a file, a folder or one test: make test FILE=tests/domain/test_book.py::test_name
+ifdef FILE
+test: setup-dev
+	@test -e "$(firstword $(subst ::, ,$(FILE)))" || { echo "make test: there is no $(firstword $(subst ::, ,$(FILE)))" >&2; exit 2; }
+	pytest $(ARGS) "$(FILE)"
+else
+test: setup-dev           ## style, types, all tests; with FILE=… only those in there
 	ruff format --check .
 	ruff check .
 	pyright
-	pytest
+	pytest -n 2 --dist loadgroup
+endif
 
 bench: setup-dev          ## benchmarks; writes docs/performance.md
 	@exec python -m bench

@@ -13,9 +13,38 @@ from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from tests.support.programs import PostgresServer, RedisServer, postgres_server, redis_server
 
+# Units that one worker does from beginning to end (`pytest -n 2 --dist loadgroup`); all other tests go one by one to
+# whichever worker is free. docs/testing.md says why.
+GROUPS = {
+    # The app has one port and one folder, which are baked into its one build; there is one Chromium.
+    "app": ("tests/pages/", "tests/state/test_"),
+    # Against the clock: two of them at once would make each other late.
+    "clock": (
+        *("tests/services/market/", "tests/services/simulator/", "tests/services/lease/", "tests/engine/"),
+        *("tests/web/test_process.py", "tests/web/test_accounts_processes.py"),
+    ),
+}
+
+APP_TIMEOUT_S = 240
+"""For the test that happens to start the app: on a fresh checkout it builds the frontend first."""
+
 SECRET_KEY = "0123456789abcdef" * 4
 
 _database_names = (f"test_{number}" for number in itertools.count())
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--watch", action="store_true", help="show Chromium, each step slowed down")
+    parser.addoption("--traces", metavar="FOLDER", help="keep a recording of each browser test for Playwright's viewer")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for group, folders in GROUPS.items():
+            if item.nodeid.startswith(folders):
+                item.add_marker(pytest.mark.xdist_group(group))
+        if "app" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(APP_TIMEOUT_S))
 
 
 @pytest.fixture
