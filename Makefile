@@ -29,7 +29,7 @@ test: setup-dev           ## style, types, all tests; with FILE=… only those i
 	ruff format --check .
 	ruff check .
 	pyright
-	pytest -n 2 --dist loadgroup
+	pytest -n 2
 endif
 
 bench: setup-dev          ## benchmarks; writes docs/performance.md

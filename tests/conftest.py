@@ -6,14 +6,16 @@ import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from tests.support.programs import PostgresServer, RedisServer, postgres_server, redis_server
 
-# Units that one worker does from beginning to end (`pytest -n 2 --dist loadgroup`); all other tests go one by one to
+# Units that one worker does from beginning to end (`pytest -n 2`); all other tests go one by one to
 # whichever worker is free. docs/testing.md says why.
 GROUPS = {
     # The app has one port and one folder, which are baked into its one build; there is one Chromium.
@@ -38,13 +40,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--traces", metavar="FOLDER", help="keep a recording of each browser test for Playwright's viewer")
 
 
-# Before xdist's own hook, which reads the groups.
-@pytest.hookimpl(tryfirst=True)
+class _Groups(LoadScopeScheduling):
+    """xdist's `loadgroup` writes a group into a test's id, which this pytest does not let it change."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((group for group, folders in GROUPS.items() if nodeid.startswith(folders)), nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _Groups(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        for group, folders in GROUPS.items():
-            if item.nodeid.startswith(folders):
-                item.add_marker(pytest.mark.xdist_group(group))
         if "app" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.timeout(APP_TIMEOUT_S))
 
