@@ -1,10 +1,18 @@
-"""What is logged when an event handler fails, here or in a browser; a visitor is shown nothing of it."""
+"""What is logged when an event handler fails, here, in a browser or in a library; a visitor is shown nothing of it.
+
+A traceback is for a fault of ours. What a visitor's message or a Redis that is away does to Reflex, Socket.IO and
+Engine.IO is one line.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
 import traceback
+from pathlib import Path
+from typing import Any
+
+from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
 
@@ -13,6 +21,10 @@ MAX_REPORT = 1000
 REPORTS_A_MINUTE = 20
 
 _WRONG_CALL = (TypeError, ValueError)
+_LIBRARIES = frozenset({"asyncio", "engineio", "reflex", "reflex_base", "socketio", "uvicorn"})
+"""Whose records are looked at; in asyncio's are the tasks of all of them."""
+_PROTOCOLS = frozenset({"engineio", "socketio"})
+"""What these catch came out of a message, whatever it is."""
 _CALLER = "process_event"
 """Reflex's function that calls a handler: an error without a deeper frame is one of the arguments."""
 
@@ -43,6 +55,9 @@ def log_handler_error(exception: Exception) -> None:
     if isinstance(exception, _WRONG_CALL) and frames and frames[-1][0] is frame:
         logger.warning("%s was called with arguments that do not fit: %s", name, printable(str(exception)))
         return
+    if isinstance(exception, RedisError):
+        logger.warning("%s failed, without Redis: %s", name, _brief(exception))
+        return
     logger.error("%s failed", name, exc_info=exception)
 
 
@@ -55,3 +70,34 @@ def log_page_error(exception: Exception) -> None:
 def printable(text: str) -> str:
     """One line without control characters, at most MAX_REPORT characters."""
     return "".join(c if c.isprintable() else " " for c in text[:MAX_REPORT])
+
+
+def shorten_library_records() -> None:
+    """Have each record of a library that tells of a visitor's message or of a lost Redis be one line, for this process.
+
+    A record factory and no filter: filters of a logger do not see what its children log, and handlers are the server's.
+    """
+    make: Any = logging.getLogRecordFactory()
+    if getattr(make, "shortens", False):
+        return
+
+    def shortened(
+        name: str, level: int, path: str, line: int, msg: Any, args: Any, exc_info: Any, *more: Any, **kw: Any
+    ):
+        library = name.partition(".")[0]
+        error = exc_info[1] if isinstance(exc_info, tuple) else None
+        expected = Exception if library in _PROTOCOLS else RedisError
+        if library in _LIBRARIES and isinstance(error, expected):
+            text = str(make(name, level, path, line, msg, args, None, *more, **kw).getMessage())
+            msg, args, exc_info = f"{printable(text.partition(chr(10))[0])}: {_brief(error)}", (), None
+        return make(name, level, path, line, msg, args, exc_info, *more, **kw)
+
+    shortened.shortens = True  # type: ignore[attr-defined]
+    logging.setLogRecordFactory(shortened)
+
+
+def _brief(error: Exception) -> str:
+    """An error's kind, text and place."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {printable(str(error))}{place}"
