@@ -31,8 +31,9 @@ from flashcur.settings import Settings
 from flashcur.settings.addresses import Addresses
 from flashcur.state import market, tabs, visit
 from flashcur.state.market import FeedState
+from flashcur.state.wire import connections
 from flashcur.state.wire.broadcast import Broadcaster
-from flashcur.state.wire.failures import log_handler_error, log_page_error
+from flashcur.state.wire.failures import log_handler_error, log_page_error, shorten_library_records
 from flashcur.state.wire.gate import Gate
 from flashcur.web.market_hub import MarketHub
 from flashcur.web.page import build
@@ -107,6 +108,8 @@ runtime.watch_broadcast(broadcaster.counters)
 visitors.listen(tabs.follow(broadcaster, visitors))
 gate = Gate(app, visitor_of=lambda sid: visitors.known(broadcaster.cookies_of(sid)), proxy_hops=settings.proxy_hops)
 gate.install()
+connections.install(app)
+shorten_library_records()
 runtime.metrics.watch(SOCKET_REFUSALS, lambda: {(reason,): count for reason, count in gate.refused.items()})
 app.register_lifespan_task(runtime.lifespan)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from flashcur.errors import DatabaseError, FlashCurError
 from flashcur.services.notify import describe
@@ -15,6 +16,9 @@ from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from flashcur.settings.addresses import addresses
 from flashcur.web.page import build
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 
 def main() -> int:
@@ -46,7 +50,7 @@ def _serve(settings: Settings) -> None:
     workers = settings.workers
     print(f"flashcur: serving on {where.page}", flush=True)
     uvicorn.run(
-        "flashcur.flashcur:app",
+        "flashcur.serve:asgi",
         factory=True,
         host="0.0.0.0",
         port=port,
@@ -65,6 +69,18 @@ def _serve(settings: Settings) -> None:
         log_level="warning",
         timeout_graceful_shutdown=5,
     )
+
+
+def asgi() -> ASGIApp:
+    """The app of one worker process, with a short way for its sockets."""
+    from flashcur import flashcur as site
+    from flashcur.services.kit import collector
+    from flashcur.state.wire import connections
+    from flashcur.web.routes.base import cookie_header
+
+    whole = site.app()
+    collector.settle()
+    return connections.direct(whole, site.app, lambda scope: site.visitors.identify(cookie_header(scope)))
 
 
 def _refuse_busy_port(port: int) -> None:

@@ -49,6 +49,10 @@ class SharedFrameWriter(Protocol):
         """Write the message; False, and nothing written, while earlier bytes wait to be sent."""
         ...
 
+    def post(self, frame: SharedFrame) -> None:
+        """Write the message after the bytes that wait to be sent; nothing happens on a closed connection."""
+        ...
+
 
 def _frame(first: int, body: bytes) -> bytes:
     size = len(body)

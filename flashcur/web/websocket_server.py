@@ -22,6 +22,9 @@ _DEFLATE = ServerPerMessageDeflateFactory(
 )
 """Without context takeover a compressed message fits every connection, and no connection keeps a 300 kB compressor."""
 
+_WORTH_DEFLATING = 512
+"""Characters: a smaller message costs more to compress than it saves."""
+
 
 class SharedFrameProtocol(WebSocketsSansIOProtocol):
     """A connection that is also a `SharedFrameWriter`; ASGI applications find it in `scope["extensions"]`."""
@@ -45,7 +48,9 @@ class SharedFrameProtocol(WebSocketsSansIOProtocol):
         """uvicorn's, and forgets the handshake once it is over."""
         await super().send(message)
         if message["type"] == "websocket.accept":
-            # The handshake is over; its headers would stay as long as the socket, at 7 kB each.
+            # The handshake is over; its headers would stay as long as the socket. The suspended parser holds the
+            # request, too.
+            self.request.headers.clear()
             del self.request, self.response
 
     @property
@@ -57,8 +62,15 @@ class SharedFrameProtocol(WebSocketsSansIOProtocol):
         """See `SharedFrameWriter.write`; False before the handshake is over as well."""
         if not self.handshake_complete or self.transport.get_write_buffer_size():
             return False
-        self.transport.write(frame.deflated if self._deflates() else frame.plain)
+        self.transport.write(self._bytes(frame))
         return True
+
+    def post(self, frame: SharedFrame) -> None:
+        if self.handshake_complete and not self.closed:
+            self.transport.write(self._bytes(frame))
+
+    def _bytes(self, frame: SharedFrame) -> bytes:
+        return frame.deflated if len(frame.text) >= _WORTH_DEFLATING and self._deflates() else frame.plain
 
     def _deflates(self) -> bool:
         return any(
