@@ -25,10 +25,11 @@ test: setup-dev
 	@test -e "$(firstword $(subst ::, ,$(FILE)))" || { echo "make test: there is no $(firstword $(subst ::, ,$(FILE)))" >&2; exit 2; }
 	pytest $(ARGS) "$(FILE)"
 else
-test: setup-dev           ## style, types, all tests; with FILE=… only those in there
+test: setup-dev           ## style, types, all tests, of the browser's modules too; with FILE=… only those in there
 	ruff format --check .
 	ruff check .
 	pyright
+	npm run --silent check
 	pytest -n 2
 endif
 
@@ -38,6 +39,7 @@ bench: setup-dev          ## benchmarks; writes docs/performance.md
 format: setup-dev
 	ruff format .
 	ruff check --fix .
+	npm run --silent format
 
 migrate: setup            ## bring the database to this version
 	@python -m flashcur.migrate

@@ -58,5 +58,7 @@ config = rx.Config(
     trusted_proxy_hops=settings.proxy_hops,
     show_built_with_reflex=False,
     plugins=[],
+    # What the modules of `assets/browser` import: `mipd` finds wallets (EIP-6963).
+    frontend_packages=["mipd@0.0.7"],
     disable_plugins=[rx.plugins.SitemapPlugin],
 )

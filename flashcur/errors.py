@@ -64,6 +64,8 @@ class Refusal(FlashCurError):
 
     status = 400
     """HTTP status of the answer that refuses."""
+    way_out: tuple[str, str] = ("", "")
+    """Where the person can do something about it, and what the link there says."""
 
     def __init__(self, message: str | None = None, *, field: str = "", retry_after: float | None = None) -> None:
         """`field`: name of the form field that is wrong; empty if it is none in particular."""
@@ -75,18 +77,21 @@ class SignInNeeded(Refusal):
     """Sign in to do this."""
 
     status = 401
+    way_out = ("/login", "Sign in")
 
 
 class SignInAgain(SignInNeeded):
     """To do this, sign in again first."""
 
     status = 403
+    way_out = ("/login?again=1&next=/account", "Sign in again")
 
 
 class PlanNeeded(Refusal):
     """Your plan does not have this."""
 
     status = 403
+    way_out = ("/pricing", "Compare plans")
 
 
 class NotFound(Refusal):

@@ -103,7 +103,7 @@ runtime = WebRuntime(settings, MarketHub(), where)
 visitors = runtime.visitors
 broadcaster = Broadcaster(app, runtime.hub)
 market.connect(runtime.hub, broadcaster, visitors)
-visit.connect(runtime)
+visit.connect(runtime, broadcaster.tell)
 runtime.watch_broadcast(broadcaster.counters)
 visitors.listen(tabs.follow(broadcaster, visitors))
 gate = Gate(app, visitor_of=lambda sid: visitors.known(broadcaster.cookies_of(sid)), proxy_hops=settings.proxy_hops)

@@ -1,4 +1,6 @@
-"""Make `.venv` hold the packages of the requirements files. Standard library only: it runs before anything else.
+"""Make `.venv` hold the packages of the requirements files, and with `--dev` `node_modules` those of package.json.
+
+Standard library only: it runs before anything else.
 
     python3.11 scripts/prepare.py [--dev]
 
@@ -8,6 +10,7 @@ A stamp in `.venv` holds the hash of what was installed, so a second run does no
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 OLDEST_PYTHON = (3, 11)
+BROWSER_TOOLS = (ROOT / "package.json", ROOT / "package-lock.json")
+"""What checks and tests `assets/browser`; the app itself is built without it."""
 
 
 def main(arguments: list[str]) -> None:
@@ -27,6 +32,8 @@ def main(arguments: list[str]) -> None:
         install(runtime)
     if "--dev" in arguments and not is_current(runtime, dev):
         install(runtime, dev)
+    if "--dev" in arguments and not is_current(*BROWSER_TOOLS):
+        install_browser_tools()
 
 
 def stamp(*files: Path) -> Path:
@@ -60,6 +67,14 @@ def install(*files: Path) -> None:
         raise SystemExit(f"The packages of {files[-1].name} could not be installed: see pip's message above")
     link_node()
     stamp(*files).touch()
+
+
+def install_browser_tools() -> None:
+    print("Installing what checks the browser's modules (seconds, once) …", flush=True)
+    path = os.pathsep.join([str(VENV / "bin"), os.environ.get("PATH", os.defpath)])
+    if subprocess.run([str(VENV / "bin" / "npm"), "ci"], cwd=ROOT, env={**os.environ, "PATH": path}).returncode:
+        raise SystemExit("The packages of package.json could not be installed: see npm's message above")
+    stamp(*BROWSER_TOOLS).touch()
 
 
 def link_node() -> None:

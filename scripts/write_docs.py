@@ -1,19 +1,25 @@
-"""Write the tables that the docs draw from the code: `python scripts/write_docs.py`.
+"""Write what is drawn from the code, the docs' tables and the browser's facts: `python scripts/write_docs.py`.
 
 `tests/test_docs.py` fails while a table is out of date.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import get_args
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from flashcur.domain.ages import ALLOWANCES  # noqa: E402
+from flashcur.domain.frames import FUNDING_ACCENT_PCT  # noqa: E402
 from flashcur.domain.plans import PLANS, Plan  # noqa: E402
+from flashcur.domain.view import SCALES, SEARCH_LENGTH, Direction, Show, Sort, View  # noqa: E402
 from flashcur.services.accounts.limits import LIMITS  # noqa: E402
+from flashcur.settings import CHAINS  # noqa: E402
 from flashcur.settings.docs import settings_markdown  # noqa: E402
 from flashcur.web.routes.table import ALL_ROUTES  # noqa: E402
 
@@ -66,12 +72,43 @@ def limits_markdown() -> str:
     )
 
 
+FACTS = ROOT / "assets" / "browser" / "facts.ts"
+
 BLOCKS: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("docs/operations.md", "settings", settings_markdown),
     ("docs/operations.md", "routes", routes_markdown),
     ("docs/operations.md", "plans", plans_markdown),
     ("docs/security.md", "limits", limits_markdown),
 )
+
+
+def facts_module() -> str:
+    """What the browser's modules need of the tables that Python has."""
+    facts: dict[str, object] = {
+        "CHAINS": list(CHAINS),
+        "FUNDING_ACCENT_PCT": FUNDING_ACCENT_PCT,
+        # Letter, volume from which a contract is watched more closely, seconds allowed there and elsewhere.
+        "AGE_ALLOWANCES": [
+            [each.letter, each.close.enter if each.close else 0, each.limit_ms(True) / 1000, each.ms / 1000]
+            for each in ALLOWANCES
+        ],
+        "SCALES": SCALES,
+        "SEARCH_LENGTH": SEARCH_LENGTH,
+        "VIEW": {name: getattr(View(), name) for name in ("q", "sort", "dir", "min", "show")} | {"list": ""},
+        "CHOICES": {"sort": get_args(Sort), "dir": get_args(Direction), "show": get_args(Show)},
+    }
+    types = {
+        "AGE_ALLOWANCES": ": [string, number, number, number][]",
+        "SCALES": ": Record<string, number>",
+        "VIEW": ": Record<Choice, string>",
+        "CHOICES": ": Partial<Record<Choice, string[]>>",
+    }
+    head = [
+        "// From the Python tables, by `python scripts/write_docs.py`; `make test` fails while it is out of date.",
+        'export type Choice = "q" | "sort" | "dir" | "min" | "show" | "list";',
+    ]
+    lines = (f"export const {name}{types.get(name, '')} = {json.dumps(value)};" for name, value in facts.items())
+    return "\n".join([*head, *lines]) + "\n"
 
 
 def with_block(page: str, name: str, text: str) -> str:
@@ -102,6 +139,7 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def main() -> None:
     for path in dict.fromkeys(path for path, _, _ in BLOCKS):
         (ROOT / path).write_text(current(path), encoding="utf-8")
+    FACTS.write_text(facts_module(), encoding="utf-8")
 
 
 if __name__ == "__main__":

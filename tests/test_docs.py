@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.write_docs import BLOCKS, current
+from scripts.write_docs import BLOCKS, FACTS, current, facts_module
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -16,6 +16,10 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 @pytest.mark.parametrize("page", sorted({path for path, _, _ in BLOCKS}))
 def test_tables_drawn_from_the_code_are_up_to_date(page: str) -> None:
     assert (ROOT / page).read_text(encoding="utf-8") == current(page), "run `python scripts/write_docs.py`"
+
+
+def test_the_browser_s_facts_are_those_of_the_python_tables() -> None:
+    assert FACTS.read_text(encoding="utf-8") == facts_module(), "run `python scripts/write_docs.py`"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

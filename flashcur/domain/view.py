@@ -24,7 +24,7 @@ Choice = TypeVar("Choice", bound=str)
 SEARCH_LENGTH = 40
 """UTF-16 units of the search text that count, as in the page."""
 
-_SCALE = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
+SCALES = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 # What JavaScript calls white space; Python's strip() takes U+001C to U+001F and U+0085 as well, and leaves U+FEFF.
 _SPACE = "\t\n\v\f\r \xa0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(map(chr, range(0x2000, 0x200B)))
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -89,7 +89,7 @@ def amount(text: str) -> float:
     """`1.23B`, `2.5m`, `3000000` as a number; NaN for an empty text and for what is not a number."""
     if not text:
         return nan
-    scale = _SCALE.get(text[-1].upper())
+    scale = SCALES.get(text[-1].upper())
     return _number(text) if scale is None else _number(text[:-1]) * scale
 
 

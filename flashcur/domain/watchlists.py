@@ -32,6 +32,8 @@ IMPORT_SYMBOLS = 5_000
 IMPORT_SECTIONS = 50
 """Lists in an imported file at most."""
 
+TOO_LARGE = f"The file is too large: expected at most {IMPORT_BYTES // 1000} kB."
+
 FAVOURITES = "Favourites"
 """The list that a first star creates."""
 
@@ -162,7 +164,7 @@ def parse_import(text: str, universe: Iterable[str]) -> ImportPlan:
     people, where the file is too large or broken.
     """
     if len(text) > IMPORT_BYTES or len(text.encode("utf-8", "surrogatepass")) > IMPORT_BYTES:
-        raise ValueError(f"The file is too large: expected at most {IMPORT_BYTES // 1000} kB.")
+        raise ValueError(TOO_LARGE)
     text = text.removeprefix("\ufeff")
     found = _Found(_Symbols(universe))
     for line, entry in _entries(text):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reflex as rx
 
-from flashcur.components.account.account_sections import account_sections, after_deletion
+from flashcur.components.account.account_sections import account_sections
 from flashcur.components.account.auth_forms import address_done, for_accounts
 from flashcur.components.kit.site import page_frame
 
@@ -16,6 +16,5 @@ def account() -> rx.Component:
     return page_frame(
         address_done(),
         for_accounts(account_sections(), why="Sign in to see your account.", path="/account"),
-        after_deletion(),
         title="Account",
     )

@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import reflex as rx
+from reflex.event import EventSpec
 
 from flashcur.domain.frames import OPEN_INTEREST_COLUMNS, Frame
 from flashcur.domain.plans import PLANS, Audience, next_mark_ms
 from flashcur.state.account import AccountState, account_vars
-from flashcur.state.notice import NoticeState
+from flashcur.state.notice import NoticeState, say
 from flashcur.state.profile import ProfileState
 from flashcur.state.visit import known_visitor, visitor_of
 from flashcur.web.market_hub import MarketHub
@@ -40,6 +41,8 @@ class Viewers(Protocol):
 
 TRANSIENT: tuple[type[rx.State], ...] = (NoticeState, ProfileState)
 """What a page begins without: answers to clicks on the page before it."""
+
+WELCOME = "Welcome to FlashCur: your account is ready."
 
 _hub: MarketHub | None = None
 _viewers: Viewers | None = None
@@ -97,9 +100,14 @@ class FeedState(rx.State):
     next_mark: int = 0
 
     @rx.event
-    async def watch_table(self) -> None:
+    async def watch_table(self) -> EventSpec | None:
         """The page with the table was opened: this socket gets its frames."""
         await self._watch(table=True)
+        if self.router.url.query_parameters.get("welcome"):
+            await say(self, WELCOME)
+            # A reload is no second welcome.
+            return rx.redirect("/", replace=True)
+        return None
 
     @rx.event
     async def watch_feed(self) -> None:

@@ -6,7 +6,7 @@ import time
 
 import reflex as rx
 
-from flashcur.errors import PlanNeeded, Refusal, SignInAgain, SignInNeeded
+from flashcur.errors import Refusal
 
 
 class NoticeState(rx.State):
@@ -27,13 +27,7 @@ class NoticeState(rx.State):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Say why something was not done, and what helps."""
-        link, link_text = "", ""
-        if isinstance(refusal, PlanNeeded):
-            link, link_text = "/pricing", "Compare plans"
-        elif isinstance(refusal, SignInAgain):
-            link, link_text = "/login?again=1&next=/account", "Sign in again"
-        elif isinstance(refusal, SignInNeeded):
-            link, link_text = "/login", "Sign in"
+        link, link_text = refusal.way_out
         self._say(str(refusal), bad=True, link=link, link_text=link_text)
 
 

@@ -11,14 +11,14 @@ from flashcur.errors import Refusal, SignInAgain
 from flashcur.services.accounts.accounts import Accounts
 from flashcur.services.accounts.sessions import Caller
 from flashcur.state.notice import refuse, say
-from flashcur.state.visit import act, form_text, text
+from flashcur.state.visit import act, form_text, tell, text
 
 
 class ProfileState(rx.State):
     """What became of a form; it holds nothing that is somebody's."""
 
     form: str = ""
-    """The form that `problem` or `done` is about: `address`, `password`, `delete`."""
+    """The form that `problem` or `done` is about: `address`, `password`, or `key`, which is a button."""
     field: str = ""
     """Its field that is wrong."""
     problem: str = ""
@@ -27,6 +27,8 @@ class ProfileState(rx.State):
     done: str = ""
     number: int = 0
     """Grows with each form that was done: the page empties it then."""
+    new_key: str = ""
+    """A placeholder, like those of `AccountState`: a key is told to the tab that asked for it and kept nowhere."""
 
     @rx.event
     async def change_address(self, form: dict[str, Any]) -> None:
@@ -49,16 +51,6 @@ class ProfileState(rx.State):
             return "Your password is set. Other devices are signed out."
 
         await self._submit("password", work)
-
-    @rx.event
-    async def delete_account(self, form: dict[str, Any]) -> None:
-        """Delete the account: `password` (if there is one), `word`."""
-
-        async def work(accounts: Accounts, caller: Caller) -> str:
-            await accounts.profile.delete(caller, form_text(form, "password", 1_000), form_text(form, "word"))
-            return "Your account is deleted."
-
-        await self._submit("delete", work)
 
     @rx.event
     async def set_theme(self, theme: str) -> None:
@@ -104,6 +96,18 @@ class ProfileState(rx.State):
             return "The wallet is unlinked."
 
         await self._do(work)
+
+    @rx.event
+    async def create_api_key(self) -> None:
+        """Make a key for the API and show it, this once."""
+
+        async def work(accounts: Accounts, caller: Caller) -> str:
+            key = await accounts.profile.create_api_key(caller)
+            # Past this state, which may be written to Redis: nobody but the page ever holds the key.
+            tell(self, {ProfileState: {"new_key": key}})
+            return ""
+
+        await self._submit("key", work)
 
     @rx.event
     async def delete_api_key(self, key_id: str) -> None:

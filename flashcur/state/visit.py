@@ -5,8 +5,8 @@ Nothing here believes what a browser says of itself but the cookie of its socket
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 import reflex as rx
 
@@ -20,13 +20,22 @@ from flashcur.web.visitors import GUEST, Visitor
 
 T = TypeVar("T")
 
+States = Mapping[type[rx.State], dict[str, Any]]
+
 _runtime: WebRuntime | None = None
+_tell: Callable[[str, States], None] | None = None
 
 
-def connect(runtime: WebRuntime) -> None:
-    """Tell the states of this process where accounts are."""
-    global _runtime
-    _runtime = runtime
+def connect(runtime: WebRuntime, tell: Callable[[str, States], None]) -> None:
+    """Tell the states of this process where accounts are, and what sends vars to the socket of a session id."""
+    global _runtime, _tell
+    _runtime, _tell = runtime, tell
+
+
+def tell(state: rx.State, states: States) -> None:
+    """Send vars to the tab of `state` without any state keeping them."""
+    if _tell is not None:
+        _tell(state.router.session.session_id, states)
 
 
 def known_visitor(state: rx.State) -> Visitor:

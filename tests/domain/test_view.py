@@ -20,16 +20,16 @@ from tests.support.frames import market_frame
 from tests.support.programs import require_program
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "assets" / "market_view.js"
+MODULES = ROOT / "assets" / "browser"
 
 # The page's own functions, without the browser: what an address means, which rows it shows, what a text is worth.
 HARNESS = """
 import { readFileSync } from "node:fs";
-globalThis.window = { location: { search: "" } };
+const { read } = await import(`${process.argv[1]}/query.ts`);
+const { amount, marketRows } = await import(`${process.argv[1]}/rows.ts`);
 const { cases, texts } = JSON.parse(readFileSync(0, "utf8"));
 const answers = cases.map(({ market, search, lists }) => {
-  window.location.search = search;
-  const chosen = read();
+  const chosen = read(search);
   return { chosen, symbols: marketRows(market, chosen, 0, lists).map((row) => row.symbol) };
 });
 const amounts = texts.map((text) => String(amount(text)));
@@ -67,15 +67,11 @@ AMOUNTS = (
 )
 
 
-def javascript(directory: Path, cases: list[dict[str, Any]], texts: tuple[str, ...] = ()) -> dict[str, Any]:
-    lines = SCRIPT.read_text().splitlines(keepends=True)
-    kept = [line for line in lines if not line.startswith("import ")]
-    assert len(kept) == len(lines) - 1
-    module = directory / "market_view.mjs"
-    module.write_text("".join(kept) + HARNESS)
+def javascript(cases: list[dict[str, Any]], texts: tuple[str, ...] = ()) -> dict[str, Any]:
     node = require_program("node", "nodejs", ROOT / ".venv" / "bin")
+    command = [node, "--input-type=module", "--eval", HARNESS, str(MODULES)]
     given = json.dumps({"cases": cases, "texts": texts})
-    done = subprocess.run([node, module], input=given, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -123,7 +119,7 @@ def random_params(chance: Random) -> dict[str, str]:
     return params
 
 
-def test_the_rows_and_their_order_are_those_of_the_page(tmp_path: Path) -> None:
+def test_the_rows_and_their_order_are_those_of_the_page() -> None:
     chance = Random(20261125)
     given = [(random_frame(chance), random_params(chance)) for _ in range(1500)]
     watched = [
@@ -138,7 +134,7 @@ def test_the_rows_and_their_order_are_those_of_the_page(tmp_path: Path) -> None:
         }
         for number, ((frame, params), symbols) in enumerate(zip(given, watched, strict=True))
     ]
-    answers = javascript(tmp_path, cases)["answers"]
+    answers = javascript(cases)["answers"]
     shown = 0
     for (frame, params), symbols, answer in zip(given, watched, answers, strict=True):
         view = View.parse(params, None if symbols is None else frozenset(symbols))
@@ -150,8 +146,8 @@ def test_the_rows_and_their_order_are_those_of_the_page(tmp_path: Path) -> None:
     assert shown > 1500
 
 
-def test_a_text_is_worth_what_it_is_in_the_page(tmp_path: Path) -> None:
-    values = [float(text.replace("Infinity", "inf")) for text in javascript(tmp_path, [], AMOUNTS)["amounts"]]
+def test_a_text_is_worth_what_it_is_in_the_page() -> None:
+    values = [float(text.replace("Infinity", "inf")) for text in javascript([], AMOUNTS)["amounts"]]
     ours = [amount(text) for text in AMOUNTS]
     assert [str(value) for value in ours] == [str(value) for value in values]
 

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from flashcur.errors import SignInAgain
 from tests.pages.conftest import DESKTOP, PHONE
 from tests.support.app import App
-from tests.support.people import PASSWORD, leave, mailed_link, new_address, path_of, register, sign_up, visit
+from tests.support.people import PASSWORD, grow_old, leave, mailed_link, new_address, path_of, register, sign_up, visit
 from tests.support.wallet import inject_wallet
 
 OTHER_PASSWORD = "seven green ladders outside"
@@ -111,7 +112,12 @@ def test_in_another_browser_a_registration_asks_for_its_password(page: Page, app
 
 def test_who_is_signed_in_can_sign_in_again(page: Page, app: App) -> None:
     address = sign_up(page, app)
-    refusal = {"error": "To do this, sign in again first: it is more than 15 minutes since you did."}
+    link, link_text = SignInAgain.way_out
+    refusal = {
+        "error": "To do this, sign in again first: it is more than 15 minutes since you did.",
+        "link": link,
+        "link_text": link_text,
+    }
     inject_wallet(page, f"0x{15:064x}")
     page.route("**/auth/wallet/challenge", lambda route: route.fulfill(status=403, json=refusal))
     visit(page, "/account")
@@ -131,8 +137,7 @@ def test_a_key_stays_in_sight_when_the_next_one_is_refused(page: Page, app: App)
     shown = page.locator("#api .notice.done code")
     key = shown.inner_text()
     expect(page.locator("#api pre")).to_have_text(f'curl -H "Authorization: Bearer {key}" {app.url}/api/v1/markets')
-    refusal = {"error": "To do this, sign in again first: it is more than 15 minutes since you did."}
-    page.route("**/account/api-keys", lambda route: route.fulfill(status=403, json=refusal))
+    grow_old(app)
     create.click()
     expect(page.locator("#api").get_by_role("link", name="Sign in again")).to_be_visible()
     expect(shown).to_have_text(key)
@@ -235,7 +240,7 @@ def test_every_tab_follows_a_sign_in_and_a_sign_out(page: Page, app: App, browse
     sign_in(page, address)
     expect(other.locator("#plan")).to_be_visible()
     expect(other.locator("#sign-in")).to_contain_text(address)
-    page.locator(".corner summary").click()
+    page.get_by_role("button", name="Menu of your account").click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.locator(".sign-in")).to_be_visible()
     expect(other.get_by_text("Sign in to see your account")).to_be_visible()
@@ -344,7 +349,7 @@ def test_wallets_are_linked_and_unlinked_but_never_the_last_way_in(page: Page) -
     page.get_by_role("button", name="Continue with First").click()
     rows = page.locator("#wallets .items > li")
     expect(rows).to_have_count(1)
-    rows.first.locator("summary").click()
+    rows.first.get_by_role("button", name="Unlink 0x").click()
     page.get_by_role("button", name="Unlink it").click()
     expect(page.locator(".notice-bar.bad")).to_contain_text("only way into your account")
 
@@ -352,7 +357,7 @@ def test_wallets_are_linked_and_unlinked_but_never_the_last_way_in(page: Page) -
     expect(rows).to_have_count(2)
     expect(page.locator(".notice-bar")).to_contain_text("The wallet is linked")
     row = rows.filter(has_text=second.address[-4:])
-    row.locator("summary").click()
+    row.get_by_role("button", name="Unlink 0x").click()
     row.get_by_role("button", name="Unlink it").click()
     expect(rows).to_have_count(1)
     expect(page.locator(".notice-bar")).to_contain_text("The wallet is unlinked")

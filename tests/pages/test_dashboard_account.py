@@ -33,19 +33,19 @@ def test_five_stars_filter_the_table_and_go_to_tradingview(page: Page, app: App)
     expect(page.locator(ROWS)).to_have_count(5)
     page.locator('th[data-col="symbol"] button').first.click()
     # What the account keeps of the view, a moment later, must not close the menu.
-    page.locator("details.export summary").click()
+    page.get_by_role("button", name="Export").click()
     page.wait_for_timeout(1200)
-    expect(page.locator("details.export")).to_have_attribute("open", "")
+    expect(page.get_by_role("navigation", name="Export")).to_be_visible()
     lines = [f"BINANCE:{symbol}.P" for symbol in symbols(page)]
     page.get_by_role("button", name="Copy for TradingView").click()
     expect(page.locator(".notice-bar")).to_contain_text("opied")
     assert page.evaluate("navigator.clipboard.readText()").split() == lines
-    page.locator("details.export summary").click()
+    page.get_by_role("button", name="Export").click()
     with page.expect_download() as download:
         page.get_by_role("link", name="TradingView list").click()
     assert download.value.suggested_filename.startswith("flashcur_tradingview_")
     assert Path(download.value.path()).read_text().split() == lines
-    page.locator("details.export summary").click()
+    page.get_by_role("button", name="Export").click()
     expect(page.get_by_role("link", name="CSV")).to_have_attribute("href", "/pricing")
 
 
@@ -100,5 +100,5 @@ def test_a_guest_s_star_and_export_say_what_is_needed(page: Page) -> None:
     visit(page, "/")
     page.locator(f"{ROWS} button.star").first.click()
     expect(page.locator(".notice-bar")).to_contain_text("Sign in to keep a watchlist")
-    page.locator("details.export summary").click()
-    expect(page.locator("details.export")).to_contain_text("come with every account")
+    page.get_by_role("button", name="Export").click()
+    expect(page.locator(".export")).to_contain_text("come with every account")

@@ -1,32 +1,40 @@
-"""`assets/wallet.js` in a browser without the app: real signatures, checked by the real services."""
+"""Signing with a wallet, in a browser without the app: real signatures, checked by the real services."""
 
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Route
 
+from flashcur.components.account.wallet_buttons import PROBLEMS
 from flashcur.errors import Refusal
 from flashcur.services.auth import challenges
 from flashcur.services.auth.signatures import SignatureChecker
 from flashcur.services.kit.clock import utc_now
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
-from tests.support.programs import wait_until
+from tests.support.programs import require_program, wait_until
 from tests.support.wallet import ICON, InjectedWallet, inject_wallet
 
 KEY = "0x" + "11" * 32
 OTHER_KEY = "0x" + "22" * 32
+IDLE = {"busy": "", "step": "", "error": "", "text": "", "link": "", "link_text": ""}
 ORIGIN = "http://localhost:3000"
-ASSETS = Path(__file__).parents[2] / "assets"
+ROOT = Path(__file__).parents[2]
+SOURCES = ROOT / "assets" / "browser"
 
-# As much of React as the script uses: follow, and take a snapshot.
+# As much of React as the modules use: follow, and take a snapshot.
 REACT = """
+export const useEffect = () => {};
+export const useRef = () => {};
 export function useSyncExternalStore(follow, snapshot) {
   const stop = follow(() => globalThis.seen.push(snapshot()));
   globalThis.stops.push(stop);
@@ -34,20 +42,48 @@ export function useSyncExternalStore(follow, snapshot) {
 }
 """
 PAGE = """<!doctype html>
-<script type="importmap" nonce="test">{"imports": {"react": "/react.js"}}</script>
+<script type="importmap" nonce="test">
+{"imports": {"react": "/react.js", "react-router": "/router.js", "mipd": "/mipd/index.js"}}
+</script>
 <script type="module" src="/page.js"></script>
 """
 SCRIPT = """
 globalThis.seen = [];
 globalThis.stops = [];
-Promise.all([import("/wallet.js"), import("/backend.js")]).then(([module, { backendOrigin }]) => {
-  globalThis.backendOrigin = backendOrigin;
-  module.useWallets();
-  module.useWalletProgress();
-  globalThis.script = module;
+Promise.all(["wallets", "signing", "server"].map((name) => import(`/browser/${name}.ts`))).then((modules) => {
+  const script = Object.assign({}, ...modules);
+  script.useWallets();
+  script.useWalletProgress();
+  globalThis.script = script;
 });
 """
 POLICY = "default-src 'none'; script-src 'self' 'nonce-test'; connect-src 'self' http://localhost:8000"
+
+
+# Node takes the types out, as the build does.
+STRIP = """
+import { stripTypeScriptTypes } from "node:module";
+import { readdirSync, readFileSync } from "node:fs";
+const [folder] = process.argv.slice(1);
+const plain = (name) => stripTypeScriptTypes(readFileSync(`${folder}/${name}`, "utf8"));
+process.stdout.write(JSON.stringify(Object.fromEntries(readdirSync(folder).map((name) => [name, plain(name)]))));
+"""
+
+
+@cache
+def modules() -> dict[str, str]:
+    """Path to JavaScript: the modules and what they import from npm."""
+    node = require_program("node", "nodejs", ROOT / ".venv" / "bin")
+    command = [node, "--no-warnings", "--input-type=module", "--eval", STRIP, str(SOURCES)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    mipd = ROOT / "node_modules" / "mipd" / "dist" / "esm"
+    return {
+        **{f"browser/{name}": text for name, text in json.loads(done.stdout).items()},
+        **{f"mipd/{file.name}": file.read_text() for file in mipd.glob("*.js")},
+        "router.js": "export const useLocation = () => location;",
+        "react.js": REACT,
+        "page.js": SCRIPT,
+    }
 
 
 class Backend:
@@ -65,12 +101,9 @@ class Backend:
         path = route.request.url.split("/", 3)[3]
         files = {
             "": ("text/html", PAGE),
-            "page.js": ("text/javascript", SCRIPT),
-            "react.js": ("text/javascript", REACT),
+            "account": ("text/html", "<p>signed in</p>"),
+            **{name: ("text/javascript", text) for name, text in modules().items()},
         }
-        files["account"] = ("text/html", "<p>signed in</p>")
-        for script in ("wallet.js", "backend.js"):
-            files[script] = ("text/javascript", (ASSETS / script).read_text())
         if path in self.instead:
             self.instead[path](route)
         elif path in files:
@@ -157,12 +190,12 @@ def progress(page: Page) -> dict[str, str]:
     return page.evaluate("() => script.useWalletProgress()")
 
 
-def act(page: Page, wallet: InjectedWallet, purpose: str = "link", backend: str = "") -> dict[str, Any]:
+def act(page: Page, wallet: InjectedWallet, purpose: str = "link", port: int = 0) -> dict[str, Any]:
     """Run it to its end."""
     # Waiting for the promise itself would have no time limit.
     page.evaluate(
         "args => { window.done = null; script.walletAct(...args).then((answer) => (window.done = answer)) }",
-        [wallet.id, purpose, "/account", backend],
+        [wallet.id, purpose, "/account", port],
     )
     page.wait_for_function("() => window.done")
     return page.evaluate("window.done")
@@ -170,7 +203,7 @@ def act(page: Page, wallet: InjectedWallet, purpose: str = "link", backend: str 
 
 def start(page: Page, wallet: InjectedWallet) -> None:
     """Run it without waiting; its result is `window.result`."""
-    page.evaluate("id => { script.walletAct(id, 'link', '', '').then((r) => (window.result = r)) }", wallet.id)
+    page.evaluate("id => { script.walletAct(id, 'link', '', 0).then((r) => (window.result = r)) }", wallet.id)
 
 
 class TestFinding:
@@ -180,7 +213,7 @@ class TestFinding:
         open_page(page)
         assert listed(page) == [
             {"id": one.id, "name": "One " + "x" * 36, "icon": ICON},
-            {"id": two.id, "name": "Wallet", "icon": ""},
+            {"id": two.id, "name": "", "icon": ""},
         ]
         one.announce(page)
         page.evaluate(
@@ -189,16 +222,16 @@ class TestFinding:
             }))""",
             one.id,
         )
-        assert [wallet["name"] for wallet in listed(page)] == ["One " + "x" * 36, "Wallet"]
+        assert [wallet["name"] for wallet in listed(page)] == ["One " + "x" * 36, ""]
 
     def test_an_old_one_and_then_its_announcement(self, page: Page) -> None:
         old = inject_wallet(page, KEY, announce=False, legacy=True)
         new = inject_wallet(page, OTHER_KEY, name="New", announce=False)
         open_page(page)
         page.wait_for_function("() => script.useWallets().length === 1")
-        assert listed(page) == [{"id": "injected", "name": "Browser wallet", "icon": ""}]
+        assert listed(page) == [{"id": "injected", "name": "", "icon": ""}]
         new.announce(page)
-        assert [wallet["name"] for wallet in listed(page)] == ["New", "Browser wallet"]
+        assert [wallet["name"] for wallet in listed(page)] == ["New", ""]
         old.announce(page)
         assert [wallet["name"] for wallet in listed(page)] == ["New", "Test Wallet"]
 
@@ -215,7 +248,7 @@ class TestSigning:
     def test_in_leads_on(self, page: Page, backend: Backend) -> None:
         wallet = inject_wallet(page, KEY, chain_id=8453)
         open_page(page)
-        page.evaluate("id => { script.walletAct(id, 'sign-in', '/account', '') }", wallet.id)
+        page.evaluate("id => { script.walletAct(id, 'sign-in', '/account', 0) }", wallet.id)
         page.wait_for_url(f"{ORIGIN}/account")
         assert wallet.texts[0].startswith("localhost:3000 wants you to sign in with your Ethereum account:\n")
         (_, first), (_, second) = backend.asked
@@ -229,7 +262,7 @@ class TestSigning:
         wallet = inject_wallet(page, KEY)
         backend.next = elsewhere
         open_page(page)
-        page.evaluate("id => { window.before = true; script.walletAct(id, 'sign-in', '', '') }", wallet.id)
+        page.evaluate("id => { window.before = true; script.walletAct(id, 'sign-in', '', 0) }", wallet.id)
         page.wait_for_function("() => !window.before && globalThis.script !== undefined")
         assert page.url == f"{ORIGIN}/"
 
@@ -242,14 +275,14 @@ class TestSigning:
         assert [step for index, step in enumerate(steps) if step != steps[index - 1] or not index] == [
             "connect", "sign", "check", "",
         ]  # fmt: skip
-        assert progress(page) == {"busy": "", "step": "", "error": ""}
+        assert progress(page) == IDLE
 
     def test_with_the_routes_on_another_port(self, page: Page, backend: Backend) -> None:
         wallet = inject_wallet(page, KEY)
         open_page(page)
-        origins = page.evaluate("() => [0, 3000, '3000', 8000].map((port) => backendOrigin(port))")
+        origins = page.evaluate("() => [0, 3000, '3000', 8000].map((port) => script.backendOrigin(port))")
         assert origins == ["", "", "", "http://localhost:8000"]
-        assert act(page, wallet, backend="http://localhost:8000")["ok"] is True
+        assert act(page, wallet, port=8000)["ok"] is True
 
     def test_another_chain_is_left_first(self, page: Page, backend: Backend) -> None:
         wallet = inject_wallet(page, KEY, chain_id=56)
@@ -261,7 +294,7 @@ class TestSigning:
         wallet = inject_wallet(page, KEY, chain_id=56)
         wallet.switchable = False
         open_page(page)
-        assert "Choose Ethereum, OP Mainnet, Polygon, Base or Arbitrum One" in act(page, wallet)["error"]
+        assert act(page, wallet)["error"] == "chain"
         assert backend.asked == []
 
     @pytest.mark.parametrize("when", ["eth_requestAccounts", "personal_sign"])
@@ -270,14 +303,16 @@ class TestSigning:
         wallet.after[when] = lambda: wallet.switch(key=OTHER_KEY)
         open_page(page)
         error = act(page, wallet)["error"]
-        assert ("Your wallet switched to 0x" if when == "personal_sign" else "does not show this page") in error
+        assert error == ("refused" if when == "personal_sign" else "locked")
+        assert progress(page)["text"].startswith("Your wallet switched to 0x" if when == "personal_sign" else "")
 
     def test_the_chain_is_switched(self, page: Page) -> None:
         wallet = inject_wallet(page, KEY)
         wallet.after["personal_sign"] = lambda: wallet.switch(chain_id=137)
         open_page(page)
         answer = act(page, wallet)
-        assert answer["error"].startswith("Your wallet switched to Polygon: start again")
+        assert answer["error"] == "refused"
+        assert progress(page)["text"].startswith("Your wallet switched to Polygon: start again")
         assert answer["field"] == "chain_id"
 
 
@@ -287,40 +322,47 @@ class TestWhatGoesWrong:
         wallet = inject_wallet(page, KEY, chain_id=56)
         wallet.reject.add(method)
         open_page(page)
-        assert act(page, wallet) == {"ok": False, "error": "You declined in your wallet."}
-        assert progress(page) == {"busy": "", "step": "", "error": "You declined in your wallet."}
+        assert act(page, wallet) == {"ok": False, "error": "declined"}
+        assert progress(page) == IDLE | {"error": "declined"}
         wallet.reject.clear()
         assert act(page, wallet)["ok"] is True
         assert progress(page)["error"] == ""
 
     @pytest.mark.parametrize(
-        ("code", "text", "words"),
+        ("code", "text", "word"),
         [
-            (-32002, "Request already pending", "already has a request open: look there"),
+            (-32002, "Request already pending", "pending"),
             (4100, "Unauthorized", "locked"),
-            (4900, "Disconnected", "no connection to its network"),
-            (4200, "Unsupported", "cannot sign texts"),
-            (-32603, "User denied message signature", "You declined"),
-            (-32603, "Ledger is asleep", "Your wallet answered: Ledger is asleep"),
-            (-32603, "", "without saying why"),
+            (4900, "Disconnected", "offline"),
+            (4200, "Unsupported", "unable"),
+            (-32603, "User denied message signature", "declined"),
+            (-32603, "Ledger is asleep", "said"),
+            (-32603, "", "silent"),
         ],
     )
-    def test_the_wallet_fails(self, page: Page, code: int, text: str, words: str) -> None:
+    def test_the_wallet_fails(self, page: Page, code: int, text: str, word: str) -> None:
         wallet = inject_wallet(page, KEY)
         wallet.fail["personal_sign"] = (code, text)
         open_page(page)
-        assert words in act(page, wallet)["error"]
+        assert act(page, wallet)["error"] == word
+        assert progress(page)["text"] == (text if word == "said" else "")
+
+    def test_every_problem_has_a_sentence(self) -> None:
+        script = (SOURCES / "signing.ts").read_text()
+        table = script[script.index("CODES") : script.index("};", script.index("CODES"))]
+        words = {*re.findall(r'Failure\("(\w+)"', script), *re.findall(r': "(\w+)"', table), "silent", "declined"}
+        assert words - {"refused"} == PROBLEMS.keys()
 
     def test_the_wallet_is_locked(self, page: Page) -> None:
         wallet = inject_wallet(page, KEY)
         wallet.locked = True
         open_page(page)
-        assert "locked" in act(page, wallet)["error"]
+        assert act(page, wallet)["error"] == "locked"
 
     def test_the_wallet_is_gone(self, page: Page) -> None:
         open_page(page)
-        answer = page.evaluate("() => script.walletAct('gone', 'link', '', '')")
-        assert "no longer here" in answer["error"]
+        answer = page.evaluate("() => script.walletAct('gone', 'link', '', 0)")
+        assert answer["error"] == "gone"
 
     @pytest.mark.parametrize("path", ["auth/wallet/challenge", "auth/wallet/verify"])
     def test_the_server(self, page: Page, backend: Backend, path: str) -> None:
@@ -335,8 +377,8 @@ class TestWhatGoesWrong:
         ):
             backend.instead[path] = reaction
             answer = act(page, wallet)
-            assert words in answer["error"]
-            assert progress(page)["error"] == answer["error"]
+            assert answer["error"] == progress(page)["error"] == "refused"
+            assert words in progress(page)["text"]
         assert answer["retry_after"] == 30
 
 
@@ -347,7 +389,7 @@ class TestOneAtATime:
         open_page(page)
         start(page, wallet)
         assert act(page, wallet) == {"ok": False, "error": ""}
-        assert progress(page) == {"busy": wallet.id, "step": "connect", "error": ""}
+        assert progress(page) == IDLE | {"busy": wallet.id, "step": "connect"}
         wallet.hang.clear()
         wallet.release(page)
         page.wait_for_function("() => window.result?.ok")
@@ -362,7 +404,7 @@ class TestOneAtATime:
         wait_until(lambda: page.evaluate("1") == 1 and "personal_sign" in wallet.asked, "a request to sign", 5)
         page.evaluate("() => script.cancelWallet()")
         page.wait_for_function("() => window.result !== undefined")
-        assert progress(page) == {"busy": "", "step": "", "error": ""}
+        assert progress(page) == IDLE
         wallet.hang.clear()
         wallet.release(page)
         # The late answer to the first goes nowhere; a second flow goes its own way.

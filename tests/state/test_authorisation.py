@@ -63,13 +63,13 @@ CALLS: dict[str, Call] = {
     "watchlist_state.remove": Call(plain(list_id="{list}", symbol="BTCUSDT"), OWN),
     "profile_state.change_address": Call(form(email="new@example.com", password=PASSWORD), SIGNED_IN),
     "profile_state.change_password": Call(form(password=PASSWORD, new="nine purple teapots sing"), SIGNED_IN),
-    "profile_state.delete_account": Call(form(password=PASSWORD, word="DELETE"), SIGNED_IN),
     "profile_state.set_theme": Call(plain(theme="light"), SIGNED_IN),
     "profile_state.set_time_zone": Call(plain(time_zone="Europe/Berlin"), SIGNED_IN),
     "profile_state.keep_view": Call(plain(query="sort=price&dir=asc"), SIGNED_IN),
     "profile_state.end_session": Call(plain(session_id="{session}"), OWN),
     "profile_state.end_other_sessions": Call(plain(), SIGNED_IN),
     "profile_state.unlink_wallet": Call(plain(address="{wallet}"), OWN),
+    "profile_state.create_api_key": Call(plain(), frozenset({"elite", "other"})),
     "profile_state.delete_api_key": Call(plain(key_id="{key}"), OWN),
 }
 
@@ -109,6 +109,11 @@ REQUESTS: dict[tuple[str, str], Request] = {
     ("POST", "/auth/confirm"): Request(ALL_BAD, fields=plain(token="f" * 64)),
     ("POST", "/auth/sign-in"): Request(ALL_BAD, fields=plain(email="nobody", password="x")),
     ("POST", "/auth/sign-out"): Request(ALL_OK, changes=SIGNED_IN),
+    ("POST", "/auth/delete-account"): Request(
+        statuses(NEEDS_SIGN_IN, OK, OK, OK),
+        fields=plain(password=PASSWORD, word="DELETE"),
+        changes=SIGNED_IN,
+    ),
     ("POST", "/auth/forgot"): Request(ALL_BAD, fields=plain(email="nobody")),
     ("POST", "/auth/reset"): Request(ALL_BAD, fields=plain(token="f" * 64, password=PASSWORD)),
     ("POST", "/auth/confirm-change"): Request(ALL_BAD, fields=plain(token="f" * 64)),
@@ -129,9 +134,6 @@ REQUESTS: dict[tuple[str, str], Request] = {
         statuses(NEEDS_SIGN_IN, OK, OK, OK, other=MISSING),
         fields=plain(text="BINANCE:INUSDT.P", list="{list}"),
         changes=OWN,
-    ),
-    ("POST", "/account/api-keys"): Request(
-        statuses(NEEDS_SIGN_IN, FORBIDDEN, FORBIDDEN, OK), changes=frozenset({"elite", "other"})
     ),
 }
 

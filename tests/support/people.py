@@ -7,8 +7,10 @@ import email
 import itertools
 import os
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from email import policy
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -100,6 +102,12 @@ def give_plan(app: App, who: str, plan: str) -> None:
     command = [sys.executable, "-m", "flashcur.accounts", "plan", who, plan]
     variables["FLASHCUR_DATA_DIR"] = str(app.log.parent / "data")
     subprocess.run(command, cwd=ROOT, env=variables, check=True, capture_output=True)
+
+
+def grow_old(app: App) -> None:
+    """Let every session be an hour old."""
+    with closing(sqlite3.connect(app.log.parent / "data" / "flashcur.db")) as database, database:
+        database.execute("UPDATE login_session SET created_at = datetime(created_at, '-1 hour')")
 
 
 def _mail_folder(app: App) -> Path:

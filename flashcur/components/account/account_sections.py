@@ -8,12 +8,15 @@ from typing import Any
 from zoneinfo import available_timezones
 
 import reflex as rx
+from reflex.style import color_mode
 
 from flashcur.components.account import wallet_buttons
-from flashcur.components.account.auth_forms import MODULE, again_link, member, new_password_field, trouble
+from flashcur.components.account.auth_forms import again_link, error_of, new_password_field, posted_form, trouble
 from flashcur.components.billing import plan_texts
-from flashcur.components.kit import browser, forms
+from flashcur.components.kit import browser, colour_mode, forms
+from flashcur.components.kit.clipboard import copy_text
 from flashcur.components.kit.forms import Content, Text, button_danger, button_plain, button_primary
+from flashcur.components.kit.menus import menu
 from flashcur.domain.plans import PLAN_NAMES, PLANS, least_plan
 from flashcur.services.accounts.profile import DELETE_WORD
 from flashcur.state.account import AccountState
@@ -25,9 +28,7 @@ THEMES = (("system", "As the device"), ("dark", "Dark"), ("light", "Light"))
 
 
 def account_sections() -> rx.Component:
-    there = browser.hook(
-        "anchor", f"useAnchor({AccountState.signed_in!s})", "useAnchor", AccountState.signed_in, module=MODULE
-    )
+    there = browser.hook("anchor", "address", "useAnchor", AccountState.signed_in)
     return rx.el.div(
         trouble(),
         plan(),
@@ -41,19 +42,6 @@ def account_sections() -> rx.Component:
         class_name="account-page",
         custom_attrs={"data-anchor": there},
     )
-
-
-def after_deletion() -> rx.Component:
-    """Takes the browser away once the account is deleted. It stands outside of what is shown to who has one."""
-    done = (submitted() == "delete") & (ProfileState.form == "delete") & (ProfileState.done != "")
-    hook = browser.hook(
-        "gone",
-        f"useDeleted({done!s}, backendOrigin({browser.backend_port()}))",
-        "useDeleted",
-        done,
-        module=MODULE,
-    )
-    return rx.el.span(hidden=True, custom_attrs={"data-gone": hook, "data-backend": browser.backend()})
 
 
 def plan() -> rx.Component:
@@ -152,6 +140,7 @@ def wallets() -> rx.Component:
                 ),
             ),
             _asked(
+                "unlink-" + wallet["address"],
                 "Unlink",
                 "Unlink " + wallet["short"] + "? You can no longer sign in with it.",
                 button_danger("Unlink it", type_="button", on_click=ProfileState.unlink_wallet(wallet["address"])),
@@ -206,8 +195,7 @@ def devices() -> rx.Component:
 
 
 def preferences() -> rx.Component:
-    zone = browser.function("deviceZone", module=MODULE).call().to(str)
-    themes = browser.hook("themes", "useThemeChoice()", "useThemeChoice", module=MODULE)
+    zone = browser.function("theme", "deviceZone").call().to(str)
     return forms.section(
         "Preferences",
         rx.el.div(
@@ -220,8 +208,8 @@ def preferences() -> rx.Component:
                             type="radio",
                             name="theme",
                             value=value,
-                            checked=member(themes, "theme") == value,
-                            custom_attrs={"onChange": member(themes, "choose")},
+                            checked=color_mode == value,
+                            on_change=colour_mode.choose(value),
                         ),
                         rx.el.span(title),
                     )
@@ -260,10 +248,10 @@ def preferences() -> rx.Component:
 
 
 def api() -> rx.Component:
-    made = browser.hook("newKey", "useNewKey()", "useNewKey", module=MODULE)
-    key, error = member(made, "key"), member(made, "error")
-    port = browser.backend_port()
-    origin = browser.function("apiOrigin", module=MODULE).call(port).to(str)
+    key = browser.hook("newKey", "submitted", "useKept", ProfileState.new_key).to(str)
+    # Where programs reach the API: the pages' own origin, where routes have no other.
+    origin = rx.cond(browser.backend() != "", browser.backend(), rx.Var("globalThis.location?.origin")).to(str)
+    refused = (ProfileState.form == "key") & (ProfileState.problem != "")
 
     def row(each: Item) -> rx.Component:
         return rx.el.li(
@@ -272,6 +260,7 @@ def api() -> rx.Component:
                 rx.el.span("made ", each["created"], ", last used ", each["used"], class_name="soft"),
             ),
             _asked(
+                "delete-" + each["id"],
                 "Delete",
                 "Delete the key …" + each["hint"] + "? Programs that use it are refused from then on.",
                 button_danger("Delete it", type_="button", on_click=ProfileState.delete_api_key(each["id"])),
@@ -296,31 +285,13 @@ def api() -> rx.Component:
                     rx.el.p(rx.el.code(key)),
                     button_plain(
                         "Copy",
-                        custom_attrs={
-                            "onClick": browser.handler(f"() => copyPlain({key!s})", "copyPlain", module=MODULE),
-                            "data-key": key,
-                        },
+                        custom_attrs={"onClick": copy_text(key)},
                     ),
                 ),
             ),
-            rx.cond(
-                error != "",
-                forms.notice("error", error, rx.cond(member(made, "again").to(bool), rx.fragment(" ", again_link()))),
-            ),
+            rx.cond(refused, _refusal()),
         ),
-        forms.actions(
-            button_plain(
-                "Create a key",
-                custom_attrs={
-                    "onClick": browser.handler(
-                        f"() => createKey(backendOrigin({port}))",
-                        "createKey",
-                        module=MODULE,
-                        more={"backend": ("backendOrigin",)},
-                    )
-                },
-            )
-        ),
+        forms.actions(button_plain("Create a key", on_click=ProfileState.create_api_key)),
         rx.el.p("A program sends its key with each request:", class_name="soft fine"),
         rx.el.pre(
             rx.el.code(
@@ -385,20 +356,24 @@ def your_data() -> rx.Component:
                 "This deletes the account, its watchlists, wallets and sign-ins, at once and for good. Nobody can "
                 "bring it back. Download your data first if you want to keep it.",
             ),
-            _profile_form(
+            posted_form(
                 "delete",
-                ProfileState.delete_account,
-                _present_password("delete"),
+                "/auth/delete-account",
+                rx.cond(
+                    AccountState.has_password,
+                    _password_field("delete", error_of("delete", "password")),
+                ),
                 forms.field(
                     f"Type {DELETE_WORD}",
                     "word",
                     autocomplete="off",
-                    error=_error("delete", "word"),
+                    error=error_of("delete", "word"),
                     max_length=40,
                     form="delete",
                     autoCapitalize="characters",
                 ),
                 submit="Delete my account",
+                busy="Deleting the account",
                 danger=True,
             ),
             form="delete",
@@ -409,8 +384,7 @@ def your_data() -> rx.Component:
 
 def submitted() -> rx.Var[str]:
     """The form that was last sent from this page, since it was loaded."""
-    email = AccountState.email
-    return browser.hook("submittedForm", f"useSubmitted({email!s})", "useSubmitted", email, module=MODULE).to(str)
+    return browser.hook("submittedForm", "submitted", "useSubmitted", AccountState.email).to(str)
 
 
 def _about(form: str) -> rx.Var[bool]:
@@ -424,41 +398,41 @@ def _error(form: str, field: str) -> rx.Var[str]:
 
 def _present_password(form: str) -> rx.Component:
     """Asked for where there is one."""
-    return rx.cond(
-        AccountState.has_password,
-        forms.field(
-            "Your present password",
-            "password",
-            "password",
-            autocomplete="current-password",
-            error=_error(form, "password"),
-            max_length=1_000,
-            form=form,
-        ),
+    return rx.cond(AccountState.has_password, _password_field(form, _error(form, "password")))
+
+
+def _password_field(form: str, error: Text) -> rx.Component:
+    return forms.field(
+        "Your present password",
+        "password",
+        "password",
+        autocomplete="current-password",
+        error=error,
+        max_length=1_000,
+        form=form,
     )
 
 
-def _profile_form(form: str, handler: Any, *fields: Content, submit: Text, danger: bool = False) -> rx.Component:
-    own = {"password", "email", "new", "word"}
+def _refusal() -> rx.Component:
+    """Why something was not done that is not about one field."""
+    return forms.notice("error", ProfileState.problem, rx.cond(ProfileState.again, rx.fragment(" ", again_link())))
+
+
+def _profile_form(form: str, handler: Any, *fields: Content, submit: Text) -> rx.Component:
+    own = {"password", "email", "new"}
     elsewhere = _about(form) & (ProfileState.problem != "")
     for field in own:
         elsewhere = elsewhere & (ProfileState.field != field)
-    button = button_danger if danger else button_primary
     return rx.el.div(
         forms.form(
             *fields,
-            rx.cond(
-                elsewhere,
-                forms.notice(
-                    "error", ProfileState.problem, rx.cond(ProfileState.again, rx.fragment(" ", again_link()))
-                ),
-            ),
-            button(submit),
+            rx.cond(elsewhere, _refusal()),
+            button_primary(submit),
             on_submit=handler,
             # Emptied once it was done.
             key=ProfileState.number.to(str),
             custom_attrs={
-                "onSubmitCapture": browser.handler(f'(e) => once(e, "{form}")', "once", module=MODULE),
+                "onSubmitCapture": browser.handler(f'(e) => once(e, "{form}")', submitted="once"),
                 "data-form": form,
             },
         ),
@@ -480,12 +454,16 @@ def _folded(title: Content, *children: Content, form: str, done: Text = ProfileS
     )
 
 
-def _asked(title: str, question: Content, yes: rx.Component, *, label: Content) -> rx.Component:
+def _asked(id_: Text, title: str, question: Content, yes: rx.Component, *, label: Content) -> rx.Component:
     """A button that asks before it does something."""
-    return rx.el.details(
-        rx.el.summary(title, class_name="button", custom_attrs={"aria-label": label}),
-        rx.el.div(rx.el.p(question), forms.actions(yes, button_plain("Keep it"))),
-        class_name="menu ask",
+    return menu(
+        id_,
+        title,
+        rx.el.p(question),
+        forms.actions(yes, button_plain("Keep it")),
+        class_name="ask",
+        label=label,
+        opener_class="button",
     )
 
 

@@ -11,17 +11,29 @@ import reflex as rx
 from reflex.config import get_config
 
 from flashcur.components.kit import browser, forms
+from flashcur.components.kit.browser import maybe, member
 from flashcur.components.kit.forms import Content, Text
+from flashcur.errors import SignInAgain
 from flashcur.services.accounts.passwords import MAX_CHARACTERS, MIN_CHARACTERS
 from flashcur.services.notify import describe
 from flashcur.settings import Settings
 from flashcur.state.account import AccountState
 
-MODULE = "account"
-"""Name of the script, `assets/account.js`."""
-
-
-AGAIN = "/login?again=1&next=/account"
+PROBLEMS = {
+    "wrong": "The address or the password is not right.",
+    "conflict": "That was changed or used in the meantime: look again.",
+    "throttled": "Too many attempts: wait a few minutes, then try again.",
+    "unavailable": "FlashCur cannot do this right now, and nothing was changed: try again in a moment.",
+    "invalid": "Something in the form was not right: look it over and try again.",
+}
+"""A form that was sent before the page's script had started is answered with a word in the address."""
+DONE = {
+    "reset": "Your password is set. Other devices are signed out.",
+    "deleted": "Your account and all that belonged to it is deleted.",
+    "1": "Your address is changed.",
+    "0": "One of the two links is opened. Now open the link in the mail to the other address.",
+}
+SENT = "We have sent a link to the address that you gave: look into its mailbox."
 
 
 class PostedForm(rx.el.Div):
@@ -30,19 +42,19 @@ class PostedForm(rx.el.Div):
     tag = "form"
 
 
-def member(value: rx.Var[Any], name: str) -> rx.Var[Any]:
-    """A member of what a hook returned, as a text; `.to(…)` makes it something else."""
-    return rx.Var(_js_expr=f"{value!s}.{name}", _var_type=str, _var_data=value._get_all_var_data()).to(str)
-
-
 def form_state(name: str) -> rx.Var[Any]:
-    """How far a posted form is: `busy`, `error`, `field`, `sent`."""
-    return browser.hook(f"{name.replace('-', '_')}_form", f'useForm("{name}")', "useForm", module=MODULE)
+    """How far a posted form is: `busy`, `error`, `field`, `asked`, and the last `answer`."""
+    return browser.hook(f"{name.replace('-', '_')}_form", "forms", "useForm", name)
+
+
+def answer(name: str, part: str) -> rx.Var[str]:
+    """A part of the last answer to a form; empty where there is none."""
+    return maybe(member(form_state(name), "answer"), part).to(str)
 
 
 def sent(name: str) -> rx.Var[str]:
     """What a form's answer said, such as the address a link went to; empty until then."""
-    return member(form_state(name), "sent")
+    return answer(name, "sent")
 
 
 def error_of(name: str, field: str) -> rx.Var[str]:
@@ -53,7 +65,7 @@ def error_of(name: str, field: str) -> rx.Var[str]:
 
 def stuck(name: str, **ways: rx.Component) -> rx.Component | rx.Var[Any]:
     """Ways out of an error that a form cannot mend: `link` (it is dead) or `conflict`; the form has given way."""
-    return rx.match(member(form_state(name), "why"), *ways.items(), rx.fragment())
+    return rx.match(answer(name, "why"), *ways.items(), rx.fragment())
 
 
 def asked(name: str, field: str) -> rx.Var[bool]:
@@ -61,16 +73,25 @@ def asked(name: str, field: str) -> rx.Var[bool]:
     return (member(form_state(name), "asked") == field).to(bool)
 
 
-def posted_form(name: str, path: str, *children: Content, submit: Text, busy: Text) -> rx.Component:
-    """A form that is posted to a route; its children are the fields."""
+def posted_form(
+    name: str,
+    path: str,
+    *children: Content,
+    submit: Text,
+    busy: Text,
+    danger: bool = False,
+    says_what_is_wrong: bool = True,
+    **attributes: Any,
+) -> rx.Component:
+    """A form that is posted to a route; its children are the fields, `attributes` are the form's own (`encType`)."""
     state = form_state(name)
     port = browser.backend_port()
     working = member(state, "busy").to(bool)
     general = rx.cond(member(state, "field") == "", member(state, "error"), "").to(str)
     return PostedForm.create(
         *children,
-        rx.cond(general != "", forms.notice("error", general)),
-        forms.button_primary(
+        *([rx.cond(general != "", forms.notice("error", general))] if says_what_is_wrong else []),
+        (forms.button_danger if danger else forms.button_primary)(
             rx.cond(working, busy, submit),
             # Not `disabled`, which would take the focus away from who uses the keyboard; the script sends it once.
             custom_attrs={"aria-disabled": rx.cond(working, "true", "false")},
@@ -79,10 +100,11 @@ def posted_form(name: str, path: str, *children: Content, submit: Text, busy: Te
         custom_attrs={
             "method": "post",
             "action": f"{get_config().api_url}{path}" if port else path,
-            "onSubmit": browser.handler(f'(e) => submitTo(e, "{name}", "{path}", {port})', "submitTo", module=MODULE),
+            "onSubmit": browser.handler(f'(e) => submitTo(e, "{name}", "{path}", {port})', forms="submitTo"),
             "data-form": name,
             # Nothing in it can help any more: only what is wrong stays.
-            "data-stuck": rx.cond(member(state, "why") != "", "true", "false"),
+            "data-stuck": rx.cond(answer(name, "why") != "", "true", "false"),
+            **attributes,
         },
     )
 
@@ -133,14 +155,12 @@ def new_password_field(
         error=refused,
         max_length=1_000,
         form=form,
-        onInput=browser.handler(f'(e) => typed("{form}", e.target.value)', "typed", module=MODULE),
+        onInput=browser.handler(f'(e) => typed("{form}", e.target.value)', fields="typed"),
     )
 
 
 def _strength(form: str, refused: Text) -> rx.Component:
-    length = browser.hook(f"{form.replace('-', '_')}_length", f'useLength("{form}")', "useLength", module=MODULE).to(
-        int
-    )
+    length = browser.hook(f"{form.replace('-', '_')}_length", "fields", "useLength", form).to(int)
     missing = (MIN_CHARACTERS - length).to(int)
     return rx.el.span(
         f"{MIN_CHARACTERS} characters or more; a few unrelated words are best. ",
@@ -162,12 +182,13 @@ def _strength(form: str, refused: Text) -> rx.Component:
 
 def next_path() -> rx.Var[str]:
     """Where the visitor wanted to go before they were asked to sign in; `/` unless it is a path of this site."""
-    return browser.hook("next", "useNext()", "useNext", module=MODULE).to(str)
+    return browser.hook("next", "address", "useNext").to(str)
 
 
 def address_problem(form: str) -> rx.Component:
     """What the address says of a form that was sent without the page's script; until it is sent anew."""
-    problem = browser.hook("problem", "useProblem()", "useProblem", module=MODULE).to(str)
+    word = parameter("problem")
+    problem = rx.match(word, ("", ""), *PROBLEMS.items(), PROBLEMS["invalid"]).to(str)
     state = form_state(form)
     quiet = (member(state, "error") == "") & ~member(state, "busy").to(bool)
     return rx.cond((problem != "") & quiet, forms.notice("error", problem))
@@ -179,12 +200,18 @@ def address_done() -> rx.Component:
 
 
 def done_said() -> rx.Var[str]:
-    return browser.hook("doneSaid", "useDone()", "useDone", module=MODULE).to(str)
+    done = rx.match(parameter("done"), *DONE.items(), "")
+    return rx.cond(parameter("sent") == "1", SENT, done).to(str)
+
+
+def parameter(name: str) -> rx.Var[str]:
+    """A parameter of the page's address; empty without it."""
+    return browser.hook(f"{name}_asked", "address", "useParameter", name).to(str)
 
 
 def token() -> tuple[rx.Var[bool], rx.Var[str]]:
     """Whether the address has been read, and the token that it had."""
-    found = browser.hook("token", "useToken()", "useToken", module=MODULE)
+    found = browser.hook("token", "address", "useToken")
     return member(found, "ready").to(bool), member(found, "value")
 
 
@@ -202,9 +229,7 @@ def sent_panel(form: str, *lines: Content, back: str) -> rx.Component:
         rx.el.p("Nothing there after a few minutes? Look into the spam folder.", class_name="soft fine"),
         *([rx.el.p("In development nothing is sent. ", where, ".", class_name="soft fine")] if where else []),
         forms.actions(
-            forms.button_plain(
-                back, custom_attrs={"onClick": browser.handler(f'() => again("{form}")', "again", module=MODULE)}
-            )
+            forms.button_plain(back, custom_attrs={"onClick": browser.handler(f'() => again("{form}")', forms="again")})
         ),
         class_name="sent",
         role="status",
@@ -250,12 +275,13 @@ def for_guests(content: rx.Component) -> rx.Component:
 
 def again() -> rx.Var[bool]:
     """Whether somebody who is signed in was sent here to do it again, for what asks for a fresh session."""
-    return browser.hook("again", "useAgain()", "useAgain", module=MODULE).to(bool)
+    return (parameter("again") == "1").to(bool)
 
 
 def again_link() -> rx.Component:
     """Beside the error of what asks for a fresh session."""
-    return rx.el.a("Sign in again", href=AGAIN, class_name="link")
+    target, text = SignInAgain.way_out
+    return rx.el.a(text, href=target, class_name="link")
 
 
 def for_accounts(content: rx.Component, *, why: str, path: str) -> rx.Component:

@@ -4,38 +4,46 @@ from __future__ import annotations
 
 import reflex as rx
 
-from flashcur.components.account.auth_forms import MODULE, again_link, member, next_path
+from flashcur.components.account.auth_forms import next_path
 from flashcur.components.kit import browser, forms
+from flashcur.components.kit.browser import member
+from flashcur.components.kit.clipboard import copy_text
 from flashcur.components.kit.site import link
-from flashcur.state.account import AccountState
-
-_WALLET = "wallet"
-"""Name of the script, `assets/wallet.js`."""
+from flashcur.settings import CHAINS
 
 NONE_FOUND = "No wallet in this browser. On a phone, open this page inside your wallet’s own browser."
 
 
+PROBLEMS = {
+    "gone": "This wallet is no longer here: load the page again.",
+    "locked": "Your wallet is locked, or does not show this page an account: unlock it and try again.",
+    "declined": "You declined in your wallet.",
+    "pending": "Your wallet already has a request open: look there.",
+    "offline": "Your wallet has no connection to its network: check it and try again.",
+    "unable": "This wallet cannot sign texts: use another one.",
+    "chain": f"Choose {', '.join(list(CHAINS.values())[:-1])} or {list(CHAINS.values())[-1]} in your wallet, then try "
+    "again.",
+    "silent": "Your wallet failed without saying why: try again.",
+}
+"""What the word says with which `assets/browser/signing.ts` ends."""
+
+
 def sign_in_buttons() -> rx.Component:
     """Sign in, or make an account, by wallet."""
-    call = 'walletAct({id}, "sign-in", {next}, backendOrigin({port}))'
-    return _buttons(call, "walletAct", module=_WALLET, word="Continue with ", next_=next_path())
+    return _buttons("sign-in", next_path(), word="Continue with ")
 
 
 def link_buttons() -> rx.Component:
     """Link another wallet to the account."""
-    linked = AccountState.wallets.length()
-    news = browser.hook("walletNews", f"useWalletNews({linked!s})", "useWalletNews", linked, module=MODULE)
-    return rx.el.div(
-        _buttons("linkWallet({id}, backendOrigin({port}))", "linkWallet", module=MODULE, word="Link ", next_=None),
-        custom_attrs={"data-linked": news},
-    )
+    return _buttons("link", rx.Var.create("/account"), word="Link ")
 
 
-def _buttons(call: str, name: str, *, module: str, word: str, next_: rx.Var[str] | None) -> rx.Component:
-    wallets = browser.hook("wallets", "useWallets()", "useWallets", module=_WALLET).to(list[dict[str, str]])
-    progress = browser.hook("walletProgress", "useWalletProgress()", "useWalletProgress", module=_WALLET)
-    busy, step, error = (member(progress, part) for part in ("busy", "step", "error"))
+def _buttons(purpose: str, next_: rx.Var[str], *, word: str) -> rx.Component:
+    wallets = browser.hook("wallets", "wallets", "useWallets").to(list[dict[str, str]])
+    progress = browser.hook("walletProgress", "signing", "useWalletProgress")
+    busy, step, error, text = (member(progress, part) for part in ("busy", "step", "error", "text"))
 
+    way_out = rx.el.a(member(progress, "link_text"), href=member(progress, "link"), class_name="link")
     says = rx.match(
         step,
         ("connect", "Allow it in your wallet"),
@@ -45,8 +53,13 @@ def _buttons(call: str, name: str, *, module: str, word: str, next_: rx.Var[str]
     ).to(str)
 
     def button(wallet: rx.Var[dict[str, str]]) -> rx.Component:
-        code = call.format(id=str(wallet["id"]), next=str(next_), port=browser.backend_port())
-        act = browser.handler(f"() => {code}", name, module=module, more={"backend": ("backendOrigin",)})
+        act = browser.handler(
+            f'() => walletAct({wallet["id"]!s}, "{purpose}", {next_!s}, {browser.backend_port()})',
+            next_,
+            signing="walletAct",
+        )
+        unnamed = rx.cond(wallet["id"] == "injected", "Browser wallet", "Wallet")
+        name = rx.cond(wallet["name"] != "", wallet["name"], unnamed)
         mine = busy == wallet["id"]
         return rx.el.div(
             rx.el.button(
@@ -56,7 +69,7 @@ def _buttons(call: str, name: str, *, module: str, word: str, next_: rx.Var[str]
                     _plain_icon(),
                 ),
                 rx.el.span(
-                    rx.el.span(word, wallet["name"], class_name="of"),
+                    rx.el.span(word, name, class_name="of"),
                     # Within the button, which keeps its height: nothing below it moves.
                     rx.cond(mine, rx.el.small(says), rx.fragment()),
                 ),
@@ -67,8 +80,6 @@ def _buttons(call: str, name: str, *, module: str, word: str, next_: rx.Var[str]
                     "onClick": act,
                     "aria-busy": rx.cond(mine, "true", "false"),
                     "data-wallet": wallet["id"],
-                    # The call reads where to go next.
-                    **({} if next_ is None else {"data-next": next_}),
                 },
             ),
             rx.cond(
@@ -77,7 +88,7 @@ def _buttons(call: str, name: str, *, module: str, word: str, next_: rx.Var[str]
                     "Cancel",
                     type="button",
                     class_name="link cancel",
-                    custom_attrs={"onClick": browser.handler("() => cancelWallet()", "cancelWallet", module=_WALLET)},
+                    custom_attrs={"onClick": browser.handler("() => cancelWallet()", signing="cancelWallet")},
                 ),
             ),
             class_name="wallet-row",
@@ -92,9 +103,7 @@ def _buttons(call: str, name: str, *, module: str, word: str, next_: rx.Var[str]
                 rx.el.p(NONE_FOUND, class_name="soft fine"),
                 forms.button_plain(
                     "Copy this page’s address",
-                    custom_attrs={
-                        "onClick": browser.handler("() => copyPlain(location.href)", "copyPlain", module=MODULE)
-                    },
+                    custom_attrs={"onClick": copy_text(rx.Var("location.href"))},
                 ),
                 class_name="none",
             ),
@@ -102,7 +111,11 @@ def _buttons(call: str, name: str, *, module: str, word: str, next_: rx.Var[str]
         rx.el.p(rx.cond(busy != "", says, ""), role="status", class_name="unseen"),
         rx.cond(
             error != "",
-            forms.notice("error", error, rx.cond(member(progress, "again").to(bool), rx.fragment(" ", again_link()))),
+            forms.notice(
+                "error",
+                rx.match(error, *PROBLEMS.items(), ("said", "Your wallet answered: " + text), text),
+                rx.cond(member(progress, "link") != "", rx.fragment(" ", way_out)),
+            ),
         ),
         class_name="wallets",
     )

@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 import reflex as rx
 
-from flashcur.components.account.auth_forms import MODULE, PostedForm, hidden, member, trouble
+from flashcur.components.account.auth_forms import answer, form_state, hidden, posted_form, trouble
 from flashcur.components.kit import browser, forms
+from flashcur.components.kit.browser import maybe, member
+from flashcur.components.kit.clipboard import copy_file
 from flashcur.components.kit.forms import button_danger, button_plain, button_primary
+from flashcur.components.kit.menus import menu
 from flashcur.components.kit.site import link
 from flashcur.domain.plans import PLAN_NAMES, PLANS, Plan
 from flashcur.domain.watchlists import IMPORT_BYTES, NAME_LENGTH, lists_limit, symbols_limit
@@ -19,9 +22,8 @@ Item = rx.Var[dict[str, str]]
 
 
 def watchlist_editor() -> rx.Component:
-    near = browser.hook("nearFocus", "useNearFocus()", "useNearFocus", module=MODULE)
-    number = WatchlistState.added
-    added = browser.hook("addedNumber", f"useAdded({number!s})", "useAdded", number, module=MODULE)
+    near = browser.hook("nearFocus", "focus", "useNearFocus", ".watchlists")
+    added = browser.hook("addedNumber", "submitted", "useTaken", WatchlistState.added)
     return rx.el.div(
         trouble(),
         rx.el.div(_limits(), _contracts_full(), class_name="stack tight"),
@@ -52,7 +54,7 @@ def _limits() -> rx.Component:
 
 def _number(value: rx.Var[int]) -> rx.Var[str]:
     """`1,000`."""
-    return browser.function("grouped", module=MODULE).call(value).to(str)
+    return browser.function("table", "grouped").call(value).to(str)
 
 
 def _read_only() -> rx.Component:
@@ -81,7 +83,7 @@ def _empty() -> rx.Component:
 
 def _card(each: Item, index: rx.Var[int]) -> rx.Component:
     open_ = each["frozen"] == ""
-    symbols = browser.function("parts", module=MODULE).call(each["symbols"]).to(list[str])
+    symbols = each["symbols"].split("|")
     return rx.el.section(
         rx.el.header(
             rx.el.h2(each["name"], custom_attrs={"dir": "auto"}),
@@ -99,7 +101,7 @@ def _card(each: Item, index: rx.Var[int]) -> rx.Component:
         ),
         rx.cond(open_, _add(each)),
         rx.el.div(
-            forms.link_button("Open in the markets", "/?list=" + each["id"]),
+            forms.link_button("Open in the markets", "/?list=" + each["id"], custom_attrs={"data-land": "card"}),
             rx.cond(open_, _rename(each)),
             _file("Export", each["id"]),
             _copy(each["id"]),
@@ -136,13 +138,13 @@ def _card(each: Item, index: rx.Var[int]) -> rx.Component:
 def _contracts(each: Item) -> rx.Component:
     """`1 contract`."""
     return rx.fragment(
-        browser.function("grouped", module=MODULE).call(each["count"]).to(str),
+        browser.function("table", "grouped").call(each["count"]).to(str),
         rx.cond(each["count"] == "1", " contract", " contracts"),
     )
 
 
 def _chip(each: Item, symbol: rx.Var[str]) -> rx.Component:
-    base = browser.function("baseOf", module=MODULE).call(symbol).to(str)
+    base = rx.cond((symbol.length() > 4) & symbol.endswith("USDT"), symbol[:-4], symbol).to(str)
     return rx.el.li(
         rx.el.a(base, href="/?q=" + base, title=symbol),
         rx.cond(
@@ -152,6 +154,7 @@ def _chip(each: Item, symbol: rx.Var[str]) -> rx.Component:
                 type="button",
                 aria_label="Remove " + base + " from " + each["name"],
                 on_click=WatchlistState.remove(each["id"], symbol),
+                custom_attrs={"data-land": "chip"},
             ),
         ),
         key=symbol,
@@ -160,11 +163,9 @@ def _chip(each: Item, symbol: rx.Var[str]) -> rx.Component:
 
 def _add(each: Item) -> rx.Component:
     name = "add " + each["id"]
-    sent = browser.hook("submittedForm", "useSubmitted()", "useSubmitted", module=MODULE).to(str)
+    sent = browser.hook("submittedForm", "submitted", "useSubmitted").to(str)
     wrong = (sent == name) & (WatchlistState.problem_list == each["id"]) & (WatchlistState.problem != "")
-    keep = browser.handler(
-        f'(e) => addContract(e, "add " + {each["id"]!s})', "addContract", module=MODULE, reads=(each["id"],)
-    )
+    once = browser.handler(f'(e) => once(e, "add " + {each["id"]!s})', each["id"], submitted="once")
     error = "add-error-" + each["id"]
     return rx.el.form(
         hidden("id", each["id"]),
@@ -183,7 +184,8 @@ def _add(each: Item) -> rx.Component:
                     "autoCapitalize": "characters",
                     "aria-invalid": rx.cond(wrong, "true", "false"),
                     "aria-describedby": error,
-                    "onInput": browser.handler("() => unsubmitted()", "unsubmitted", module=MODULE),
+                    "onInput": browser.handler("() => unsubmitted()", submitted="unsubmitted"),
+                    "data-land": "chip",
                 },
             ),
             rx.el.span(
@@ -194,50 +196,56 @@ def _add(each: Item) -> rx.Component:
         class_name="beside add",
         # What was taken in leaves the field, one after the other; what was refused stays there.
         on_submit=WatchlistState.add,
-        custom_attrs={"onSubmitCapture": keep},
+        custom_attrs={"onSubmitCapture": once},
     )
 
 
 def _rename(each: Item) -> rx.Component:
-    return rx.el.details(
-        rx.el.summary("Rename", class_name="button", custom_attrs={"aria-label": "Rename " + each["name"]}),
-        rx.el.div(
-            rx.el.form(
-                hidden("id", each["id"]),
-                rx.el.label(
-                    rx.el.span("New name", class_name="name"),
-                    rx.el.input(
-                        type="text",
-                        name="name",
-                        required=True,
-                        max_length=NAME_LENGTH,
-                        default_value=each["name"],
-                        auto_complete="off",
-                        class_name="input",
-                    ),
+    return menu(
+        "rename-" + each["id"],
+        "Rename",
+        rx.el.form(
+            hidden("id", each["id"]),
+            rx.el.label(
+                rx.el.span("New name", class_name="name"),
+                rx.el.input(
+                    type="text",
+                    name="name",
+                    required=True,
+                    max_length=NAME_LENGTH,
+                    default_value=each["name"],
+                    auto_complete="off",
+                    class_name="input",
+                    # The browser gives it the focus when it opens.
+                    custom_attrs={"autofocus": "", "onFocus": browser.handler("(e) => e.target.select()")},
                 ),
-                forms.actions(button_primary("Rename"), button_plain("Cancel")),
-                class_name="form",
-                on_submit=WatchlistState.rename,
             ),
+            forms.actions(button_primary("Rename"), button_plain("Cancel")),
+            class_name="form",
+            on_submit=WatchlistState.rename,
+            custom_attrs={"onSubmitCapture": browser.handler('(e) => once(e, "rename")', submitted="once")},
+            # Another name, from whatever tab, makes it anew with that name.
+            key=each["name"],
         ),
-        class_name="menu ask",
-        # Another name, from whatever tab, makes it anew with that name.
-        key=each["id"] + each["name"],
+        class_name="ask",
+        label="Rename " + each["name"],
+        opener_class="button",
     )
 
 
 def _delete(each: Item) -> rx.Component:
-    return rx.el.details(
-        rx.el.summary("Delete", class_name="button", custom_attrs={"aria-label": "Delete " + each["name"]}),
-        rx.el.div(
-            rx.el.p("Delete “", each["name"], "” with ", _contracts(each), "? It cannot be brought back."),
-            forms.actions(
-                button_danger("Delete it", type_="button", on_click=WatchlistState.delete(each["id"])),
-                button_plain("Keep it"),
-            ),
+    return menu(
+        "delete-" + each["id"],
+        "Delete",
+        rx.el.p("Delete “", each["name"], "” with ", _contracts(each), "? It cannot be brought back."),
+        forms.actions(
+            button_danger("Delete it", type_="button", on_click=WatchlistState.delete(each["id"])),
+            button_plain("Keep it"),
         ),
-        class_name="menu ask",
+        class_name="ask",
+        label="Delete " + each["name"],
+        opener_class="button",
+        land="card",
     )
 
 
@@ -247,7 +255,7 @@ def _move(sign: str, word: str, each: Item, index: rx.Var[int], by: int, *, disa
         aria_label=word + ": " + each["name"],
         title=word,
         disabled=disabled,
-        custom_attrs={"data-move": word},
+        custom_attrs={"data-land": "move"},
         on_click=WatchlistState.move(each["id"], index + by),
     )
 
@@ -268,18 +276,7 @@ def _file(title: str, list_id: rx.Var[str] | None = None) -> rx.Component:
 
 
 def _copy(list_id: rx.Var[str] | None = None) -> rx.Component:
-    query = "" if list_id is None else f' + "?list=" + {list_id!s}'
-    return button_plain(
-        "Copy",
-        custom_attrs={
-            "onClick": browser.handler(
-                f'() => copyText(backendOrigin({browser.backend_port()}) + "/export/watchlists.txt"{query})',
-                "copyText",
-                module=MODULE,
-                more={"backend": ("backendOrigin",)},
-            )
-        },
-    )
+    return button_plain("Copy", custom_attrs={"onClick": copy_file(_address(list_id))})
 
 
 def _create() -> rx.Component:
@@ -300,12 +297,13 @@ def _create() -> rx.Component:
                         placeholder="Name",
                         auto_complete="off",
                         class_name="input",
+                        custom_attrs={"data-land": "card"},
                     ),
                 ),
                 button_primary("Create"),
                 class_name="beside",
                 on_submit=WatchlistState.create,
-                custom_attrs={"onSubmitCapture": browser.handler("(e) => once(e)", "once", module=MODULE)},
+                custom_attrs={"onSubmitCapture": browser.handler('(e) => once(e, "create")', submitted="once")},
                 # Emptied once there is another list.
                 key=AccountState.lists_used.to(str),
             ),
@@ -315,18 +313,21 @@ def _create() -> rx.Component:
 
 
 def _files() -> rx.Component:
-    shown = (AccountState.lists_used.to(str) + " " + AccountState.symbols_used.to(str)).to(str)
-    state = browser.hook("imported", f"useImport({shown!s})", "useImport", shown, module=MODULE)
-    busy, error, done = member(state, "busy").to(bool), member(state, "error"), member(state, "done")
-    message, notes = member(state, "message"), member(state, "notes").to(list[str])
-    more = rx.cond(member(state, "link").to(bool), rx.fragment(" ", link("Compare plans", "/pricing")), rx.fragment())
+    said, message = answer("import", "said"), answer("import", "message")
+    notes = maybe(member(form_state("import"), "answer"), "notes", "[]").to(list[str])
+    refused = member(form_state("import"), "error")
+    target, target_text = answer("import", "link"), answer("import", "link_text")
+    way_out = rx.cond(target != "", rx.fragment(" ", link(target_text, target)))
+    forget = browser.handler('() => again("import")', forms="again")
     return forms.section(
         "To and from TradingView",
         rx.cond(
             AccountState.lists.length() > 0,
             forms.actions(_file("Export all lists"), _copy()),
         ),
-        PostedForm.create(
+        posted_form(
+            "import",
+            "/import/watchlists",
             rx.el.div(
                 rx.el.label("File", html_for="import-file"),
                 rx.el.input(
@@ -371,26 +372,19 @@ def _files() -> rx.Component:
                 ),
                 class_name="entry",
             ),
-            button_primary(
-                rx.cond(busy, "Importing", "Import"),
-                custom_attrs={"aria-disabled": rx.cond(busy, "true", "false")},
-            ),
-            class_name="form",
-            custom_attrs={
-                "onSubmit": browser.handler(
-                    f"(e) => importFile(e, {browser.backend_port()})", "importFile", module=MODULE
-                ),
-                "onChange": browser.handler("() => forgetImport()", "forgetImport", module=MODULE),
-                "data-form": "import",
-            },
+            submit="Import",
+            busy="Importing",
+            says_what_is_wrong=False,
+            encType="multipart/form-data",
+            onChange=forget,
         ),
         rx.el.div(
-            rx.cond(error != "", rx.el.p(error, more, class_name="notice error")),
+            rx.cond(refused != "", rx.el.p(refused, way_out, class_name="notice error")),
             rx.cond(
-                done != "",
+                said != "",
                 rx.el.div(
-                    rx.el.p(done),
-                    rx.cond(message != "", rx.el.p(message, more)),
+                    rx.el.p(said),
+                    rx.cond(message != "", rx.el.p(message, " ", link("Compare plans", "/pricing"))),
                     rx.cond(notes.length() > 0, rx.el.ul(rx.foreach(notes, lambda note: rx.el.li(note)))),
                     class_name="notice done",
                 ),

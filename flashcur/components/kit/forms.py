@@ -201,6 +201,6 @@ def _reveal(own: str) -> rx.Component:
         custom_attrs={
             "aria-pressed": "false",
             "aria-controls": own,
-            "onClick": browser.function("revealPassword", module="forms"),
+            "onClick": browser.function("fields", "revealPassword"),
         },
     )

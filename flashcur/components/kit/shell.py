@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import reflex as rx
 
-from flashcur.components.kit import browser
+from flashcur.components.kit import browser, colour_mode
+from flashcur.components.kit.menus import menu
 from flashcur.state.account import AccountState
 from flashcur.state.market import FeedState
 
@@ -14,7 +15,7 @@ UNREACHED_S = 8
 
 def lag() -> rx.Var[int]:
     """Seconds since the last frame arrived, 0 while frames come."""
-    return browser.hook("lag", f"useLag({FeedState.beat!s})", "useLag", FeedState.beat).to(int)
+    return browser.hook("lag", "beat", "useLag", FeedState.beat).to(int)
 
 
 PAGES = (("Markets", "/"), ("Watchlists", "/watchlists"), ("Pricing", "/pricing"))
@@ -34,77 +35,75 @@ def header() -> rx.Component:
 
 def account_corner() -> rx.Component:
     """Sign in, or the account's menu; on a phone one menu for everything."""
-    menus = browser.hook("menus", "useMenus()", "useMenus")
     signed_in = AccountState.signed_in
     return rx.el.div(
         rx.cond(
             AccountState.reached & ~signed_in & ~AccountState.trouble,
             rx.el.a("Sign in", href="/login", class_name="sign-in"),
         ),
-        rx.el.details(
-            rx.el.summary(
-                rx.cond(
-                    signed_in,
-                    rx.el.span(AccountState.name[:1].upper(), class_name="avatar"),
-                    _icon("M4 7h16M4 12h16M4 17h16", "bars"),
-                ),
-                aria_label=rx.cond(signed_in, "Menu of your account", "Menu"),
+        menu(
+            "menu",
+            rx.cond(
+                signed_in,
+                rx.el.span(AccountState.name[:1].upper(), class_name="avatar"),
+                _icon("M4 7h16M4 12h16M4 17h16", "bars"),
             ),
-            rx.el.div(
+            rx.cond(
+                signed_in,
+                rx.el.p(rx.el.b(AccountState.name), rx.el.span(AccountState.plan_title), class_name="who"),
+            ),
+            rx.el.nav(
+                *(rx.el.a(title, href=href, class_name="elsewhere") for title, href in PAGES),
                 rx.cond(
                     signed_in,
-                    rx.el.p(rx.el.b(AccountState.name), rx.el.span(AccountState.plan_title), class_name="who"),
-                ),
-                rx.el.nav(
-                    *(rx.el.a(title, href=href, class_name="elsewhere") for title, href in PAGES),
-                    rx.cond(
-                        signed_in,
-                        rx.fragment(
-                            rx.el.a("Account", href="/account"),
-                            rx.el.button(
-                                "Sign out",
-                                type="button",
-                                custom_attrs={"onClick": sign_out()},
-                            ),
-                        ),
-                        rx.fragment(
-                            rx.el.a("Sign in", href="/login", class_name="elsewhere"),
-                            rx.el.a("Create a free account", href="/register", class_name="elsewhere"),
-                        ),
+                    rx.fragment(
+                        rx.el.a("Account", href="/account"),
+                        rx.el.button("Sign out", type="button", custom_attrs={"onClick": sign_out()}),
                     ),
-                    rx.el.button("Light or dark", type="button", class_name="elsewhere", on_click=rx.toggle_color_mode),
-                    aria_label="Menu",
+                    rx.fragment(
+                        rx.el.a("Sign in", href="/login", class_name="elsewhere"),
+                        rx.el.a("Create a free account", href="/register", class_name="elsewhere"),
+                    ),
                 ),
+                rx.el.button("Light or dark", type="button", class_name="elsewhere", on_click=colour_mode.switch()),
+                aria_label="Menu",
             ),
-            class_name="menu account",
+            class_name="account",
+            label=rx.cond(signed_in, "Menu of your account", "Menu"),
         ),
         class_name=rx.cond(signed_in, "corner", "corner guest"),
-        # The hook closes menus; an attribute keeps it in the page.
-        custom_attrs={"data-menus": menus, "data-plan": AccountState.plan},
+        custom_attrs={"data-plan": AccountState.plan},
     )
 
 
 def sign_out() -> rx.Var[object]:
     """A client-side handler that signs this browser out."""
-    return browser.handler("() => signOut(backendOrigin({port}))".replace("{port}", str(browser.backend_port())),
-                           "signOut", module="account", more={"backend": ("backendOrigin",)})  # fmt: skip
+    return browser.handler(f'() => signOut({browser.backend_port()}, "You are still signed in.")', session="signOut")
 
 
 def ticker_strip() -> rx.Component:
     """The five largest by volume, live for every audience."""
+
+    def item(packed: rx.Var[str]) -> rx.Component:
+        parts = packed.split("|")
+        base, price, change = parts[0], parts[1], parts[2].to(str)
+        return rx.el.li(
+            rx.el.b(base),
+            rx.el.span(price),
+            rx.el.span(change, "%", class_name=direction(change)),
+            key=base,
+        )
+
     return rx.el.ul(
-        rx.foreach(
-            browser.function("stripItems").call(FeedState.strip).to(list[dict[str, str]]),
-            lambda item: rx.el.li(
-                rx.el.b(item["base"]),
-                rx.el.span(item["price"]),
-                rx.el.span(item["change"], "%", class_name=item["direction"]),
-                key=item["base"],
-            ),
-        ),
+        rx.cond(FeedState.strip != "", rx.foreach(FeedState.strip.split(";"), item)),
         class_name="strip",
         aria_label="Five largest by volume",
     )
+
+
+def direction(value: rx.Var[str]) -> rx.Var[str]:
+    """The class of a number that is green or red by its sign."""
+    return rx.cond(value.startswith("+"), "up", rx.cond(value.startswith("-"), "down", "")).to(str)
 
 
 def feed_status() -> rx.Component:
@@ -127,8 +126,8 @@ def feed_status() -> rx.Component:
     )
     age = rx.cond(
         old > 0,
-        browser.function("duration").call(old).to(str) + " old",
-        browser.function("clock").call(FeedState.as_of).to(str),
+        browser.function("ages", "duration").call(old).to(str) + " old",
+        browser.function("ages", "clock").call(FeedState.as_of).to(str),
     )
     return rx.el.div(
         rx.cond(
@@ -164,7 +163,7 @@ def theme_button() -> rx.Component:
         type="button",
         class_name="icon",
         aria_label="Switch between light and dark",
-        on_click=rx.toggle_color_mode,
+        on_click=colour_mode.switch(),
     )
 
 

@@ -9,10 +9,9 @@ from flashcur.state.market import FeedState
 
 
 def funding_card() -> rx.Component:
-    card = browser.hook("card", "useCard()", "useCard")
-    left = browser.hook(
-        "left", f"useCountdown(card?.due ?? 0, {FeedState.as_of!s})", "useCountdown", card, FeedState.as_of
-    ).to(str)
+    card = browser.hook("card", "table", "useCard")
+    due = rx.Var("card?.due ?? 0", _var_data=card._get_all_var_data())
+    left = browser.hook("left", "beat", "useCountdown", due, FeedState.as_of).to(str)
 
     def part(name: str) -> rx.Var[str]:
         return rx.Var(f"card?.{name}", _var_type=str, _var_data=card._get_all_var_data())
@@ -23,7 +22,7 @@ def funding_card() -> rx.Component:
             rx.el.span("Interval"),
             rx.el.span(part("hours"), " h"),
             rx.el.span("A year"),
-            rx.el.span(part("yearly")),
+            rx.el.span(part("yearly"), " %"),
             rx.el.span("Next in"),
             rx.el.span(rx.cond(left, left, "–")),
             class_name="card",

@@ -8,7 +8,6 @@ from flashcur.components.kit import browser, shell
 from flashcur.domain import frames
 from flashcur.state.account import AccountState
 from flashcur.state.market import FeedState, MarketState
-from flashcur.state.profile import ProfileState
 from flashcur.state.watchlists import WatchlistState
 
 COLUMNS: tuple[tuple[str, str, str], ...] = (
@@ -59,12 +58,12 @@ def market_row(
             custom_attrs={"data-col": "symbol"},
         ),
         _cell("price", price, age, "p", class_name=move),
-        _cell("change", change, age, "p", class_name=_direction(change), suffix=" %"),
+        _cell("change", change, age, "p", class_name=shell.direction(change), suffix=" %"),
         _cell("volume", volume, age, "p", prefix="$"),
         _cell("ratio", ratio, age, "r", suffix="×"),
         _cell("funding", funding, age, "f", suffix=" %", hint=hint),
         rx.cond(open_interest, _cell("oi", oi, age, "o", prefix="$")),
-        rx.cond(open_interest, _cell("oi1h", oi1h, age, "o", class_name=_direction(oi1h), suffix=" %")),
+        rx.cond(open_interest, _cell("oi1h", oi1h, age, "o", class_name=shell.direction(oi1h), suffix=" %")),
         rest,
         role="row",
         class_name=look,
@@ -89,11 +88,11 @@ def _cell(
     """
     attributes: dict[str, rx.Var[str] | str] = {
         "data-col": column,
-        "data-age": browser.function("ageOf").call(age, letter).to(str),
+        "data-age": browser.function("ages", "ageOf").call(age, letter).to(str),
     }
     if hint is not None:
         attributes["data-hint"] = hint
-        attributes["aria-description"] = browser.function("describeFunding").call(hint).to(str)
+        attributes["aria-description"] = _described(hint)
     text = rx.cond(value, f"{prefix}{value}{suffix}", "–")
     return rx.el.td(
         # Only the ratio has something drawn around its text.
@@ -104,16 +103,20 @@ def _cell(
     )
 
 
-def _direction(value: rx.Var[str]) -> rx.Var[str]:
-    return rx.cond(value.startswith("+"), "up", rx.cond(value.startswith("-"), "down", ""))
+def _described(hint: rx.Var[str]) -> rx.Var[str]:
+    """What the card says, for a screen reader, which has no pointer to hold over the cell."""
+    parts = hint.split("|")
+    return rx.cond(hint != "", f"every {parts[0]} hours, {parts[2]} % a year", rx.Var("undefined")).to(str)
 
 
 def market_table() -> rx.Component:
     """The table in its scroller."""
     open_interest = FeedState.open_interest
-    lag = browser.function("tableLag").call(shell.lag(), FeedState.mark, FeedState.as_of)
+    lag, mark = shell.lag(), FeedState.mark
+    # A table that moves at marks was that old already when the last message came.
+    lag = rx.cond((lag > 0) & (mark > 0), lag + (FeedState.as_of - mark) // 1000, lag).to(int)
     rows = (
-        browser.function("marketRows")
+        browser.function("rows", "marketRows")
         .call(
             rx.Var.create({name: getattr(MarketState, name) for name in (*frames.COLUMNS, "beat")}),
             browser.VIEW,
@@ -122,6 +125,7 @@ def market_table() -> rx.Component:
         )
         .to(list[dict[str, str]])
     )
+    send = browser.event(lambda symbol: WatchlistState.star(symbol, browser.list_choice()))
     return rx.el.div(
         rx.el.table(
             rx.el.caption("USDT perpetual futures", class_name="unseen"),
@@ -145,9 +149,11 @@ def market_table() -> rx.Component:
             custom_attrs={
                 "data-testid": "market-table",
                 "ref": _flash(),
-                "onMouseOver": browser.function("pointAt"),
-                "onMouseLeave": browser.function("pointAt"),
-                "onClick": browser.handler("(e) => { pointAt(e); clickStar(e) }", "pointAt", "clickStar"),
+                "onMouseOver": browser.function("table", "pointAt"),
+                "onMouseLeave": browser.function("table", "pointAt"),
+                "onClick": browser.handler(
+                    f"(e) => {{ pointAt(e); clickStar(e, {send!s}) }}", send, table=("pointAt", "clickStar")
+                ),
             },
         ),
         rx.el.div(
@@ -160,33 +166,15 @@ def market_table() -> rx.Component:
                 "Show all contracts",
                 type="button",
                 custom_attrs={
-                    "onClick": browser.handler('() => setView({ q: "", min: "", show: "all", list: "" })', "setView")
+                    "onClick": browser.handler(
+                        '() => setView({ q: "", min: "", show: "all", list: "" })', view="setView"
+                    )
                 },
             ),
             class_name="message",
         ),
-        rx.cond(
-            AccountState.signed_in,
-            rx.el.button(
-                type="button",
-                on_click=ProfileState.keep_view(browser.function("viewQuery").call().to(str)),
-                tab_index=-1,
-                aria_hidden=True,
-                class_name="unseen",
-                custom_attrs={"id": "keep-view"},
-            ),
-        ),
-        # Tells the server which star was clicked: a handler in each of 500 rows would cost more than the table.
-        rx.el.button(
-            type="button",
-            on_click=WatchlistState.star(browser.function("clickedSymbol").call().to(str), browser.list_choice()),
-            tab_index=-1,
-            aria_hidden=True,
-            class_name="unseen",
-            custom_attrs={"id": "send-star"},
-        ),
         class_name="scroller",
-        custom_attrs={"onScroll": browser.function("hideCard")},
+        custom_attrs={"onScroll": browser.function("table", "hideCard")},
         tab_index=0,
         role="region",
         aria_label="Market table",
@@ -194,7 +182,7 @@ def market_table() -> rx.Component:
 
 
 def _flash() -> rx.Var[object]:
-    return browser.hook("flash", f"useFlash({MarketState.beat!s})", "useFlash", MarketState.beat)
+    return browser.hook("flash", "beat", "useFlash", MarketState.beat)
 
 
 def _row(row: rx.Var[dict[str, str]], open_interest: rx.Var[bool]) -> rx.Component:
@@ -215,7 +203,7 @@ def _heading(column: str, title: str, explanation: str, open_interest: rx.Var[bo
             title,
             type="button",
             title=explanation,
-            custom_attrs={"onClick": browser.handler(f'() => sortBy("{column}")', "sortBy")},
+            custom_attrs={"onClick": browser.handler(f'() => sortBy("{column}")', view="sortBy")},
         ),
         scope="col",
         role="columnheader",

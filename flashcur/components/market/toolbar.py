@@ -5,6 +5,8 @@ from __future__ import annotations
 import reflex as rx
 
 from flashcur.components.kit import browser
+from flashcur.components.kit.clipboard import copy_file
+from flashcur.components.kit.menus import menu
 from flashcur.domain.plans import PLANS, least_plan
 from flashcur.state.account import AccountState
 from flashcur.state.market import FeedState, MarketState
@@ -25,7 +27,7 @@ def toolbar() -> rx.Component:
 
 
 def _search() -> rx.Component:
-    keys = browser.hook("searchKey", "useSearchKey()", "useSearchKey")
+    keys = browser.hook("searchKey", "table", "useSearchKey")
     return rx.el.div(
         rx.el.input(
             id="search",
@@ -38,7 +40,7 @@ def _search() -> rx.Component:
                 "spellCheck": "false",
                 "ref": keys,
                 "value": browser.chosen("q"),
-                "onChange": browser.handler("(e) => setView({ q: e.target.value.slice(0, 40) })", "setView"),
+                "onChange": browser.handler("(e) => setView({ q: e.target.value.slice(0, 40) })", view="setView"),
             },
         ),
         rx.el.kbd("/", aria_hidden=True),
@@ -54,7 +56,7 @@ def _show() -> rx.Component:
                 type="button",
                 custom_attrs={
                     "aria-pressed": browser.chosen("show") == key,
-                    "onClick": browser.handler(f'() => setView({{ show: "{key}" }})', "setView"),
+                    "onClick": browser.handler(f'() => setView({{ show: "{key}" }})', view="setView"),
                 },
             )
             for key, title in _SHOW
@@ -70,14 +72,14 @@ def _least() -> rx.Component:
         rx.el.select(
             *(rx.el.option(title, value=value) for value, title in _LEAST),
             rx.cond(
-                browser.function("isOwnAmount").call(browser.chosen("min")),
+                ~rx.Var.create([value for value, _ in _LEAST]).contains(browser.chosen("min")),
                 rx.el.option("≥ $", browser.chosen("min"), value=browser.chosen("min")),
             ),
             class_name="field",
             aria_label="Minimum 24h volume",
             custom_attrs={
                 "value": browser.chosen("min"),
-                "onChange": browser.handler("(e) => setView({ min: e.target.value })", "setView"),
+                "onChange": browser.handler("(e) => setView({ min: e.target.value })", view="setView"),
             },
         ),
         class_name="least",
@@ -102,7 +104,7 @@ def _list() -> rx.Component:
                 aria_label="Watchlist",
                 custom_attrs={
                     "value": browser.list_choice(),
-                    "onChange": browser.handler("(e) => setView({ list: e.target.value })", "setView"),
+                    "onChange": browser.handler("(e) => setView({ list: e.target.value })", view="setView"),
                 },
             ),
             class_name="least lists",
@@ -119,47 +121,44 @@ _FILES = (
 
 def _export() -> rx.Component:
     """Files of the table as it stands; what a plan does not export says which one does."""
-    return rx.el.details(
-        rx.el.summary("Export", class_name="field"),
-        rx.el.div(
-            rx.cond(
-                AccountState.signed_in,
-                rx.el.nav(
-                    rx.el.button(
-                        "Copy for TradingView",
-                        type="button",
-                        custom_attrs={
-                            "onClick": browser.handler(
-                                f"() => copyText(exportAddress('txt', view, backendOrigin({browser.backend_port()})))",
-                                "copyText",
-                                module="account",
-                                more={"backend": ("backendOrigin",), "market_view": ("exportAddress",)},
-                                reads=(browser.VIEW,),
-                            )
-                        },
-                    ),
-                    *(_file(*each) for each in _FILES),
-                    aria_label="Export",
+    return menu(
+        "export",
+        "Export",
+        rx.cond(
+            AccountState.signed_in,
+            rx.el.nav(
+                rx.el.button(
+                    "Copy for TradingView",
+                    type="button",
+                    custom_attrs={"onClick": copy_file(_address("txt"))},
                 ),
-                rx.el.p(
-                    "Files of this table come with every account, also the free one. ",
-                    rx.el.a("Sign in", href="/login", class_name="link"),
-                    " or ",
-                    rx.el.a("create one", href="/register", class_name="link"),
-                    ".",
-                ),
+                *(_file(*each) for each in _FILES),
+                aria_label="Export",
+            ),
+            rx.el.p(
+                "Files of this table come with every account, also the free one. ",
+                rx.el.a("Sign in", href="/login", class_name="link"),
+                " or ",
+                rx.el.a("create one", href="/register", class_name="link"),
+                ".",
             ),
         ),
-        class_name="menu export",
+        class_name="export",
+        opener_class="field",
     )
 
 
+def _address(extension: str) -> rx.Var[str]:
+    """The table's file, with the filters and the order that are chosen."""
+    query = browser.function("query", "write").call(browser.VIEW).to(str)
+    return (browser.backend() + f"/export/markets.{extension}" + rx.cond(query != "", "?" + query, "")).to(str)
+
+
 def _file(kind: str, extension: str, title: str) -> rx.Component:
-    address = browser.function("exportAddress").call(extension, browser.VIEW, browser.backend()).to(str)
     return rx.cond(
         AccountState.exports.contains(kind),
         # A file is not a page: the browser asks the server for it.
-        rx.el.a(title, href=address, custom_attrs={"reloadDocument": True, "download": True}),
+        rx.el.a(title, href=_address(extension), custom_attrs={"reloadDocument": True, "download": True}),
         rx.el.a(
             title,
             rx.el.span(least_plan("exports", kind).title, class_name="tag"),
@@ -171,11 +170,9 @@ def _file(kind: str, extension: str, title: str) -> rx.Component:
 
 def _note() -> rx.Component:
     """How many contracts there are, or, where the table moves at marks, when it moved and moves next."""
-    left = browser.hook(
-        "left", f"useCountdown({FeedState.next_mark!s}, {FeedState.as_of!s})", "useCountdown", FeedState.next_mark
-    ).to(str)
-    of = browser.function("clock").call(FeedState.mark).to(str)
-    missing = browser.function("missingOf").call(MarketState.symbol, browser.VIEW, AccountState.lists).to(int)
+    left = browser.hook("left", "beat", "useCountdown", FeedState.next_mark, FeedState.as_of).to(str)
+    of = browser.function("ages", "clock").call(FeedState.mark).to(str)
+    missing = browser.function("rows", "missingOf").call(MarketState.symbol, browser.VIEW, AccountState.lists).to(int)
     return rx.el.div(
         rx.cond(
             missing > 0,

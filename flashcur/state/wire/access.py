@@ -30,13 +30,13 @@ ACCESS: Mapping[str, Caller] = {
     "watchlist_state.remove": "account",
     "profile_state.change_address": "account",
     "profile_state.change_password": "account",
-    "profile_state.delete_account": "account",
     "profile_state.set_theme": "account",
     "profile_state.set_time_zone": "account",
     "profile_state.keep_view": "account",
     "profile_state.end_session": "account",
     "profile_state.end_other_sessions": "account",
     "profile_state.unlink_wallet": "account",
+    "profile_state.create_api_key": "account",
     "profile_state.delete_api_key": "account",
 }
 """Our own event handlers, as "state.handler" (`tests/state/wire/test_access.py` compares it with the states)."""

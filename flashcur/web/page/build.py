@@ -23,7 +23,7 @@ WEB = ROOT / ".web"
 CLIENT = WEB / "build" / "client"
 _STAMP = WEB / "flashcur.fingerprint"
 _SOURCES = ("flashcur", "assets", "rxconfig.py", "requirements.txt")
-_SUFFIXES = (".py", ".js", ".css", ".svg", ".txt")
+_SUFFIXES = (".py", ".ts", ".css", ".svg", ".txt")
 
 _STYLESHEET = re.compile(r'<link\b[^>]*href="(/assets/[^"]+\.css)"[^>]*rel="stylesheet"[^>]*>')
 _STYLE_PRELOAD = re.compile(r'<link\b[^>]*as="style"[^>]*rel="preload"[^>]*>')

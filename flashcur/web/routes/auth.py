@@ -22,7 +22,6 @@ from flashcur.services.accounts.wallets import Signed
 from flashcur.web.cookies import Cookies
 from flashcur.web.process import WebRuntime
 from flashcur.web.routes.base import (
-    JSON,
     Foreign,
     Route,
     RouteGroup,
@@ -34,6 +33,7 @@ from flashcur.web.routes.base import (
     refused,
     safe_path,
     text,
+    wants_json,
     whole,
 )
 from flashcur.web.visitors import Visitor
@@ -57,7 +57,7 @@ class AuthRoutes(RouteGroup):
             address = await self._accounts.registration.register(
                 text(fields, "email"), text(fields, "password"), client, hash_token(browser)
             )
-            response = self._done(request, "/register?sent=1", {"email": address})
+            response = self._done(request, "/register?sent=1", {"sent": address})
             self._cookies.remember_browser(response, browser)
             return response
 
@@ -100,12 +100,26 @@ class AuthRoutes(RouteGroup):
 
         return await self._post(request, work, "/")
 
+    async def delete_account(self, request: Request) -> Response:
+        """Delete the caller's account for good (`password` where there is one, `word`), and take the cookie away."""
+
+        async def work(fields: Fields, client: Client) -> Response:
+            caller = (await self._visitor(request)).caller(client)
+            if caller is None:
+                raise SignInNeeded("Sign in to delete your account.")
+            await self._accounts.profile.delete(caller, text(fields, "password"), text(fields, "word", 40))
+            response = self._done(request, "/login?done=deleted")
+            self._cookies.sign_out(response)
+            return response
+
+        return await self._post(request, work, "/account")
+
     async def forgot(self, request: Request) -> Response:
         """Ask for a link to reset the password (`email`). The same answer whether or not there is an account."""
 
         async def work(fields: Fields, client: Client) -> Response:
             address = await self._accounts.registration.forgot(text(fields, "email"), client)
-            return self._done(request, "/forgot?sent=1", {"email": address})
+            return self._done(request, "/forgot?sent=1", {"sent": address})
 
         return await self._post(request, work, "/forgot")
 
@@ -123,7 +137,7 @@ class AuthRoutes(RouteGroup):
 
         async def work(fields: Fields, client: Client) -> Response:
             done = await self._accounts.profile.confirm_address(text(fields, "token"), client)
-            return self._done(request, f"/confirm-change?done={int(done)}", {"changed": done})
+            return self._done(request, f"/confirm-change?done={int(done)}", {"sent": "changed" if done else "half"})
 
         return await self._post(request, work, "/confirm-change")
 
@@ -169,7 +183,8 @@ class AuthRoutes(RouteGroup):
                 if caller is None:
                     raise SignInNeeded("Sign in before you link a wallet.")
                 address = await self._accounts.wallets.link(signed, hash_token(browser), caller)
-                return self._done(request, "/account", {"address": address})
+                said = "The wallet is linked: you can sign in with it from now on."
+                return self._done(request, "/account", {"address": address, "said": said})
             token = await self._accounts.wallets.sign_in(signed, hash_token(browser), client, self._former(request))
             return await self._signed_in(request, token, target)
 
@@ -180,6 +195,7 @@ class AuthRoutes(RouteGroup):
         Route("POST", "/auth/confirm", confirm),
         Route("POST", "/auth/sign-in", sign_in),
         Route("POST", "/auth/sign-out", sign_out),
+        Route("POST", "/auth/delete-account", delete_account, "account"),
         Route("POST", "/auth/forgot", forgot),
         Route("POST", "/auth/reset", reset),
         Route("POST", "/auth/confirm-change", confirm_address),
@@ -213,7 +229,7 @@ class AuthRoutes(RouteGroup):
         try:
             return await work(await read_fields(request), client_of_request(request, self._runtime.settings.proxy_hops))
         except Refusal as refusal:
-            if _wants_json(request):
+            if wants_json(request):
                 return refused(refusal)
             query = urlencode({"problem": _problem(refusal)})
             return RedirectResponse(f"{self._page(request)}{page}?{query}", 303, {"Cache-Control": "no-store"})
@@ -244,7 +260,7 @@ class AuthRoutes(RouteGroup):
         return response
 
     def _done(self, request: Request, target: str, extra: dict[str, object] | None = None) -> Response:
-        if _wants_json(request):
+        if wants_json(request):
             return json_answer({"ok": True, "next": target, **(extra or {})})
         return RedirectResponse(f"{self._page(request)}{target}", 303, {"Cache-Control": "no-store"})
 
@@ -252,10 +268,6 @@ class AuthRoutes(RouteGroup):
 def _target(fields: Fields) -> str:
     """Where to go afterwards. Read before anything is done: what is wrong with it must not leave a session behind."""
     return safe_path(text(fields, "next") or "/")
-
-
-def _wants_json(request: Request) -> bool:
-    return request.headers.get("content-type", "").startswith(JSON) or JSON in request.headers.get("accept", "")
 
 
 def _problem(refusal: Refusal) -> str:

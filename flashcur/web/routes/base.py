@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, ClassVar, Literal, cast
 from urllib.parse import parse_qsl
 
 import orjson
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import Response
 
 from flashcur.domain.texts import checked_text
-from flashcur.errors import Refusal
+from flashcur.errors import Conflict, Refusal
 from flashcur.services.accounts.client import Client, client_of
 
 JSON = "application/json"
@@ -76,10 +79,10 @@ def json_answer(body: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(body), status, {"Cache-Control": "no-store"}, JSON)
 
 
-def error(status: int, message: str, *, field: str = "", retry_after: float | None = None) -> Response:
-    """`{"error": …}`, with `field`, the form's field that is wrong, and `retry_after`, the seconds to wait, where they
-    are known; the seconds are also in the header `Retry-After`, rounded up."""
-    body: dict[str, Any] = {"error": message}
+def error(status: int, message: str, *, field: str = "", retry_after: float | None = None, **more: str) -> Response:
+    """`{"error": …}`, with `field`, the form's field that is wrong, `retry_after`, the seconds to wait, and `more`,
+    where they are known; the seconds are also in the header `Retry-After`, rounded up."""
+    body: dict[str, Any] = {"error": message, **{name: value for name, value in more.items() if value}}
     if field:
         body["field"] = field
     if retry_after is not None:
@@ -92,12 +95,27 @@ def error(status: int, message: str, *, field: str = "", retry_after: float | No
 
 
 def refused(refusal: Refusal) -> Response:
-    """The answer of `error` that tells a refusal."""
-    return error(refusal.status, str(refusal), field=refusal.field, retry_after=refusal.retry_after)
+    """What the page shows of a refusal: its text, the field, what the form cannot mend (`why`), and the way out."""
+    link, link_text = refusal.way_out
+    more = {"why": _stuck(refusal), "link": link, "link_text": link_text}
+    return error(refusal.status, str(refusal), field=refusal.field, retry_after=refusal.retry_after, **more)
+
+
+def _stuck(refusal: Refusal) -> str:
+    """`conflict`: it is taken or changed; `link`: the mail's link is dead. Typing something else helps with neither."""
+    if refusal.status == Conflict.status:
+        return "conflict"
+    return "link" if refusal.status == Refusal.status and refusal.field == "token" else ""
+
+
+def wants_json(request: Request) -> bool:
+    """Whether a script asks, and not the browser by itself."""
+    return request.headers.get("content-type", "").startswith(JSON) or JSON in request.headers.get("accept", "")
 
 
 async def read_fields(request: Request, most: int = MAX_BODY) -> dict[str, Any]:
-    """The fields of a JSON object or of a URL-encoded form, by name; a form's values are all text.
+    """The fields of a JSON object or of a form, by name; a form's values are all text, but a file that was chosen is
+    its bytes.
 
     Raises Refusal for anything else, and for a body over `most` bytes.
     """
@@ -120,7 +138,29 @@ async def read_fields(request: Request, most: int = MAX_BODY) -> dict[str, Any]:
             return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50))
         except ValueError:
             raise Refusal("expected the fields of a form in UTF-8") from None
+    if kind == "multipart/form-data":
+        return await _parts(request, bytes(body))
     raise Refusal(f"expected JSON or a form, was {kind[:60] or 'nothing'}")
+
+
+async def _parts(request: Request, body: bytes) -> dict[str, Any]:
+    async def once() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    parser = MultiPartParser(request.headers, once(), max_files=1, max_fields=20, max_part_size=len(body))
+    try:
+        form = await parser.parse()
+    except (MultiPartException, KeyError, UnicodeError):
+        raise Refusal("expected the fields of a form, what came is none") from None
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(form.close)
+        fields: dict[str, Any] = {}
+        for name, value in form.multi_items():
+            content = await value.read() if isinstance(value, UploadFile) else value
+            # Where no file was chosen a browser sends one without a name and without content.
+            if content or not isinstance(value, UploadFile) or value.filename:
+                fields[name] = content
+        return fields
 
 
 def text(fields: dict[str, Any], name: str, most: int = 1_000) -> str:

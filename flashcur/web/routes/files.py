@@ -15,11 +15,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from flashcur.domain import exports
+from flashcur.domain import exports, import_texts
 from flashcur.domain.frames import Frame
 from flashcur.domain.plans import ExportFormat, Plan, least_plan
 from flashcur.domain.view import View, select
-from flashcur.domain.watchlists import ImportPlan, ListView, parse_import
+from flashcur.domain.watchlists import IMPORT_BYTES, TOO_LARGE, ListView, parse_import
 from flashcur.errors import NotFound, PlanNeeded, Refusal, SignInNeeded, Unavailable
 from flashcur.services.accounts.accounts import Accounts
 from flashcur.services.accounts.sessions import Caller
@@ -38,6 +38,7 @@ from flashcur.web.routes.base import (
     json_answer,
     read_fields,
     text,
+    wants_json,
 )
 from flashcur.web.visitors import Visitor
 
@@ -47,8 +48,6 @@ _TYPES = {
     "csv": ("csv", "text/csv; charset=utf-8"),
     "json": ("json", JSON),
 }
-_SHOWN = 20
-"""Entries of an imported file that an answer names; the rest is counted."""
 
 
 class ExportRoutes(RouteGroup):
@@ -60,7 +59,7 @@ class ExportRoutes(RouteGroup):
 
     async def table_text(self, request: Request) -> Response:
         """The table as a TradingView list, in the order and with the filters that the query names (`q`, `sort`, `dir`,
-        `min`, `show`, `list`)."""
+        `min`, `show`, `list`); as JSON (`text`, `said`) where that is asked for."""
         return await self._markets(request, "tradingview")
 
     async def table_csv(self, request: Request) -> Response:
@@ -83,7 +82,7 @@ class ExportRoutes(RouteGroup):
             room = None if room is None else room - len(symbols)
             sections.append((each.name, symbols))
         body = exports.tradingview_text(sections, self._frame(visitor).exchange)
-        return _file(body.encode(), "tradingview", "tradingview")
+        return _copied(body, sections) if wants_json(request) else _file(body.encode(), "tradingview", "tradingview")
 
     async def account_json(self, request: Request) -> Response:
         """All that is kept about the caller's account, as JSON."""
@@ -94,20 +93,14 @@ class ExportRoutes(RouteGroup):
         body = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z)
         return _file(body, "json", "account")
 
-    async def create_api_key(self, request: Request) -> Response:
-        """A new key for the API, shown this once."""
-        if not from_our_pages(request, self._runtime.where.allowed_origins):
-            raise Foreign
-        accounts, caller = await self._caller(request)
-        return json_answer({"ok": True, "key": await accounts.profile.create_api_key(caller)})
-
     async def import_watchlists(self, request: Request) -> Response:
-        """Take in a file of watchlists (`text`; `list`: the list it goes into, without it each section becomes one)."""
+        """Take in a file of watchlists (`file`, or else `text`; `list`: the list it goes into, without it each section
+        becomes one)."""
         if not from_our_pages(request, self._runtime.where.allowed_origins):
             raise Foreign
         accounts, caller = await self._caller(request)
         fields = await read_fields(request, MAX_UPLOAD)
-        content, list_id = text(fields, "text", MAX_UPLOAD), text(fields, "list", 64)
+        content, list_id = _content(fields), text(fields, "list", 64)
         live = self._runtime.hub.live
         if live is None:
             raise Unavailable("The contracts are not known yet: try again in a few seconds.")
@@ -124,8 +117,17 @@ class ExportRoutes(RouteGroup):
                 "added": result.added,
                 "already": result.already,
                 "left_out": len(result.left_out),
+                "sent": "imported",
+                "said": import_texts.taken_in(
+                    parsed,
+                    result.created,
+                    result.added,
+                    result.already,
+                    len(result.left_out),
+                    into=bool(list_id),
+                ),
                 "message": result.message,
-                **_notes(parsed),
+                "notes": import_texts.notes(parsed),
             }
         )
 
@@ -136,7 +138,6 @@ class ExportRoutes(RouteGroup):
         Route("GET", "/export/watchlists.txt", watchlists_text, "account"),
         Route("GET", "/export/account.json", account_json, "account"),
         Route("POST", "/import/watchlists", import_watchlists, "account"),
-        Route("POST", "/account/api-keys", create_api_key, "account"),
     )
 
     async def _markets(self, request: Request, kind: ExportFormat) -> Response:
@@ -147,18 +148,22 @@ class ExportRoutes(RouteGroup):
         listed = request.query_params.get("list", "")
         view = View.parse(request.query_params, frozenset(_find(account, listed).symbols) if listed else None)
 
-        def make() -> bytes:
+        def make() -> bytes | Response:
             rows = select(frame, view)[: plan.export_rows]
             if kind == "csv":
                 return exports.markets_csv(frame, rows, plan.open_interest).encode()
             if kind == "json":
                 return exports.markets_json(frame, rows, plan.open_interest, utc_now())
             symbols = frame.values("symbol")
-            return exports.tradingview_text([(None, [symbols[i] for i in rows])], frame.exchange).encode()
+            sections = [(None, [symbols[i] for i in rows])]
+            made = exports.tradingview_text(sections, frame.exchange)
+            return _copied(made, sections) if wants_json(request) else made.encode()
 
         # One at a time: a file takes some milliseconds of processor, which the frames need.
         async with self._making:
             body = await run_in_threadpool(make)
+        if isinstance(body, Response):
+            return body
         return _file(body, kind, "tradingview" if kind == "tradingview" else "markets")
 
     async def _caller(self, request: Request) -> tuple[Accounts, Caller]:
@@ -208,12 +213,31 @@ def _file(body: bytes, kind: str, name: str) -> Response:
     return Response(body, 200, headers, media)
 
 
-def _notes(parsed: ImportPlan) -> dict[str, Any]:
-    """What of a file was not taken as it stood."""
-    return {
-        "duplicates": parsed.duplicates,
-        "skipped": len(parsed.skipped),
-        "skipped_first": [{"line": s.line, "text": s.text, "reason": s.reason} for s in parsed.skipped[:_SHOWN]],
-        "unknown": len(parsed.unknown),
-        "unknown_first": list(parsed.unknown[:_SHOWN]),
-    }
+def _copied(body: str, sections: Sequence[tuple[str | None, Sequence[str]]]) -> Response:
+    """The same list for the clipboard, and what to say of it. Raises Refusal where it is empty."""
+    count = sum(len(symbols) for _, symbols in sections)
+    if count == 0:
+        raise Refusal("There is no contract to copy.")
+    contracts = f"{count:,} contract{'' if count == 1 else 's'}"
+    return json_answer(
+        {"ok": True, "text": body, "said": f"Copied {contracts}: paste them into TradingView or anywhere else."}
+    )
+
+
+def _content(fields: dict[str, Any]) -> str:
+    """The text of the file that was chosen, or else the text that was pasted. Raises Refusal where there is none."""
+    chosen = fields.get("file")
+    if chosen is None:
+        # A form's lines end as Windows's do, whatever was pasted.
+        content = text(fields, "text", MAX_UPLOAD).replace("\r\n", "\n")
+    elif isinstance(chosen, bytes):
+        if len(chosen) > IMPORT_BYTES:
+            raise Refusal(TOO_LARGE, field="file")
+        content = import_texts.file_text(chosen)
+    else:
+        raise Refusal("file: expected a file", field="file")
+    if "\0" in content:
+        raise Refusal("This is not a text file.", field="file")
+    if not content.removeprefix("\ufeff").strip():
+        raise Refusal("The file is empty." if chosen is not None else "Choose a file, or paste its text.", field="text")
+    return content

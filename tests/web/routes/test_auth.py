@@ -64,7 +64,7 @@ def shape(answer: httpx.Response, *addresses: str) -> tuple[object, ...]:
 async def test_from_registration_to_deletion_of_the_session(site: Site) -> None:
     browser = site.browser()
     answer = await browser.post("/auth/register", {"email": " Ann@example.com", "password": PASSWORD})
-    assert (answer.status_code, answer.json()) == (200, {"ok": True, "next": "/register?sent=1", "email": ADDRESS})
+    assert (answer.status_code, answer.json()) == (200, {"ok": True, "next": "/register?sent=1", "sent": ADDRESS})
     assert set(cookies(answer)) == {"flashcur_browser"}
     answer = await browser.post("/auth/confirm", {"token": site.link("register")})
     assert (answer.status_code, answer.json()) == (200, {"ok": True, "next": "/?welcome=1"})
@@ -127,6 +127,26 @@ async def test_a_chosen_cookie_never_becomes_a_session(site: Site) -> None:
     token = cookies(answer)[site.cookie_name].value
     assert token != chosen
     assert [login.token_hash for login in site.rows(LoginSession)] == [hash_token(token)]
+
+
+async def test_an_account_is_deleted_with_its_cookie(site: Site) -> None:
+    site.account()
+    browser, other = site.browser(), site.browser()
+    await browser.sign_in()
+    await other.sign_in()
+    answer = await site.browser().post("/auth/delete-account", {"password": PASSWORD, "word": "DELETE"})
+    assert answer.status_code == 401
+    for fields, wrong in (
+        ({"password": PASSWORD, "word": "delete"}, "word"),
+        ({"password": "x", "word": "DELETE"}, "password"),
+    ):
+        answer = await browser.post("/auth/delete-account", fields)
+        assert (answer.status_code, answer.json()["field"]) == (400, wrong)
+    assert await browser.who() is not None
+    answer = await browser.post("/auth/delete-account", {"password": PASSWORD, "word": "DELETE"})
+    assert answer.json() == {"ok": True, "next": "/login?done=deleted"}
+    assert (browser.token, await other.who()) == (None, None)
+    assert site.rows(Account) == site.rows(LoginSession) == []
 
 
 async def test_signing_in_again_ends_the_browser_s_former_session(site: Site) -> None:
@@ -268,7 +288,7 @@ async def test_bodies_that_no_page_sends(site: Site, content: bytes, kind: str |
         assert answer.status_code in ((400, 401) if path != "/auth/sign-out" else (200, 400)), (path, answer.text)
         assert site.rows(Account) == site.rows(LoginSession) == site.mails() == []
         if answer.status_code != 200:
-            assert set(answer.json()) <= {"error", "field"}
+            assert set(answer.json()) <= {"error", "field", "why", "link", "link_text"}
             assert cookies(answer) == {}
 
 
@@ -350,7 +370,7 @@ async def test_a_change_of_address_over_http(site: Site) -> None:
     # Whoever has the links may open them, signed in or not; it puts no session into their browser.
     first = await site.browser().post("/auth/confirm-change", {"token": site.link("change-old")})
     second = await site.browser().post("/auth/confirm-change", {"token": site.link("change-new", "new@example.com")})
-    assert [(answer.json()["changed"], cookies(answer)) for answer in (first, second)] == [(False, {}), (True, {})]
+    assert [(answer.json()["sent"], cookies(answer)) for answer in (first, second)] == [("half", {}), ("changed", {})]
 
 
 @pytest.mark.parametrize("path", POSTS)

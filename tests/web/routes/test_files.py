@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -25,7 +26,7 @@ from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from flashcur.web.routes.base import MAX_UPLOAD
 from tests.support.frames import market_frame
-from tests.support.site import Browser, Site, running_site
+from tests.support.site import PAGE, Browser, Site, running_site
 
 EXPORTS = ("/export/markets.txt", "/export/markets.csv", "/export/markets.json", "/export/watchlists.txt",
            "/export/account.json")  # fmt: skip
@@ -198,9 +199,76 @@ async def test_a_file_is_taken_in(site: Site) -> None:
     browser = site.browser_of(account)
     result = await taken_in(browser, "###Mine\nBINANCE:COIN1USDT.P,BINANCE:COIN2USDT.P\nBINANCE:NOSUCHUSDT.P\n")
     assert (result["created"], result["added"], result["unknown"]) == (["Mine"], 3, 1)
-    assert result["unknown_first"] == ["NOSUCHUSDT"]
+    assert result["said"] == "3 contracts added, new: Mine."
+    assert result["notes"] == ["Taken in, but not traded here now: NOSUCHUSDT"]
     again = await taken_in(browser, (await browser.get("/export/watchlists.txt")).text)
     assert (again["created"], again["added"], again["already"]) == ([], 0, 3)
+    assert again["said"] == "0 contracts added, 3 there already."
+
+
+async def upload(browser: Browser, content: bytes | None, **fields: str) -> dict[str, Any]:
+    """As a page's form sends it: without a choice with an empty file."""
+    name = "" if content is None else "lists.txt"
+    answer = await browser.client.post(
+        "/import/watchlists",
+        files=[("file", (name, content or b"", "text/plain")), *((key, (None, text)) for key, text in fields.items())],
+        headers={"Origin": PAGE, "Accept": "application/json"},
+    )
+    return {"status": answer.status_code, **answer.json()}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "cp1252"])
+async def test_a_file_is_read_however_it_was_written(site: Site, encoding: str) -> None:
+    browser = site.browser_of(site.account(plan="pro"))
+    content = "###Größte\r\nBINANCE:COIN1USDT.P\r\n".encode(encoding)
+    if encoding == "utf-16-be":
+        content = codecs.BOM_UTF16_BE + content
+    result = await upload(browser, content, text="BINANCE:COIN2USDT.P", list="")
+    assert (result["created"], result["added"]) == (["Größte"], 1)
+
+
+async def test_a_form_without_a_file_takes_what_was_pasted(site: Site) -> None:
+    browser = site.browser_of(site.account(plan="pro"))
+    result = await upload(browser, None, text="COIN1USDT\r\nNASDAQ:AAPL", list="")
+    assert (result["sent"], result["said"]) == ("imported", "1 contract added, new: Favourites.")
+    assert result["notes"] == ["Line 2: “NASDAQ:AAPL” is not a USDT perpetual"]
+    result = await upload(browser, None, text="COIN2USDT\nCOIN2USDT", list="")
+    assert result["said"] == "1 contract added into Favourites."
+    assert result["notes"] == ["1 entry stood there twice"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "The file is empty."),
+        (b"COIN1\0USDT", "This is not a text file."),
+        (b"x" * 512_001, "at most 512 kB"),
+        (None, "Choose a file"),
+    ],
+)
+async def test_what_is_no_file_of_contracts_is_refused(site: Site, content: bytes | None, words: str) -> None:
+    result = await upload(site.browser_of(site.account(plan="pro")), content, text=" ")
+    assert (result["status"], words in result["error"]) == (400, True)
+
+
+async def test_a_broken_form_is_refused(site: Site) -> None:
+    browser = site.browser_of(site.account(plan="pro"))
+    for kind in ("multipart/form-data", "multipart/form-data; boundary=b"):
+        for body in (b"", b"--b\r\n\r\nx\r\n", b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--"):
+            answer = await browser.send("/import/watchlists", body, kind)
+            assert answer.status_code == 400, (kind, body)
+
+
+async def test_a_list_for_the_clipboard_says_what_it_is(site: Site) -> None:
+    browser = site.browser_of(site.account())
+    await taken_in(browser, "COIN1USDT COIN2USDT")
+    answer = await browser.get("/export/watchlists.txt", Accept="application/json")
+    assert answer.json()["text"].split() == ["###Favourites", "BINANCE:COIN1USDT.P", "BINANCE:COIN2USDT.P"]
+    assert answer.json()["said"] == "Copied 2 contracts: paste them into TradingView or anywhere else."
+    answer = await browser.get("/export/markets.txt?q=nothing", Accept="application/json")
+    assert (answer.status_code, answer.json()["error"]) == (400, "There is no contract to copy.")
+    answer = await site.browser().get("/export/markets.txt", Accept="application/json")
+    assert (answer.json()["link"], answer.json()["link_text"]) == ("/login", "Sign in")
 
 
 async def test_an_import_stays_within_the_plan(site: Site) -> None:

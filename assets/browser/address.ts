@@ -1,0 +1,59 @@
+// What the page's address says.
+import { useEffect, useSyncExternalStore } from "react";
+import { store } from "./store.ts";
+
+// A path of this site, whatever an answer or an address holds: nobody is led to another one.
+export function inside(next: string): string {
+  try {
+    const url = new URL(next, window.location.origin);
+    // Dots may shorten a path to one that begins with two slashes, which is another site's address.
+    const plain = /^\/(?![/\\])/.test(next) && !url.pathname.startsWith("//") && url.origin === window.location.origin;
+    return plain ? `${url.pathname}${url.search}${url.hash}` : "/";
+  } catch {
+    return "/";
+  }
+}
+
+// Where somebody who was asked to sign in wanted to go.
+export const nextOf = (asked: string) => inside(asked).replace(/^\/(login|register)\b.*/, "/");
+
+const never = () => () => {};
+const parameter = (name: string) => new URLSearchParams(window.location.search).get(name) ?? "";
+export const useParameter = (name: string) =>
+  useSyncExternalStore(
+    never,
+    () => parameter(name),
+    () => "",
+  );
+export const useNext = () =>
+  useSyncExternalStore(
+    never,
+    () => nextOf(parameter("next")),
+    () => "/",
+  );
+
+// The token of a link in a mail. It leaves the address bar at once, so that neither shoulders, nor screenshots, nor the
+// next site learn it; the entry of the history keeps it for a reload.
+export function takeToken(): string {
+  const url = new URL(window.location.href);
+  const token = url.searchParams.get("token") ?? window.history.state?.token ?? "";
+  if (url.searchParams.has("token")) {
+    url.searchParams.delete("token");
+    window.history.replaceState({ ...window.history.state, token }, "", url);
+  }
+  return token;
+}
+const UNREAD = { ready: false, value: "" };
+const token = store(
+  UNREAD,
+  (own) => own.set(UNREAD),
+  (own) => own.get().ready || own.set({ ready: true, value: takeToken() }),
+);
+export const useToken = () => token.use();
+
+// Where a link leads within a page whose content comes later.
+export function useAnchor(there: boolean) {
+  useEffect(() => {
+    if (there && window.location.hash) document.getElementById(window.location.hash.slice(1))?.scrollIntoView();
+  }, [there]);
+}

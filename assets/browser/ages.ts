@@ -1,0 +1,37 @@
+// How old the values are.
+import { AGE_ALLOWANCES } from "./facts.ts";
+
+export function duration(seconds: number): string {
+  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m`;
+  return seconds < 86400 ? `${Math.floor(seconds / 3600)}h` : `${Math.floor(seconds / 86400)}d`;
+}
+
+// A row's ages (`p12s,f3m`: a letter for what, and how old) while nothing arrives: every value grows older by the lag.
+export function older(known: string, lag: number, volume: number): string {
+  const ages = known ? known.split(",") : [];
+  const seen = new Set(ages.map((age) => age[0]));
+  const marked = ages.map((age) => (age.endsWith("s") ? age[0] + duration(Number(age.slice(1, -1)) + lag) : age));
+  for (const [letter, from, large, small] of AGE_ALLOWANCES)
+    if (!seen.has(letter) && lag > (volume >= from ? large : small)) marked.push(letter + duration(lag));
+  return marked.join(",");
+}
+
+// One cell's age from a row's ages; undefined, so no attribute, where it is within its allowance.
+export function ageOf(ages: string, letter: string): string | undefined {
+  return ages
+    ? ages
+        .split(",")
+        .find((age) => age[0] === letter)
+        ?.slice(1)
+    : undefined;
+}
+
+export const clock = (ms: number) => (ms ? new Date(ms).toISOString().slice(11, 19) : "");
+
+export function countdown(seconds: number): string {
+  const two = (number: number) => String(number).padStart(2, "0");
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  return `${hours ? `${hours}:${two(minutes % 60)}` : minutes}:${two(seconds % 60)}`;
+}

@@ -1,0 +1,112 @@
+// The table's rows: unpack a frame's columns, filter and sort them. The server does the same for files and for the first
+// paint (flashcur/domain/view.py); a test holds both together.
+import { older } from "./ages.ts";
+import { FUNDING_ACCENT_PCT, SCALES } from "./facts.ts";
+import type { View } from "./query.ts";
+
+type List = Record<string, string>; // `id`, `symbols`
+type Market = Record<string, string>;
+
+// "1.23B", "2.5m", "3000000" -> a number; NaN for anything else that is not blank.
+export function amount(text: string | undefined): number {
+  if (!text) return Number.NaN;
+  const scale = SCALES[text.slice(-1).toUpperCase()];
+  return scale ? Number(text.slice(0, -1)) * scale : Number(text);
+}
+
+// A column is split once, not once a frame: most do not change every second. So it is with a list's contracts.
+function once<T>(unpack: (packed: string) => T): (name: string, packed: string) => T {
+  const known = new Map<string, { packed: string; value: T }>();
+  return (name, packed) => {
+    const last = known.get(name);
+    if (last?.packed === packed) return last.value;
+    const value = unpack(packed);
+    known.set(name, { packed, value });
+    return value;
+  };
+}
+const split = (packed: string) => (packed ? packed.split("|") : []);
+const column = once(split);
+const members = once((packed) => new Set(split(packed)));
+const contractsOf = (list: List | undefined) => list && members(list.id, list.symbols);
+
+// The list that a star belongs to is the one that is shown, else the first.
+const shownList = (chosen: View, lists: List[]) => lists.find((list) => list.id === chosen.list);
+
+const COLUMNS = ["base", "interval", "next", "price", "change", "volume", "ratio", "funding", "oi", "oi1h", "age"];
+
+function compare(sort: string, columns: Record<string, string[]>): (a: number, b: number) => number {
+  if (sort === "symbol") {
+    const { base } = columns;
+    return (a, b) => (base[a] < base[b] ? -1 : base[a] > base[b] ? 1 : 0);
+  }
+  const numbers = Array.from(columns[sort] ?? [], amount);
+  return (a, b) => numbers[a] - numbers[b];
+}
+
+// The rows to show, in order: everything a row displays, as plain strings. `lag` is how many seconds ago the last frame
+// came, while none comes.
+export function marketRows(market: Market, chosen: View, lag: number, lists: List[] = []): Record<string, string>[] {
+  const only = contractsOf(shownList(chosen, lists));
+  const starred = contractsOf(shownList(chosen, lists) ?? lists[0]);
+  const symbols = column("symbol", market.symbol);
+  const columns: Record<string, string[]> = {};
+  for (const name of COLUMNS) columns[name] = column(name, market[name] ?? "");
+  const { base, change, volume, funding, oi, oi1h, age } = columns;
+  const { move, spike, fresh } = market;
+  const wanted = chosen.q.trim().toUpperCase();
+  const least = amount(chosen.min);
+  const order: number[] = [];
+  for (let i = 0; i < symbols.length; i++) {
+    // Who searches looks for what may go into the list, too.
+    if (only && !wanted && !only.has(symbols[i])) continue;
+    if (wanted && !symbols[i].toUpperCase().includes(wanted) && !base[i].toUpperCase().includes(wanted)) continue;
+    if (least > 0 && !(amount(volume[i]) >= least)) continue;
+    if (chosen.show === "gainers" && !(Number(change[i]) > 0)) continue;
+    if (chosen.show === "losers" && !(Number(change[i]) < 0)) continue;
+    if (chosen.show === "spiking" && spike[i] !== "1") continue;
+    order.push(i);
+  }
+  const by = compare(chosen.sort, columns);
+  const blank = (i: number) => (chosen.sort !== "symbol" && !columns[chosen.sort]?.[i] ? 1 : 0);
+  const sign = chosen.dir === "asc" ? 1 : -1;
+  // Missing values stay at the end whichever way the column is sorted.
+  order.sort((a, b) => blank(a) - blank(b) || (blank(a) ? 0 : sign * by(a, b)) || a - b);
+  return order.map((i) => ({
+    symbol: symbols[i],
+    base: base[i],
+    star: starred?.has(symbols[i]) ? "true" : "false",
+    price: columns.price[i],
+    change: change[i],
+    volume: volume[i],
+    ratio: columns.ratio[i],
+    funding: funding[i],
+    oi: oi[i] ?? "",
+    oi1h: oi1h[i] ?? "",
+    look: look(funding[i], spike[i], fresh[i]),
+    move: move[i] === "-" ? "" : move[i],
+    age: lag ? older(age[i], lag, amount(volume[i])) : age[i],
+    hint: hint(columns.interval[i], columns.next[i], funding[i]),
+  }));
+}
+
+function look(funding: string, spike: string, fresh: string): string {
+  const side = Math.abs(Number(funding)) >= FUNDING_ACCENT_PCT ? (funding[0] === "-" ? "paid-short" : "paid-long") : "";
+  return (fresh === "1" ? "fresh " : "") + (spike === "1" ? "spiking " : "") + side;
+}
+
+// Hours between payments, the minute of the next one (Unix), percent a year.
+function hint(hours: string, minute: string, funding: string): string {
+  return funding && `${hours}|${minute}|${(Number(funding) * (24 / Number(hours)) * 365).toFixed(1)}`;
+}
+
+// How many contracts of the chosen list the table does not have.
+export function missingOf(packed: string, chosen: View, lists: List[]): number {
+  const only = contractsOf(shownList(chosen, lists));
+  if (!only || !packed) return 0;
+  const shown = new Set(column("symbol", packed));
+  return [...only].filter((symbol) => !shown.has(symbol)).length;
+}
+
+// An address may name a list that is gone, or somebody else's: then all contracts are shown.
+export const listChoice = (chosen: View, lists: List[]) => shownList(chosen, lists)?.id ?? "";

@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ageOf, countdown, duration, older } from "../../assets/browser/ages.ts";
+import { VIEW } from "../../assets/browser/facts.ts";
+import { amount, listChoice, marketRows, missingOf } from "../../assets/browser/rows.ts";
+
+const market = {
+  symbol: "BTCUSDT|ETHUSDT|SOLUSDT",
+  base: "BTC|ETH|SOL",
+  interval: "8|8|4",
+  next: "10||20",
+  price: "1.0|2.0|",
+  change: "+1.00|-2.00|",
+  volume: "3.00B|2.00B|900.00K",
+  ratio: "1.00|4.00|",
+  funding: "+0.0100|-0.0300|",
+  oi: "",
+  oi1h: "",
+  move: "ud-",
+  spike: "010",
+  fresh: "001",
+  age: "p7s||r7m",
+};
+const symbols = (changes: object, lists: Record<string, string>[] = []) =>
+  marketRows(market, { ...VIEW, ...changes }, 0, lists).map((row) => row.symbol.slice(0, 3));
+
+test("rows are sorted, and what is missing is last both ways", () => {
+  assert.deepEqual(symbols({}), ["BTC", "ETH", "SOL"]);
+  assert.deepEqual(symbols({ sort: "price", dir: "desc" }), ["ETH", "BTC", "SOL"]);
+  assert.deepEqual(symbols({ sort: "price", dir: "asc" }), ["BTC", "ETH", "SOL"]);
+  assert.deepEqual(symbols({ sort: "symbol", dir: "desc" }), ["SOL", "ETH", "BTC"]);
+});
+
+test("filters keep what was asked for", () => {
+  assert.deepEqual(symbols({ q: " eth" }), ["ETH"]);
+  assert.deepEqual(symbols({ min: "1b" }), ["BTC", "ETH"]);
+  assert.deepEqual(symbols({ show: "losers" }), ["ETH"]);
+  assert.deepEqual(symbols({ show: "spiking" }), ["ETH"]);
+});
+
+test("a list shows its own, a search looks at all, and stars belong to the list that is shown or the first", () => {
+  const lists = [
+    { id: "a", symbols: "BTCUSDT" },
+    { id: "b", symbols: "ETHUSDT|GONEUSDT" },
+  ];
+  assert.deepEqual(symbols({ list: "b" }, lists), ["ETH"]);
+  assert.deepEqual(symbols({ list: "b", q: "sol" }, lists), ["SOL"]);
+  assert.deepEqual(symbols({ list: "gone" }, lists), ["BTC", "ETH", "SOL"]);
+  const stars = (list: string) => marketRows(market, { ...VIEW, list }, 0, lists).map((row) => row.star);
+  assert.deepEqual(stars(""), ["true", "false", "false"]);
+  assert.deepEqual(stars("b"), ["true"]);
+  assert.equal(missingOf(market.symbol, { ...VIEW, list: "b" }, lists), 1);
+  assert.equal(listChoice({ ...VIEW, list: "gone" }, lists), "");
+});
+
+test("a row says what it looks like", () => {
+  const [btc, eth, sol] = marketRows(market, VIEW, 0);
+  assert.deepEqual([btc.look, eth.look, sol.look], ["", "spiking paid-short", "fresh "]);
+  assert.deepEqual([btc.move, eth.move, sol.move], ["u", "d", ""]);
+  assert.deepEqual([btc.hint, sol.hint], ["8|10|10.9", ""]);
+});
+
+test("while nothing comes every value grows older", () => {
+  assert.equal(older("", 5, 3e9), "");
+  assert.equal(older("", 11, 3e9), "p11s,f11s,r11s");
+  assert.equal(older("", 11, 9e5), "p11s,f11s");
+  assert.equal(older("p58s,r7m", 4, 9e5), "p1m,r7m");
+  assert.equal(ageOf("p1m,r7m", "r"), "7m");
+  assert.equal(ageOf("p1m,r7m", "o"), undefined);
+});
+
+test("texts of numbers and times", () => {
+  assert.deepEqual(["1.5k", "2M", "3000000", "1T"].map(amount), [1500, 2e6, 3e6, 1e12]);
+  assert.ok(["", "x", "K x"].map(amount).every(Number.isNaN));
+  assert.deepEqual([59, 61, 7200, 90_000].map(duration), ["59s", "1m", "2h", "1d"]);
+  assert.deepEqual([5, 65, 3605].map(countdown), ["0:05", "1:05", "1:00:05"]);
+});
