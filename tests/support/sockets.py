@@ -13,6 +13,7 @@ from tests.support.waiting import eventually
 
 NAMESPACE = "/_event"
 STATE = "reflex___state____state"
+HYDRATED = "is_hydrated_rx_state_"
 
 
 class Tab:
@@ -83,7 +84,7 @@ class Tab:
 
 
 def _is_snapshot(update: dict[str, dict[str, Any]]) -> bool:
-    return update.get(STATE, {}).get("is_hydrated_rx_state_") is False
+    return update.get(STATE, {}).get(HYDRATED) is False
 
 
 def event(name: str, payload: Any = None, path: str = "/") -> dict[str, Any]:
@@ -100,7 +101,8 @@ async def tab(url: str, path: str = "/", token: str | None = None, cookie: str =
     opened = Tab()
     await opened.open(url, path, token, cookie)
     try:
-        await eventually(lambda: bool(opened.vars), "the page's state", 10)
+        # Not only the first of it: what a test counts begins once the page has all.
+        await eventually(lambda: opened.vars.get(STATE, {}).get(HYDRATED) is True, "the page's state", 10)
         yield opened
     finally:
         await opened.client.disconnect()
