@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
-from flashcur.domain.plans import Audience
+from flashcur.domain.plans import PlanName
 from tests.pages.conftest import DESKTOP
 from tests.support.app import App
 from tests.support.people import enter, leave
@@ -24,7 +24,7 @@ document.addEventListener("securitypolicyviolation", (event) => {
 
 
 @pytest.fixture(scope="module")
-def audience() -> Audience:
+def audience() -> PlanName:
     return "elite"
 
 
@@ -52,7 +52,7 @@ class Visit:
 
 
 @pytest.fixture
-def visit(browser: Browser, app: App, audience: Audience) -> Iterator[Visit]:
+def visit(browser: Browser, app: App, audience: PlanName) -> Iterator[Visit]:
     context = browser.new_context(viewport=DESKTOP, base_url=app.url)
     enter(context, app, audience)
     page = context.new_page()
