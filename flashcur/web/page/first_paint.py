@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -133,8 +134,19 @@ def first_rows(frame: Frame, sight: Sight) -> str:
 
 
 def _status(frame: Frame) -> str:
-    demo = '<span class="tag">DEMO DATA</span> ' if frame.demo else ""
-    return f'{demo}<span class="soft name">{escape(frame.title)}</span>'
+    """The feed's status as the page will show it once it is alive, so that nothing moves then; see `shell.feed_status`.
+
+    Of a feed that is not live only what it is: how it fares by then is for the page to say.
+    """
+    demo = '<span class="tag">DEMO DATA</span>' if frame.demo else ""
+    name = f'<span class="soft name">{escape(frame.title)}</span>'
+    if frame.state != "live":
+        return demo + name
+    clock = datetime.fromtimestamp(frame.as_of_ms // 1000, UTC).strftime("%H:%M:%S")
+    return (
+        f'{demo}<span class="dot" aria-hidden="true"></span><span class="word">Live</span>{name}'
+        f'<span class="soft clock">{clock}</span>'
+    )
 
 
 def _row(row: dict[str, str], *, starred: bool) -> str:
