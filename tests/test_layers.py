@@ -37,10 +37,11 @@ CONFINED = {
     "alembic": ("flashcur.services",),
     "prometheus_client": ("flashcur.services",),
     "reflex_base": ("flashcur.state.wire",),
+    "reflex.vars": ("flashcur.state.wire",),
     "socketio": ("flashcur.state.wire",),
     "engineio": ("flashcur.state.wire",),
 }
-"""Library to the packages that may import it."""
+"""Library, or a part of one, to the packages that may import it."""
 
 PURE = ("flashcur.domain",)
 NO_IO = {
@@ -104,8 +105,9 @@ def problems(paths: list[Path]) -> Iterator[str]:
                 yield f"{where}, which stands above it"
             if top.startswith("reflex") and inside(importer, WITHOUT_REFLEX):
                 yield f"{where}: only the user interface knows Reflex"
-            if top in CONFINED and not inside(importer, CONFINED[top]):
-                yield f"{where}, which belongs to {' '.join(CONFINED[top])} alone"
+            for library, homes in CONFINED.items():
+                if inside(target, (library,)) and not inside(importer, homes):
+                    yield f"{where}, which belongs to {' '.join(homes)} alone"
             if inside(importer, PURE) and top in NO_IO:
                 yield f"{where}: the domain is pure"
 
@@ -172,6 +174,7 @@ def test_imports_point_upwards_and_vendors_stay_confined() -> None:
         ("flashcur/state/x.py", "from engineio.socket import Socket", "belongs to flashcur.state.wire"),
         ("flashcur/components/kit/x.py", "import socketio", "belongs to flashcur.state.wire"),
         ("flashcur/pages/x.py", "from reflex_base.vars import Var", "belongs to flashcur.state.wire"),
+        ("flashcur/components/kit/x.py", "from reflex.vars import VarData", "belongs to flashcur.state.wire"),
     ],
 )
 def test_a_wrong_import_is_found(

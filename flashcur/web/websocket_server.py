@@ -66,6 +66,7 @@ class SharedFrameProtocol(WebSocketsSansIOProtocol):
         return True
 
     def post(self, frame: SharedFrame) -> None:
+        """See `SharedFrameWriter.post`; nothing before the handshake is over as well."""
         if self.handshake_complete and not self.closed:
             self.transport.write(self._bytes(frame))
 

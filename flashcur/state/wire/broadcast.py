@@ -1,8 +1,8 @@
 """One delta, encoded once, written to every socket of an audience.
 
-The only module that touches Reflex's, Socket.IO's and Engine.IO's internals (Reflex 0.10.1, python-socketio 5,
-python-engineio 4); `tests/state/wire/test_broadcast.py` holds them to what is assumed here. Reflex's own road for a
-delta (a state lock, a copy, an encoding and a queue for each tab) costs 0.75 ms a tab; this one costs a write.
+Reflex's own road for a delta (a state lock, a copy, an encoding and a queue for each tab) costs 0.75 ms a tab; this one
+costs a write. `tests/state/wire/test_broadcast.py` holds Reflex 0.10.1, python-socketio 5 and python-engineio 4 to what
+is assumed here.
 
 A socket that has not drained the last message is left out: it gets the whole newest frame once it has, so no queue
 grows and nobody is shown an old frame. On `flashcur.serve` the message is a finished WebSocket frame, compressed once

@@ -4,8 +4,8 @@ Reflex runs whatever handler a socket names, with whatever arguments. Here a mes
 size and its socket's budget, before anything is decoded; its form (`messages.py`); the list of who may call what
 (`access.py`). What does not pass is dropped and the page goes on; a socket that keeps at it is closed.
 
-The only module besides `broadcast` that touches Socket.IO's and Engine.IO's internals (their handlers, and the
-connection's environ); `tests/state/test_sockets.py` holds them to what is assumed here.
+`tests/state/wire/test_gate.py` and `tests/state/test_sockets.py` hold Socket.IO's handlers, and Engine.IO's environ of
+a connection, to what is assumed here.
 """
 
 from __future__ import annotations
