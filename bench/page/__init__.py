@@ -1,8 +1,8 @@
 """The production page in a browser: when it paints, when prices show, what it weighs, and what it costs while it lives.
 
-FlashCur's page, the same HTML without its scripts, and an empty Reflex page are loaded in turn, each time in a new
-browser profile without a cache. Then the live table of 500 rows is left alone for a while, at a desktop's size and at
-a phone's with a processor a quarter as fast.
+FlashCur's page, copies of it with something taken away, a page with one word and an empty Reflex page are loaded in
+turn, each time in a new browser profile without a cache. Then the live table of 500 rows is left alone for a while, at
+a desktop's size and at a phone's with a processor a quarter as fast.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 from bench.options import Options
 from bench.page.browser import DESKTOP, PHONE, Load, chromium, load, main_thread_ms
+from bench.page.copies import served_copies
 from bench.page.empty_app import empty_page
-from bench.page.stripped import stripped_page
 from bench.report import Cell, Table, median, ratio
 from bench.serving import production_server
 
@@ -32,9 +32,13 @@ def run(options: Options) -> Table:
         address = f"http://localhost:{port}/"
         browser = playwright.chromium.launch(**chromium())
         try:
-            with stripped_page(address) as stripped:
-                loads = _in_turn(browser, {"page": address, "stripped": stripped, "empty": empty}, times)
-            phone = [load(browser, address, PHONE) for _ in range(max(3, times // 4))]
+            with served_copies(address) as parts:
+                loads = _in_turn(browser, {"page": address, **parts, "empty": empty}, times)
+                phones = [
+                    (load(browser, address, PHONE), load(browser, parts["word"], PHONE, prices=False))
+                    for _ in range(max(3, times // 4))
+                ]
+            phone, phone_word = [one for one, _ in phones], [one for _, one in phones]
             live = main_thread_ms(browser, address, DESKTOP, seconds)
             live_phone = main_thread_ms(browser, address, PHONE, seconds)
         finally:
@@ -42,6 +46,7 @@ def run(options: Options) -> Table:
     ours, plain, bare = loads["page"], loads["stripped"], loads["empty"]
     fcp, first, table = (_median(ours, name) for name in ("paint_ms", "price_ms", "live_ms"))
     fcp_plain, fcp_bare = _median(plain, "paint_ms"), _median(bare, "paint_ms")
+    fcp_word, fcp_phone, fcp_phone_word = (_median(of, "paint_ms") for of in (loads["word"], phone, phone_word))
     weight, weight_bare = _median(ours, "kb"), _median(bare, "kb")
     shift = max(one.layout_shift for one in [*ours, *phone])
     rows: list[tuple[Cell, ...]] = [
@@ -51,13 +56,20 @@ def run(options: Options) -> Table:
             f"same HTML without scripts: {fcp_plain:.0f}",
             _over(median([a.paint_ms - b.paint_ms for a, b in zip(ours, plain, strict=True)])),
         ),
+        ("", None, f"a page with one word: {fcp_word:.0f}", ratio(fcp, fcp_word)),
         ("", None, f"empty Reflex page: {fcp_bare:.0f}", ratio(fcp, fcp_bare)),
+        *(_without(name, loads) for name in ("no rows", "no style", "neither")),
         ("first price painted, ms", first, None, None),
         ("live table complete, 500 rows, ms", table, None, None),
         ("transferred, kB", weight, f"empty Reflex page: {weight_bare:.0f}", _over(weight - weight_bare, "kB")),
         ("cumulative layout shift, worst", f"{shift:.4f}", None, None),
         ("main thread at 1 Hz, ms a second", live, None, None),
-        ("phone, CPU ÷ 4: first contentful paint, ms", _median(phone, "paint_ms"), None, None),
+        (
+            "phone, CPU ÷ 4: first contentful paint, ms",
+            fcp_phone,
+            f"a page with one word: {fcp_phone_word:.0f}",
+            ratio(fcp_phone, fcp_phone_word),
+        ),
         ("phone, CPU ÷ 4: first price painted, ms", _median(phone, "price_ms"), None, None),
         ("phone, CPU ÷ 4: main thread at 1 Hz, ms a second", live_phone, None, None),
     ]
@@ -84,6 +96,13 @@ def _in_turn(browser: Browser, addresses: dict[str, str], times: int) -> dict[st
             if number:
                 loads[name].append(one)
     return loads
+
+
+def _without(name: str, loads: dict[str, list[Load]]) -> tuple[Cell, ...]:
+    """How much sooner the page without scripts paints when something else is taken away too."""
+    saved = median([a.paint_ms - b.paint_ms for a, b in zip(loads["stripped"], loads[name], strict=True)])
+    what = {"no rows": "its rows", "no style": "its style", "neither": "both"}[name]
+    return ("", None, f"without scripts and without {what}: {_median(loads[name], 'paint_ms'):.0f}", _over(-saved))
 
 
 def _median(loads: list[Load], name: str) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.page.stripped import without_scripts
+from bench.page.copies import without_scripts
 from bench.process import Program, ProgramFailed, free_port
 
 

@@ -1,0 +1,71 @@
+"""Copies of the page with something taken away, from the simplest server: what each costs the browser to paint."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+from bench.process import free_port
+
+_SCRIPT = re.compile(r"<script\b.*?</script>", re.DOTALL)
+_PRELOAD = re.compile(r'<link\b[^>]*rel="modulepreload"[^>]*>')
+_STYLE = re.compile(r"<style\b.*?</style>|<link\b[^>]*stylesheet[^>]*>", re.DOTALL)
+_ROWS = re.compile(r'(<tbody\b[^>]*id="first-rows"[^>]*>).*?(</tbody>)', re.DOTALL)
+WORD = '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>word</title></head><body>word</body></html>'
+"""The least that a page can be: what opening a tab costs by itself."""
+
+
+def without_scripts(page: str) -> str:
+    """A page that looks the same and runs nothing."""
+    return _PRELOAD.sub("", _SCRIPT.sub("", page))
+
+
+def copies(page: str) -> dict[str, str]:
+    """Name to page: one word; without scripts; that without rows, without style, and without both."""
+    stripped = without_scripts(page)
+    bare = _ROWS.sub(r"\1\2", stripped)
+    return {
+        "word": WORD,
+        "stripped": stripped,
+        "no rows": bare,
+        "no style": _STYLE.sub("", stripped),
+        "neither": _STYLE.sub("", bare),
+    }
+
+
+@contextmanager
+def served_copies(address: str) -> Iterator[dict[str, str]]:
+    """Serves copies of what is at `address` now; name to address."""
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        pages = copies(answer.read().decode())
+    bodies = {f"/{number}": gzip.compress(page.encode(), compresslevel=4) for number, page in enumerate(pages.values())}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = bodies.get(self.path)
+            self.send_response(404 if body is None else 200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            if body is not None:
+                self.send_header("Content-Encoding", "gzip")
+            self.send_header("Content-Length", str(len(body or b"")))
+            self.end_headers()
+            if body is not None:
+                self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing: the browser's requests are no news."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield {name: f"http://localhost:{server.server_port}/{number}" for number, name in enumerate(pages)}
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
