@@ -139,6 +139,18 @@ class VenueRateLimited(VenueError):
 
     retry_after = 60.0
 
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        retry_after: float | None = None,
+        asked: bool = False,
+        shut_out: bool = False,
+    ) -> None:
+        """`shut_out`: it answers nothing at all meanwhile, and each request may lengthen that."""
+        super().__init__(message, retry_after=retry_after, asked=asked)
+        self.shut_out = shut_out
+
 
 class VenueUnavailable(VenueError):
     """The exchange is down or cannot be reached."""

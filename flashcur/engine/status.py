@@ -35,6 +35,8 @@ class FeedStatus:
     messages: int
     rejects: int
     reconnects: int
+    waits_s: float | None = None
+    """Seconds until requests are sent again, where the exchange asked for a pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,7 @@ def _feed(venue: VenueStatus) -> FeedStatus:
         messages=counters.messages,
         rejects=counters.rejects.total(),
         reconnects=counters.reconnects,
+        waits_s=_rounded(venue.waits_s),
     )
 
 

@@ -21,6 +21,7 @@ from aiohttp import WSMsgType
 from flashcur.errors import VenueError, VenueRateLimited, VenueUnavailable
 from flashcur.services.market.http_errors import venue_error
 from flashcur.services.market.venues import Venue
+from flashcur.services.market.waits import BYBIT_LIMITED, Pause, pause_of, spent_minute_s, stated_wait_s
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +36,6 @@ OnMessage = Callable[[object, int], bool]
 
 _CONNECTED_ENDS = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR})
 _CLOSE_PATIENCE_S = 1.0
-
-
-_UNASKED_PAUSE_S = 10.0
-"""Seconds without requests after a 429 that does not say how long."""
 
 
 class RawClient(_client.Client):
@@ -84,7 +81,7 @@ class RawClient(_client.Client):
             log.exception("a message from %s could not be handled", self.url)
 
 
-def _raw_class(base: Any, venue: Venue) -> Any:
+def _raw_class(base: Any, venue: Venue, pause: Pause) -> Any:
     class RawExchange(base):
         """The ccxt class of one venue, raw."""
 
@@ -116,8 +113,12 @@ def _raw_class(base: Any, venue: Venue) -> Any:
             self, code: int, reason: str, url: str, method: str, headers: Any, body: Any, response: Any, *sent: Any
         ) -> None:
             error = venue_error(venue.name, code, headers, body if isinstance(body, str) else str(reason))
+            error = error or _limited_within(venue, headers, response)
             if error is not None:
                 raise error
+            spent_s = spent_minute_s(headers, venue.weight_a_minute)
+            if spent_s is not None:
+                pause.begin(spent_s, asked=True, handshakes=False)
             base.handle_errors(self, code, reason, url, method, headers, body, response, *sent)
 
         async def fetch(self, url: str, *request: Any, **options: Any) -> Any:
@@ -130,6 +131,16 @@ def _raw_class(base: Any, venue: Venue) -> Any:
             return 0.0
 
     return RawExchange
+
+
+def _limited_within(venue: Venue, headers: Any, answer: Any) -> VenueError | None:
+    """Bybit refuses in an answer of status 200, by its `retCode`."""
+    if not isinstance(answer, dict) or cast("dict[str, object]", answer).get("retCode") not in BYBIT_LIMITED:
+        return None
+    said = cast("dict[str, object]", answer)
+    text = f"{venue.name} answered {said['retCode']}: {str(said.get('retMsg', ''))[:200]}"
+    wait_s = stated_wait_s(headers, text)
+    return VenueRateLimited(text, retry_after=wait_s, asked=wait_s is not None)
 
 
 def _client_throttle(exchange: Any) -> Any:
@@ -170,7 +181,8 @@ class Transport:
     def __init__(self, venue: Venue, rest_url: str | None, ws_url: str | None) -> None:
         base: Any = getattr(import_module(f"ccxt.pro.{venue.id}"), venue.id)
         self.venue = venue
-        self._exchange: Any = _raw_class(base, venue)(
+        self.pause = pause_of(venue.id, rest_url)
+        self._exchange: Any = _raw_class(base, venue, self.pause)(
             {
                 "enableRateLimit": True,
                 "rateLimit": venue.request_interval_ms,
@@ -184,8 +196,6 @@ class Transport:
         self._exchange.clients = {}
         api = self._exchange.urls["api"]
         self._exchange.urls["api"] = _rebased(_rebased(api, rest_url, "http"), ws_url, "ws")
-        self._paused_until = 0.0
-        self._pause_asked = False
         self._closing: set[asyncio.Task[Any]] = set()
 
     @property
@@ -196,23 +206,14 @@ class Transport:
     async def get(self, endpoint: str, params: Mapping[str, object] | None = None) -> object:
         """The decoded answer of one of ccxt's implicit endpoints (`fapiPublicGetExchangeInfo`).
 
-        After a 429 nothing is sent until its Retry-After has passed; VenueRateLimited says how long that is. Raises
+        After a refusal nothing is sent until the wait it states has passed; VenueRateLimited says how long that is. Raises
         another VenueError for any other failure.
         """
-        wait_s = self._paused_until - time.monotonic()
-        if wait_s > 0:
-            why = "asked to wait" if self._pause_asked else "limits requests and is left alone for"
-            message = f"{self.venue.name} {why} {wait_s:.0f} s more"
-            raise VenueRateLimited(message, retry_after=wait_s, asked=self._pause_asked)
+        self._rest()
         try:
             answer: object = await getattr(self._exchange, endpoint)(dict(params or {}))
-        except VenueRateLimited as error:
-            pause_s = error.retry_after or 0.0
-            # A pause that nobody asked for is ours to keep short: everything heals within 30 s.
-            self._paused_until = time.monotonic() + (pause_s if error.asked else min(pause_s, _UNASKED_PAUSE_S))
-            self._pause_asked = error.asked
-            raise
-        except VenueError:
+        except VenueError as error:
+            self._note(error)
             raise
         except Exception as error:
             raise translate(self.venue, error) from error
@@ -221,7 +222,9 @@ class Transport:
         return cast(object, answer)
 
     async def open(self, url: str, on_message: OnMessage) -> Socket:
-        """A connected socket. Raises VenueBlocked, VenueRateLimited or VenueUnavailable."""
+        """A connected socket; raises VenueBlocked, VenueRateLimited or VenueUnavailable."""
+        if self.pause.handshakes:
+            self._rest()
         closed: asyncio.Future[Any] = self._exchange.watch_multiple(url, ["closed"])
         client = self._exchange.client(url)
         client.on_message = on_message
@@ -234,8 +237,21 @@ class Transport:
         if closed.done():
             reason = socket.close_reason()
             socket.retire()
+            self._note(reason)
             raise reason
         return socket
+
+    def _rest(self) -> None:
+        wait_s = self.pause.left_s
+        if wait_s > 0:
+            why = "asked to wait" if self.pause.asked else "limits requests and is left alone for"
+            message = f"{self.venue.name} {why} {wait_s:.0f} s more"
+            raise VenueRateLimited(message, retry_after=wait_s, asked=self.pause.asked, shut_out=self.pause.handshakes)
+
+    def _note(self, error: VenueError) -> None:
+        limited = isinstance(error, VenueRateLimited)
+        if limited or error.asked:
+            self.pause.begin(error.retry_after or 0.0, asked=error.asked, handshakes=limited and error.shut_out)
 
     def _retire(self, client: Any) -> None:
         client.retired = True

@@ -22,6 +22,7 @@ from flashcur.services.market.counters import FeedCounters
 from flashcur.services.market.feed import VenueFeed
 from flashcur.services.market.feeds import open_feed
 from flashcur.services.market.venues import BINANCE, Stream, Venue, venue_by_id
+from flashcur.services.market.waits import pause_of
 from flashcur.services.simulator import SimulatorProcess
 from flashcur.settings import Settings, VenueUrls
 
@@ -100,6 +101,8 @@ class VenueStatus:
     stream_ages_s: dict[Stream, float | None]
     """The same for each stream."""
     counters: FeedCounters
+    waits_s: float | None = None
+    """Seconds until requests are sent again, where it asked for a pause."""
 
 
 class _Session:
@@ -411,4 +414,5 @@ def _status(candidate: Candidate, now_ms: float) -> VenueStatus:
         last_message_age_s=age_s(counters.last_message_ms),
         stream_ages_s={stream: age_s(value.last_message_ms) for stream, value in counters.streams.items()},
         counters=counters,
+        waits_s=None if candidate.demo else pause_of(candidate.venue.id, candidate.urls.rest).left_s or None,
     )

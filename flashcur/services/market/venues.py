@@ -37,6 +37,8 @@ class Venue:
     """Milliseconds between REST requests of cost 1 once the burst is used up."""
     request_burst: float
     """REST cost that may be spent at once."""
+    weight_a_minute: int = 0
+    """Request weight that is allowed, as the exchange's headers count it; 0 where they do not."""
 
 
 BINANCE = Venue(
@@ -51,6 +53,7 @@ BINANCE = Venue(
     # fills ratios and open interest after a start.
     request_interval_ms=40.0,
     request_burst=600.0,
+    weight_a_minute=2400,
 )
 
 BYBIT = Venue(

@@ -106,11 +106,14 @@ class Faults:
             raise ValueError(f"expected status 403 or 451, was {status}")
         self._refusal = Refusal(status, self._until(seconds), None, handshakes=True)
 
-    def rate_limit(self, seconds: float | None = None, retry_after: int = 5, status: int = 429) -> None:
-        """Answer every request with 429 (or 418) and Retry-After in seconds."""
+    def rate_limit(
+        self, seconds: float | None = None, retry_after: int = 5, status: int = 429, header: bool = True
+    ) -> None:
+        """Answer every request with 429 (or 418) and Retry-After in seconds; without `header` a 418's text alone says
+        until when, as the real one's sometimes does."""
         if status not in (418, 429):
             raise ValueError(f"expected status 418 or 429, was {status}")
-        self._refusal = Refusal(status, self._until(seconds), retry_after, handshakes=False)
+        self._refusal = Refusal(status, self._until(seconds), retry_after, handshakes=False, header=header)
 
     def server_error(self, seconds: float | None = None, status: int = 503) -> None:
         """Answer every request and handshake with a 5xx status."""

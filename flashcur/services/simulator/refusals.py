@@ -26,6 +26,8 @@ class Refusal:
     until_ms: int
     retry_after: int | None
     handshakes: bool
+    header: bool = True
+    """Whether `Retry-After` is sent."""
 
 
 def error(status: int, code: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
@@ -33,19 +35,19 @@ def error(status: int, code: int, text: str, headers: dict[str, str] | None = No
     return web.json_response({"code": code, "msg": text}, status=status, headers=headers)
 
 
-def too_many(retry_after: int) -> web.Response:
+def too_many(retry_after: int, *, header: bool = True) -> web.Response:
     """429: wait `retry_after` seconds."""
-    return error(429, -1003, _TOO_MANY, {"Retry-After": str(retry_after)})
+    return error(429, -1003, _TOO_MANY, {"Retry-After": str(retry_after)} if header else None)
 
 
-def banned(retry_after: int, now_ms: int) -> web.Response:
+def banned(retry_after: int, now_ms: int, *, header: bool = True) -> web.Response:
     """418: the address kept asking after 429 and is shut out for `retry_after` seconds."""
     until_ms = now_ms + retry_after * 1000
     text = (
         f"Way too many requests; IP(127.0.0.1) banned until {until_ms}. "
         "Please use the websocket for live updates to avoid bans."
     )
-    return error(418, -1003, text, {"Retry-After": str(retry_after)})
+    return error(418, -1003, text, {"Retry-After": str(retry_after)} if header else None)
 
 
 def refusal_response(refusal: Refusal, now_ms: int) -> web.Response:
@@ -54,9 +56,9 @@ def refusal_response(refusal: Refusal, now_ms: int) -> web.Response:
     if refusal.status == 451:
         return error(451, 0, _BLOCKED)
     if refusal.status == 429:
-        return too_many(retry_after)
+        return too_many(retry_after, header=refusal.header)
     if refusal.status == 418:
-        return banned(retry_after, now_ms)
+        return banned(retry_after, now_ms, header=refusal.header)
     if refusal.status == 500:
         return error(500, -1000, "An unknown error occurred while processing the request.")
     # What stands in front of the exchange answers with a page.

@@ -43,6 +43,8 @@ class Rest:
         self._faults = faults
         self._recorder = recorder
         self.limiter = limiter
+        self.requests = 0
+        """How many came, those that were refused among them."""
         self._now_ms = now_ms
         self._rows: tuple[int, dict[str, str]] = (-1, {})
 
@@ -68,6 +70,7 @@ class Rest:
 
     def _guarded(self, handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.Response:
+            self.requests += 1
             if delay := self._faults.delay_s():
                 await asyncio.sleep(delay)
             now_ms = self._now_ms()

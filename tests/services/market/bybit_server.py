@@ -29,7 +29,13 @@ class BybitServer:
         self.status = 200
         self.retry_after: int | None = 3
         """Seconds told with a refusal; None tells none."""
+        self.body = '{"error": "refused"}'
+        """What a refusal says."""
+        self.headers: dict[str, str] = {}
+        """Sent with every answer."""
+        self.requests = 0
         self.ret_code = 0
+        self.ret_msg = "OK"
         self.silent = False
         self.pings = 0
         self.pages = 0
@@ -121,11 +127,12 @@ class BybitServer:
         }  # fmt: skip
 
     def _answer(self, result: dict[str, Any]) -> web.Response:
+        self.requests += 1
         if self.status != 200:
-            headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
-            return web.json_response({"error": "refused"}, status=self.status, headers=headers)
-        body = {"retCode": self.ret_code, "retMsg": "OK", "result": result, "time": now_ms()}
-        return web.json_response(body)
+            told = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+            return web.Response(status=self.status, text=self.body, headers=told | self.headers)
+        body = {"retCode": self.ret_code, "retMsg": self.ret_msg, "result": result, "time": now_ms()}
+        return web.json_response(body, headers=self.headers)
 
     async def _instruments(self, request: web.Request) -> web.Response:
         assert request.query["category"] == "linear"

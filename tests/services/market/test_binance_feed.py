@@ -202,6 +202,39 @@ async def test_after_a_429_nothing_is_asked_until_retry_after(feed: VenueFeed, e
     assert 1.5 < await asyncio.wait_for(answered(), 10) < 6
 
 
+async def test_a_ban_that_only_its_text_states_is_kept_by_every_request_to_that_address(
+    running: asyncio.Task[None], feed: VenueFeed, exchange: SimulatedExchange, taken: Taken
+) -> None:
+    exchange.faults.rate_limit(retry_after=3, status=418, header=False)
+    with pytest.raises(VenueRateLimited, match="banned until") as first:
+        await feed.open_interest("BTCUSDT")
+    assert first.value.asked
+    assert 2 < (first.value.retry_after or 0) <= 4
+    asked = exchange.rest.requests
+    # Whatever asks, through this feed or a new one to the same address, by REST or with a handshake.
+    for symbol in ("BTCUSDT", "ETHUSDT", "BTCUSDT"):
+        with pytest.raises(VenueRateLimited, match="asked to wait"):
+            await feed.candles(symbol, 2)
+    exchange.faults.disconnect_all()
+    async with feed_of(hasty(BINANCE), exchange.rest_url, exchange.ws_url, taken) as other:
+        with pytest.raises(VenueRateLimited, match="asked to wait"):
+            await other.instruments()
+    assert isinstance(await failure(running, 5), VenueRateLimited)
+    assert not exchange.streams.connections
+    assert exchange.rest.requests == asked
+
+
+async def test_a_spent_minute_is_waited_for_before_it_is_refused(
+    feed: VenueFeed, exchange: SimulatedExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await feed.instruments()
+    exchange.rest.limiter.used = 2_399
+    await feed.open_interest("BTCUSDT")
+    with pytest.raises(VenueRateLimited, match="asked to wait") as limited:
+        await feed.open_interest("BTCUSDT")
+    assert 0 < (limited.value.retry_after or 0) <= 60
+
+
 async def test_a_server_error_is_unavailable(feed: VenueFeed, exchange: SimulatedExchange) -> None:
     exchange.faults.server_error()
     with pytest.raises(VenueUnavailable, match="answered 503"):

@@ -11,7 +11,7 @@ import pytest
 from flashcur.errors import VenueBlocked, VenueRateLimited, VenueSilent, VenueUnavailable
 from flashcur.services.market.feed import VenueFeed
 from flashcur.services.market.venues import BYBIT, Stream
-from tests.services.market.bybit_server import BybitServer
+from tests.services.market.bybit_server import BybitServer, now_ms
 from tests.services.market.harness import Taken, feed_of, hasty
 from tests.support.waiting import eventually
 
@@ -188,13 +188,14 @@ async def test_errors_are_told_apart(feed: VenueFeed, server: BybitServer) -> No
     server.ret_code = 10006
     with pytest.raises(VenueRateLimited):
         await feed.snapshot()
-    feed._transport._paused_until = 0
+    feed._transport.pause.until = 0
     server.ret_code = 10016
     with pytest.raises(VenueUnavailable):
         await feed.snapshot()
     server.status = 403
     with pytest.raises(VenueBlocked, match="403"):
         await feed.snapshot()
+    feed._transport.pause.until = 0
     server.status = 502
     with pytest.raises(VenueUnavailable, match="502"):
         await feed.snapshot()
@@ -204,3 +205,37 @@ async def test_open_interest_history_is_oldest_first(feed: VenueFeed) -> None:
     history = await feed.open_interest_history("BTCUSDT", 3)
     assert [value.contracts for value in history] == [1232.5, 1233.5, 1234.5]
     assert [b.event_ms - a.event_ms for a, b in pairwise(history)] == [300_000] * 2
+
+
+async def test_too_many_requests_in_an_answer_of_status_200_wait_for_the_reset(
+    feed: VenueFeed, server: BybitServer
+) -> None:
+    server.ret_code, server.ret_msg = 10006, "Too many visits!"
+    server.headers = {"X-Bapi-Limit-Reset-Timestamp": str(now_ms() + 30_000)}
+    with pytest.raises(VenueRateLimited, match="answered 10006: Too many visits!") as first:
+        await feed.instruments()
+    assert first.value.asked
+    assert 25 < (first.value.retry_after or 0) <= 30
+    asked = server.requests
+    with pytest.raises(VenueRateLimited, match="asked to wait"):
+        await feed.snapshot()
+    assert server.requests == asked
+
+
+async def test_access_too_frequent_shuts_out_requests_and_handshakes_for_ten_minutes(
+    feed: VenueFeed, server: BybitServer, taken: Taken
+) -> None:
+    await feed.instruments()
+    server.status, server.retry_after, server.body = 403, None, "403, access too frequent"
+    with pytest.raises(VenueRateLimited, match="access too frequent") as first:
+        await feed.candles("BTCUSDT", 2)
+    assert (first.value.retry_after, first.value.asked) == (600.0, True)
+    server.status = 200
+    asked = server.requests
+    async with feed_of(hasty(BYBIT), server.rest_url, server.ws_url, taken) as other:
+        with pytest.raises(VenueRateLimited, match="asked to wait"):
+            await other.instruments()
+    with pytest.raises(VenueRateLimited, match="asked to wait"):
+        await feed.run()
+    assert server.requests == asked
+    assert not server.sockets

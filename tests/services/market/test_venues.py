@@ -7,7 +7,7 @@ import pytest
 
 from flashcur.errors import ConfigError, VenueBlocked, VenueError, VenueRateLimited, VenueUnavailable
 from flashcur.services.market.feeds import FEEDS
-from flashcur.services.market.http_errors import retry_after_s, venue_error
+from flashcur.services.market.http_errors import venue_error
 from flashcur.services.market.venues import KNOWN_VENUES, venue_by_id
 from flashcur.settings import EXCHANGES
 
@@ -41,22 +41,6 @@ def test_ccxt_is_not_imported_until_a_feed_starts() -> None:
 def test_errors_by_status(status: int, kind: type[Exception]) -> None:
     assert type(venue_error("Binance", status, {}, "no")) is kind
     assert venue_error("Binance", 200, {}, "") is None
-
-
-@pytest.mark.parametrize(
-    ("headers", "expected"),
-    [
-        ({"Retry-After": "7"}, 7.0),
-        ({"retry-after": "1e9"}, 3600.0),
-        ({"Retry-After": "-3"}, 0.0),
-        ({"Retry-After": "nan"}, None),
-        ({"Retry-After": "soon"}, None),
-        ({"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0.0),
-        ({}, None),
-    ],
-)
-def test_retry_after(headers: dict[str, str], expected: float | None) -> None:
-    assert retry_after_s(headers) == expected
 
 
 def test_retry_after_reaches_the_error() -> None:
