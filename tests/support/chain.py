@@ -1,4 +1,4 @@
-"""A chain's JSON-RPC endpoint, as far as contract wallets are asked through it (ERC-1271)."""
+"""A chain's JSON-RPC endpoint, as far as contract wallets are asked through it (ERC-1271, ERC-6492 by Multicall3)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ from eth_keys.exceptions import BadSignature
 from eth_utils.exceptions import ValidationError
 
 MAGIC = "1626ba7e"
+MULTICALL = "0xca11bde05977b3631167028862be2a173976ca11"
+AGGREGATE = "82ad56cb"
+FACTORY = "0x00000000000000000000000000000000000Fac70"
+DEPLOY = bytes.fromhex("f1f1f1f1")
+"""Selector of the factory's `(address at, address owner)`: it deploys a wallet there, or changes its owner."""
 # The start of what a Solidity compiler makes; that there is some is all that counts.
 CODE = "0x608060405234801561001057600080fd5b50"
 
@@ -26,7 +31,8 @@ class Contract:
 
     owner: str
     behaviour: str = "honest"
-    """`honest`, `no`, `revert`, `custom-error`, `invalid-opcode`, `empty`, `short`, `offchain`."""
+    """`honest`, `no`, `revert`, `custom-error`, `invalid-opcode`, `empty`, `short`, `offchain`; `approved` accepts an
+    empty signature, `exactly` the one whose hex digits are its `owner`."""
 
 
 @dataclass
@@ -36,6 +42,8 @@ class Chain:
     chain_id: int = 1
     contracts: dict[str, Contract] = field(default_factory=dict[str, Contract])
     """Address, in whatever case, to what is there."""
+    multicall: bool = True
+    """Whether Multicall3 is there."""
     status: int = 200
     """HTTP status of every answer."""
     body: bytes | None = None
@@ -65,10 +73,31 @@ class Chain:
         if method == "eth_getCode":
             return {"result": CODE if params[0].lower() in self.contracts else "0x"}
         if method == "eth_call":
-            contract = self.contracts.get(params[0]["to"].lower())
-            # A call to an address without code succeeds and returns nothing.
-            return {"result": "0x"} if contract is None else _is_valid_signature(contract, params[0])
+            return self.call(self.contracts, params[0]["to"], params[0]["data"])
         return {"error": {"code": -32601, "message": f"the method {method} does not exist/is not available"}}
+
+    def call(self, contracts: dict[str, Contract], to: str, data: str) -> dict[str, Any]:
+        """What a call returns; it changes `contracts`, which the endpoint throws away after a simulated one."""
+        if to.lower() == MULTICALL and self.multicall:
+            return self._aggregate(dict(contracts), bytes.fromhex(data[2:]))
+        if to.lower() == FACTORY.lower() and data.startswith(f"0x{DEPLOY.hex()}"):
+            at, owner = decode(["address", "address"], bytes.fromhex(data[10:]))
+            contracts[at.lower()] = Contract(owner)
+            return {"result": "0x"}
+        contract = contracts.get(to.lower())
+        # A call to an address without code succeeds and returns nothing.
+        return {"result": "0x"} if contract is None else _is_valid_signature(contract, {"to": to, "data": data})
+
+    def _aggregate(self, contracts: dict[str, Contract], data: bytes) -> dict[str, Any]:
+        assert data[:4].hex() == AGGREGATE, f"expected aggregate3, was {data[:4].hex()}"
+        (calls,) = decode(["(address,bool,bytes)[]"], data[4:])
+        results: list[tuple[bool, bytes]] = []
+        for to, may_fail, question in calls:
+            answer = self.call(contracts, to, f"0x{question.hex()}")
+            if "error" in answer and not may_fail:
+                return answer
+            results.append(("error" not in answer, bytes.fromhex(answer.get("result", "0x")[2:])))
+        return {"result": "0x" + encode(["(bool,bytes)[]"], [results]).hex()}
 
 
 @contextmanager
@@ -139,6 +168,10 @@ def _is_valid_signature(contract: Contract, call: dict[str, Any]) -> dict[str, A
             return _reverted("", "0x8baa579f")
         case "invalid-opcode":
             return {"error": {"code": -32000, "message": "invalid opcode: INVALID"}}
+        case "approved" if not signature:
+            return {"result": _word(MAGIC)}
+        case "exactly":
+            return {"result": _word(MAGIC if signature.hex() == contract.owner else "ffffffff")}
         case "empty":
             return {"result": "0x"}
         case "short":

@@ -38,3 +38,4 @@ class Accounts:
     def close(self) -> None:
         """End the threads that hash passwords; work that waits for them is dropped."""
         self.hasher.close()
+        self.checker.close()

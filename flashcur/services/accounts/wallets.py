@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,6 +24,8 @@ STATEMENTS = {
     "link": "Link this wallet to your FlashCur account. This costs nothing and allows nothing else.",
 }
 PURPOSES = tuple(STATEMENTS)
+MOST_WALLETS = 20
+"""Wallets of one account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,10 @@ class WalletAccounts:
                 # Whoever controls the contract of this address there need not be who linked it.
                 where = CHAINS.get(wallet.chain_id, str(wallet.chain_id))
                 raise Refusal(f"This contract wallet signs in on {where}: switch your wallet to that network.")
-            wallet.used_at, wallet.chain_id = now, signed.chain_id
+            wallet.used_at = now
+            if not wallet.contract:
+                # A contract's chain stays: a key that signs for the same address says nothing about it.
+                wallet.chain_id = signed.chain_id
             session.add(wallet)
             account = session.get(Account, wallet.account_id, with_for_update=True)
             if account is None:
@@ -147,6 +151,8 @@ class WalletAccounts:
                 raise Conflict(
                     f"{_short(address)} signs in to another account. Unlink it there first, or delete that account."
                 )
+            if len(of_account(session, account.id)) >= MOST_WALLETS:
+                raise Conflict(f"An account has at most {MOST_WALLETS} wallets: unlink one that you no longer use.")
             session.add(_wallet(address, account.id, signed.chain_id, contract, now))
             audit.record(session, "wallet-linked", account.id, now, caller.client, detail=_short(address))
             if account.email is not None:
@@ -211,9 +217,7 @@ class WalletAccounts:
         claimed = await self._context.run(work)
         if isinstance(claimed, Refusal):
             raise claimed
-        contract = await asyncio.to_thread(
-            self._checker.check, claimed.text, claimed.address, claimed.chain_id, signed.signature
-        )
+        contract = await self._checker.verify(claimed.text, claimed.address, claimed.chain_id, signed.signature)
         return claimed.address, contract
 
 

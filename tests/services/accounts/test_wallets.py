@@ -10,7 +10,7 @@ import pytest
 from flashcur.errors import Conflict, NotFound, Refusal, SignInNeeded, Throttled, Unavailable
 from flashcur.models import Account, LoginSession, Wallet, WalletChallenge
 from flashcur.services.accounts.sessions import hash_token
-from flashcur.services.accounts.wallets import Signed
+from flashcur.services.accounts.wallets import MOST_WALLETS, Signed
 from flashcur.settings import CHAINS
 from tests.support.accounts import (
     BASE,
@@ -271,3 +271,26 @@ async def test_signing_in_again_in_one_browser_ends_no_other_device(services: Se
     asked = await challenge(services, wallet)
     token = await services.wallets.sign_in(wallet.sign(asked), BROWSER, HOME, hash_token(former))
     assert [services.is_signed_in(each) for each in (phone, former, token)] == [True, False, True]
+
+
+async def test_a_key_does_not_move_the_chain_that_a_contract_wallet_is_held_to(services: Services) -> None:
+    """One address can have both: a contract that was deployed at it, and a key that signs for it (EIP-7702)."""
+    await wallet_sign_in(services, key_wallet())
+    with services.database.session() as session:
+        session.get_one(Wallet, key_wallet().address).contract = True
+    await wallet_sign_in(services, key_wallet(), chain_id=10)
+    (wallet,) = services.rows(Wallet)
+    assert (wallet.contract, wallet.chain_id) == (True, 1)
+
+
+async def test_an_account_has_so_many_wallets_and_no_more(services: Services) -> None:
+    person = await wallet_person(services, key_wallet())
+    with services.database.session() as session:
+        now = services.clock()
+        for number in range(3, MOST_WALLETS + 1):
+            wallet = Wallet(account_id=person.account_id, address=f"0x{number:040x}", chain_id=1, linked_at=now, used_at=now)
+            session.add(wallet)
+    await link(services, person, key_wallet(2))
+    said = await refused(link(services, person, key_wallet(3)), Conflict)
+    assert str(said).startswith("An account has at most 20 wallets")
+    assert len(wallets_of(services, person.account_id)) == MOST_WALLETS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from eth_abi.abi import encode
 from eth_account import Account
 from eth_account.messages import encode_defunct
 
@@ -16,7 +18,7 @@ from flashcur.errors import Refusal, Unavailable
 from flashcur.services.auth import signatures
 from flashcur.services.auth.signatures import SignatureChecker
 from flashcur.settings import Settings
-from tests.support.chain import Chain, running_chain
+from tests.support.chain import DEPLOY, FACTORY, Chain, running_chain
 
 KEY = "0x" + "11" * 32
 OWNER = Account.from_key(KEY).address
@@ -29,6 +31,17 @@ CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 def sign(key: str = KEY, text: str = TEXT) -> bytes:
     return bytes(Account.sign_message(encode_defunct(text=text), key).signature)
+
+
+def compact(raw: bytes) -> bytes:
+    """EIP-2098."""
+    return raw[:32] + bytes([raw[32] | (raw[-1] - 27) << 7]) + raw[33:64]
+
+
+def wrapped(raw: bytes, owner: str = OWNER, at: str = OTHER, factory: str = FACTORY) -> bytes:
+    """ERC-6492, with the call that makes the factory deploy a wallet of `owner` at `at`."""
+    prepare = DEPLOY + encode(["address", "address"], [at, owner])
+    return encode(["address", "bytes", "bytes"], [factory, prepare, raw]) + bytes.fromhex("6492" * 16)
 
 
 def hexed(raw: bytes) -> str:
@@ -71,6 +84,25 @@ class TestKeys:
         twin = CURVE_ORDER - int.from_bytes(raw[32:64])
         checker.check(TEXT, OWNER, 1, hexed(raw[:32] + twin.to_bytes(32) + bytes([55 - raw[-1]])))
 
+    @pytest.mark.parametrize("before", ["", "0X", "0x"])
+    def test_its_digits_however_they_are_written(self, checker: SignatureChecker, before: str) -> None:
+        assert checker.check(TEXT, OWNER, 1, before + sign().hex()) is False
+        assert checker.check(TEXT, OWNER, 1, before + sign().hex().upper()) is False
+
+    @pytest.mark.parametrize("text", [TEXT, "another", "a third", "a fourth"])
+    def test_compact(self, checker: SignatureChecker, text: str) -> None:
+        assert checker.check(text, OWNER, 1, hexed(compact(sign(text=text)))) is False
+
+    def test_compact_has_one_spelling(self, checker: SignatureChecker) -> None:
+        """EIP-2098 leaves no room for a high `s`: its highest bit is the parity."""
+        raw = compact(sign())
+        flipped = raw[:32] + bytes([raw[32] ^ 0x80]) + raw[33:]
+        with pytest.raises(Refusal, match="signed, not"):
+            checker.check(TEXT, OWNER, 1, hexed(flipped))
+        high = raw[:32] + (CURVE_ORDER // 2 + 1).to_bytes(32)
+        with pytest.raises(Refusal, match="none of any key"):
+            checker.check(TEXT, OWNER, 1, hexed(high))
+
     @pytest.mark.parametrize("chain_id", [1, 8453, 999])
     def test_another_key(self, checker: SignatureChecker, chain_id: int) -> None:
         with pytest.raises(Refusal) as caught:
@@ -91,17 +123,17 @@ class TestKeys:
     @pytest.mark.parametrize(
         ("signature", "words"),
         [
-            ("", "expected 0x and an even number of hex digits"),
+            ("", "was empty"),
+            ("0x0x00", "expected 0x and an even number of hex digits"),
             ("0x", "was empty"),
             ("0x1", "even number"),
             ("0xzz", "even number"),
-            (sign().hex(), "even number"),
             (hexed(sign()) + "\n", "even number"),
             ("0x" + "٣٣", "even number"),
             pytest.param("0x\x00\ud800", "even number", id="unicode"),
             pytest.param("0x" + "00" * 4097, "at most 8192 hex digits, was 8194", id="long"),
             pytest.param("x" * 1_000_000, "at most 8192 hex digits, was 999998", id="huge"),
-            (hexed(sign()[:-1]), "expected 65 bytes"),
+            (hexed(sign()[:-2]), "expected 65 bytes"),
             (hexed(sign() + b"\0"), "expected 65 bytes"),
             pytest.param(
                 hexed(bytes(4096)), "contract wallet, which this service cannot check on Ethereum", id="longest"
@@ -143,7 +175,9 @@ class TestContracts:
         asking.check(TEXT, OWNER, 1, hexed(sign()))
         assert chain.asked == []
 
-    @pytest.mark.parametrize("raw", [sign(OTHER_KEY), sign(text="another"), sign()[:64], bytes(65), bytes(4096)])
+    @pytest.mark.parametrize(
+        "raw", [sign(OTHER_KEY), sign(text="another"), sign()[:63], bytes(64), bytes(65), bytes(4096)]
+    )
     def test_someone_else_signed(self, asking: SignatureChecker, raw: bytes) -> None:
         with pytest.raises(Refusal, match=f"The contract wallet {CONTRACT} on Ethereum does not accept it") as caught:
             asking.check(TEXT, CONTRACT, 1, hexed(raw))
@@ -164,9 +198,73 @@ class TestContracts:
         ):
             asking.check(TEXT, OWNER, 1, hexed(sign(OTHER_KEY)))
 
-    def test_it_is_not_deployed_yet(self, asking: SignatureChecker) -> None:
-        with pytest.raises(Refusal, match="not on Ethereum yet"):
+    def test_one_that_approved_on_its_chain_signs_with_nothing(self, asking: SignatureChecker, chain: Chain) -> None:
+        chain.deploy(CONTRACT, OWNER, "approved")
+        for empty in ("0x", "", "0X"):
+            assert asking.check(TEXT, CONTRACT, 1, empty) is True
+        chain.deploy(CONTRACT, OWNER)
+        with pytest.raises(Refusal, match="does not accept it"):
+            asking.check(TEXT, CONTRACT, 1, "0x")
+
+    @pytest.mark.parametrize(
+        "raw", [b"", b"\0", sign(), compact(sign()), bytes(4096), b"\1" + bytes.fromhex("6492" * 16)]
+    )
+    def test_it_gets_to_see_every_byte_string(self, asking: SignatureChecker, chain: Chain, raw: bytes) -> None:
+        chain.deploy(CONTRACT, raw.hex(), "exactly")
+        assert asking.check(TEXT, CONTRACT, 1, hexed(raw)) is True
+
+    def test_one_that_is_not_deployed_yet(self, asking: SignatureChecker, chain: Chain) -> None:
+        assert asking.check(TEXT, OTHER, 1, hexed(wrapped(sign()))) is True
+        # Only as if: nothing is there afterwards.
+        assert OTHER.lower() not in chain.contracts
+
+    def test_one_that_would_belong_to_someone_else(self, asking: SignatureChecker) -> None:
+        with pytest.raises(Refusal, match="does not accept it"):
+            asking.check(TEXT, OTHER, 1, hexed(wrapped(sign(OTHER_KEY))))
+        with pytest.raises(Refusal, match="does not accept it"):
+            asking.check(TEXT, OTHER, 1, hexed(wrapped(sign(), at=CONTRACT)))
+        with pytest.raises(Refusal, match="does not accept it"):
+            asking.check(TEXT, OTHER, 1, hexed(wrapped(sign(), factory=OTHER)))
+
+    def test_one_that_is_deployed_by_now(self, asking: SignatureChecker, chain: Chain) -> None:
+        assert asking.check(TEXT, CONTRACT, 1, hexed(wrapped(sign(), at=CONTRACT))) is True
+        assert chain.asked.count("eth_call") == 1
+
+    def test_one_whose_owner_is_news_to_its_chain(self, asking: SignatureChecker, chain: Chain) -> None:
+        chain.deploy(CONTRACT, OTHER)
+        assert asking.check(TEXT, CONTRACT, 1, hexed(wrapped(sign(), at=CONTRACT))) is True
+        assert chain.contracts[CONTRACT.lower()].owner == OTHER
+
+    def test_without_the_contract_that_asks_both_at_once(self, asking: SignatureChecker, chain: Chain) -> None:
+        chain.multicall = False
+        with pytest.raises(Unavailable, match="Ethereum could not be asked"):
+            asking.check(TEXT, OTHER, 1, hexed(wrapped(sign())))
+
+    def test_a_wrapping_without_anything_in_it_and_no_contract(self, asking: SignatureChecker) -> None:
+        with pytest.raises(Refusal, match="There is no contract wallet at it on Ethereum"):
             asking.check(TEXT, OTHER, 1, hexed(sign() + bytes.fromhex("6492" * 16)))
+
+    async def test_an_endpoint_that_hangs_holds_up_neither_keys_nor_a_crowd(
+        self, asking: SignatureChecker, chain: Chain, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asking.check(TEXT, CONTRACT, 1, hexed(sign()))
+        monkeypatch.setattr(signatures, "RPC_TIMEOUT_S", 1.0)
+        chain.silent = True
+        waiting = [
+            asyncio.create_task(asking.verify(TEXT, CONTRACT, 1, hexed(sign(OTHER_KEY))))
+            for _ in range(signatures.RPC_AT_ONCE)
+        ]
+        await asyncio.sleep(0.1)
+        began = time.monotonic()
+        with pytest.raises(Unavailable, match="Many contract wallets"):
+            await asking.verify(TEXT, CONTRACT, 1, hexed(sign(OTHER_KEY)))
+        assert await asking.verify(TEXT, OWNER, 1, hexed(sign())) is False
+        assert time.monotonic() - began < 0.5
+        for outcome in await asyncio.gather(*waiting, return_exceptions=True):
+            assert isinstance(outcome, Unavailable)
+        chain.silent = False
+        assert await asking.verify(TEXT, CONTRACT, 1, hexed(sign())) is True
+        asking.close()
 
     def test_other_chains_have_their_own_endpoint(self, asking: SignatureChecker, chain: Chain) -> None:
         with pytest.raises(Refusal, match="cannot check on Polygon"):
