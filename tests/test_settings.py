@@ -94,6 +94,15 @@ def test_values_are_cast(environ: dict[str, str]) -> None:
         ("FLASHCUR_ENGINE", "none", "one of embedded, external"),
         ("FLASHCUR_PUBLIC_URL", "flashcur.example", "scheme://host"),
         ("FLASHCUR_PUBLIC_URL", "https://flashcur.example/app", "without a path"),
+        ("FLASHCUR_PUBLIC_URL", "https://flashcur.example?", "without a path"),
+        ("FLASHCUR_PUBLIC_URL", "https:/flashcur.example", "without a path"),
+        ("FLASHCUR_PUBLIC_URL", "https://flashcur.example\\", "without a path"),
+        ("FLASHCUR_PUBLIC_URL", "https://flash cur.example", "without a path"),
+        ("FLASHCUR_PUBLIC_URL", "http://flashcur.example:99999", "without a path"),
+        ("FLASHCUR_PUBLIC_URL", "https://ann@flashcur.example", "without a user"),
+        ("FLASHCUR_PUBLIC_URL", "https://@flashcur.example", "without a user"),
+        ("FLASHCUR_PUBLIC_URL", "https://flashcur..example", "without empty parts"),
+        ("FLASHCUR_PUBLIC_URL", "https://flashcur.example.", "without empty parts"),
         ("FLASHCUR_BYBIT_WS_URL", "https://127.0.0.1", "ws:// or wss://"),
         ("FLASHCUR_BYBIT_REST_URL", "http://127.0.0.1:port", "http:// or https://"),
         ("FLASHCUR_ADMIN_EMAILS", "ann", "e-mail addresses"),
@@ -230,6 +239,32 @@ def test_one_port_serves_page_and_socket(settings: Settings) -> None:
     found = addresses(settings, page_port=9000, backend_port=9000)
     assert found.page == found.backend == "http://localhost:9000"
     assert set(found.allowed_origins) == {"http://localhost:9000", "http://127.0.0.1:9000"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "spelled"),
+    [
+        ("http://LocalHost:8300", "http://localhost:8300"),
+        ("https://flashcur.example:443", "https://flashcur.example"),
+        ("http://flashcur.example:80/", "http://flashcur.example"),
+        ("http://flashcur.example:08300", "http://flashcur.example:8300"),
+        ("HTTPS://Flashcur.Example", "https://flashcur.example"),
+        ("https://BÜCHER.example", "https://xn--bcher-kva.example"),
+        ("https://例え.テスト:8443", "https://xn--r8jz45g.xn--zckzah:8443"),
+        ("http://[FD00:0::1]:3000", "http://[fd00::1]:3000"),
+        ("http://127.1:8000", "http://127.0.0.1:8000"),
+    ],
+)
+def test_the_public_url_is_spelled_as_browsers_send_it(environ: dict[str, str], typed: str, spelled: str) -> None:
+    settings = Settings.load(environ | {"FLASHCUR_PUBLIC_URL": typed})
+    assert settings.public_url == spelled
+    assert spelled in addresses(settings, page_port=8000, backend_port=8000).allowed_origins
+
+
+def test_a_default_port_is_left_out_of_every_origin(settings: Settings) -> None:
+    found = addresses(settings, page_port=80, backend_port=8000)
+    assert (found.page, found.backend) == ("http://localhost", "http://localhost:8000")
+    assert {"http://localhost", "http://127.0.0.1"} <= set(found.allowed_origins)
 
 
 def test_the_public_url_decides(environ: dict[str, str], prod: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from flashcur.settings import Settings
+from flashcur.settings.casts import origin
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1")
 
@@ -29,13 +30,13 @@ def addresses(settings: Settings, *, page_port: int, backend_port: int) -> Addre
     backend is on the public URL's host at its own port. Without a public URL the page is reached as localhost or
     127.0.0.1 alike: Reflex's client replaces the host name `localhost` by the one in the address bar.
     """
-    page = settings.public_url or f"http://localhost:{page_port}"
+    page = settings.public_url or origin(f"http://localhost:{page_port}")
     backend = page
     if page_port != backend_port:
         parts = urlsplit(page)
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-        backend = f"{parts.scheme}://{host}:{backend_port}"
+        backend = origin(f"{parts.scheme}://{host}:{backend_port}")
     origins = [page, backend]
     if not settings.is_prod:
-        origins += [f"http://{host}:{port}" for host in LOOPBACK_HOSTS for port in (page_port, backend_port)]
+        origins += [origin(f"http://{host}:{port}") for host in LOOPBACK_HOSTS for port in (page_port, backend_port)]
     return Addresses(page, backend, tuple(dict.fromkeys(origins)))

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from ada_url import URL
+
 
 def text(raw: str) -> str:
     """The text as it is."""
@@ -123,14 +125,23 @@ def rpc_url(raw: str) -> str:
 
 
 def origin(raw: str) -> str:
-    """Scheme, host and optional port, without a path: what browsers send as `Origin`."""
-    value = raw.rstrip("/")
-    parts = _split(value)
-    if parts is None or parts.scheme not in ("http", "https") or value != f"{parts.scheme}://{parts.netloc}":
+    """Scheme, host and optional port, without a path, spelled as browsers send it in `Origin`.
+
+    What browsers take for the same is taken too and spelled their way (WHATWG URL): the host in lower case and ASCII,
+    no default port, no zeros before a port. A socket is refused where the two differ by a letter.
+    """
+    try:
+        # Browsers would mend a missing slash and drop spaces; in a setting those are mistakes.
+        parsed = URL(raw) if re.match(r"https?://[^\s\\]+\Z", raw, re.IGNORECASE) else None
+    except ValueError:
+        parsed = None
+    if parsed is None or not parsed.hostname or parsed.pathname != "/" or re.search(r"[?#]", raw):
         raise ValueError("scheme://host[:port] without a path, such as https://flashcur.example")
-    if not parts.hostname or parts.username is not None:
+    if parsed.username or parsed.password or "@" in raw:
         raise ValueError("scheme://host[:port] without a user, such as https://flashcur.example")
-    return value
+    if re.fullmatch(r"(?!\[)(.*\.\..*|\..*|.*\.)", parsed.hostname):
+        raise ValueError("a host without empty parts, such as https://flashcur.example")
+    return parsed.origin
 
 
 def database_url(raw: str) -> str:

@@ -288,7 +288,8 @@ async def test_an_account_has_so_many_wallets_and_no_more(services: Services) ->
     with services.database.session() as session:
         now = services.clock()
         for number in range(3, MOST_WALLETS + 1):
-            wallet = Wallet(account_id=person.account_id, address=f"0x{number:040x}", chain_id=1, linked_at=now, used_at=now)
+            address = f"0x{number:040x}"
+            wallet = Wallet(account_id=person.account_id, address=address, chain_id=1, linked_at=now, used_at=now)
             session.add(wallet)
     await link(services, person, key_wallet(2))
     said = await refused(link(services, person, key_wallet(3)), Conflict)
