@@ -206,8 +206,8 @@ class Transport:
     async def get(self, endpoint: str, params: Mapping[str, object] | None = None) -> object:
         """The decoded answer of one of ccxt's implicit endpoints (`fapiPublicGetExchangeInfo`).
 
-        After a refusal nothing is sent until the wait it states has passed; VenueRateLimited says how long that is. Raises
-        another VenueError for any other failure.
+        After a refusal nothing is sent until the wait it states has passed; VenueRateLimited says how long that is.
+        Raises another VenueError for any other failure.
         """
         self._rest()
         try:
