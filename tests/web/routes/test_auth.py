@@ -442,7 +442,12 @@ async def test_a_wallet_is_linked_to_who_is_signed_in(site: Site) -> None:
     assert (await wallet_answer(site.browser(), key_wallet(), "link")).status_code == 401
     browser = site.browser_of(account)
     answer = await wallet_answer(browser, key_wallet(), "link")
-    assert answer.json() == {"ok": True, "next": "/account", "address": key_wallet().address}
+    assert answer.json() == {
+        "ok": True,
+        "next": "/account",
+        "address": key_wallet().address,
+        "said": "The wallet is linked: you can sign in with it from now on.",
+    }
     assert cookies(answer) == {}
     other = site.browser_of(site.account("bob@example.com"))
     assert (await wallet_answer(other, key_wallet(), "link")).status_code == 409
