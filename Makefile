@@ -30,7 +30,8 @@ test: setup-dev           ## style, types, all tests, of the browser's modules t
 	ruff check .
 	pyright
 	npm run --silent check
-	pytest -n 2
+	pytest -n 2 -m "not alone"
+	pytest -m alone
 endif
 
 bench: setup-dev          ## benchmarks; writes docs/performance.md

@@ -22,10 +22,15 @@ GROUPS = {
     "app": ("tests/pages/", "tests/state/test_"),
     # Against the clock: two of them at once would make each other late.
     "clock": (
-        *("tests/services/market/", "tests/services/simulator/", "tests/services/lease/", "tests/engine/"),
-        *("tests/web/test_process.py", "tests/web/test_accounts_processes.py"),
+        "tests/services/market/",
+        "tests/services/simulator/",
+        "tests/services/lease/",
+        "tests/engine/",
+        "tests/web/test_process.py",
     ),
 }
+# Measured in parts of a second, which a browser beside them would make longer: run after all others, by themselves.
+ALONE = ("tests/web/test_accounts_processes.py",)
 
 APP_TIMEOUT_S = 240
 """For the test that happens to start the app: on a fresh checkout it builds the frontend first."""
@@ -54,6 +59,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        if item.nodeid.startswith(ALONE):
+            item.add_marker(pytest.mark.alone)
         if "app" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.timeout(APP_TIMEOUT_S))
 
