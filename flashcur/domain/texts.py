@@ -16,6 +16,11 @@ def checked_text(value: object, most: int, field: str = "") -> str:
     if len(value) > most:
         raise Refusal(f"{before}xpected at most {most} characters, was {len(value)}.", field=field)
     # PostgreSQL keeps no NUL, and half of a surrogate pair has no UTF-8; nobody types either.
-    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+    try:
+        value.encode()
+        whole = "\0" not in value
+    except UnicodeEncodeError:
+        whole = False
+    if not whole:
         raise Refusal(f"{before}xpected text without NUL or half characters.", field=field)
     return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
 from zoneinfo import available_timezones
@@ -151,11 +151,7 @@ def wallets() -> rx.Component:
 
     return forms.section(
         "Wallets",
-        rx.cond(
-            AccountState.wallets.length() > 0,
-            rx.el.ul(rx.foreach(AccountState.wallets, row), class_name="items"),
-            rx.el.p("None is linked.", class_name="soft"),
-        ),
+        _items(AccountState.wallets, row, "None is linked."),
         rx.el.h3("Link a wallet"),
         wallet_buttons.link_buttons(),
         description="A linked wallet signs you in with a signature. It is never asked for a payment.",
@@ -271,11 +267,7 @@ def api() -> rx.Component:
 
     return forms.section(
         "API keys",
-        rx.cond(
-            AccountState.api_keys.length() > 0,
-            rx.el.ul(rx.foreach(AccountState.api_keys, row), class_name="items"),
-            rx.el.p("There is none.", class_name="soft"),
-        ),
+        _items(AccountState.api_keys, row, "There is none."),
         rx.el.div(
             rx.cond(
                 key != "",
@@ -385,6 +377,15 @@ def your_data() -> rx.Component:
 def submitted() -> rx.Var[str]:
     """The form that was last sent from this page, since it was loaded."""
     return browser.hook("submittedForm", "submitted", "useSubmitted", AccountState.email).to(str)
+
+
+def _items(items: rx.Var[list[dict[str, str]]], row: Callable[[Item], rx.Component], none: str) -> rx.Component:
+    """A list of what there is, or the sentence `none`."""
+    return rx.cond(
+        items.length() > 0,
+        rx.el.ul(rx.foreach(items, row), class_name="items"),
+        rx.el.p(none, class_name="soft"),
+    )
 
 
 def _about(form: str) -> rx.Var[bool]:
