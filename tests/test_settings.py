@@ -14,7 +14,7 @@ import pytest
 
 from flashcur.errors import ConfigError
 from flashcur.settings import Secret, Settings, VenueUrls
-from flashcur.settings.addresses import addresses
+from flashcur.settings.addresses import addresses, port_of
 from flashcur.settings.table import SETTINGS, Setting
 
 ROOT = Path(__file__).parent.parent
@@ -265,6 +265,19 @@ def test_a_default_port_is_left_out_of_every_origin(settings: Settings) -> None:
     found = addresses(settings, page_port=80, backend_port=8000)
     assert (found.page, found.backend) == ("http://localhost", "http://localhost:8000")
     assert {"http://localhost", "http://127.0.0.1"} <= set(found.allowed_origins)
+
+
+@pytest.mark.parametrize(
+    ("address", "port"),
+    [
+        ("http://localhost", 80),
+        ("https://x.example", 443),
+        ("http://localhost:8000", 8000),
+        ("http://[fd00::1]:81", 81),
+    ],
+)
+def test_an_address_has_a_port_also_where_it_is_left_out(address: str, port: int) -> None:
+    assert port_of(address) == port
 
 
 def test_the_public_url_decides(environ: dict[str, str], prod: dict[str, str]) -> None:

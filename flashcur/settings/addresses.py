@@ -23,6 +23,12 @@ class Addresses:
     """`Origin` values a socket may come from; anything else is refused."""
 
 
+def port_of(address: str) -> int:
+    """The port of an origin, also where it is left out because it is the scheme's own."""
+    parts = urlsplit(address)
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
 def addresses(settings: Settings, *, page_port: int, backend_port: int) -> Addresses:
     """The addresses of a process whose pages are on `page_port` and whose HTTP routes are on `backend_port`.
 

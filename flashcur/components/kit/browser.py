@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import reflex as rx
 from reflex.config import get_config
 
+from flashcur.settings.addresses import port_of
 from flashcur.state.account import AccountState
 from flashcur.state.profile import ProfileState
 from flashcur.state.wire.javascript import event, function, handler, hook, maybe, member, part
@@ -55,4 +54,4 @@ def backend() -> rx.Var[str]:
 def backend_port() -> int:
     """The port of the HTTP routes; 0 where it is the pages' own."""
     config = get_config()
-    return 0 if config.api_url == config.deploy_url else urlsplit(config.api_url).port or 0
+    return 0 if config.api_url == config.deploy_url else port_of(config.api_url)

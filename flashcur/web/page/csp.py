@@ -13,7 +13,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flashcur.settings.addresses import LOOPBACK_HOSTS
+from flashcur.settings.addresses import LOOPBACK_HOSTS, port_of
+from flashcur.settings.casts import origin as origin_of
 
 MINIMAL = "default-src 'none'; frame-ancestors 'none'"
 """For answers that are no pages: nothing in them may load, run or be framed."""
@@ -82,7 +83,7 @@ def _origins(origin: str) -> list[str]:
     parts = urlsplit(origin)
     if parts.hostname not in LOOPBACK_HOSTS:
         return [f"{parts.scheme}://{parts.netloc}"]
-    return [f"{parts.scheme}://{host}:{parts.port}" for host in LOOPBACK_HOSTS]
+    return [origin_of(f"{parts.scheme}://{host}:{port_of(origin)}") for host in LOOPBACK_HOSTS]
 
 
 def _hashes(page: str) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 The built page has two empty places, `#first-rows` and `#first-status`. Before it is sent they are filled from the
 newest frame the visitor may see; once the page's own state arrives, React puts the live table in their place. The
-markup is that of `components/market/market_table.py` (`tests/pages/test_first_paint.py` compares the two in a browser).
+markup is that of `components/market/market_table.py` (`tests/pages/test_dashboard.py` compares the two in a browser).
 """
 
 from __future__ import annotations

@@ -73,6 +73,7 @@ def test_line_ends_are_hashed_as_the_browser_reads_them(tmp_path: Path) -> None:
     ("https://flashcur.example:8443/", ["https://flashcur.example:8443", "wss://flashcur.example:8443"]),
     ("http://localhost:8000",
      ["http://localhost:8000", "ws://localhost:8000", "http://127.0.0.1:8000", "ws://127.0.0.1:8000"]),
+    ("http://localhost", ["http://localhost", "ws://localhost", "http://127.0.0.1", "ws://127.0.0.1"]),
 ])  # fmt: skip
 def test_the_page_may_reach_its_backend_and_nobody_else(tmp_path: Path, backend: str, sources: list[str]) -> None:
     policy = directives(content_security_policy(tmp_path, backend))
