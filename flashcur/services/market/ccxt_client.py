@@ -242,7 +242,10 @@ class Transport:
         return socket
 
     def _rest(self) -> None:
-        wait_s = self.pause.left_s
+        wait_s, cause = self.pause.left_s, self.pause.cause
+        if wait_s > 0 and cause is not None and not isinstance(cause, VenueRateLimited):
+            # It is as it was: an exchange that is down, or closed to this address, does not become a busy one.
+            raise type(cause)(str(cause), retry_after=wait_s, asked=self.pause.asked)
         if wait_s > 0:
             why = "asked to wait" if self.pause.asked else "limits requests and is left alone for"
             message = f"{self.venue.name} {why} {wait_s:.0f} s more"
@@ -251,7 +254,8 @@ class Transport:
     def _note(self, error: VenueError) -> None:
         limited = isinstance(error, VenueRateLimited)
         if limited or error.asked:
-            self.pause.begin(error.retry_after or 0.0, asked=error.asked, handshakes=limited and error.shut_out)
+            shut_out = limited and error.shut_out
+            self.pause.begin(error.retry_after or 0.0, asked=error.asked, handshakes=shut_out, cause=error)
 
     def _retire(self, client: Any) -> None:
         client.retired = True

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
+from flashcur.errors import VenueError
+
 LONGEST_S = 3 * 86_400.0
 """The longest ban that an exchange documents (Binance: up to three days); what is longer is a mistake."""
 UNASKED_S = 10.0
@@ -93,12 +95,14 @@ class Pause:
     """The exchange itself said how long."""
     handshakes: bool = False
     """Sockets are not opened either: the whole address is shut out."""
+    cause: VenueError | None = None
+    """The refusal that began it; None for a minute whose weight was spent."""
 
-    def begin(self, wait_s: float, *, asked: bool, handshakes: bool) -> None:
+    def begin(self, wait_s: float, *, asked: bool, handshakes: bool, cause: VenueError | None = None) -> None:
         """Rest for `wait_s` seconds from now; a longer rest that was begun before goes on."""
         until = time.monotonic() + (wait_s if asked else min(wait_s, UNASKED_S))
         if until > self.until:
-            self.until, self.asked = until, asked
+            self.until, self.asked, self.cause = until, asked, cause
         self.handshakes = (self.handshakes and self.left_s > 0) or handshakes
 
     @property

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from flashcur.errors import VenueBlocked, VenueRateLimited, VenueSilent, VenueUnavailable
+from flashcur.errors import VenueBlocked, VenueError, VenueRateLimited, VenueSilent, VenueUnavailable
 from flashcur.services.market.feed import VenueFeed
 from flashcur.services.market.venues import BYBIT, Stream
 from tests.services.market.bybit_server import BybitServer, now_ms
@@ -240,3 +240,21 @@ async def test_access_too_frequent_shuts_out_requests_and_handshakes_for_ten_min
         await feed.run()
     assert server.requests == asked
     assert not server.sockets
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(503, VenueUnavailable), (451, VenueBlocked)], ids=["down", "closed to this address"]
+)
+async def test_a_wait_that_another_refusal_states_is_kept_and_its_reason_stays(
+    status: int, kind: type[VenueError], feed: VenueFeed, server: BybitServer
+) -> None:
+    await feed.instruments()
+    server.status, server.retry_after = status, 30
+    for _ in range(3):
+        with pytest.raises(kind, match=f"answered {status}") as refused:
+            await feed.snapshot()
+        assert type(refused.value) is kind
+        assert refused.value.asked
+        assert 25 < (refused.value.retry_after or 0) <= 30
+    # The pages of instruments, and what was refused once.
+    assert server.requests == 3 + 1
