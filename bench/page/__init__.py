@@ -1,8 +1,8 @@
 """The production page in a browser: when it paints, when prices show, what it weighs, and what it costs while it lives.
 
 FlashCur's page, copies of it with something taken away, a page with one word and an empty Reflex page are loaded in
-turn, each time in a new browser profile without a cache. Then the live table of 500 rows is left alone for a while, at
-a desktop's size and at a phone's with a processor a quarter as fast.
+turn, each time in a new browser profile without a cache, coming from another site. Then the live table of 500 rows is
+left alone for a while, at a desktop's size and at a phone's with a processor a quarter as fast.
 """
 
 from __future__ import annotations
@@ -32,10 +32,13 @@ def run(options: Options) -> Table:
         address = f"http://localhost:{port}/"
         browser = playwright.chromium.launch(**chromium())
         try:
-            with served_copies(address) as parts:
-                loads = _in_turn(browser, {"page": address, **parts, "empty": empty}, times)
+            with served_copies(address) as (parts, origin):
+                loads = _in_turn(browser, {"page": address, **parts, "empty": empty}, origin, times)
                 phones = [
-                    (load(browser, address, PHONE), load(browser, parts["word"], PHONE, prices=False))
+                    (
+                        load(browser, address, PHONE, origin=origin),
+                        load(browser, parts["word"], PHONE, origin=origin, prices=False),
+                    )
                     for _ in range(max(3, times // 4))
                 ]
             phone, phone_word = [one for one, _ in phones], [one for _, one in phones]
@@ -87,11 +90,11 @@ def run(options: Options) -> Table:
     )
 
 
-def _in_turn(browser: Browser, addresses: dict[str, str], times: int) -> dict[str, list[Load]]:
+def _in_turn(browser: Browser, addresses: dict[str, str], origin: str, times: int) -> dict[str, list[Load]]:
     loads: dict[str, list[Load]] = {name: [] for name in addresses}
     for number in range(times + 1):
         for name, address in addresses.items():
-            one = load(browser, address, DESKTOP, prices=name == "page")
+            one = load(browser, address, DESKTOP, origin=origin, prices=name == "page")
             # The first round warms the servers and the browser's own caches of code.
             if number:
                 loads[name].append(one)

@@ -25,7 +25,9 @@ _FLAGS = (
 _ALL_ROWS = 450
 """From here on the table is complete: the exchange lists some 500 contracts, now and then one less."""
 
-_REST_S = 1.0
+_REST_S = 0.5
+_SETTLE_MS = 1000
+"""A new window loads pages of the browser's own beside the first one; who follows a link has opened it long before."""
 
 # `price`: the first frame in which a price cell holds a digit has been painted; two animation frames later is after it.
 _WATCH = """
@@ -86,8 +88,11 @@ def chromium() -> dict[str, Any]:
     return {"executable_path": program, "args": list(_FLAGS)}
 
 
-def load(browser: Browser, address: str, device: Device, *, prices: bool = True) -> Load:
-    """Load a page in a fresh profile. `prices`: wait until its table is live."""
+def load(browser: Browser, address: str, device: Device, *, origin: str, prices: bool = True) -> Load:
+    """Load a page in a fresh profile, as people come to it: from a page of another site (`origin`).
+
+    `prices`: wait until its table is live.
+    """
     context, page, session = _open(browser, device)
     try:
         received = 0.0
@@ -98,6 +103,9 @@ def load(browser: Browser, address: str, device: Device, *, prices: bool = True)
 
         session.send("Network.enable")
         session.on("Network.loadingFinished", count)
+        page.goto(origin)
+        page.wait_for_timeout(_SETTLE_MS)
+        received = 0.0
         page.add_init_script(_WATCH)
         page.goto(address)
         _until(page, "performance.getEntriesByName('first-contentful-paint').length > 0", 20)

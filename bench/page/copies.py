@@ -16,6 +16,8 @@ _SCRIPT = re.compile(r"<script\b.*?</script>", re.DOTALL)
 _PRELOAD = re.compile(r'<link\b[^>]*rel="modulepreload"[^>]*>')
 _STYLE = re.compile(r"<style\b.*?</style>|<link\b[^>]*stylesheet[^>]*>", re.DOTALL)
 _ROWS = re.compile(r'(<tbody\b[^>]*id="first-rows"[^>]*>).*?(</tbody>)', re.DOTALL)
+_OWN = {"content-length", "content-encoding", "content-type", "date", "connection", "transfer-encoding"}
+"""Headers that a server sets for what it sends itself."""
 WORD = '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>word</title></head><body>word</body></html>'
 """The least that a page can be: what opening a tab costs by itself."""
 
@@ -39,10 +41,14 @@ def copies(page: str) -> dict[str, str]:
 
 
 @contextmanager
-def served_copies(address: str) -> Iterator[dict[str, str]]:
-    """Serves copies of what is at `address` now; name to address."""
+def served_copies(address: str) -> Iterator[tuple[dict[str, str], str]]:
+    """Serves copies of what is at `address` now with the page's own headers, which cost time too.
+
+    Yields name to address, and the address of a page of one word on another site.
+    """
     with urllib.request.urlopen(address, timeout=10) as answer:
         pages = copies(answer.read().decode())
+        headers = [(name, value) for name, value in answer.headers.items() if name.lower() not in _OWN]
     bodies = {f"/{number}": gzip.compress(page.encode(), compresslevel=4) for number, page in enumerate(pages.values())}
 
     class Handler(BaseHTTPRequestHandler):
@@ -52,6 +58,8 @@ def served_copies(address: str) -> Iterator[dict[str, str]]:
             self.send_header("Content-Type", "text/html; charset=utf-8")
             if body is not None:
                 self.send_header("Content-Encoding", "gzip")
+                for header in headers:
+                    self.send_header(*header)
             self.send_header("Content-Length", str(len(body or b"")))
             self.end_headers()
             if body is not None:
@@ -64,7 +72,8 @@ def served_copies(address: str) -> Iterator[dict[str, str]]:
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield {name: f"http://localhost:{server.server_port}/{number}" for number, name in enumerate(pages)}
+        parts = {name: f"http://localhost:{server.server_port}/{number}" for number, name in enumerate(pages)}
+        yield parts, f"http://127.0.0.1:{server.server_port}/{list(pages).index('word')}"
     finally:
         server.shutdown()
         server.server_close()

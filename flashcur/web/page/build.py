@@ -31,6 +31,9 @@ _MODULE = re.compile(r'<script type="module"[^>]*>(.*?)</script>', re.DOTALL)
 
 _MODULE_PRELOAD = re.compile(r'<link rel="modulepreload" href="([^"]+)"/>')
 
+_WAIT_FOR_BODY = '<link rel="expect" href="#boot" blocking="render"/>'
+"""Nothing is painted before the parser comes to `#boot`, after all contents: half a header moves once it is whole."""
+
 _AFTER_PAINT = (
     '<script>(function(){var boot=document.getElementById("boot"),begun;'
     "function add(name,values){document.head.append(Object.assign(document.createElement(name),values))}"
@@ -93,9 +96,12 @@ def polish(page: str, client: Path) -> str:
 
     def inline(link: re.Match[str]) -> str:
         css = (client / link[1].lstrip("/")).read_text(encoding="utf-8")
-        return f"<style>{css}</style>" + link[0].replace('rel="stylesheet"', 'rel="stylesheet" media="print"')
+        return f"{_WAIT_FOR_BODY}<style>{css}</style>" + link[0].replace(
+            'rel="stylesheet"', 'rel="stylesheet" disabled=""'
+        )
 
-    page = _STYLE_PRELOAD.sub("", page)
+    # Neither is fetched, but React must find both: it would make anew what is gone.
+    page = _STYLE_PRELOAD.sub(lambda link: link[0].replace("<link ", '<link media="not all" '), page)
     page = _STYLESHEET.sub(inline, page)
     modules = " ".join(_MODULE_PRELOAD.findall(page))
     page = _MODULE_PRELOAD.sub("", page)
