@@ -8,8 +8,8 @@ from typing import Any
 import reflex as rx
 
 from flashcur.errors import Refusal, SignInAgain
-from flashcur.services.accounts.accounts import Accounts
 from flashcur.services.accounts.sessions import Caller
+from flashcur.services.accounts.wiring import Accounts
 from flashcur.state.notice import refuse, say
 from flashcur.state.visit import act, form_text, tell, text
 

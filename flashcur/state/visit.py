@@ -12,9 +12,9 @@ import reflex as rx
 
 from flashcur.domain.texts import checked_text
 from flashcur.errors import SignInNeeded, Unavailable
-from flashcur.services.accounts.accounts import Accounts
 from flashcur.services.accounts.client import Client
 from flashcur.services.accounts.sessions import Caller
+from flashcur.services.accounts.wiring import Accounts
 from flashcur.web.process import WebRuntime
 from flashcur.web.visitors import GUEST, Visitor
 

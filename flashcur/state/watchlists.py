@@ -9,8 +9,8 @@ import reflex as rx
 
 from flashcur.domain.watchlists import parse_import
 from flashcur.errors import Refusal
-from flashcur.services.accounts.accounts import Accounts
 from flashcur.services.accounts.sessions import Caller
+from flashcur.services.accounts.wiring import Accounts
 from flashcur.state.notice import refuse, say
 from flashcur.state.visit import act, form_text, known_contracts, text
 

@@ -18,7 +18,7 @@ from flashcur.domain.plans import Audience
 from flashcur.engine.engine import Engine
 from flashcur.engine.status import ENGINE_TOPIC, EngineStatus
 from flashcur.errors import DatabaseError
-from flashcur.services.accounts.accounts import Accounts
+from flashcur.services.accounts.wiring import Accounts
 from flashcur.services.bus import Bus, make_bus
 from flashcur.services.bus.topics import LIVE_TOPIC, TOPICS
 from flashcur.services.kit.backoff import Backoff

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 
 from flashcur.domain.plans import PLAN_NAMES, PlanName
 from flashcur.models import Mail
-from flashcur.services.accounts.accounts import Accounts
+from flashcur.services.accounts.wiring import Accounts
 from flashcur.services.bus.topics import LIVE_TOPIC, mark_topic
 from flashcur.services.kit.clock import utc_now
 from flashcur.services.notify.links import make_token

@@ -26,10 +26,9 @@ from starlette.applications import Starlette
 from flashcur.domain.plans import Audience, PlanName
 from flashcur.domain.watchlists import frozen
 from flashcur.models import Account, AuditEvent, LoginSession, MailToken, RateLimit, Watchlist, WatchlistItem
-from flashcur.services.accounts import accounts as accounts_module
-from flashcur.services.accounts import changes, limits, mail_tokens, sessions
-from flashcur.services.accounts.accounts import Accounts
+from flashcur.services.accounts import changes, limits, mail_tokens, sessions, wiring
 from flashcur.services.accounts.sessions import Caller
+from flashcur.services.accounts.wiring import Accounts
 from flashcur.services.kit.clock import utc_now
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
@@ -135,7 +134,7 @@ async def process(settings: Settings, *, skew_s: float = 0) -> AsyncIterator[Pro
     with pytest.MonkeyPatch.context() as patch:
         if skew_s:
             patch.setattr(web_module, "utc_now", clock)
-            patch.setattr(accounts_module, "utc_now", clock)
+            patch.setattr(wiring, "utc_now", clock)
         runtime = WebRuntime(settings, MarketHub(), WHERE)
         await runtime.start()
         try:

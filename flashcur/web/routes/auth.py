@@ -15,10 +15,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from flashcur.errors import NotFound, Refusal, SignInNeeded, Unavailable
-from flashcur.services.accounts.accounts import Accounts
 from flashcur.services.accounts.client import Client
 from flashcur.services.accounts.sessions import hash_token, new_token
 from flashcur.services.accounts.wallets import Signed
+from flashcur.services.accounts.wiring import Accounts
 from flashcur.web.cookies import Cookies
 from flashcur.web.process import WebRuntime
 from flashcur.web.routes.base import (

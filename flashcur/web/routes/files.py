@@ -21,9 +21,9 @@ from flashcur.domain.plans import ExportFormat, Plan, least_plan
 from flashcur.domain.view import View, select
 from flashcur.domain.watchlists import IMPORT_BYTES, TOO_LARGE, ListView, parse_import
 from flashcur.errors import NotFound, PlanNeeded, Refusal, SignInNeeded, Unavailable
-from flashcur.services.accounts.accounts import Accounts
 from flashcur.services.accounts.sessions import Caller
 from flashcur.services.accounts.view import AccountView
+from flashcur.services.accounts.wiring import Accounts
 from flashcur.services.kit.clock import utc_now
 from flashcur.web.process import WebRuntime
 from flashcur.web.routes.base import (
