@@ -39,7 +39,7 @@ def _serve(settings: Settings) -> None:
     if settings.is_prod:
         _refuse_wrong_database(settings)
     where = addresses(settings, page_port=port, backend_port=port)
-    if build.ensure_built(f"{where!r} {describe(settings)}"):
+    if build.ensure_built(f"{where.page} {where.backend} {describe(settings)}"):
         print("flashcur: built the frontend", flush=True)
     # Not before the build, which is what compiles the pages and installs their packages.
     os.environ |= {"__REFLEX_MOUNT_FRONTEND_COMPILED_APP": "true", "__REFLEX_SKIP_COMPILE": "true"}

@@ -7,13 +7,15 @@ the stylesheet into the page and starts the scripts after the first paint. A pag
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from flashcur.errors import ConfigError
@@ -47,15 +49,30 @@ _AFTER_PAINT = (
 
 
 def ensure_built(addresses: str) -> bool:
-    """Build unless the last build was of the same sources for the same addresses; True if it built."""
+    """Build unless the last build was of the same sources for the same addresses; True if it built.
+
+    Of two processes one waits for the other: both would write the same files.
+    """
     wanted = fingerprint(addresses)
-    if CLIENT.is_dir() and _STAMP.exists() and _STAMP.read_text() == wanted:
-        return False
-    build()
-    for page in sorted(CLIENT.rglob("*.html")):
-        write_page(page, polish(page.read_text(encoding="utf-8"), CLIENT))
-    _STAMP.write_text(wanted)
-    return True
+    with _one_at_a_time():
+        if CLIENT.is_dir() and _STAMP.exists() and _STAMP.read_text() == wanted:
+            return False
+        build()
+        for page in sorted(CLIENT.rglob("*.html")):
+            write_page(page, polish(page.read_text(encoding="utf-8"), CLIENT))
+        _STAMP.write_text(wanted)
+        return True
+
+
+@contextmanager
+def _one_at_a_time() -> Generator[None]:
+    """Hold a lock on the project's folder itself, which needs no file and ends with the process."""
+    folder = os.open(ROOT, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def fingerprint(addresses: str) -> str:

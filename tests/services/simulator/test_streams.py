@@ -103,7 +103,7 @@ async def test_all_final_candles_arrive_at_the_hour(start_exchange: StartExchang
 
 async def test_a_minute_candle_closes_at_the_minute(start_exchange: StartExchange, connect: Connect) -> None:
     minute_ms = MID_HOUR_MS // 60_000 * 60_000
-    exchange = await start_exchange(now_ms=Clock(minute_ms + 58_500))
+    exchange = await start_exchange(now_ms=Clock(minute_ms + 56_500))
     ws = await connect(exchange, streams=("btcusdt@kline_1m",))
     async with asyncio.timeout(5):
         while not (event := await receive(ws))["k"]["x"]:
