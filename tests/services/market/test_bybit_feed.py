@@ -172,8 +172,8 @@ async def test_silence_ends_in_leaving(running: asyncio.Task[None], server: Bybi
 
 async def test_pings_are_answered_to_ccxt(server: BybitServer, taken: Taken) -> None:
     async with feed_of(hasty(BYBIT, candle_s=60), server.rest_url, server.ws_url, taken) as feed:
-        # Milliseconds of the fast clock: 300 of ours.
-        feed._transport.exchange.streaming["keepAlive"] = 1200
+        # Milliseconds of the fast clock: 150 of ours.
+        feed._transport.exchange.streaming["keepAlive"] = 600
         await feed.instruments()
         task = asyncio.create_task(feed.run())
         # Without answers ccxt would cut the connection after two intervals.
