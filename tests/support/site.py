@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
+import pytest
 from sqlmodel import col, select
 from starlette.applications import Starlette
 
@@ -145,11 +146,16 @@ class Browser:
 
 @asynccontextmanager
 async def running_site(settings: Settings, where: Addresses = WHERE) -> AsyncIterator[Site]:
-    """A web process until the block ends."""
+    """A web process until the block ends.
+
+    It waits for the database for longer than a visitor would: on a loaded machine they would be shown as guests.
+    """
     runtime = WebRuntime(replace(settings, engine="external"), MarketHub(), where)
     routes = HttpRoutes(runtime, AuthRoutes(runtime), ExportRoutes(runtime))
     site = Site(runtime, routes.wrap(Starlette()))
     await runtime.start()
+    patience = pytest.MonkeyPatch()
+    patience.setattr("flashcur.web.visitors.PATIENCE_S", 20.0)
     try:
         await asyncio.wait_for(runtime.database_ready.wait(), 20)
         await eventually(lambda: "wallets" not in runtime._tasks.running, "what wallets need", 20)
@@ -158,3 +164,4 @@ async def running_site(settings: Settings, where: Addresses = WHERE) -> AsyncIte
         for browser in site.browsers:
             await browser.client.aclose()
         await runtime.stop()
+        patience.undo()
