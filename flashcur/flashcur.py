@@ -39,6 +39,7 @@ from flashcur.web.market_hub import MarketHub
 from flashcur.web.page import build
 from flashcur.web.page.csp import PagePolicy
 from flashcur.web.page.first_paint import FirstPaint
+from flashcur.web.page.public_address import PublicAddress
 from flashcur.web.process import WebRuntime
 from flashcur.web.routes.auth import AuthRoutes
 from flashcur.web.routes.files import ExportRoutes
@@ -113,10 +114,12 @@ shorten_library_records()
 runtime.metrics.watch(SOCKET_REFUSALS, lambda: {(reason,): count for reason, count in gate.refused.items()})
 app.register_lifespan_task(runtime.lifespan)
 
-# The last one is the outermost: its headers are on every answer.
+# The last one is the outermost: nothing behind it learns under which name a request came. The headers of the routes are
+# on every answer.
 app.api_transformer = (
     lambda asgi: FirstPaint(asgi, runtime.hub, build.CLIENT / "index.html", visitors),
     HttpRoutes(
         runtime, AuthRoutes(runtime), ExportRoutes(runtime), page_policy=PagePolicy(build.CLIENT, config.api_url)
     ).wrap,
+    lambda asgi: PublicAddress(asgi, where.backend, build.CLIENT),
 )

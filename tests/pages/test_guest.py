@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
+
+import pytest
 from playwright.sync_api import Page, WebSocket, expect
 
 from tests.support.app import App
@@ -44,6 +48,17 @@ def test_every_answer_has_the_security_headers(page: Page, app: App) -> None:
         assert headers["x-content-type-options"] == "nosniff", path
         assert headers["x-frame-options"] == "DENY", path
         assert headers["referrer-policy"], path
+
+
+@pytest.mark.parametrize("host", ["evil.example", "[::1", ""])
+def test_every_page_is_served_where_it_is_asked_for_under_any_name(app: App, host: str) -> None:
+    for path in ("/login", "/pricing?a=1", "/reset", "/legal/terms", "/account/", "//register"):
+        connection = HTTPConnection(urlsplit(app.url).netloc, timeout=10)
+        connection.request("GET", path, headers={"Host": host, "X-Forwarded-Host": host, "X-Forwarded-Proto": "http"})
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("Location")) == (200, None), path
+        assert b"evil" not in answer.read()
+        connection.close()
 
 
 def test_strip_is_live_while_the_table_stands_still(page: Page) -> None:

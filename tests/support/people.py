@@ -38,7 +38,7 @@ def visit(page: Page, path: str) -> None:
 
 
 def path_of(page: Page) -> str:
-    """Path and query of the page's address; a page's own path comes with or without a slash at its end."""
+    """Path and query of the page's address; a page is found at its path with a slash at its end too."""
     address = urlsplit(page.url)
     return (address.path.rstrip("/") or "/") + (f"?{address.query}" if address.query else "")
 

@@ -119,7 +119,7 @@ class HttpRoutes(RouteGroup):
         except ClientDisconnect:
             return error(400, "the connection was closed before all had come")
         except Exception:
-            logger.exception("%s failed", request.url.path)
+            logger.exception("%s failed", request.scope["path"])
             return error(500, "an error on the server; it has been logged")
 
     async def get_health(self, request: Request) -> Response:
