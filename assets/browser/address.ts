@@ -32,12 +32,16 @@ export const useNext = () =>
     () => "/",
   );
 
-// The token of a link in a mail. It leaves the address bar at once, so that neither shoulders, nor screenshots, nor the
-// next site learn it; the entry of the history keeps it for a reload.
+const behindHash = () => new URLSearchParams(new URL(window.location.href).hash.slice(1));
+// The token of a link in a mail, behind the `#`; in mails of before, in the query. It leaves the address bar at once, so
+// that neither shoulders, nor screenshots, nor the next site learn it; the entry of the history keeps it for a reload.
 export function takeToken(): string {
   const url = new URL(window.location.href);
-  const token = url.searchParams.get("token") ?? window.history.state?.token ?? "";
-  if (url.searchParams.has("token")) {
+  const hash = behindHash();
+  const found = hash.get("token") ?? url.searchParams.get("token");
+  const token = found ?? window.history.state?.token ?? "";
+  if (found !== null) {
+    if (hash.has("token")) url.hash = "";
     url.searchParams.delete("token");
     window.history.replaceState({ ...window.history.state, token }, "", url);
   }
@@ -50,6 +54,11 @@ const token = store(
   (own) => own.get().ready || own.set({ ready: true, value: takeToken() }),
 );
 export const useToken = () => token.use();
+
+// Another link to the page that is open: by itself the browser would only look for a place in it.
+globalThis.window?.addEventListener("hashchange", () => {
+  if (behindHash().has("token")) window.location.reload();
+});
 
 // Where a link leads within a page whose content comes later.
 export function useAnchor(there: boolean) {

@@ -44,10 +44,24 @@ test("nobody is led to another site", () => {
 });
 
 test("a token leaves the address and stays for a reload", () => {
-  location.href = "https://flashcur.test/confirm?token=abc&x=1";
-  assert.equal(takeToken(), "abc");
-  assert.equal(location.href, "https://flashcur.test/confirm?x=1");
-  assert.equal(takeToken(), "abc");
+  for (const [link, left] of [
+    ["/confirm#token=abc", "/confirm"],
+    ["/confirm?x=1#token=abc", "/confirm?x=1"],
+    ["/confirm?token=abc&x=1", "/confirm?x=1"],
+    ["/confirm?token=old#token=abc", "/confirm"],
+    ["/confirm?token=abc#part", "/confirm#part"],
+  ]) {
+    history.state = { kept: "k" };
+    location.href = `https://flashcur.test${link}`;
+    assert.equal(takeToken(), "abc");
+    assert.equal(location.href, `https://flashcur.test${left}`);
+    assert.equal(takeToken(), "abc");
+    assert.equal(history.state.kept, "k");
+  }
+  history.state = null;
+  location.href = "https://flashcur.test/confirm#tokens";
+  assert.equal(takeToken(), "");
+  assert.equal(location.href, "https://flashcur.test/confirm#tokens");
 });
 
 test("routes are on the page's port or another one", () => {

@@ -115,7 +115,7 @@ async def test_queued_mail_is_sent_and_marked(
         queue(database, clock, "b", "c")
         await eventually(lambda: mailer.sent == 3, "the others")
     assert sendgrid.recipients[0] == "a@example.com"
-    assert f"{BASE}/reset?token=000" in sendgrid.mails[0]["content"][0]["value"]
+    assert f"{BASE}/reset#token=000" in sendgrid.mails[0]["content"][0]["value"]
     for mail in mails(database):
         assert (mail.status, mail.attempts, mail.problem) == ("sent", 1, "")
         assert mail.sent_at == from_ms(clock())

@@ -44,14 +44,14 @@ def path_of(page: Page) -> str:
 
 
 def mailed_link(app: App, recipient: str, page: str) -> str:
-    """Path and query of the newest link to a page that was mailed to an address; waits for the first."""
+    """Path and fragment of the newest link to a page that was mailed to an address; waits for the first."""
     found: list[tuple[int, str]] = []
 
     def look() -> bool:
         for file in _mail_folder(app).glob("*.eml"):
             mail = email.message_from_bytes(file.read_bytes(), policy=policy.default)
             body = mail.get_body(("plain",))
-            link = re.search(rf"{page}\?token=\w+", body.get_content()) if body else None
+            link = re.search(rf"{page}#token=\w+", body.get_content()) if body else None
             if mail["to"] == recipient and link:
                 found.append((file.stat().st_mtime_ns, link[0]))
         return bool(found)
