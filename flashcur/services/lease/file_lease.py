@@ -24,7 +24,7 @@ class FileLease(Lease):
 
     async def _try_acquire(self) -> int | None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise LeaseUnavailable(f"{self._path}: {error.strerror}") from error

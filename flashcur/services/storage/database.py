@@ -6,6 +6,8 @@ Services take a `Session` and never commit; the unit of work (`Database.session`
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Generator
@@ -78,6 +80,7 @@ class Database:
         """Create the database's tables or bring them to this version, all or nothing. Raises DatabaseError."""
         if self.is_sqlite:
             self._make_directory()
+            self._keep_private()
         engine = self._make_engine(migrating=True)
         try:
             with self._translated(), engine.begin() as connection:
@@ -93,8 +96,10 @@ class Database:
     def check(self) -> None:
         """Raise DatabaseError, one line, unless the database can be reached and has exactly this version."""
         # Connecting would create an empty SQLite file.
-        if self.is_sqlite and not Path(self._url.database or "").is_file():
-            raise DatabaseError(f"{self.name} does not exist: run `{migrations.MIGRATE_COMMAND}`")
+        if self.is_sqlite:
+            if not self._file.is_file():
+                raise DatabaseError(f"{self.name} does not exist: run `{migrations.MIGRATE_COMMAND}`")
+            self._keep_private()
         with self._translated(), self._engine.connect() as connection:
             migrations.require_head(connection, self.name)
 
@@ -171,11 +176,32 @@ class Database:
         return {} if self.is_sqlite else {"postgresql_readonly": True}
 
     def _make_directory(self) -> None:
-        directory = Path(self._url.database or "").parent
+        directory = self._file.parent
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise DatabaseError(f"{self.name} cannot be created: {directory}: {error.strerror}") from error
+
+    @property
+    def _file(self) -> Path:
+        return Path(self._url.database or "")
+
+    def _keep_private(self) -> None:
+        """Have an SQLite file, made where it is missing, be readable by its owner only, in whatever folder it is.
+
+        SQLite gives the files that it makes beside it the same rights; those of before may have others.
+        """
+        try:
+            # Only a new one is opened: closing a file gives up all locks that this process has on it.
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            for file in (self._file, *(Path(f"{self._file}{end}") for end in ("-wal", "-shm"))):
+                # Gone since it was looked for, or somebody else's, who decides who may read it.
+                with contextlib.suppress(FileNotFoundError, PermissionError):
+                    if file.is_file() and file.stat().st_mode & 0o077:
+                        file.chmod(0o600)
+        except OSError as error:
+            raise DatabaseError(f"{self.name} cannot be used: {error.strerror}") from error
 
     @contextmanager
     def _translated(self) -> Generator[None]:

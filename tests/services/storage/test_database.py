@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -208,7 +212,9 @@ def test_a_failing_migration_leaves_nothing_behind(empty_database: Database, mon
 
 def test_prepare_migrates_in_development_and_only_checks_in_production(environ: dict[str, str]) -> None:
     environ["FLASHCUR_SECRET_KEY"] = "b81f0e3d5c7a9264" * 4
-    production = Database(Settings.load({**environ, "FLASHCUR_ENV": "prod"}))
+    production = Database(
+        Settings.load({**environ, "FLASHCUR_ENV": "prod", "FLASHCUR_PUBLIC_URL": "https://flashcur.example"})
+    )
     with pytest.raises(DatabaseError, match="does not exist"):
         production.prepare()
     development = Database(Settings.load(environ))
@@ -218,9 +224,54 @@ def test_prepare_migrates_in_development_and_only_checks_in_production(environ: 
     production.close()
 
 
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_a_file_is_its_owner_s_only_in_whatever_folder(tmp_path: Path, environ: dict[str, str], umask: int) -> None:
+    tmp_path.chmod(0o755)
+    file = tmp_path / "market.db"
+    settings = Settings.load({**environ, "DATABASE_URL": f"sqlite:///{file}"})
+    former = os.umask(umask)
+    try:
+        made = Database(settings)
+        made.migrate()
+        with made.session() as session:
+            start_run(session, "prune", NOON)
+            assert modes(file) == {"market.db": 0o600, "market.db-wal": 0o600, "market.db-shm": 0o600}
+        # As an earlier version left them, in use by another process.
+        for each in tmp_path.glob("market.db*"):
+            each.chmod(0o644)
+        found = Database(settings)
+        found.check()
+        assert set(modes(file).values()) == {0o600}
+        found.close()
+        made.close()
+    finally:
+        os.umask(former)
+
+
+def test_a_file_that_is_checked_stays_in_use(tmp_path: Path, environ: dict[str, str]) -> None:
+    """To close a file gives up all locks that the process has on it: another would take it for one nobody uses."""
+    file = tmp_path / "market.db"
+    settings = Settings.load({**environ, "DATABASE_URL": f"sqlite:///{file}"})
+    database, checked = Database(settings), Database(settings)
+    database.migrate()
+    with database.session() as session:
+        start_run(session, "prune", NOON)
+    checked.check()
+    command = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT * FROM job_run').connection.close()"
+    subprocess.run([sys.executable, "-c", command, str(file)], check=True)
+    # Who closes a file that nobody uses takes its log away.
+    assert "market.db-wal" in modes(file)
+    checked.close()
+    database.close()
+
+
+def modes(file: Path) -> dict[str, int]:
+    return {each.name: stat.S_IMODE(each.stat().st_mode) for each in file.parent.glob(f"{file.name}*")}
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"certainly not a database" * 100, "is not a database"), (None, "unable to open|is a directory")],
+    [(b"certainly not a database" * 100, "is not a database"), (None, "unable to open|[Ii]s a directory")],
 )
 def test_a_file_that_is_no_database(
     tmp_path: Path, environ: dict[str, str], content: bytes | None, message: str
