@@ -3,6 +3,7 @@
     python -m flashcur.accounts show WHO
     python -m flashcur.accounts plan WHO free|pro|elite [--days N]
     python -m flashcur.accounts sign-out WHO
+    python -m flashcur.accounts sign-out --all
 
 WHO is an e-mail address or a wallet's address. Open tabs notice within a second.
 """
@@ -38,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             database.check()
             with database.session() as session:
-                lines = options.act(session, _find(session, options.who), options, settings)
+                lines = options.act(session, options, settings)
         finally:
             database.close()
     except FlashCurError as error:
@@ -48,16 +49,22 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-Act = Callable[[Session, Account, argparse.Namespace, Settings], list[str]]
+Act = Callable[[Session, argparse.Namespace, Settings], list[str]]
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m flashcur.accounts", description="Accounts, for the operator.")
     acts = parser.add_subparsers(required=True, metavar="show|plan|sign-out")
 
-    def add(name: str, act: Act, meaning: str) -> argparse.ArgumentParser:
+    def add(name: str, act: Act, meaning: str, *, everybody: bool = False) -> argparse.ArgumentParser:
         one = acts.add_parser(name, help=meaning, description=meaning)
-        one.add_argument("who", metavar="WHO", help="e-mail address or wallet address")
+        # Out of a group argparse takes a word only where it may be left out.
+        which = one.add_mutually_exclusive_group(required=True) if everybody else one
+        which.add_argument(
+            "who", metavar="WHO", nargs="?" if everybody else None, help="e-mail address or wallet address"
+        )
+        if everybody:
+            which.add_argument("--all", action="store_true", help="all accounts")
         one.set_defaults(act=act)
         return one
 
@@ -65,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     plan = add("plan", _plan, "give an account a plan")
     plan.add_argument("plan", choices=PLAN_NAMES)
     plan.add_argument("--days", type=_days, help="after so many days it is Free again")
-    add("sign-out", _sign_out, "end all sessions of an account")
+    add("sign-out", _sign_out, "end all sessions of an account, or of all", everybody=True)
     return parser
 
 
@@ -85,7 +92,11 @@ def _find(session: Session, who: str) -> Account:
     return account
 
 
-def _show(session: Session, account: Account, options: argparse.Namespace, settings: Settings) -> list[str]:
+def _show(session: Session, options: argparse.Namespace, settings: Settings) -> list[str]:
+    return _lines(session, _find(session, options.who), settings)
+
+
+def _lines(session: Session, account: Account, settings: Settings) -> list[str]:
     view = read_account(session, account, settings.admin_emails, utc_now())
     until = "" if view.plan_until is None else f", until {view.plan_until:%Y-%m-%d %H:%M} UTC"
     return [
@@ -99,20 +110,30 @@ def _show(session: Session, account: Account, options: argparse.Namespace, setti
     ]
 
 
-def _plan(session: Session, account: Account, options: argparse.Namespace, settings: Settings) -> list[str]:
-    now = utc_now()
+def _plan(session: Session, options: argparse.Namespace, settings: Settings) -> list[str]:
+    account, now = _find(session, options.who), utc_now()
     until = None if options.days is None else now + timedelta(days=options.days)
     plan = plan_name(options.plan)
     set_plan(session, account, plan, now, source="operator", until=until, actor="operator")
-    return _show(session, account, options, settings)
+    return _lines(session, account, settings)
 
 
-def _sign_out(session: Session, account: Account, options: argparse.Namespace, settings: Settings) -> list[str]:
-    now = utc_now()
-    ended = sessions.end_all(session, account.id)
-    audit.record(session, "session-ended", account.id, now, actor="operator", detail=f"all {ended}")
-    changes.tell(session, account.id, now)
-    return [f"{ended} session{'' if ended == 1 else 's'} ended"]
+def _sign_out(session: Session, options: argparse.Namespace, settings: Settings) -> list[str]:
+    owners = sessions.owners(session) if options.all else [_find(session, options.who).id]
+    now, ended = utc_now(), 0
+    for account_id in owners:
+        # The account before what is the account's, as everywhere: who signs in at this moment waits, or is ended too.
+        session.exec(select(Account.id).where(Account.id == account_id).with_for_update()).first()
+        number = sessions.end_all(session, account_id)
+        audit.record(session, "session-ended", account_id, now, actor="operator", detail=f"all {number}")
+        changes.tell(session, account_id, now)
+        ended += number
+    of = f" of {_counted(len(owners), 'account')}" if options.all else ""
+    return [f"{_counted(ended, 'session')}{of} ended"]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 if __name__ == "__main__":

@@ -159,6 +159,24 @@ def test_sign_out_ends_all_sessions_of_one(operator: Operator, services: Service
     assert operator.does("sign-out", ADDRESS) == "1 session ended\n"
 
 
+def test_sign_out_ends_the_sessions_of_everybody(operator: Operator, services: Services, ann: Person) -> None:
+    bob = services.person("bob@example.com")
+    services.sign_in(ann.account_id)
+    idle = services.person("idle@example.com")
+    operator.does("sign-out", "idle@example.com")
+    assert operator.does("sign-out", "--all") == "3 sessions of 2 accounts ended\n"
+    assert services.rows(LoginSession) == []
+    told = [change.account_id for change in services.rows(AccountChange)]
+    assert sorted(told[1:]) == sorted([ann.account_id, bob.account_id])
+    events = {event.account_id: event for event in services.rows(AuditEvent)}
+    assert {each: (event.actor, event.detail) for each, event in events.items()} == {
+        idle.account_id: ("operator", "all 1"),
+        ann.account_id: ("operator", "all 2"),
+        bob.account_id: ("operator", "all 1"),
+    }
+    assert operator.does("sign-out", "--all") == "0 sessions of 0 accounts ended\n"
+
+
 @pytest.mark.parametrize(
     ("who", "words"),
     [
@@ -195,6 +213,9 @@ def test_an_unknown_person(
         (("plan", ADDRESS, "elite", "--days", "1.5"), "was '1.5'"),
         (("plan", ADDRESS, "elite", "--days", "thirty"), "was 'thirty'"),
         (("sign-out", ADDRESS, "now"), "unrecognized arguments: now"),
+        (("sign-out", ADDRESS, "--all"), "not allowed with argument"),
+        (("sign-out",), "one of the arguments WHO --all is required"),
+        (("show", "--all"), "required"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

@@ -91,7 +91,7 @@ ENV = _setting(
 SECRET_KEY = _setting(
     "FLASHCUR_SECRET_KEY",
     None,
-    "signs and hashes tokens; at least 32 random characters (`openssl rand -hex 32`); required in prod",
+    "makes the codes of links in mail; at least 32 random characters (`openssl rand -hex 32`); required in prod",
     Secret,
     default_doc="generated into the data directory in dev",
     secret=True,
@@ -193,7 +193,6 @@ DATABASE_URL = _setting(
 REDIS_URL = _setting(
     "REDIS_URL", None, "turns on the Redis bus, the Redis lease and Reflex's Redis state", casts.redis_url, secret=True
 )
-
 PROXY_HOPS = _setting(
     "FLASHCUR_PROXY_HOPS",
     "0",
