@@ -33,7 +33,8 @@ os.environ.setdefault("REFLEX_HOT_RELOAD_OVERRIDE_PATHS", f"flashcur{os.pathsep}
 try:
     settings = Settings.load()
 except ConfigError as error:
-    raise SystemExit(f"flashcur: {error}") from None
+    print(f"flashcur: {error}", file=sys.stderr)
+    raise SystemExit(2) from None
 
 # Reflex says here whether it serves a production build (everything on one port) or the development server, and which
 # ports its command line asked for.

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+
 from flashcur.errors import FlashCurError
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 
 
-def main() -> None:
+def main() -> int:
     try:
         database = Database(Settings.load())
         database.migrate()
         database.close()
     except FlashCurError as error:
-        raise SystemExit(f"flashcur: {error}") from None
+        print(f"flashcur: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

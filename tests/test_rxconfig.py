@@ -97,7 +97,7 @@ def test_no_registry_is_written_into_the_lock(path: Path) -> None:
 
 def test_a_wrong_setting_is_one_line(environ: dict[str, str]) -> None:
     result = run(environ, FLASHCUR_EXCHANGES="kraken")
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert result.stderr.strip().splitlines() == [
         "flashcur: FLASHCUR_EXCHANGES: expected a comma-separated list out of binanceusdm, bybit, each at most once, "
         "was 'kraken'"

@@ -19,6 +19,11 @@ from flashcur.settings.table import SETTINGS, Setting
 
 ROOT = Path(__file__).parent.parent
 GOOD_SECRET = "b81f0e3d5c7a9264" * 4
+PROD = {
+    "FLASHCUR_ENV": "prod",
+    "FLASHCUR_SECRET_KEY": GOOD_SECRET,
+    "FLASHCUR_PUBLIC_URL": "https://flashcur.example",
+}
 
 
 def refused(environ: dict[str, str]) -> str:
@@ -31,7 +36,7 @@ def refused(environ: dict[str, str]) -> str:
 
 @pytest.fixture
 def prod(environ: dict[str, str]) -> dict[str, str]:
-    return {**environ, "FLASHCUR_ENV": "prod", "FLASHCUR_SECRET_KEY": GOOD_SECRET}
+    return {**environ, **PROD}
 
 
 def test_defaults_of_development(environ: dict[str, str], tmp_path: Path) -> None:
@@ -143,6 +148,33 @@ def test_production_refuses_a_weak_secret_without_showing_it(prod: dict[str, str
     assert not secret or secret not in message
 
 
+@pytest.mark.parametrize(
+    ("url", "came"),
+    [
+        ("", "was unset"),
+        ("http://flashcur.example", "was 'http://flashcur.example'"),
+        ("HTTP://flashcur.example:443", "was 'http://flashcur.example:443'"),
+        ("http://localhost:8000", "was 'http://localhost:8000'"),
+    ],
+)
+def test_production_refuses_a_public_url_that_is_missing_or_not_encrypted(
+    prod: dict[str, str], url: str, came: str
+) -> None:
+    message = refused(prod | {"FLASHCUR_PUBLIC_URL": url})
+    assert message.startswith("FLASHCUR_PUBLIC_URL: expected https://… in prod")
+    assert message.endswith(came)
+
+
+@pytest.mark.parametrize("module", ["serve", "migrate", "engine", "accounts"])
+def test_every_command_of_production_says_it_in_a_line_and_ends_with_2(prod: dict[str, str], module: str) -> None:
+    del prod["FLASHCUR_PUBLIC_URL"]
+    command = [sys.executable, "-m", f"flashcur.{module}", *(["sign-out", "--all"] if module == "accounts" else [])]
+    done = subprocess.run(command, cwd=ROOT, env=prod, capture_output=True, text=True)
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert line.startswith("flashcur: FLASHCUR_PUBLIC_URL: expected https://")
+
+
 def test_several_workers_need_redis(environ: dict[str, str]) -> None:
     assert refused(environ | {"WEB_CONCURRENCY": "2"}) == "WEB_CONCURRENCY: expected 1 without REDIS_URL, was 2"
     assert Settings.load(environ | {"WEB_CONCURRENCY": "2", "REDIS_URL": "redis://127.0.0.1"}).workers == 2
@@ -193,7 +225,7 @@ def test_settings_are_frozen(settings: Settings) -> None:
     [
         ({}, "PORT=1234\n", 1234),
         ({"PORT": "99"}, "PORT=1234\n", 99),
-        ({"FLASHCUR_ENV": "prod", "FLASHCUR_SECRET_KEY": GOOD_SECRET}, "PORT=1234\n", 8000),
+        (PROD, "PORT=1234\n", 8000),
     ],
 )
 def test_a_file_completes_the_environment_in_development_only(

@@ -153,7 +153,7 @@ class Settings:
         return cls(
             env="prod" if prod else "dev",
             secret_key=_secret_key(environ, data_dir, prod=prod),
-            public_url=table.PUBLIC_URL.read(environ),
+            public_url=_public_url(environ, prod=prod),
             port=table.PORT.require(environ),
             workers=workers,
             data_dir=data_dir,
@@ -205,6 +205,16 @@ def _refuse_unknown_exchange_urls(environ: Mapping[str, str]) -> None:
     for name in environ:
         if re.fullmatch(r"FLASHCUR_[A-Z0-9]+_(REST|WS)_URL", name) and name not in known:
             raise ConfigError(f"{name}: expected the exchange to be one of {', '.join(EXCHANGES)} (in capitals)")
+
+
+def _public_url(environ: Mapping[str, str], *, prod: bool) -> str | None:
+    url = table.PUBLIC_URL.read(environ)
+    if prod and not (url or "").startswith("https:"):
+        came = "unset" if url is None else repr(url)
+        raise ConfigError(
+            f"FLASHCUR_PUBLIC_URL: expected https://… in prod, such as https://flashcur.example, was {came}"
+        )
+    return url
 
 
 def _secret_key(environ: Mapping[str, str], data_dir: Path, *, prod: bool) -> Secret:

@@ -100,7 +100,7 @@ PUBLIC_URL = _setting(
     "FLASHCUR_PUBLIC_URL",
     None,
     "the one address visitors use, `scheme://host[:port]`; links, CORS and the address the page's socket connects to "
-    "follow from it. It is baked into the frontend build: a changed one rebuilds",
+    "follow from it. It is baked into the frontend build: a changed one rebuilds; required in prod, as `https://…`",
     casts.origin,
     default_doc="the address the started command serves",
 )

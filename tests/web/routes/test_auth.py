@@ -93,7 +93,8 @@ async def test_cookies_of_a_session(site: Site) -> None:
 
 
 async def test_cookies_of_production_are_for_https_and_this_host_only(environ: dict[str, str]) -> None:
-    prod = Settings.load({**environ, "FLASHCUR_ENV": "prod", "FLASHCUR_SECRET_KEY": "b81f0e3d5c7a9264" * 4})
+    strict = {"FLASHCUR_ENV": "prod", "FLASHCUR_SECRET_KEY": "b81f0e3d5c7a9264" * 4}
+    prod = Settings.load({**environ, **strict, "FLASHCUR_PUBLIC_URL": "https://flashcur.example"})
     database = Database(prod)
     await asyncio.to_thread(database.migrate)
     database.close()
