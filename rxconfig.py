@@ -36,6 +36,11 @@ except ConfigError as error:
     print(f"flashcur: {error}", file=sys.stderr)
     raise SystemExit(2) from None
 
+# Vite, which serves the pages in development, would listen on all addresses. The text is the same whatever the address,
+# since Reflex keeps it in `reflex.lock`.
+os.environ["FLASHCUR_HOST"] = settings.host
+rx.constants.PackageJson.Commands.DEV = 'react-router dev --host "$FLASHCUR_HOST"'  # pyright: ignore[reportAttributeAccessIssue]
+
 # Reflex says here whether it serves a production build (everything on one port) or the development server, and which
 # ports its command line asked for.
 _one_port = os.environ.get("REFLEX_ENV_MODE", "dev") == "prod"
@@ -48,6 +53,7 @@ config = rx.Config(
     app_name="flashcur",
     frontend_port=_page_port,
     backend_port=_backend_port,
+    backend_host=settings.host,
     api_url=_addresses.backend,
     deploy_url=_addresses.page,
     cors_allowed_origins=list(_addresses.allowed_origins),

@@ -35,7 +35,7 @@ def _serve(settings: Settings) -> None:
     port = settings.port
     # Reflex reads these when the app is imported, in this process, in the build and in every worker.
     os.environ |= {"REFLEX_ENV_MODE": "prod", "REFLEX_BACKEND_PORT": str(port), "REFLEX_FRONTEND_PORT": str(port)}
-    _refuse_busy_port(port)
+    _refuse_busy_port(settings.host, port)
     if settings.is_prod:
         _refuse_wrong_database(settings)
     where = addresses(settings, page_port=port, backend_port=port)
@@ -52,7 +52,7 @@ def _serve(settings: Settings) -> None:
     uvicorn.run(
         "flashcur.serve:asgi",
         factory=True,
-        host="0.0.0.0",
+        host=settings.host,
         port=port,
         ws=SharedFrameProtocol,
         # Engine.IO has its own heartbeat; a second one would double the timers of every socket.
@@ -83,16 +83,23 @@ def asgi() -> ASGIApp:
     return connections.direct(whole, site.app, lambda scope: site.visitors.identify(cookie_header(scope)))
 
 
-def _refuse_busy_port(port: int) -> None:
+def _refuse_busy_port(host: str, port: int) -> None:
+    import errno
     import socket
 
     from flashcur.errors import ConfigError
 
-    with socket.socket() as probe:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # As the server does: what listens on the same port of IPv4 is not in the way.
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         try:
-            probe.bind(("0.0.0.0", port))
+            probe.bind((host, port))
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise ConfigError(f"FLASHCUR_HOST: expected an address of this machine, was {host!r}") from None
             raise ConfigError(f"PORT: {port} cannot be used ({error.strerror}); set PORT to a free one") from None
 
 

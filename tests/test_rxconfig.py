@@ -14,16 +14,18 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FIELDS = (
-    *("api_url", "cors_allowed_origins", "frontend_port", "backend_port", "redis_url"),
+    *("api_url", "cors_allowed_origins", "frontend_port", "backend_port", "backend_host", "redis_url"),
     *("telemetry_enabled", "show_built_with_reflex", "state_auto_setters"),
 )
+VARIABLES = ("REFLEX_USE_NPM", "REFLEX_CHECK_LATEST_VERSION", "PATH", "FLASHCUR_HOST")
 PROGRAM = f"""
 import json, os, rxconfig
 config = rxconfig.config
 shown = {{name: getattr(config, name) for name in {FIELDS!r}}}
 shown["plugins"] = [type(plugin).__name__ for plugin in config.plugins]
+shown["dev"] = rxconfig.rx.constants.PackageJson.Commands.DEV
 shown["state_manager"] = config.state_manager_mode.value
-shown["environ"] = {{name: os.environ.get(name) for name in ("REFLEX_USE_NPM", "REFLEX_CHECK_LATEST_VERSION", "PATH")}}
+shown["environ"] = {{name: os.environ.get(name) for name in {VARIABLES!r}}}
 print(json.dumps(shown))
 """
 
@@ -46,6 +48,7 @@ def test_development(environ: dict[str, str]) -> None:
     shown = config(environ)
     assert (shown["frontend_port"], shown["backend_port"]) == (3000, 8000)
     assert shown["api_url"] == "http://localhost:8000"
+    assert (shown["backend_host"], shown["environ"]["FLASHCUR_HOST"]) == ("127.0.0.1", "127.0.0.1")
     assert "*" not in shown["cors_allowed_origins"]
     assert {"http://localhost:3000", "http://127.0.0.1:3000"} <= set(shown["cors_allowed_origins"])
     assert shown["telemetry_enabled"] is shown["show_built_with_reflex"] is shown["state_auto_setters"] is False
@@ -57,6 +60,19 @@ def test_production_build_is_on_one_port(environ: dict[str, str]) -> None:
     shown = config(environ, REFLEX_ENV_MODE="prod", PORT="9123")
     assert shown["frontend_port"] == shown["backend_port"] == 9123
     assert shown["api_url"] == "http://localhost:9123"
+
+
+def test_all_addresses_are_listened_on_where_that_is_asked_for_and_in_production(environ: dict[str, str]) -> None:
+    asked = config(environ, FLASHCUR_HOST="0.0.0.0")
+    production = {"FLASHCUR_SECRET_KEY": "b81f0e3d5c7a9264" * 4, "FLASHCUR_PUBLIC_URL": "https://flashcur.example"}
+    for shown in (asked, config(environ | production, FLASHCUR_ENV="prod", REFLEX_ENV_MODE="prod")):
+        assert (shown["backend_host"], shown["environ"]["FLASHCUR_HOST"]) == ("0.0.0.0", "0.0.0.0")
+
+
+def test_the_pages_of_development_are_served_where_the_lock_says_too(environ: dict[str, str]) -> None:
+    locked = json.loads((ROOT / "reflex.lock" / "package.json").read_text())
+    assert config(environ)["dev"] == locked["scripts"]["dev"]
+    assert "$FLASHCUR_HOST" in locked["scripts"]["dev"]
 
 
 def test_ports_of_the_command_line_count(environ: dict[str, str]) -> None:

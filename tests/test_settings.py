@@ -48,6 +48,7 @@ def test_defaults_of_development(environ: dict[str, str], tmp_path: Path) -> Non
     assert (settings.spike_multiple, settings.spike_floor) == (3, 3_000_000)
     assert (settings.dev_audience, settings.engine, settings.port) == ("guest", "embedded", 8000)
     assert settings.database_url == f"sqlite:///{tmp_path / 'data' / 'flashcur.db'}"
+    assert settings.host == "127.0.0.1"
     assert settings.public_url is settings.redis_url is settings.stripe.secret_key is None
 
 
@@ -56,6 +57,7 @@ def test_defaults_of_production(prod: dict[str, str]) -> None:
     assert settings.is_prod
     assert settings.demo == "off"
     assert settings.dev_audience == "guest"
+    assert settings.host == "0.0.0.0"
 
 
 def test_values_are_cast(environ: dict[str, str]) -> None:
@@ -111,6 +113,9 @@ def test_values_are_cast(environ: dict[str, str]) -> None:
         ("FLASHCUR_BYBIT_WS_URL", "https://127.0.0.1", "ws:// or wss://"),
         ("FLASHCUR_BYBIT_REST_URL", "http://127.0.0.1:port", "http:// or https://"),
         ("FLASHCUR_ADMIN_EMAILS", "ann", "e-mail addresses"),
+        ("FLASHCUR_HOST", "flashcur.example", "an IP address"),
+        ("FLASHCUR_HOST", "127.0.0.1:8000", "an IP address"),
+        ("FLASHCUR_HOST", "[::1]", "an IP address"),
         ("PORT", "70000", "from 1 to 65535"),
         ("DATABASE_URL", "mysql://u@h/d", "sqlite:///FILE or postgresql"),
         ("DATABASE_URL", "sqlite:///:memory:", "sqlite:///FILE"),
@@ -173,6 +178,14 @@ def test_every_command_of_production_says_it_in_a_line_and_ends_with_2(prod: dic
     (line,) = done.stderr.splitlines()
     assert (done.returncode, done.stdout) == (2, "")
     assert line.startswith("flashcur: FLASHCUR_PUBLIC_URL: expected https://")
+
+
+@pytest.mark.parametrize(
+    ("typed", "host"),
+    [("0.0.0.0", "0.0.0.0"), ("LOCALHOST", "127.0.0.1"), ("::", "::"), ("FD00:0::1", "fd00::1"), ("", "127.0.0.1")],
+)
+def test_the_server_listens_where_it_is_told(environ: dict[str, str], typed: str, host: str) -> None:
+    assert Settings.load(environ | {"FLASHCUR_HOST": typed}).host == host
 
 
 def test_several_workers_need_redis(environ: dict[str, str]) -> None:

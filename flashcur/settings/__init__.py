@@ -88,6 +88,8 @@ class Settings:
     secret_key: Secret
     public_url: str | None
     """Origin without a trailing slash; None: the address the started command serves."""
+    host: str
+    """IP address that the server listens on."""
     port: int
     workers: int
     """Processes of the production server; 1 without Redis, which they would need to share anything."""
@@ -154,6 +156,7 @@ class Settings:
             env="prod" if prod else "dev",
             secret_key=_secret_key(environ, data_dir, prod=prod),
             public_url=_public_url(environ, prod=prod),
+            host=table.HOST.require(environ, "0.0.0.0" if prod else "127.0.0.1"),
             port=table.PORT.require(environ),
             workers=workers,
             data_dir=data_dir,

@@ -7,6 +7,7 @@ what came instead.
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -122,6 +123,14 @@ def rpc_url(raw: str) -> str:
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
         raise ValueError("a URL starting with http:// or https://")
     return raw
+
+
+def ip_address(raw: str) -> str:
+    """An IP address to listen on, in its usual spelling; `localhost` is 127.0.0.1."""
+    try:
+        return str(ipaddress.ip_address("127.0.0.1" if raw.lower() == "localhost" else raw))
+    except ValueError:
+        raise ValueError("an IP address of this machine, or 0.0.0.0 for all of them") from None
 
 
 def origin(raw: str) -> str:

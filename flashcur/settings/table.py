@@ -104,6 +104,14 @@ PUBLIC_URL = _setting(
     casts.origin,
     default_doc="the address the started command serves",
 )
+HOST = _setting(
+    "FLASHCUR_HOST",
+    None,
+    "IP address the server listens on: `0.0.0.0` for all of this machine's, `::` for those of IPv6; in dev that of "
+    "`make run`'s pages too",
+    casts.ip_address,
+    default_doc="`127.0.0.1` in dev, `0.0.0.0` in prod",
+)
 PORT = _setting("PORT", "8000", "port of `make serve` and of the HTTP routes", casts.integer(1, 65535))
 WORKERS = _setting(
     "WEB_CONCURRENCY",

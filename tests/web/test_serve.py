@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sqlite3
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from flashcur.web.market_hub import MarketHub
 from flashcur.web.page import build
 from flashcur.web.process import WebRuntime
 from tests.support.accounts import WHERE
-from tests.support.programs import PostgresServer
+from tests.support.programs import PostgresServer, free_port
 from tests.support.waiting import eventually
 
 REACHED = "the database was accepted"
@@ -42,7 +43,7 @@ def start(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
     settings = Settings.load(environ)
     monkeypatch.setattr(Settings, "load", lambda: settings)
-    monkeypatch.setattr(serve, "_refuse_busy_port", lambda port: None)
+    monkeypatch.setattr(serve, "_refuse_busy_port", lambda host, port: None)
     monkeypatch.setattr(build, "ensure_built", stop)
     # What the start leaves in the environment ends with the test.
     monkeypatch.setattr("os.environ", {})
@@ -92,6 +93,38 @@ def test_a_server_that_is_away_is_waited_for_but_a_missing_database_is_not(
     away, end = start(production, monkeypatch, capsys)
     assert "cannot be used" in away
     assert end == f"flashcur: {REACHED}"
+
+
+@pytest.mark.parametrize(
+    ("host", "line"),
+    [
+        ("192.0.2.1", "FLASHCUR_HOST: expected an address of this machine, was '192.0.2.1'"),
+        ("127.0.0.1", "PORT: {port} cannot be used (Address already in use); set PORT to a free one"),
+    ],
+)
+def test_an_address_that_cannot_be_listened_on_is_told_in_a_line(host: str, line: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError) as caught:
+            serve._refuse_busy_port(host, port)
+    assert str(caught.value) == line.format(port=port)
+    serve._refuse_busy_port("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_the_server_listens_where_the_settings_say(
+    environ: dict[str, str], host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+    settings = Settings.load({**environ, "FLASHCUR_HOST": host, "PORT": str(free_port())})
+    monkeypatch.setattr(Settings, "load", lambda: settings)
+    monkeypatch.setattr(build, "ensure_built", lambda where: False)
+    monkeypatch.setattr("uvicorn.run", lambda app, **options: told.append(options["host"]))
+    monkeypatch.setattr("os.environ", {})
+    assert serve.main() == 0
+    assert told == [host]
 
 
 async def test_a_web_process_in_production_does_not_make_a_file(
