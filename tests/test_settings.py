@@ -49,7 +49,7 @@ def test_defaults_of_development(environ: dict[str, str], tmp_path: Path) -> Non
     assert (settings.dev_audience, settings.engine, settings.port) == ("guest", "embedded", 8000)
     assert settings.database_url == f"sqlite:///{tmp_path / 'data' / 'flashcur.db'}"
     assert settings.host == "127.0.0.1"
-    assert settings.public_url is settings.redis_url is settings.stripe.secret_key is None
+    assert settings.public_url is settings.redis_url is settings.operator_token is settings.stripe.secret_key is None
 
 
 def test_defaults_of_production(prod: dict[str, str]) -> None:
@@ -186,6 +186,13 @@ def test_every_command_of_production_says_it_in_a_line_and_ends_with_2(prod: dic
 )
 def test_the_server_listens_where_it_is_told(environ: dict[str, str], typed: str, host: str) -> None:
     assert Settings.load(environ | {"FLASHCUR_HOST": typed}).host == host
+
+
+@pytest.mark.parametrize("token", ["short", "please-change-me-please-change-me-now", "ab" * 20])
+def test_a_token_that_can_be_guessed_is_refused_and_not_shown(environ: dict[str, str], token: str) -> None:
+    message = refused(environ | {"FLASHCUR_OPERATOR_TOKEN": token})
+    assert message.startswith("FLASHCUR_OPERATOR_TOKEN: expected 32 random characters")
+    assert token not in message
 
 
 def test_several_workers_need_redis(environ: dict[str, str]) -> None:

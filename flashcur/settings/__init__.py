@@ -113,6 +113,8 @@ class Settings:
     """`embedded` or `external`."""
     admin_emails: tuple[str, ...]
     """In lower case."""
+    operator_token: Secret | None
+    """What opens all of `/health`; None: nothing does."""
     proxy_hops: int
     """Trusted entries at the end of `X-Forwarded-For`."""
     rpc_urls: Mapping[int, str] = field(repr=False)
@@ -173,6 +175,7 @@ class Settings:
             spike_floor=table.SPIKE_FLOOR.require(environ),
             engine=table.ENGINE.require(environ),
             admin_emails=table.ADMIN_EMAILS.read(environ) or (),
+            operator_token=table.OPERATOR_TOKEN.read(environ),
             proxy_hops=table.PROXY_HOPS.require(environ),
             rpc_urls={chain: url for chain, setting in table.RPC_URLS.items() if (url := setting.read(environ))},
             database_url=table.DATABASE_URL.require(environ, f"sqlite:///{data_dir / 'flashcur.db'}"),

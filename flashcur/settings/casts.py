@@ -16,6 +16,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from ada_url import URL
 
+from flashcur.settings.secret import MIN_SECRET_CHARS, Secret, weakness
+
 
 def text(raw: str) -> str:
     """The text as it is."""
@@ -131,6 +133,13 @@ def ip_address(raw: str) -> str:
         return str(ipaddress.ip_address("127.0.0.1" if raw.lower() == "localhost" else raw))
     except ValueError:
         raise ValueError("an IP address of this machine, or 0.0.0.0 for all of them") from None
+
+
+def random_secret(raw: str) -> Secret:
+    """A secret that cannot be guessed."""
+    if reason := weakness(raw):
+        raise ValueError(f"{MIN_SECRET_CHARS} random characters or more (openssl rand -hex 32), but {reason}")
+    return Secret(raw)
 
 
 def origin(raw: str) -> str:

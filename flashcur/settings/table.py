@@ -201,6 +201,14 @@ DATABASE_URL = _setting(
 REDIS_URL = _setting(
     "REDIS_URL", None, "turns on the Redis bus, the Redis lease and Reflex's Redis state", casts.redis_url, secret=True
 )
+OPERATOR_TOKEN = _setting(
+    "FLASHCUR_OPERATOR_TOKEN",
+    None,
+    "with it as `Authorization: Bearer`, `/health` tells all it knows instead of words only; at least 32 random "
+    "characters (`openssl rand -hex 32`)",
+    casts.random_secret,
+    secret=True,
+)
 PROXY_HOPS = _setting(
     "FLASHCUR_PROXY_HOPS",
     "0",

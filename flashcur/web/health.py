@@ -20,6 +20,9 @@ FRAME_MAX_AGE_S = 10.0
 PROBE_TIMEOUT_S = 1.5
 """A part that takes longer to answer counts as down; the probe itself stays well under a monitor's patience."""
 
+WORKS = "ok"
+NOT_CONFIGURED = "not configured"
+
 Report = dict[str, Any]
 
 
@@ -38,7 +41,7 @@ class Probe:
         if not done:
             return f"no answer within {PROBE_TIMEOUT_S:g} s"
         error = self._asking.exception()
-        return "ok" if error is None else " ".join(str(error).split())[:300] or type(error).__name__
+        return WORKS if error is None else " ".join(str(error).split())[:300] or type(error).__name__
 
     async def _start(self) -> object:
         return await self._ask()
@@ -53,10 +56,10 @@ class Health:
         self._redis = Probe(self._ask_redis)
 
     async def report(self) -> tuple[bool, Report]:
-        """(whether it can serve, the JSON object of `/health`). Ends within PROBE_TIMEOUT_S, whatever hangs.
+        """(whether it can serve, all of `/health` as a JSON object). Ends within PROBE_TIMEOUT_S, whatever hangs.
 
         Keys: `status` (`ok`, `degraded`, `unavailable`), `problems`, `version`, `database`, `redis`, `engine`,
-        `exchange`, `feeds`, `jobs`, `web`.
+        `exchange`, `feeds`, `jobs`, `web`. For the operator: it has what servers and exchanges said.
         """
         runtime = self._runtime
         database, redis = await asyncio.gather(self._database.state(), self._redis_state())
@@ -66,9 +69,9 @@ class Health:
         status = runtime.engine_status
         present = status is not None and now_ms - status.as_of_ms <= STATUS_TTL_MS
         problems: list[str] = []
-        if database != "ok":
+        if database != WORKS:
             problems.append("database")
-        if redis not in ("ok", "not configured"):
+        if redis not in (WORKS, NOT_CONFIGURED):
             problems.append("redis")
         if frame_age_s is None:
             problems.append("no frame yet")
@@ -114,13 +117,33 @@ class Health:
 
     async def _redis_state(self) -> str:
         if self._runtime.settings.redis_url is None:
-            return "not configured"
+            return NOT_CONFIGURED
         return await self._redis.state()
 
     async def _ask_redis(self) -> None:
         bus = self._runtime.bus
         if isinstance(bus, RedisBus):
             await bus.ping()
+
+
+def in_words(report: Report) -> Report:
+    """What everybody may know of a report: a word for each part and ages in seconds, no names and nobody's texts."""
+    return {
+        "status": report["status"],
+        "problems": report["problems"],
+        "database": _word(report["database"]),
+        "redis": _word(report["redis"]),
+        "engine": {name: report["engine"][name] for name in ("lease", "last_frame_age_s", "last_price_age_s")},
+        "exchange": report["exchange"],
+        "feeds": {
+            key: {name: feed[name] for name in ("name", "state", "demo", "symbols", "last_message_age_s", "waits_s")}
+            for key, feed in report["feeds"].items()
+        },
+    }
+
+
+def _word(state: str) -> str:
+    return state if state in (WORKS, NOT_CONFIGURED) else "down"
 
 
 async def _select_one(database: Database) -> object:

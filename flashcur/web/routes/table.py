@@ -22,7 +22,8 @@ from flashcur.domain.exports import api_json
 from flashcur.domain.plans import Audience
 from flashcur.errors import Refusal, SignInNeeded
 from flashcur.services.kit.metrics import CONTENT_TYPE, Family
-from flashcur.web.health import Health
+from flashcur.settings import Secret
+from flashcur.web.health import Health, in_words
 from flashcur.web.page.csp import MINIMAL
 from flashcur.web.process import WebRuntime
 from flashcur.web.routes.auth import AuthRoutes
@@ -124,10 +125,12 @@ class HttpRoutes(RouteGroup):
 
     async def get_health(self, request: Request) -> Response:
         """JSON: what works and what does not; 200 while the newest frame is at most 10 s old and its
-        prices are not stale, else 503."""
+        prices are not stale, else 503. In words; all that is known with `Authorization: Bearer` and the operator's
+        token."""
+        everything = self._is_operator(request)
         available, report = await self._health.report()
         return Response(
-            orjson.dumps(report, option=orjson.OPT_INDENT_2),
+            orjson.dumps(report if everything else in_words(report), option=orjson.OPT_INDENT_2),
             200 if available else 503,
             {"Cache-Control": "no-store"},
             JSON,
@@ -155,6 +158,18 @@ class HttpRoutes(RouteGroup):
         if kept is None or kept[0] != tag:
             kept = self._bodies[audience] = (tag, api_json(frame, audience))
         return Response(kept[1], 200, headers, JSON)
+
+    def _is_operator(self, request: Request) -> bool:
+        """Whether the operator's token came. Raises SignInNeeded for another one.
+
+        What is no bearer's is another's business: a proxy's own sign-in, which it passes on.
+        """
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return False
+        if Secret(token.strip()) != self._runtime.settings.operator_token:
+            raise SignInNeeded("expected `Authorization: Bearer` and the token in FLASHCUR_OPERATOR_TOKEN")
+        return True
 
     async def _audience_of(self, request: Request) -> Audience:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")

@@ -14,17 +14,20 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from flashcur.domain.plans import PLAN_NAMES, Audience
-from flashcur.engine.status import EngineStatus, FeedStatus
+from flashcur.engine.status import EngineStatus, FeedStatus, JobStatus
 from flashcur.services.bus.topics import LIVE_TOPIC, mark_topic
 from flashcur.services.kit.clock import utc_now
 from flashcur.services.storage.database import Database
-from flashcur.settings import Settings
+from flashcur.settings import Secret, Settings
 from flashcur.web.market_hub import MarketHub
 from flashcur.web.process import WebRuntime
 from flashcur.web.routes.table import HttpRoutes
 from flashcur.web.visitors import Visitor
 from tests.support.accounts import WHERE, add_account, add_session
 from tests.support.frames import NOW_MS, market_frame
+from tests.support.waiting import eventually
+
+TOKEN = "5e2c7f9a1b3d8046" * 3
 
 
 class Clock:
@@ -39,7 +42,8 @@ class Site:
 
     def __init__(self, settings: Settings) -> None:
         self.clock = Clock()
-        self.runtime = WebRuntime(replace(settings, engine="external"), MarketHub(), WHERE, clock=self.clock)
+        external = replace(settings, engine="external", operator_token=Secret(TOKEN))
+        self.runtime = WebRuntime(external, MarketHub(), WHERE, clock=self.clock)
         self.routes = HttpRoutes(self.runtime)
         inner = Starlette(routes=[Route("/", lambda request: PlainTextResponse("the page"))])
         transport = httpx.ASGITransport(app=self.routes.wrap(inner))
@@ -61,6 +65,10 @@ class Site:
     ) -> httpx.Response:
         cookie = {} if audience == "guest" else {"Cookie": self.cookies[audience]}
         return await self.client.get(path, headers=(headers or {}) | cookie)
+
+    async def health(self) -> httpx.Response:
+        """What the operator is told."""
+        return await self.client.get("/health", headers={"Authorization": f"Bearer {TOKEN}"})
 
     async def rows(self, audience: Audience) -> list[dict[str, Any]]:
         return (await self.get("/api/v1/markets", audience)).json()["rows"]
@@ -177,7 +185,7 @@ async def test_health_of_a_working_service(site: Site) -> None:
     await site.runtime.bus.publish("engine", 1, status(NOW_MS).encode())  # type: ignore[union-attr]
     site.clock.now_ms += 1500
     await asyncio.sleep(0)
-    answer = await site.get("/health")
+    answer = await site.health()
     body = answer.json()
     assert (answer.status_code, body["status"], body["problems"]) == (200, "ok", [])
     assert body["engine"] == {
@@ -192,6 +200,58 @@ async def test_health_of_a_working_service(site: Site) -> None:
     assert body["feeds"]["binanceusdm"]["state"] == "blocked"
     assert body["feeds"]["binanceusdm"]["reason"] == "answered 451"
     assert body["exchange"] == {"id": "binanceusdm", "demo": False, "state": "live"}
+
+
+async def test_the_public_is_told_in_words_and_nothing_that_names_a_machine(site: Site) -> None:
+    said = 'connection to server at "10.1.2.3" failed: FATAL: password authentication failed for user "hunter"'
+    site.deliver()
+    feed = FeedStatus("Binance", "rate_limited", "banned IP(10.9.8.7)", False, 3, 1.5, {"ticker": 1.0}, 5, 2, 1, 60.0)
+    jobs = {"prune": JobStatus("2026-01-01T00:00:00Z", None, False, "/srv/flashcur is full", 2, 1)}
+    told = replace(status(NOW_MS), feeds={"binanceusdm": feed}, jobs=jobs, failures={"poll /srv": 2})
+    await site.runtime.bus.publish("engine", 1, told.encode())  # type: ignore[union-attr]
+    await eventually(lambda: site.runtime.engine_status is not None, "the engine's status")
+    site.runtime.database_ready.clear()
+    site.runtime.database_problem = said
+    private = ("10.", "hunter", "host:1", "/srv", "prune", "IP(")
+    public = await site.get("/health")
+    assert [word for word in private if word in public.text] == []
+    assert public.json() == {
+        "status": "degraded",
+        "problems": ["database"],
+        "database": "down",
+        "redis": "not configured",
+        "engine": {"lease": "held", "last_frame_age_s": 0.0, "last_price_age_s": 2.0},
+        "exchange": {"id": "binanceusdm", "demo": False, "state": "live"},
+        "feeds": {
+            "binanceusdm": {
+                "name": "Binance",
+                "state": "rate_limited",
+                "demo": False,
+                "symbols": 3,
+                "last_message_age_s": 1.5,
+                "waits_s": 60.0,
+            }
+        },
+    }
+    operators = await site.health()
+    assert operators.status_code == public.status_code == 200
+    assert [word for word in private if word not in operators.text] == []
+    assert operators.json()["database"] == said
+
+
+@pytest.mark.parametrize("token", ["", "x", TOKEN[:-1], f"{TOKEN}0", "\xe9" * 48])
+async def test_another_token_is_refused_and_tells_nothing(site: Site, token: str) -> None:
+    answer = await site.client.get("/health", headers={b"Authorization": f"Bearer {token}".encode("latin-1")})
+    assert (answer.status_code, "database" in answer.text) == (401, False)
+
+
+async def test_without_a_token_in_the_settings_none_opens_anything(site: Site) -> None:
+    site.runtime.settings = replace(site.runtime.settings, operator_token=None)
+    for token in ("", "None", TOKEN):
+        answer = await site.client.get("/health", headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == 401
+    # Another's sign-in, which a proxy in front passes on, is no token of ours.
+    assert "process" not in (await site.get("/health", headers={"Authorization": "Basic YTpi"})).text
 
 
 async def test_health_when_frames_stop(site: Site) -> None:
@@ -219,8 +279,9 @@ async def test_a_database_that_hangs_does_not_hold_up_health(site: Site, monkeyp
     monkeypatch.setattr(Database, "run", hang)
     monkeypatch.setattr("flashcur.web.health.PROBE_TIMEOUT_S", 0.05)
     for _ in range(3):
-        body = (await asyncio.wait_for(site.get("/health"), 1)).json()
+        body = (await asyncio.wait_for(site.health(), 1)).json()
         assert (body["status"], body["database"]) == ("degraded", "no answer within 0.05 s")
+        assert (await site.get("/health")).json()["database"] == "down"
     assert asked == 1
     hanging.set()
     monkeypatch.undo()
