@@ -35,8 +35,19 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def ascii_name(symbol: str) -> str:
-    """A symbol as TradingView writes it (`BIANRENSHENGUSDT` for `币安人生USDT`); empty where nothing is left of it."""
-    return re.sub(r"[^A-Z0-9_]", "", anyascii(symbol).upper())
+    """A symbol as TradingView writes it (`BIANRENSHENGUSDT` for `币安人生USDT`); empty where it cannot be written so.
+
+    A letter or sign of another script that is none in ASCII is not left out: what remained would name something else.
+    """
+    if symbol.isascii():
+        return _ascii(symbol)
+    written = [_ascii(char) for char in symbol]
+    lost = any(not text for text, char in zip(written, symbol, strict=True) if not char.isascii())
+    return "" if lost else "".join(written)
+
+
+def _ascii(text: str) -> str:
+    return re.sub(r"[^A-Z0-9_]", "", anyascii(text).upper())
 
 
 def tradingview_symbol(exchange_id: str, symbol: str) -> str:
@@ -51,7 +62,7 @@ def tradingview_text(sections: Sequence[tuple[str | None, Sequence[str]]], excha
     """One contract a line, and before each named section a line `###NAME`. The nameless section comes first.
 
     `sections` are (name or None, symbols). TradingView takes a comma for the end of a line, so a name has a full-width
-    one instead; a symbol of which nothing is left in ASCII is not written. Raises ValueError as `tradingview_symbol`.
+    one instead; a symbol that ASCII cannot write (`ascii_name`) is left out. Raises ValueError as `tradingview_symbol`.
     """
     lines: list[str] = []
     for name, symbols in sorted(sections, key=lambda section: section[0] is not None):

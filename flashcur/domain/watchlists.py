@@ -38,6 +38,10 @@ FAVOURITES = "Favourites"
 """The list that a first star creates."""
 
 _SPACES = ("Zs", "Zl", "Zp")
+_UNSEEN = ("Cc", "Cf", "Cs", *_SPACES)
+# What a comma, a semicolon or a bar is in other scripts: they separate symbols and are never part of one.
+_SEPARATORS = ",;|，；｜、､。｡،؛"
+_NEVER_IN_SYMBOLS = frozenset(_SEPARATORS + ":：#")
 # Marks that turn the direction of the text after them: a name with one would turn the page around it as well.
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -79,7 +83,7 @@ def name_key(name: str) -> str:
 def valid_symbol(text: str) -> bool:
     """Whether `text` can be an exchange's id of a contract; whether there is such a contract is another question."""
     return 1 <= len(text) <= SYMBOL_LENGTH and not any(
-        char in "|,;:#" or unicodedata.category(char) in ("Cc", "Cf", "Cs", *_SPACES) for char in text
+        char in _NEVER_IN_SYMBOLS or unicodedata.category(char) in _UNSEEN for char in text
     )
 
 
@@ -136,20 +140,27 @@ class ImportPlan:
     """(name or None, symbols) in the file's order; sections of one name are one. The nameless one holds what comes
     before any header."""
     skipped: tuple[Skipped, ...]
-    unknown: tuple[str, ...]
-    """Symbols that were taken although no such contract trades now: delisted, or of another exchange."""
+    unknown: tuple[tuple[str | None, tuple[str, ...]], ...]
+    """Like `sections`, what was left out because no such contract trades now: delisted, of another exchange, or never
+    there. Each is among `skipped`, too."""
     duplicates: int
     """Entries that repeat one of their own section."""
 
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_BETWEEN = re.compile(r"[;\s]+")
+_BETWEEN = re.compile(rf"[{_SEPARATORS}\s]+")
+_HEADER = re.compile(rf"(?:^|[{_SEPARATORS}\s]){SECTION}")
+# Letters, digits and signs of ASCII as an input method for Chinese or Japanese writes them.
+_WIDE = {0xFF00 + code: 0x20 + code for code in range(1, 0x5F)}
 _CSV_HEADERS = ("symbol", "symbols", "ticker", "pair")
+_ASCII_ID = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 _ENTRY_LENGTH = 100
 _SKIPPED_TEXT = 60
 
 _NOT_OURS = "not a USDT perpetual"
 _SPOT = "a spot market without a USDT perpetual"
+_HIDDEN = "written with an invisible character"
+NOT_TRADED = "not traded here now"
 
 # ccxt: BTC/USDT:USDT is the perpetual, BTC/USDT spot, BTC/USDT:USDT-261225 a dated future.
 _CCXT = re.compile(r"([^/:]+)/USDT(:USDT)?", re.IGNORECASE)
@@ -157,16 +168,17 @@ _PERPETUAL = re.compile(r"(.+USDT)(?:\.P|[-_.]?PERP|[-_]SWAP)", re.IGNORECASE)
 _DASHED = re.compile(r"(.+)[-_]USDT", re.IGNORECASE)
 
 
-def parse_import(text: str, universe: Iterable[str]) -> ImportPlan:
+def parse_import(text: str, universe: Iterable[str], *, keep_unknown: bool = False) -> ImportPlan:
     """The lists in a file: TradingView's text, symbols in almost any spelling, CSV, or our own JSON.
 
-    `universe` holds the symbols that trade now; a mapping by symbol will do. Raises ValueError, with a message for
-    people, where the file is too large or broken.
+    `universe` holds the symbols that trade now; a mapping by symbol will do. What is none of them is taken only if its
+    owner said so (`keep_unknown`): nobody can tell a contract that is gone from one that never was. Raises ValueError,
+    with a message for people, where the file is too large or broken.
     """
     if len(text) > IMPORT_BYTES or len(text.encode("utf-8", "surrogatepass")) > IMPORT_BYTES:
         raise ValueError(TOO_LARGE)
     text = text.removeprefix("\ufeff")
-    found = _Found(_Symbols(universe))
+    found = _Found(_Symbols(universe), keep_unknown)
     for line, entry in _entries(text):
         if isinstance(entry, _Header):
             found.open(entry.name)
@@ -183,7 +195,7 @@ def _entries(text: str) -> Iterator[tuple[int, str | _Header]]:
     if text.lstrip()[:1] in ("{", "["):
         return _json_entries(text)
     first = _LINE_END.split(text.lstrip(), maxsplit=1)[0].strip()
-    delimiter = next((mark for mark in ",;\t" if mark in first), ",")
+    delimiter = next((mark for mark in ",;\t，；、" if mark in first), ",")
     if first.split(delimiter)[0].strip("\"' ").casefold() in _CSV_HEADERS:
         return _csv_entries(text, delimiter)
     return _text_entries(text)
@@ -196,10 +208,11 @@ def _text_entries(text: str) -> Iterator[tuple[int, str | _Header]]:
             continue
         # TradingView's own export is one line: headers and symbols are all separated by commas.
         for piece in map(str.strip, line.split(",")):
-            if piece.startswith(SECTION):
-                yield number, _Header(_section_name(piece.removeprefix(SECTION)))
-            else:
-                yield from ((number, part) for part in _BETWEEN.split(piece))
+            # A name goes to the next comma of ASCII: in it a full-width one stands for the comma that it had here.
+            symbols, *name = _HEADER.split(piece, maxsplit=1)
+            yield from ((number, part) for part in _BETWEEN.split(symbols))
+            if name:
+                yield number, _Header(_section_name(name[0]))
 
 
 def _csv_entries(text: str, delimiter: str) -> Iterator[tuple[int, str | _Header]]:
@@ -243,12 +256,13 @@ def _section_name(text: str) -> str | None:
 class _Found:
     """What has been read of a file so far."""
 
-    def __init__(self, symbols: _Symbols) -> None:
+    def __init__(self, symbols: _Symbols, keep_unknown: bool) -> None:
         self._symbols = symbols
+        self._keep_unknown = keep_unknown
         self._sections: dict[str | None, tuple[str | None, dict[str, None]]] = {}
-        self._here: dict[str, None] | None = None
+        self._here: str | None = None
         self._skipped: list[Skipped] = []
-        self._unknown: dict[str, None] = {}
+        self._unknown: dict[str | None, dict[str, None]] = {}
         self._duplicates = 0
         self._entries = 0
 
@@ -256,7 +270,8 @@ class _Found:
         key = None if name is None else name_key(name)
         if key not in self._sections and len(self._sections) == IMPORT_SECTIONS:
             raise ValueError(f"The file has too many lists: expected at most {IMPORT_SECTIONS}.")
-        self._here = self._sections.setdefault(key, (name, {}))[1]
+        self._sections.setdefault(key, (name, {}))
+        self._here = key
 
     def take(self, line: int, entry: str) -> None:
         # Our own CSV puts an apostrophe before what a spreadsheet would take for a formula.
@@ -267,24 +282,26 @@ class _Found:
         if self._entries > IMPORT_SYMBOLS:
             raise ValueError(f"The file has too many symbols: expected at most {IMPORT_SYMBOLS:,}.")
         symbol, reason = self._symbols.find(entry)
+        if symbol is not None and symbol not in self._symbols.current and not self._keep_unknown:
+            self._unknown.setdefault(self._here, {})[symbol] = None
+            symbol, reason = None, NOT_TRADED
         if symbol is None:
             self._skipped.append(Skipped(line, entry[:_SKIPPED_TEXT], reason))
             return
-        if self._here is None:
-            self.open(None)
-        here = cast("dict[str, None]", self._here)
+        _, here = self._sections.setdefault(self._here, (None, {}))
         if symbol in here:
             self._duplicates += 1
         here[symbol] = None
-        if symbol not in self._symbols.current:
-            self._unknown[symbol] = None
 
     def plan(self) -> ImportPlan:
         sections = [(name, tuple(symbols)) for name, symbols in self._sections.values()]
         return ImportPlan(
             tuple(section for section in sections if section[0] is not None or section[1]),
             tuple(self._skipped),
-            tuple(self._unknown),
+            tuple(
+                (None if key is None else self._sections[key][0], tuple(symbols))
+                for key, symbols in self._unknown.items()
+            ),
             self._duplicates,
         )
 
@@ -296,19 +313,23 @@ class _Symbols:
         self.current = frozenset(filter(valid_symbol, universe))
         self._by_ascii: dict[str, list[str]] = {}
         for symbol in sorted(self.current):
-            self._by_ascii.setdefault(ascii_name(symbol), []).append(symbol)
+            if written := ascii_name(symbol):
+                self._by_ascii.setdefault(written, []).append(symbol)
 
     def find(self, entry: str) -> tuple[str | None, str]:
-        """(symbol, "") or (None, why there is none)."""
+        """(symbol, "") or (None, why there is none). The symbol may be of a contract that does not trade now."""
         if entry in self.current:
             return entry, ""
         if len(entry) > _ENTRY_LENGTH:
             return None, "too long for a symbol"
+        if any(unicodedata.category(char) in _UNSEEN for char in entry):
+            return None, _HIDDEN
+        entry = entry.translate(_WIDE)
         names, spot = _plain(entry)
         for name in names:
             found = self._current(name)
             if len(found) > 1:
-                return None, f"may be {' or '.join(found)}"
+                return None, f"either {' or '.join(found)}"
             if found:
                 return found[0], ""
         ids = [name.upper() if name.isascii() else name for name in names]
@@ -342,7 +363,7 @@ def _plain(entry: str) -> tuple[tuple[str, ...], bool]:
 
 
 def _is_perpetual(name: str) -> bool:
-    """Whether a contract that does not trade now may have had this id."""
+    """Whether a contract that does not trade now may have had this id: letters of any script, and digits."""
     if not valid_symbol(name) or len(name) <= len("USDT") or not name.endswith("USDT"):
         return False
-    return not name.isascii() or re.fullmatch(r"[A-Z0-9_]+", name) is not None
+    return all(char in _ASCII_ID if char.isascii() else unicodedata.category(char)[0] in "LMN" for char in name)

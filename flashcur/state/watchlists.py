@@ -8,7 +8,7 @@ from typing import Any
 import reflex as rx
 
 from flashcur.domain.watchlists import parse_import
-from flashcur.errors import Refusal
+from flashcur.errors import Refusal, Unavailable
 from flashcur.services.accounts.sessions import Caller
 from flashcur.services.accounts.wiring import Accounts
 from flashcur.state.notice import refuse, say
@@ -16,7 +16,12 @@ from flashcur.state.visit import act, form_text, known_contracts, text
 
 
 def find_contract(typed: str, known: frozenset[str]) -> str:
-    """The contract that somebody means: its symbol, its base asset (`btc`) or TradingView's name. Raises Refusal."""
+    """The contract that somebody means: its symbol, its base asset (`btc`) or TradingView's name.
+
+    Raises Refusal where there is none, and Unavailable while nobody can tell.
+    """
+    if not known:
+        raise Unavailable("The contracts are not known yet: try again in a few seconds.")
     name = typed.strip()
     for symbol in (name, name.upper(), f"{name.upper()}USDT"):
         if symbol in known:
@@ -28,9 +33,7 @@ def find_contract(typed: str, known: frozenset[str]) -> str:
     found = [symbol for _, symbols in sections for symbol in symbols]
     if len(found) == 1:
         return found[0]
-    if known or not name.isalnum():
-        raise Refusal(f"There is no contract “{name[:40]}” here: try a name such as BTC or BTCUSDT.", field="symbol")
-    return f"{name.upper()}USDT"
+    raise Refusal(f"There is no contract “{name[:40]}” here: try a name such as BTC or BTCUSDT.", field="symbol")
 
 
 class WatchlistState(rx.State):
@@ -47,7 +50,11 @@ class WatchlistState(rx.State):
         """Put a contract into a list, or take it out; an empty `list_id` is the first list."""
 
         async def work(accounts: Accounts, caller: Caller) -> str:
-            await accounts.watchlists.toggle(caller, text(list_id, 64), text(symbol, 64))
+            # Only rows of the table have a star; what else is sent here would be a contract that nobody has listed.
+            wanted = text(symbol, 64)
+            if wanted not in known_contracts():
+                raise Refusal(f"There is no contract “{wanted[:40]}” here.", field="symbol")
+            await accounts.watchlists.toggle(caller, text(list_id, 64), wanted)
             return ""
 
         await self._do(work)

@@ -73,6 +73,9 @@ def test_a_name_stays_on_its_line() -> None:
 
 def test_a_symbol_without_any_ascii_is_not_written() -> None:
     assert ascii_name("\ue000") == ""
+    # Nothing is squeezed into another name by leaving out what ASCII does not have.
+    assert ascii_name("BTCUSDT，ETHUSDT") == ""
+    assert ascii_name("عUSDT") == ""
     assert tradingview_text([(None, ["\ue000", "BTCUSDT"])], "bybit") == "BYBIT:BTCUSDT.P\n"
 
 

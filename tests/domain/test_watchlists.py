@@ -15,6 +15,7 @@ from flashcur.domain.plans import PLANS
 from flashcur.domain.watchlists import (
     IMPORT_SYMBOLS,
     KEY_LENGTH,
+    NOT_TRADED,
     ImportPlan,
     ListView,
     clean_name,
@@ -28,6 +29,7 @@ from flashcur.domain.watchlists import (
 )
 from tests.support.frames import market_frame
 
+WIDE = {0xFEE0 + code: code for code in range(0x21, 0x7F)}
 UNIVERSE = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "1000PEPEUSDT", "币安人生USDT", "龙虾USDT", "A_BUSDT")
 
 
@@ -164,7 +166,7 @@ def test_an_ascii_name_of_two_contracts_is_not_guessed() -> None:
     plan = parse_import("BINANCE:LONGXIAUSDT.P", ("龙虾USDT", "龍蝦USDT", "BTCUSDT"))
     assert ascii_name("龍蝦USDT") == ascii_name("龙虾USDT")
     assert plan.sections == ()
-    assert plan.skipped[0].reason == "may be 龍蝦USDT or 龙虾USDT"
+    assert plan.skipped[0].reason == "either 龍蝦USDT or 龙虾USDT"
 
 
 @pytest.mark.parametrize(
@@ -183,20 +185,71 @@ def test_an_ascii_name_of_two_contracts_is_not_guessed() -> None:
         (":BTCUSDT", "not a USDT perpetual"),
         ("Z" * 50 + "USDT", "not a USDT perpetual"),
         ("Z" * 101, "too long for a symbol"),
+        ("GONEUSDT", "not traded here now"),
+        ("продамUSDT", "not traded here now"),
+        ("BTCUSDTETHUSDT", "not traded here now"),
+        ("BTCUSDT+ETHUSDT", "not a USDT perpetual"),
+        ("BTCUSDT&ETHUSDT", "not a USDT perpetual"),
+        ("BTC™USDT", "not a USDT perpetual"),
+        ("币🙂USDT", "not a USDT perpetual"),
+        ("BTC\u200bUSDT", "written with an invisible character"),
+        ("B\ufeffTCUSDT", "written with an invisible character"),
     ],
 )
 def test_what_is_no_contract_is_skipped_with_its_line_and_reason(text: str, reason: str) -> None:
     plan = parse_import(f"BTCUSDT\n\n{text}\nETHUSDT", UNIVERSE)
     assert plan.sections == ((None, ("BTCUSDT", "ETHUSDT")),)
     assert plan.skipped == ((3, text[:60], reason),)
-    assert plan.unknown == ()
+    assert bool(plan.unknown) is (reason == "not traded here now")
 
 
-def test_contracts_that_do_not_trade_now_are_kept_and_flagged() -> None:
-    plan = parse_import("###A\nBINANCE:gone1usdt.P\nBTCUSDT\n###B\nGONE1USDT\n旧币USDT\nOLD/USDT:USDT", UNIVERSE)
+@pytest.mark.parametrize("between", [*",;|，；｜、､。｡،؛", "\n", " ", "\u3000", "，\u3000", " 、 "])
+def test_what_separates_symbols_is_never_part_of_one(between: str) -> None:
+    assert one(f"BTCUSDT{between}ETHUSDT{between}SOLUSDT") == ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+    plan = parse_import(f"###Mine\nBTCUSDT{between}AUSDT{between}龙虾USDT", UNIVERSE, keep_unknown=True)
+    assert plan.sections == (("Mine", ("BTCUSDT", "AUSDT", "龙虾USDT")),)
+    if between.strip():
+        assert not valid_symbol(f"A{between.strip()}USDT")
+
+
+def test_wide_letters_are_letters() -> None:
+    assert one("ＢＴＣＵＳＤＴ、ＢＩＮＡＮＣＥ：ＥＴＨＵＳＤＴ．Ｐ，ＳＯＬ／ＵＳＤＴ：ＵＳＤＴ") == (
+        "BTCUSDT",
+        "ETHUSDT",
+        "SOLUSDT",
+    )
+
+
+def test_csv_is_cut_at_wide_separators_too() -> None:
+    assert one("symbol；price\nBTCUSDT；1\nETHUSDT；2") == ("BTCUSDT", "ETHUSDT")
+    plan = parse_import('symbol,price\n"BTCUSDT，ETHUSDT",1', UNIVERSE)
+    assert (plan.sections, plan.skipped) == ((), ((2, "BTCUSDT，ETHUSDT", "not a USDT perpetual"),))
+
+
+def test_a_header_after_a_wide_separator_is_a_header() -> None:
+    plan = parse_import("BTCUSDT，###Alts, and more，SOLUSDT\n", UNIVERSE)
+    assert plan.sections == ((None, ("BTCUSDT",)), ("Alts", ("SOLUSDT",)))
+    assert [skipped.text for skipped in plan.skipped] == ["and", "more"]
+
+
+GONE = "###A\nBINANCE:gone1usdt.P\nBTCUSDT\n###B\nGONE1USDT\n旧币USDT\nOLD/USDT:USDT"
+
+
+def test_contracts_that_do_not_trade_now_are_left_out_with_their_lines() -> None:
+    plan = parse_import("NEVERUSDT\n" + GONE, UNIVERSE)
+    assert plan.sections == (("A", ("BTCUSDT",)), ("B", ()))
+    assert plan.unknown == ((None, ("NEVERUSDT",)), ("A", ("GONE1USDT",)), ("B", ("GONE1USDT", "旧币USDT", "OLDUSDT")))
+    assert plan.skipped[:2] == ((1, "NEVERUSDT", NOT_TRADED), (3, "BINANCE:gone1usdt.P", NOT_TRADED))
+    assert len(plan.skipped) == 5
+
+
+def test_they_are_kept_where_their_owner_says_so() -> None:
+    plan = parse_import(GONE, UNIVERSE, keep_unknown=True)
     assert plan.sections == (("A", ("GONE1USDT", "BTCUSDT")), ("B", ("GONE1USDT", "旧币USDT", "OLDUSDT")))
-    assert plan.unknown == ("GONE1USDT", "旧币USDT", "OLDUSDT")
+    assert plan.unknown == ()
     assert plan.skipped == ()
+    # What is no contract anywhere stays out all the same.
+    assert parse_import("BTCUSDT+ETHUSDT\nNASDAQ:AAPL\nBINANCE:XUSDT", UNIVERSE, keep_unknown=True).sections == ()
 
 
 def test_tradingviews_own_export_is_one_line() -> None:
@@ -288,7 +341,7 @@ def test_a_file_at_its_bounds_is_read() -> None:
     lines = [f"###{i}\n" + "\n".join(f"C{i}X{j}USDT" for j in range(100)) for i in range(50)]
     plan = parse_import("\n".join(lines), UNIVERSE)
     assert len(plan.sections) == 50
-    assert len(plan.unknown) == IMPORT_SYMBOLS
+    assert sum(len(symbols) for _, symbols in plan.unknown) == IMPORT_SYMBOLS
 
 
 def test_nothing_is_nothing() -> None:
@@ -305,7 +358,10 @@ def test_no_text_breaks_the_reader(text: str) -> None:
         return
     for name, symbols in plan.sections:
         assert name is None or clean_name(name) == name
-        assert all(map(valid_symbol, symbols))
+        assert set(symbols) <= set(UNIVERSE)
+    for _, symbols in parse_import(text, (), keep_unknown=True).sections:
+        # Nothing was left out of what was written to make it one.
+        assert all(symbol.removesuffix("USDT").upper() in text.translate(WIDE).upper() for symbol in symbols)
 
 
 def _cleanable(text: str) -> bool:
@@ -327,7 +383,7 @@ symbols = st.lists(current | gone, max_size=20, unique=True)
 def test_what_is_exported_comes_back_the_same(sections: list[tuple[str, list[str]]], loose: list[str]) -> None:
     written = tradingview_text([*sections, (None, loose)], "binanceusdm")
     for text in (written, written.replace("\n", "\r\n"), written.replace("\n", ",")):
-        plan = parse_import(text, UNIVERSE)
+        plan = parse_import(text, UNIVERSE, keep_unknown=True)
         read = [(name and name_key(name), list(symbols)) for name, symbols in plan.sections]
         expected = [(name_key(name), symbols) for name, symbols in sections]
         assert read == ([(None, loose)] if loose else []) + expected

@@ -53,13 +53,13 @@ def plain(**arguments: Any) -> Callable[[dict[str, str]], dict[str, Any]]:
 CALLS: dict[str, Call] = {
     "feed_state.watch_table": Call(plain(), NOBODY),
     "feed_state.watch_feed": Call(plain(), NOBODY),
-    "watchlist_state.star": Call(plain(symbol="NEWUSDT", list_id="{list}"), OWN),
+    "watchlist_state.star": Call(plain(symbol="ETHUSDT", list_id="{list}"), OWN),
     # Free has one list only, and has it already.
     "watchlist_state.create": Call(form(name="Another"), SIGNED_IN - {"free", "admin"}),
     "watchlist_state.rename": Call(form(id="{list}", name="Renamed"), OWN),
     "watchlist_state.delete": Call(plain(list_id="{list}"), OWN),
     "watchlist_state.move": Call(plain(list_id="{second}", to_position=0), frozenset({"pro", "elite"})),
-    "watchlist_state.add": Call(form(id="{list}", symbol="ADDUSDT"), OWN),
+    "watchlist_state.add": Call(form(id="{list}", symbol="eth"), OWN),
     "watchlist_state.remove": Call(plain(list_id="{list}", symbol="BTCUSDT"), OWN),
     "profile_state.change_address": Call(form(email="new@example.com", password=PASSWORD), SIGNED_IN),
     "profile_state.change_password": Call(form(password=PASSWORD, new="nine purple teapots sing"), SIGNED_IN),
@@ -132,7 +132,7 @@ REQUESTS: dict[tuple[str, str], Request] = {
     ("GET", "/export/account.json"): Request(statuses(NEEDS_SIGN_IN, OK, OK, OK), changes=SIGNED_IN),
     ("POST", "/import/watchlists"): Request(
         statuses(NEEDS_SIGN_IN, OK, OK, OK, other=MISSING),
-        fields=plain(text="BINANCE:INUSDT.P", list="{list}"),
+        fields=plain(text="BINANCE:ETHUSDT.P", list="{list}"),
         changes=OWN,
     ),
 }

@@ -316,6 +316,7 @@ def _files() -> rx.Component:
     said, message = answer("import", "said"), answer("import", "message")
     notes = maybe(member(form_state("import"), "answer"), "notes", "[]").to(list[str])
     refused = member(form_state("import"), "error")
+    unknown, into, keep = answer("import", "unknown"), answer("import", "list"), answer("import", "keep")
     target, target_text = answer("import", "link"), answer("import", "link_text")
     way_out = rx.cond(target != "", rx.fragment(" ", link(target_text, target)))
     forget = browser.handler('() => again("import")', forms="again")
@@ -338,8 +339,8 @@ def _files() -> rx.Component:
                     custom_attrs={"id": "import-file", "aria-describedby": "import-hint"},
                 ),
                 rx.el.p(
-                    "A list of TradingView, a CSV with a column “symbol”, or JSON of ours; at most "
-                    f"{IMPORT_BYTES // 1000} kB.",
+                    "A list of TradingView, a CSV with a column “symbol”, or JSON of ours; in UTF-8 or UTF-16, at "
+                    f"most {IMPORT_BYTES // 1000} kB.",
                     class_name="hint",
                     custom_attrs={"id": "import-hint"},
                 ),
@@ -391,6 +392,20 @@ def _files() -> rx.Component:
             ),
             role="status",
             class_name="result",
+        ),
+        # Its answer takes the place of the one that asked.
+        rx.cond(
+            unknown != "",
+            posted_form(
+                "import",
+                "/import/watchlists",
+                hidden("text", unknown),
+                hidden("list", into),
+                hidden("keep", "yes"),
+                submit=keep,
+                busy="Importing",
+                says_what_is_wrong=False,
+            ),
         ),
         id_="files",
     )

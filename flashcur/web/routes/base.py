@@ -113,17 +113,17 @@ def wants_json(request: Request) -> bool:
     return request.headers.get("content-type", "").startswith(JSON) or JSON in request.headers.get("accept", "")
 
 
-async def read_fields(request: Request, most: int = MAX_BODY) -> dict[str, Any]:
+async def read_fields(request: Request, most: int = MAX_BODY, too_large: str = "") -> dict[str, Any]:
     """The fields of a JSON object or of a form, by name; a form's values are all text, but a file that was chosen is
     its bytes.
 
-    Raises Refusal for anything else, and for a body over `most` bytes.
+    Raises Refusal for anything else, and for a body over `most` bytes; `too_large` says so to people.
     """
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > most:
-            raise Refusal(f"expected at most {most} bytes, more came")
+            raise Refusal(too_large or f"expected at most {most} bytes, more came")
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == JSON:
         try:

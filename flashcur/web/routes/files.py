@@ -95,18 +95,18 @@ class ExportRoutes(RouteGroup):
 
     async def import_watchlists(self, request: Request) -> Response:
         """Take in a file of watchlists (`file`, or else `text`; `list`: the list it goes into, without it each section
-        becomes one)."""
+        becomes one; `keep`: symbols that are not traded here now are taken, too)."""
         if not from_our_pages(request, self._runtime.where.allowed_origins):
             raise Foreign
         accounts, caller = await self._caller(request)
-        fields = await read_fields(request, MAX_UPLOAD)
-        content, list_id = _content(fields), text(fields, "list", 64)
+        fields = await read_fields(request, MAX_UPLOAD, TOO_LARGE)
+        content, list_id, keep = _content(fields), text(fields, "list", 64), bool(text(fields, "keep", 8))
         live = self._runtime.hub.live
         if live is None:
             raise Unavailable("The contracts are not known yet: try again in a few seconds.")
         try:
             async with self._making:
-                parsed = await run_in_threadpool(parse_import, content, live.values("symbol"))
+                parsed = await run_in_threadpool(parse_import, content, live.values("symbol"), keep_unknown=keep)
         except ValueError as problem:
             raise Refusal(str(problem), field="text") from None
         result = await accounts.watchlists.take_in(caller, parsed, list_id)
@@ -128,6 +128,9 @@ class ExportRoutes(RouteGroup):
                 ),
                 "message": result.message,
                 "notes": import_texts.notes(parsed),
+                "unknown": import_texts.unknown_text(parsed),
+                "keep": import_texts.keep_label(parsed),
+                "list": list_id,
             }
         )
 
@@ -233,11 +236,14 @@ def _content(fields: dict[str, Any]) -> str:
     elif isinstance(chosen, bytes):
         if len(chosen) > IMPORT_BYTES:
             raise Refusal(TOO_LARGE, field="file")
-        content = import_texts.file_text(chosen)
+        try:
+            content = import_texts.file_text(chosen)
+        except ValueError as problem:
+            raise Refusal(str(problem), field="file") from None
     else:
         raise Refusal("file: expected a file", field="file")
     if "\0" in content:
-        raise Refusal("This is not a text file.", field="file")
+        raise Refusal(import_texts.NO_TEXT, field="file")
     if not content.removeprefix("\ufeff").strip():
         raise Refusal("The file is empty." if chosen is not None else "Choose a file, or paste its text.", field="text")
     return content

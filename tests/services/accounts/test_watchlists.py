@@ -192,7 +192,7 @@ def test_a_downgrade_freezes_the_lists_past_the_plan_and_deletes_nothing(databas
             lambda: watchlists.add(session, account, FREE, second, "A0USDT"),
             lambda: watchlists.remove(session, account, FREE, second, "B0USDT"),
             lambda: watchlists.toggle(session, account, FREE, third, "C0USDT", NOW),
-            lambda: watchlists.import_lists(session, account, FREE, parse_import("A0USDT", ()), second, NOW),
+            lambda: watchlists.import_lists(session, account, FREE, parse_import("A0USDT", ["A0USDT"]), second, NOW),
         ):
             with pytest.raises(PlanNeeded, match="read-only: Free has 1 watchlist; Pro has 10"):
                 work()
@@ -237,7 +237,7 @@ def load(
     database: Database, account: str, text: str, into: str = "", plan: Audience = "pro"
 ) -> watchlists.ImportResult:
     with database.session() as session:
-        parsed = parse_import(text, UNIVERSE)
+        parsed = parse_import(text, UNIVERSE, keep_unknown=True)
         return watchlists.import_lists(session, account, PLANS[plan], parsed, into, NOW)
 
 

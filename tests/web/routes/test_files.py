@@ -198,12 +198,42 @@ async def test_a_file_is_taken_in(site: Site) -> None:
     account = site.account(plan="pro")
     browser = site.browser_of(account)
     result = await taken_in(browser, "###Mine\nBINANCE:COIN1USDT.P,BINANCE:COIN2USDT.P\nBINANCE:NOSUCHUSDT.P\n")
-    assert (result["created"], result["added"]) == (["Mine"], 3)
-    assert result["said"] == "3 contracts added, new: Mine."
-    assert result["notes"] == ["Taken in, but not traded here now: NOSUCHUSDT"]
+    assert (result["created"], result["added"]) == (["Mine"], 2)
+    assert result["said"] == "2 contracts added, new: Mine."
+    assert result["notes"] == ["Line 3: “BINANCE:NOSUCHUSDT.P” is not traded here now"]
     again = await taken_in(browser, (await browser.get("/export/watchlists.txt")).text)
-    assert (again["created"], again["added"], again["already"]) == ([], 0, 3)
-    assert again["said"] == "0 contracts added, 3 there already."
+    assert (again["created"], again["added"], again["already"]) == ([], 0, 2)
+    assert again["said"] == "0 contracts added, 2 there already."
+
+
+async def test_nothing_becomes_a_contract_unless_its_owner_says_so(site: Site) -> None:
+    browser = site.browser_of(site.account(plan="pro"))
+    text = "###Mine\nCOIN1USDT，COIN2USDT、COIN3USDT\nпродамUSDT\n###Old\nGONEUSDT\nALSOGONEUSDT\n"
+    result = await taken_in(browser, text)
+    assert (result["created"], result["added"], result["keep"]) == (
+        ["Mine"],
+        3,
+        "Keep the 3 symbols not traded here now",
+    )
+    assert {each.symbol for each in site.rows(WatchlistItem)} == {"COIN1USDT", "COIN2USDT", "COIN3USDT"}
+    assert result["notes"][0] == "Line 3: “продамUSDT” is not traded here now"
+    # The button sends back what was left out.
+    kept = await taken_in(browser, result["unknown"], list=result["list"], keep="yes")
+    assert (kept["created"], kept["added"], kept["notes"], kept["unknown"]) == (["Old"], 3, [], "")
+    lists = (await browser.get("/export/watchlists.txt")).text.split("###")[1:]
+    assert [each.split("\n")[0] for each in lists] == ["Mine", "Old"]
+    assert "GONEUSDT" in lists[1]
+
+
+async def test_each_entry_that_was_not_taken_is_named_with_its_line(site: Site) -> None:
+    browser = site.browser_of(site.account(plan="pro"))
+    lines = [f"NASDAQ:A{number}" for number in range(199)] + ["GONEUSDT"] * 3 + ["COIN1USDT"] + ["BTC/USDC"] * 2
+    notes = (await taken_in(browser, "\n".join(lines)))["notes"]
+    assert notes[:199] == [f"Line {number + 1}: “NASDAQ:A{number}” is not a USDT perpetual" for number in range(199)]
+    assert notes[199:] == [
+        "Line 200: “GONEUSDT” is not traded here now",
+        "and 4 more: 2 not traded here now, 2 not a USDT perpetual",
+    ]
 
 
 async def upload(browser: Browser, content: bytes | None, **fields: str) -> dict[str, Any]:
@@ -218,12 +248,12 @@ async def upload(browser: Browser, content: bytes | None, **fields: str) -> dict
     return {"status": answer.status_code, **answer.json()}
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "cp1252"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "utf-32-be"])
 async def test_a_file_is_read_however_it_was_written(site: Site, encoding: str) -> None:
     browser = site.browser_of(site.account(plan="pro"))
     content = "###Größte\r\nBINANCE:COIN1USDT.P\r\n".encode(encoding)
-    if encoding == "utf-16-be":
-        content = codecs.BOM_UTF16_BE + content
+    if encoding.endswith("-be"):
+        content = {"utf-16-be": codecs.BOM_UTF16_BE, "utf-32-be": codecs.BOM_UTF32_BE}[encoding] + content
     result = await upload(browser, content, text="BINANCE:COIN2USDT.P", list="")
     assert (result["created"], result["added"]) == (["Größte"], 1)
 
@@ -243,7 +273,17 @@ async def test_a_form_without_a_file_takes_what_was_pasted(site: Site) -> None:
     [
         (b"", "The file is empty."),
         (b"COIN1\0USDT", "This is not a text file."),
-        (b"x" * 512_001, "at most 512 kB"),
+        (b"PK\x03\x04\x14\x00\x06\x00\x08\x00\xe2\x8b", "This is not a text file."),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "This is not a text file."),
+        ("###Größte\nCOIN1USDT".encode("cp1252"), "encoding of this file cannot be told: save it as UTF-8"),
+        ("###我的\nCOIN1USDT".encode("gb18030"), "encoding of this file cannot be told"),
+        ("###お気に入り\nCOIN1USDT".encode("shift_jis"), "encoding of this file cannot be told"),
+        ("###моё\nCOIN1USDT".encode("cp1251"), "encoding of this file cannot be told"),
+        ("COIN1USDT\nCOIN2USDT".encode("utf-16-le"), "encoding of this file cannot be told"),
+        (codecs.BOM_UTF8 + b"COIN1USDT\xff", "encoding of this file cannot be told"),
+        (codecs.BOM_UTF16_LE + b"C\0O\0\0\xd8", "encoding of this file cannot be told"),
+        (b"x" * 512_001, "The file is too large: expected at most 512 kB."),
+        (b"x" * (MAX_UPLOAD + 1), "The file is too large: expected at most 512 kB."),
         (None, "Choose a file"),
     ],
 )
