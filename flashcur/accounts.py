@@ -27,6 +27,7 @@ from flashcur.services.auth.challenges import checksummed
 from flashcur.services.kit.clock import utc_now
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
+from flashcur.settings.idn import ascii_address, shown_address
 
 MOST_DAYS = 3_650
 
@@ -83,13 +84,21 @@ def _days(text: str) -> int:
 
 
 def _find(session: Session, who: str) -> Account:
-    account = session.exec(select(Account).where(Account.email == who.strip().lower())).first()
+    account = session.exec(select(Account).where(Account.email == _address(who))).first()
     if account is None:
         wallet = session.get(Wallet, checksummed(who.strip())) if who.strip().startswith("0x") else None
         account = session.get(Account, wallet.account_id) if wallet else None
     if account is None:
         raise NotFound(f"There is no account of {who!r}: expected its e-mail address or a linked wallet's address.")
     return account
+
+
+def _address(who: str) -> str:
+    """In the form that is kept, whichever the operator writes; what is no address is no account's either."""
+    try:
+        return ascii_address(who.strip().lower())
+    except ValueError:
+        return who.strip().lower()
 
 
 def _show(session: Session, options: argparse.Namespace, settings: Settings) -> list[str]:
@@ -101,7 +110,11 @@ def _lines(session: Session, account: Account, settings: Settings) -> list[str]:
     until = "" if view.plan_until is None else f", until {view.plan_until:%Y-%m-%d %H:%M} UTC"
     return [
         f"account    {view.id}{' (administrator)' if view.admin else ''}",
-        f"address    {view.email or 'none'}, {'with' if view.has_password else 'without'} a password",
+        f"address    {shown_address(view.email or 'none')}, {'with' if view.has_password else 'without'} a password",
+        *(
+            f"mail       of {each.written_at:%Y-%m-%d %H:%M} UTC to {shown_address(each.recipient)} was given up"
+            for each in view.undelivered
+        ),
         *(f"wallet     {wallet.address}" for wallet in view.wallets),
         f"plan       {view.plan.title} (by {view.plan_source}{until})",
         f"since      {view.created_at:%Y-%m-%d %H:%M} UTC",

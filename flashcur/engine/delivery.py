@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 from flashcur.errors import DatabaseError, MailError
 from flashcur.models.mail import Mail
+from flashcur.services.accounts import undelivered
 from flashcur.services.kit.backoff import Backoff
 from flashcur.services.kit.clock import from_ms
 from flashcur.services.notify import outbox
@@ -57,6 +58,12 @@ class Mailer:
         self.failed = 0
         """Attempts that are to be repeated."""
         self.dead = 0
+        """Mails that were given up; their owners and the log are told why."""
+
+    @property
+    def state(self) -> str:
+        """`ok`, `failing` while what was tried last is put off, or `not configured`: mail waits."""
+        return "not configured" if self._sender is None else "failing" if self._failing else "ok"
 
     async def run(self) -> None:
         """Send until cancelled. Returns at once where mail is not configured."""
@@ -144,7 +151,14 @@ class Mailer:
     async def _mark_failed(self, mail_id: int, name: str, problem: str, retry_at: datetime | None) -> bool:
         """Returns whether the mail is tried again."""
         now = self._now()
-        status = await self._mark(lambda session: outbox.mark_failed(session, mail_id, problem, retry_at, now))
+
+        def work(session: Session) -> str:
+            status = outbox.mark_failed(session, mail_id, problem, retry_at, now)
+            if status == "dead":
+                undelivered.tell_owner(session, mail_id, now)
+            return status
+
+        status = await self._mark(work)
         if status == "dead":
             self.dead += 1
             logger.error("%s is given up: %s", name, problem)

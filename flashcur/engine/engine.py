@@ -30,7 +30,7 @@ from flashcur.engine.marks import MARK_AUDIENCES, Marks
 from flashcur.engine.open_interest import OpenInterestPoller
 from flashcur.engine.publisher import FencedPublisher
 from flashcur.engine.schedule import FILL_JOBS, Schedule
-from flashcur.engine.status import ENGINE_TOPIC, STATUS_EVERY_S, EngineStatus, engine_status
+from flashcur.engine.status import ENGINE_TOPIC, STATUS_EVERY_S, EngineStatus, MailStatus, engine_status
 from flashcur.errors import ConfigError, DatabaseError
 from flashcur.models import InstrumentEvent
 from flashcur.services.bus import Bus
@@ -273,6 +273,7 @@ class Office:
             jobs=self.jobs.reports,
             failures=dict(self._tasks.failures),
             last_price_ms=None if price_age_ms is None else now_ms - price_age_ms,
+            mail=MailStatus(self.mailer.state, self.mailer.sent, self.mailer.failed, self.mailer.dead),
         )
 
     async def _on_frame(self, frame: Frame) -> None:

@@ -52,6 +52,19 @@ class JobStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class MailStatus:
+    """The mailer, since the engine took office."""
+
+    state: str
+    """`ok`, `failing` (what was tried last is put off), or `not configured`."""
+    sent: int
+    failed: int
+    """Attempts that are repeated."""
+    dead: int
+    """Mails that were given up; the log says why."""
+
+
+@dataclass(frozen=True, slots=True)
 class EngineStatus:
     """The active engine."""
 
@@ -73,6 +86,7 @@ class EngineStatus:
     """Tasks that failed and were started again, with how often."""
     last_price_ms: int | None = None
     """When the table's newest price was last known to be true, Unix ms; None before the first."""
+    mail: MailStatus | None = None
 
     def encode(self) -> bytes:
         """The status as JSON bytes for the bus."""
@@ -86,7 +100,8 @@ class EngineStatus:
             values = cast("dict[str, Any]", raw)
             feeds = {key: FeedStatus(**value) for key, value in values.pop("feeds").items()}
             jobs = {key: JobStatus(**value) for key, value in values.pop("jobs").items()}
-            return cls(**values, feeds=feeds, jobs=jobs)
+            mail = values.pop("mail", None)
+            return cls(**values, feeds=feeds, jobs=jobs, mail=None if mail is None else MailStatus(**mail))
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"expected an engine status: {error}") from None
 
@@ -103,6 +118,7 @@ def engine_status(
     jobs: Iterable[JobReport],
     failures: dict[str, int],
     last_price_ms: int | None,
+    mail: MailStatus,
 ) -> EngineStatus:
     """A status from what the engine's parts report."""
     return EngineStatus(
@@ -116,6 +132,7 @@ def engine_status(
         jobs={report.name: _job(report) for report in jobs},
         failures=failures,
         last_price_ms=last_price_ms,
+        mail=mail,
     )
 
 

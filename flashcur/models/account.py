@@ -20,7 +20,7 @@ class Account(Table, table=True):
 
     id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
     email: str | None = Field(default=None, unique=True, max_length=254)
-    """Confirmed and in lower case; None for an account that came by wallet."""
+    """Confirmed, in lower case, its domain in ASCII; None for an account that came by wallet."""
     password_hash: str | None = Field(default=None, max_length=200)
     """Argon2id in PHC form; None where no password was set."""
     plan: str = Field(default="free", max_length=16)

@@ -15,7 +15,8 @@ class Mail(Table, table=True):
     """Written in the transaction that causes it; text and links are made when it is sent."""
 
     id: int | None = Field(default=None, primary_key=True)
-    recipient: str = Field(max_length=254)
+    recipient: str = Field(index=True, max_length=254)
+    """With its domain in ASCII."""
     template: str = Field(max_length=32)
     """Name in `services.notify.templates`."""
     values: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)

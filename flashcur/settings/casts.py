@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from ada_url import URL
 
+from flashcur.settings.idn import ascii_address
 from flashcur.settings.secret import MIN_SECRET_CHARS, Secret, weakness
 
 
@@ -85,11 +86,14 @@ def words(allowed: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
 
 
 def email(raw: str) -> str:
-    """An e-mail address in lower case; only its form is looked at."""
+    """An e-mail address in lower case, its domain in ASCII; only its form is looked at."""
     local, at, host = raw.strip().rpartition("@")
     if not (local and at and host) or any(character.isspace() for character in local + host):
         raise ValueError("an e-mail address")
-    return raw.strip().lower()
+    try:
+        return ascii_address(raw.strip().lower())
+    except ValueError:
+        raise ValueError("an e-mail address") from None
 
 
 def emails(raw: str) -> tuple[str, ...]:

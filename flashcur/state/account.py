@@ -16,8 +16,10 @@ import reflex as rx
 from flashcur.domain.devices import device
 from flashcur.domain.plans import Plan
 from flashcur.domain.watchlists import frozen
+from flashcur.services.accounts.undelivered import UndeliveredView
 from flashcur.services.accounts.view import AccountView, ApiKeyView, EventView, SessionView, WalletView
 from flashcur.settings import CHAINS
+from flashcur.settings.idn import shown_address
 from flashcur.state.wire.defaults import default_vars
 from flashcur.web.visitors import Visitor
 
@@ -41,6 +43,7 @@ _EVENTS = {
     "api-key-created": "API key created",
     "api-key-deleted": "API key deleted",
     "data-exported": "Data exported",
+    "mail-failed": "Mail not delivered",
 }
 
 
@@ -54,6 +57,8 @@ class AccountState(rx.State):
     signed_in: bool = False
     name: str = ""
     email: str = ""
+    undelivered: list[str] = []
+    """Sentences about addresses that our last mail did not reach."""
     has_password: bool = False
     admin: bool = False
     plan: str = "guest"
@@ -98,7 +103,8 @@ def account_vars(visitor: Visitor, plan: Plan) -> dict[str, Any]:
     return values | {
         "signed_in": True,
         "name": account.name,
-        "email": account.email or "",
+        "email": shown_address(account.email or ""),
+        "undelivered": [_undelivered(each, zone) for each in account.undelivered],
         "has_password": account.has_password,
         "admin": account.admin,
         "plan": plan.audience,
@@ -127,6 +133,13 @@ def _plan_note(account: AccountView, zone: ZoneInfo) -> str:
         return ""
     word = "until" if account.plan_until > account.read_at else "ended"
     return f"{word} {_moment(account.plan_until, zone)}"
+
+
+def _undelivered(mail: UndeliveredView, zone: ZoneInfo) -> str:
+    return (
+        f"Our mail of {_moment(mail.written_at, zone)} to {shown_address(mail.recipient)} could not be delivered, and "
+        "we have given it up. If the address is wrong, change it; if it is right, its mailbox may refuse our mail."
+    )
 
 
 def _wallet(wallet: WalletView, zone: ZoneInfo) -> dict[str, str]:

@@ -59,7 +59,7 @@ class Health:
         """(whether it can serve, all of `/health` as a JSON object). Ends within PROBE_TIMEOUT_S, whatever hangs.
 
         Keys: `status` (`ok`, `degraded`, `unavailable`), `problems`, `version`, `database`, `redis`, `engine`,
-        `exchange`, `feeds`, `jobs`, `web`. For the operator: it has what servers and exchanges said.
+        `exchange`, `feeds`, `jobs`, `mail`, `web`. For the operator: it has what servers and exchanges said.
         """
         runtime = self._runtime
         database, redis = await asyncio.gather(self._database.state(), self._redis_state())
@@ -105,6 +105,7 @@ class Health:
             "exchange": None if live is None else {"id": live.exchange, "demo": live.demo, "state": live.state},
             "feeds": _reports(status.feeds) if status is not None and present else {},
             "jobs": _reports(status.jobs) if status is not None and present else {},
+            "mail": asdict(status.mail) if status is not None and present and status.mail is not None else None,
             "web": {"failures": runtime.failures},
         }
         return available, report
@@ -139,6 +140,7 @@ def in_words(report: Report) -> Report:
             key: {name: feed[name] for name in ("name", "state", "demo", "symbols", "last_message_age_s", "waits_s")}
             for key, feed in report["feeds"].items()
         },
+        "mail": report["mail"] and report["mail"]["state"],
     }
 
 

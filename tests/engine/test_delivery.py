@@ -13,7 +13,9 @@ import pytest
 from sqlmodel import col, select
 
 from flashcur.engine.delivery import BATCH, Mailer
+from flashcur.models import Account, AccountChange, AuditEvent
 from flashcur.models.mail import Mail
+from flashcur.services.accounts import mail_tokens, undelivered
 from flashcur.services.kit.clock import from_ms
 from flashcur.services.kit.supervision import Supervisor
 from flashcur.services.notify import MailSender, Rendered, enqueue, make_sender
@@ -21,6 +23,7 @@ from flashcur.services.notify.outbox import LEASE, claim_due
 from flashcur.services.simulator import SimulatedExchange
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
+from tests.support.accounts import add_account
 from tests.support.programs import PostgresServer
 from tests.support.running import running_engine
 from tests.support.sendgrid import API_KEY, Reply, SendGridServer, sendgrid_server
@@ -336,3 +339,37 @@ async def test_a_mail_setting_that_is_wrong_does_not_stop_the_market(
         await eventually(lambda: bool(running.frames), "a frame", 20)
     assert "SENDGRID_API_KEY: expected" in caplog.text
     assert "two words" not in caplog.text
+
+
+async def test_mail_that_is_given_up_is_told_to_its_owner(
+    database: Database, settings: Settings, clock: Clock, sendgrid: SendGridServer
+) -> None:
+    with database.session() as session:
+        account_id = add_account(session, "ann@example.com", from_ms(clock()))
+        token = mail_tokens.make(session, "change-new", "new@example.com", from_ms(clock()), account_id=account_id)
+        enqueue(session, "new@example.com", "change-new", {"base": BASE, "token_id": token.id}, from_ms(clock()))
+    queue(database, clock, "ann", "nobody")
+    sendgrid.script += [Reply(400)] * 3
+    async with running_mailer(database, settings, clock) as mailer:
+        await eventually(lambda: mailer.dead == 3, "three mails given up")
+        with database.session(readonly=True) as session:
+            events = session.exec(select(AuditEvent)).all()
+            assert {event.account_id for event in events} == {account_id}
+            assert sorted(event.detail for event in events) == ["to an…@example.com", "to ne…@example.com"]
+            assert {(event.kind, event.actor) for event in events} == {("mail-failed", "system")}
+            # The pages that show the account read it anew.
+            assert [change.account_id for change in session.exec(select(AccountChange))] == [account_id] * 2
+        assert undelivered_to(database, account_id, clock) == ["ann@example.com", "new@example.com"]
+        # A mail that comes through is the end of it.
+        queue(database, clock, "ann")
+        await eventually(lambda: mailer.sent == 1, "the next mail")
+        assert undelivered_to(database, account_id, clock) == ["new@example.com"]
+        clock.advance(timedelta(hours=25))
+        assert undelivered_to(database, account_id, clock) == []
+        assert mailer.state == "ok"
+
+
+def undelivered_to(database: Database, account_id: str, clock: Clock) -> list[str]:
+    with database.session(readonly=True) as session:
+        account = session.get_one(Account, account_id)
+        return [each.recipient for each in undelivered.of_account(session, account, from_ms(clock()))]

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from flashcur.errors import SignInAgain
+from flashcur.services.accounts.undelivered import tell_owner
+from flashcur.services.kit.clock import utc_now
+from flashcur.services.notify import enqueue
+from flashcur.services.notify.outbox import mark_failed
 from tests.pages.conftest import DESKTOP, PHONE
 from tests.support.app import App
 from tests.support.people import PASSWORD, grow_old, leave, mailed_link, new_address, path_of, register, sign_up, visit
@@ -446,3 +451,33 @@ def test_an_account_is_deleted_and_its_tabs_are_guests(page: Page, app: App) -> 
     fill_sign_in(page, address, PASSWORD)
     expect(page.locator("#sign-in-password-error")).to_contain_text(WRONG)
     other.close()
+
+
+def test_mail_that_was_given_up_is_told_where_it_can_be_mended(page: Page, app: App) -> None:
+    address, now = sign_up(page, app), utc_now()
+    visit(page, "/account")
+    warning = page.locator("#sign-in .notice.warning")
+    expect(page.locator("#sign-in")).to_contain_text(address)
+    expect(warning).to_have_count(0)
+    with app.database() as database, database.session() as session:
+        mail = enqueue(session, address, "password-changed", {"base": app.url}, now)
+        mail.due_at = now + timedelta(hours=1)
+        session.flush()
+        assert mail.id is not None
+        assert mark_failed(session, mail.id, "no such mailbox", None, now) == "dead"
+        tell_owner(session, mail.id, now)
+    # Without a reload.
+    expect(warning).to_contain_text(f"to {address} could not be delivered, and we have given it up")
+    expect(page.get_by_text("Mail not delivered")).to_be_visible()
+
+
+def test_a_domain_that_is_not_ascii_is_shown_as_it_is_written(page: Page, app: App) -> None:
+    sign_up(page, app)
+    visit(page, "/account")
+    page.get_by_text("Change the address").click()
+    form = page.locator('form[data-form="address"]')
+    form.get_by_label("New address").fill("person@bücher.de")
+    form.get_by_label("Your present password").fill(PASSWORD)
+    form.get_by_role("button", name="Send the links").click()
+    expect(page.locator("#sign-in .notice.done")).to_contain_text("a link to each address")
+    assert mailed_link(app, "person@xn--bcher-kva.de", "/confirm-change")

@@ -69,6 +69,7 @@ def sign_in() -> rx.Component:
             ("Password", rx.cond(AccountState.has_password, "Set", "None")),
             ("Account since", AccountState.created),
         ),
+        rx.foreach(AccountState.undelivered, lambda said: forms.notice("warning", said)),
         _folded(
             rx.cond(has_email, "Change the address", "Add an e-mail address"),
             rx.el.p(

@@ -30,6 +30,7 @@ Kind = Literal[
     "api-key-created",
     "api-key-deleted",
     "data-exported",
+    "mail-failed",
     "deleted",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)

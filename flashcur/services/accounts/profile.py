@@ -22,6 +22,7 @@ from flashcur.services.accounts.entitlement import plan_of
 from flashcur.services.accounts.passwords import check_length
 from flashcur.services.accounts.sessions import Caller
 from flashcur.services.notify import enqueue
+from flashcur.settings.idn import shown_address
 
 T = TypeVar("T")
 
@@ -171,7 +172,7 @@ class Profile:
                 enqueue(session, address, "change-new", {"base": base, "token_id": token.id}, now)
             if current.email is not None:
                 old = mail_tokens.make(session, "change-old", current.email, now, account_id=current.id, pair=pair)
-                values = {"base": base, "token_id": old.id, "new_email": address}
+                values = {"base": base, "token_id": old.id, "new_email": shown_address(address)}
                 enqueue(session, current.email, "change-old", values, now)
             detail = f"to {shortened(address)}"
             audit.record(session, "address-change-asked", current.id, now, caller.client, detail=detail)
@@ -215,7 +216,7 @@ class Profile:
             account.email = new
             mail_tokens.revoke(session, account.id, "reset")
             if old is not None:
-                enqueue(session, old, "changed", {"base": base, "new_email": new}, now)
+                enqueue(session, old, "changed", {"base": base, "new_email": shown_address(new)}, now)
             audit.record(session, "address-changed", account.id, now, client, detail=f"to {shortened(new)}")
             changes.tell(session, account.id, now)
             return True

@@ -113,7 +113,7 @@ class Registration:
 
         Raises SignInNeeded where address and password do not belong together, whichever of them is wrong.
         """
-        address = self._address(email)
+        address = self._address(email, mailable=False)
         here = f"{address} {client.network}"
         now = self._context.clock()
         account = await self._sign_in_allowed(address, here, client, now)
@@ -195,8 +195,8 @@ class Registration:
         self._context.told()
         return session_token
 
-    def _address(self, email: str) -> str:
-        return clean_address(email, reachable=self._context.settings.is_prod)
+    def _address(self, email: str, *, mailable: bool = True) -> str:
+        return clean_address(email, reachable=self._context.settings.is_prod, mailable=mailable)
 
     async def _limited(self, wanted: list[tuple[limits.Limit, str]]) -> None:
         """Take from each limit, all or none. In a transaction of its own: what is refused later has counted."""

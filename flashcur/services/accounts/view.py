@@ -9,9 +9,11 @@ from sqlmodel import Session
 
 from flashcur.domain.plans import Plan
 from flashcur.models import Account, AuditEvent, LoginSession
-from flashcur.services.accounts import api_keys, audit, sessions, wallets, watchlists
+from flashcur.services.accounts import api_keys, audit, sessions, undelivered, wallets, watchlists
 from flashcur.services.accounts.entitlement import plan_of
+from flashcur.services.accounts.undelivered import UndeliveredView
 from flashcur.services.accounts.watchlists import ListView
+from flashcur.settings.idn import shown_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class AccountView:
 
     id: str
     email: str | None
+    """As it is kept, its domain in ASCII."""
     has_password: bool
     plan: Plan
     """As it is at `read_at`."""
@@ -84,13 +87,15 @@ class AccountView:
     """The newest 20, the newest first."""
     lists: tuple[ListView, ...]
     """Watchlists in their order."""
+    undelivered: tuple[UndeliveredView, ...]
+    """Addresses that the last mail did not reach: the account's own and the one that it is to get."""
     read_at: datetime
 
     @property
     def name(self) -> str:
         """What the page calls the account: its e-mail address, or the first wallet's, shortened."""
         if self.email is not None:
-            return self.email
+            return shown_address(self.email)
         return f"{self.wallets[0].address[:6]}…{self.wallets[0].address[-4:]}" if self.wallets else "Account"
 
     def outdated(self, now: datetime) -> bool:
@@ -123,6 +128,7 @@ def read_account(session: Session, account: Account, admins: tuple[str, ...], no
         sessions=tuple(map(_session, sessions.of_account(session, account.id, now))),
         events=tuple(map(_event, audit.recent(session, account.id))),
         lists=tuple(watchlists.lists(session, account.id)),
+        undelivered=undelivered.of_account(session, account, now),
         read_at=now,
     )
 

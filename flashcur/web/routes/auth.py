@@ -19,6 +19,7 @@ from flashcur.services.accounts.client import Client
 from flashcur.services.accounts.sessions import hash_token, new_token
 from flashcur.services.accounts.wallets import Signed
 from flashcur.services.accounts.wiring import Accounts
+from flashcur.settings.idn import shown_address
 from flashcur.web.cookies import Cookies
 from flashcur.web.process import WebRuntime
 from flashcur.web.routes.base import (
@@ -57,7 +58,7 @@ class AuthRoutes(RouteGroup):
             address = await self._accounts.registration.register(
                 text(fields, "email"), text(fields, "password"), client, hash_token(browser)
             )
-            response = self._done(request, "/register?sent=1", {"sent": address})
+            response = self._done(request, "/register?sent=1", {"sent": shown_address(address)})
             self._cookies.remember_browser(response, browser)
             return response
 
@@ -119,7 +120,7 @@ class AuthRoutes(RouteGroup):
 
         async def work(fields: Fields, client: Client) -> Response:
             address = await self._accounts.registration.forgot(text(fields, "email"), client)
-            return self._done(request, "/forgot?sent=1", {"sent": address})
+            return self._done(request, "/forgot?sent=1", {"sent": shown_address(address)})
 
         return await self._post(request, work, "/forgot")
 

@@ -445,3 +445,14 @@ async def test_every_change_is_told(services: Services) -> None:
         await work
         assert services.told == told + number
     assert services.counts()["account_change"] == 4
+
+
+async def test_a_new_address_is_kept_in_ascii_and_named_in_unicode(services: Services) -> None:
+    person = services.person()
+    kept = "ann@xn--bcher-kva.de"
+    assert await services.profile.change_address(person.caller, "ann@Bücher.de", PASSWORD) == kept
+    assert "change-new" in services.mails(kept)
+    (asked,) = [mail for mail in services.rows(Mail) if mail.template == "change-old"]
+    assert asked.values["new_email"] == "ann@bücher.de"
+    refusal = await refused(services.profile.change_address(person.caller, "ünal@example.com", PASSWORD))
+    assert (refusal.field, "“ü” stands before the @" in str(refusal)) == ("email", True)

@@ -576,3 +576,29 @@ async def test_a_password_made_to_take_long_holds_up_nobody(services: Services) 
 )
 async def test_what_an_attacker_tries_first_is_refused(services: Services, password: str) -> None:
     await refused(services.registration.register(ADDRESS, password, HOME))
+
+
+async def test_a_domain_that_is_not_ascii_is_one_address_in_either_spelling(services: Services) -> None:
+    kept = "ann@xn--bcher-kva.de"
+    assert await services.registration.register("Ann@BÜCHER.de", PASSWORD, HOME) == kept
+    token = await services.registration.confirm(services.link("register", kept), HOME, BROWSER, PASSWORD)
+    assert services.is_signed_in(token)
+    assert [account.email for account in services.rows(Account)] == [kept]
+    for typed in ("ann@bücher.de", "ann@XN--BCHER-KVA.de"):
+        assert services.is_signed_in(await services.registration.sign_in(typed, PASSWORD, HOME))
+        assert await services.registration.forgot(typed, HOME) == kept
+        await services.registration.register(typed, PASSWORD, HOME)
+    assert services.mails(kept) == ["register", "reset", "already-registered", "reset", "already-registered"]
+
+
+async def test_an_address_that_mail_cannot_be_sent_to_is_refused_wherever_mail_would_be(services: Services) -> None:
+    for work in (
+        services.registration.register("ünal@example.com", PASSWORD, HOME),
+        services.registration.forgot("ünal@example.com", HOME),
+    ):
+        kind, said, field = await refused(work)
+        assert (kind, field, "“ü” stands before the @" in said) == (Refusal, "email", True)
+    assert services.mails() == []
+    # One from before can still be signed in to.
+    services.person("ünal@example.com")
+    assert services.is_signed_in(await services.registration.sign_in("Ünal@example.com", PASSWORD, HOME))

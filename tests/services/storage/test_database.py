@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlmodel import Session, select
 
 from flashcur.errors import DatabaseError
-from flashcur.models import InstrumentEvent, JobRun, MarkFrame, UtcDateTime, metadata
+from flashcur.models import Account, InstrumentEvent, JobRun, Mail, MailToken, MarkFrame, UtcDateTime, metadata
 from flashcur.services.records.job_runs import start_run
 from flashcur.services.storage import migrations
 from flashcur.services.storage.database import Database
@@ -325,3 +325,29 @@ def test_times_come_back_aware_and_in_utc(database: Database) -> None:
 def test_a_time_without_a_zone_is_refused(database: Database) -> None:
     with pytest.raises(Exception, match="expected a time with its zone"), database.session() as session:
         session.add(JobRun(name="prune", started_at=NOON.replace(tzinfo=None)))
+
+
+def test_addresses_from_before_are_found_by_their_domain_in_ascii(database: Database) -> None:
+    from alembic import command
+
+    config = migrations._config()  # pyright: ignore[reportPrivateUsage]
+    addresses = ["ann@bücher.de", "bob@example.com", "иван@почта.рф", "eve@☃.example", "ann@xn--straße.de"]
+    with database.session() as session:
+        for number, address in enumerate(addresses):
+            account = Account(id=str(number), email=address, created_at=NOON)
+            token = MailToken(id=str(number), purpose="reset", email=address, created_at=NOON, expires_at=NOON)
+            mail = Mail(recipient=address, template="reset", created_at=NOON, due_at=NOON)
+            session.add_all([account, token, mail, Account(id=f"wallet {number}", created_at=NOON)])
+    before, after = "2026_11_25_accounts", "2026_11_27_ascii_addresses"
+    kept = ["ann@xn--bcher-kva.de", "bob@example.com", "иван@xn--80a1acny.xn--p1ai", *addresses[3:]]
+    for step, revision, expected in (
+        (command.downgrade, before, addresses),
+        (command.upgrade, after, kept),
+        (command.downgrade, before, addresses),
+    ):
+        with database.engine.begin() as connection:
+            config.attributes["connection"] = connection
+            step(config, revision)
+            for column in ("email FROM account", "email FROM mail_token", "recipient FROM mail"):
+                found = connection.execute(text(f"SELECT {column}")).scalars()
+                assert sorted(filter(None, found)) == sorted(expected)

@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from flashcur.domain.plans import PLAN_NAMES, Audience
-from flashcur.engine.status import EngineStatus, FeedStatus, JobStatus
+from flashcur.engine.status import EngineStatus, FeedStatus, JobStatus, MailStatus
 from flashcur.services.bus.topics import LIVE_TOPIC, mark_topic
 from flashcur.services.kit.clock import utc_now
 from flashcur.services.storage.database import Database
@@ -169,7 +169,8 @@ async def test_an_unchanged_frame_is_not_sent_again(site: Site) -> None:
 def status(as_of_ms: int) -> EngineStatus:
     feed = FeedStatus("Binance USD-M", "blocked", "answered 451", False, 0, None, {"ticker": None}, 0, 2, 1)
     feeds = {"binanceusdm": feed}
-    return EngineStatus(as_of_ms, 7, "host:1", "0.1.0", as_of_ms, 12, feeds, last_price_ms=as_of_ms - 2_000)
+    mail = MailStatus("failing", 5, 3, 1)
+    return EngineStatus(as_of_ms, 7, "host:1", "0.1.0", as_of_ms, 12, feeds, last_price_ms=as_of_ms - 2_000, mail=mail)
 
 
 async def test_health_before_the_first_frame(site: Site) -> None:
@@ -200,6 +201,7 @@ async def test_health_of_a_working_service(site: Site) -> None:
     assert body["feeds"]["binanceusdm"]["state"] == "blocked"
     assert body["feeds"]["binanceusdm"]["reason"] == "answered 451"
     assert body["exchange"] == {"id": "binanceusdm", "demo": False, "state": "live"}
+    assert body["mail"] == {"state": "failing", "sent": 5, "failed": 3, "dead": 1}
 
 
 async def test_the_public_is_told_in_words_and_nothing_that_names_a_machine(site: Site) -> None:
@@ -232,6 +234,7 @@ async def test_the_public_is_told_in_words_and_nothing_that_names_a_machine(site
                 "waits_s": 60.0,
             }
         },
+        "mail": "failing",
     }
     operators = await site.health()
     assert operators.status_code == public.status_code == 200
