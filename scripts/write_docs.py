@@ -14,6 +14,7 @@ from typing import get_args
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from flashcur.domain import multiples  # noqa: E402
 from flashcur.domain.ages import ALLOWANCES  # noqa: E402
 from flashcur.domain.frames import FUNDING_ACCENT_PCT  # noqa: E402
 from flashcur.domain.plans import PLANS, Plan  # noqa: E402
@@ -94,6 +95,7 @@ def facts_module() -> str:
         ],
         "SCALES": SCALES,
         "SEARCH_LENGTH": SEARCH_LENGTH,
+        "MULTIPLE": multiples.PATTERN,
         "VIEW": {name: getattr(View(), name) for name in ("q", "sort", "dir", "min", "show")} | {"list": ""},
         "CHOICES": {"sort": get_args(Sort), "dir": get_args(Direction), "show": get_args(Show)},
     }

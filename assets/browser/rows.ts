@@ -2,6 +2,7 @@
 // paint (flashcur/domain/view.py); a test holds both together.
 import { older } from "./ages.ts";
 import { FUNDING_ACCENT_PCT, SCALES } from "./facts.ts";
+import { coin } from "./multiples.ts";
 import type { View } from "./query.ts";
 
 type List = Record<string, string>; // `id`, `symbols`
@@ -28,7 +29,18 @@ function once<T>(unpack: (packed: string) => T): (name: string, packed: string) 
 const split = (packed: string) => (packed ? packed.split("|") : []);
 const column = once(split);
 const members = once((packed) => new Set(split(packed)));
+const coins = once((packed) => split(packed).map(coin));
 const contractsOf = (list: List | undefined) => list && members(list.id, list.symbols);
+
+// A list may hold contracts of another exchange, which names them otherwise: what they are about, of those not here.
+function elsewhere(only: Set<string>, symbols: string[]): Set<string> {
+  const here = new Set(symbols);
+  return new Set(
+    Array.from(only)
+      .filter((symbol) => !here.has(symbol))
+      .map(coin),
+  );
+}
 
 // The list that a star belongs to is the one that is shown, else the first.
 const shownList = (chosen: View, lists: List[]) => lists.find((list) => list.id === chosen.list);
@@ -55,12 +67,15 @@ export function marketRows(market: Market, chosen: View, lag: number, lists: Lis
   const { base, change, volume, funding, oi, oi1h, age } = columns;
   const { move, spike, fresh } = market;
   const wanted = chosen.q.trim().toUpperCase();
+  const about = coin(wanted);
+  const assets = coins("base", market.base);
+  const others = only && elsewhere(only, symbols);
   const least = amount(chosen.min);
   const order: number[] = [];
   for (let i = 0; i < symbols.length; i++) {
     // Who searches looks for what may go into the list, too.
-    if (only && !wanted && !only.has(symbols[i])) continue;
-    if (wanted && !symbols[i].toUpperCase().includes(wanted) && !base[i].toUpperCase().includes(wanted)) continue;
+    if (only && !wanted && !only.has(symbols[i]) && !others?.has(assets[i])) continue;
+    if (wanted && !named(wanted, symbols[i], base[i]) && assets[i] !== about) continue;
     if (least > 0 && !(amount(volume[i]) >= least)) continue;
     if (chosen.show === "gainers" && !(Number(change[i]) > 0)) continue;
     if (chosen.show === "losers" && !(Number(change[i]) < 0)) continue;
@@ -90,6 +105,18 @@ export function marketRows(market: Market, chosen: View, lag: number, lists: Lis
   }));
 }
 
+const named = (wanted: string, symbol: string, base: string) =>
+  symbol.toUpperCase().includes(wanted) || base.toUpperCase().includes(wanted);
+
+// What is searched for where no contract has that name but one is about the same coin: its name here. Else empty.
+export function namedHere(symbols: string, bases: string, chosen: View): string {
+  const wanted = chosen.q.trim().toUpperCase();
+  if (!wanted) return "";
+  const base = column("base", bases);
+  if (column("symbol", symbols).some((symbol, i) => named(wanted, symbol, base[i]))) return "";
+  return base[coins("base", bases).indexOf(coin(wanted))] ?? "";
+}
+
 function look(funding: string, spike: string, fresh: string): string {
   const side = Math.abs(Number(funding)) >= FUNDING_ACCENT_PCT ? (funding[0] === "-" ? "paid-short" : "paid-long") : "";
   return (fresh === "1" ? "fresh " : "") + (spike === "1" ? "spiking " : "") + side;
@@ -100,12 +127,13 @@ function hint(hours: string, minute: string, funding: string): string {
   return funding && `${hours}|${minute}|${(Number(funding) * (24 / Number(hours)) * 365).toFixed(1)}`;
 }
 
-// How many contracts of the chosen list the table does not have.
-export function missingOf(packed: string, chosen: View, lists: List[]): number {
+// How many contracts of the chosen list the table does not have, under no other name either.
+export function missingOf(packed: string, bases: string, chosen: View, lists: List[]): number {
   const only = contractsOf(shownList(chosen, lists));
   if (!only || !packed) return 0;
   const shown = new Set(column("symbol", packed));
-  return [...only].filter((symbol) => !shown.has(symbol)).length;
+  const assets = new Set(coins("base", bases));
+  return [...only].filter((symbol) => !shown.has(symbol) && !assets.has(coin(symbol))).length;
 }
 
 // An address may name a list that is gone, or somebody else's: then all contracts are shown.

@@ -70,6 +70,7 @@ def notes(parsed: ImportPlan) -> list[str]:
     """What of a file was not taken as it stood, a sentence each."""
     lines = [f"Line {each.line}: “{each.text}” is {each.reason}" for each in parsed.skipped[:NAMED]]
     lines += _counted(parsed.skipped[NAMED:])
+    lines += [f"“{entry}” is called {symbol} here" for entry, symbol in parsed.renamed[:NAMED]]
     if parsed.duplicates:
         lines.append(f"{parsed.duplicates:,} {'entry' if parsed.duplicates == 1 else 'entries'} stood there twice")
     return lines

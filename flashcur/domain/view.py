@@ -1,4 +1,4 @@
-"""A view of the table: search, filters and order, as `assets/market_view.js` applies them in the browser.
+"""A view of the table: search, filters and order, as `assets/browser/rows.ts` applies them in the browser.
 
 The server needs the same rows in the same order for an export. The page filters and sorts by the values it displays,
 not by the exact ones, and compares text as JavaScript does; so does this module, and a test holds both together.
@@ -14,6 +14,7 @@ from typing import Literal, Self, TypeVar, cast, get_args
 from urllib.parse import urlencode
 
 from flashcur.domain.frames import Frame
+from flashcur.domain.multiples import coin
 
 Sort = Literal["symbol", "price", "change", "volume", "ratio", "funding", "oi", "oi1h"]
 Direction = Literal["asc", "desc"]
@@ -37,7 +38,7 @@ class View:
     """What a visitor chose; the defaults are those of the page."""
 
     q: str = ""
-    """Part of a symbol or a base asset, whatever its case."""
+    """Part of a symbol or a base asset, whatever its case; or another name of it (`domain.multiples`)."""
     sort: Sort = "volume"
     dir: Direction = "desc"
     min: str = ""
@@ -99,12 +100,16 @@ def _matching(frame: Frame, view: View) -> list[int]:
     spikes = _column(frame, "spike")
     volumes = [amount(text) for text in _column(frame, "volume")]
     wanted = view.q.strip(_SPACE).upper()
+    about = coin(wanted)
+    coins = list(map(coin, bases)) if wanted or view.symbols is not None else []
+    # A list may hold contracts of another exchange, which names them otherwise.
+    others = frozenset(map(coin, (view.symbols or frozenset()).difference(symbols)))
     least = amount(view.min)
     order: list[int] = []
     for i, symbol in enumerate(symbols):
-        if view.symbols is not None and not wanted and symbol not in view.symbols:
+        if view.symbols is not None and not wanted and symbol not in view.symbols and coins[i] not in others:
             continue
-        if wanted and wanted not in symbol.upper() and wanted not in bases[i].upper():
+        if wanted and wanted not in symbol.upper() and wanted not in bases[i].upper() and coins[i] != about:
             continue
         if least > 0 and not volumes[i] >= least:
             continue

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, cast
 import orjson
 
 from flashcur.domain.exports import SECTION, ascii_name
+from flashcur.domain.multiples import coin
 from flashcur.domain.plans import PLAN_NAMES, PLANS, Plan
 
 NAME_LENGTH = 60
@@ -145,6 +146,8 @@ class ImportPlan:
     there. Each is among `skipped`, too."""
     duplicates: int
     """Entries that repeat one of their own section."""
+    renamed: tuple[tuple[str, str], ...] = ()
+    """(entry, symbol) of what is traded here under another name."""
 
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -159,6 +162,7 @@ _SKIPPED_TEXT = 60
 
 _NOT_OURS = "not a USDT perpetual"
 _SPOT = "a spot market without a USDT perpetual"
+_OTHERWISE = "called otherwise here"
 _HIDDEN = "written with an invisible character"
 NOT_TRADED = "not traded here now"
 
@@ -264,6 +268,7 @@ class _Found:
         self._skipped: list[Skipped] = []
         self._unknown: dict[str | None, dict[str, None]] = {}
         self._duplicates = 0
+        self._renamed: dict[str, str] = {}
         self._entries = 0
 
     def open(self, name: str | None) -> None:
@@ -288,6 +293,8 @@ class _Found:
         if symbol is None:
             self._skipped.append(Skipped(line, entry[:_SKIPPED_TEXT], reason))
             return
+        if reason:
+            self._renamed[entry[:_SKIPPED_TEXT]] = symbol
         _, here = self._sections.setdefault(self._here, (None, {}))
         if symbol in here:
             self._duplicates += 1
@@ -303,6 +310,7 @@ class _Found:
                 for key, symbols in self._unknown.items()
             ),
             self._duplicates,
+            tuple(self._renamed.items()),
         )
 
 
@@ -312,12 +320,17 @@ class _Symbols:
     def __init__(self, universe: Iterable[str]) -> None:
         self.current = frozenset(filter(valid_symbol, universe))
         self._by_ascii: dict[str, list[str]] = {}
+        self._by_coin: dict[str, list[str]] = {}
         for symbol in sorted(self.current):
+            self._by_coin.setdefault(coin(symbol), []).append(symbol)
             if written := ascii_name(symbol):
                 self._by_ascii.setdefault(written, []).append(symbol)
 
     def find(self, entry: str) -> tuple[str | None, str]:
-        """(symbol, "") or (None, why there is none). The symbol may be of a contract that does not trade now."""
+        """(symbol, "" or how it is another one than was written) or (None, why there is none).
+
+        The symbol may be of a contract that does not trade now.
+        """
         if entry in self.current:
             return entry, ""
         if len(entry) > _ENTRY_LENGTH:
@@ -336,6 +349,10 @@ class _Symbols:
         lost = next(filter(_is_perpetual, ids), None)
         if lost is None:
             return None, _NOT_OURS
+        # Exchanges count one coin by different numbers: SHIB1000USDT is 1000SHIBUSDT elsewhere.
+        others = self._by_coin.get(coin(lost), [])
+        if others:
+            return (others[0], _OTHERWISE) if len(others) == 1 else (None, f"either {' or '.join(others)}")
         return (None, _SPOT) if spot else (lost, "")
 
     def _current(self, name: str) -> list[str]:

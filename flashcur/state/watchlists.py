@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 import reflex as rx
 
-from flashcur.domain.watchlists import parse_import
+from flashcur.domain.multiples import under_other_names
+from flashcur.domain.watchlists import ImportPlan, parse_import
 from flashcur.errors import Refusal, Unavailable
 from flashcur.services.accounts.sessions import Caller
 from flashcur.services.accounts.wiring import Accounts
@@ -16,7 +18,8 @@ from flashcur.state.visit import act, form_text, known_contracts, text
 
 
 def find_contract(typed: str, known: frozenset[str]) -> str:
-    """The contract that somebody means: its symbol, its base asset (`btc`) or TradingView's name.
+    """The contract that somebody means: its symbol, its base asset (`btc`), TradingView's name, or what another
+    exchange calls it (`SHIB1000`).
 
     Raises Refusal where there is none, and Unavailable while nobody can tell.
     """
@@ -26,14 +29,27 @@ def find_contract(typed: str, known: frozenset[str]) -> str:
     for symbol in (name, name.upper(), f"{name.upper()}USDT"):
         if symbol in known:
             return symbol
-    try:
-        sections = parse_import(name, known).sections
-    except ValueError:
-        sections = ()
-    found = [symbol for _, symbols in sections for symbol in symbols]
-    if len(found) == 1:
-        return found[0]
+    for plan in _read(name, known):
+        found = [symbol for _, symbols in plan.sections for symbol in symbols]
+        if len(found) == 1 and not plan.skipped:
+            return found[0]
+    others = under_other_names(name, known)
+    if others:
+        raise Refusal(f"“{name[:40]}” may be {' or '.join(others)} here: write which.", field="symbol")
     raise Refusal(f"There is no contract “{name[:40]}” here: try a name such as BTC or BTCUSDT.", field="symbol")
+
+
+def named_here(typed: str, symbol: str) -> str:
+    """A sentence where the contract that was found counts its coin by another number than was typed; else empty."""
+    name = typed.strip()
+    return f"{name} is called {symbol} here." if any(plan.renamed for plan in _read(name, [symbol])) else ""
+
+
+def _read(name: str, known: Iterable[str]) -> Iterator[ImportPlan]:
+    """What a name means as a file would have it, taken as a symbol and as a base asset."""
+    for entry in (name, f"{name}USDT"):
+        with contextlib.suppress(ValueError):
+            yield parse_import(entry, known)
 
 
 class WatchlistState(rx.State):
@@ -113,7 +129,8 @@ class WatchlistState(rx.State):
                 return ""
             added = await accounts.watchlists.add(caller, self.problem_list, symbol)
             self.added += 1
-            return "" if added else f"{symbol} is in this list already."
+            here = named_here(form_text(form, "symbol", 64), symbol)
+            return here if added else f"{here} {symbol} is in this list already.".strip()
 
         self.problem, self.problem_list = "", ""
         await self._do(work)

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ageOf, countdown, duration, older } from "../../assets/browser/ages.ts";
 import { VIEW } from "../../assets/browser/facts.ts";
-import { amount, listChoice, marketRows, missingOf } from "../../assets/browser/rows.ts";
+import { amount, listChoice, marketRows, missingOf, namedHere } from "../../assets/browser/rows.ts";
 
 const market = {
   symbol: "BTCUSDT|ETHUSDT|SOLUSDT",
@@ -49,8 +49,22 @@ test("a list shows its own, a search looks at all, and stars belong to the list 
   const stars = (list: string) => marketRows(market, { ...VIEW, list }, 0, lists).map((row) => row.star);
   assert.deepEqual(stars(""), ["true", "false", "false"]);
   assert.deepEqual(stars("b"), ["true"]);
-  assert.equal(missingOf(market.symbol, { ...VIEW, list: "b" }, lists), 1);
+  assert.equal(missingOf(market.symbol, market.base, { ...VIEW, list: "b" }, lists), 1);
   assert.equal(listChoice({ ...VIEW, list: "gone" }, lists), "");
+});
+
+test("a coin that is counted by another number is found, and the page says what it is called here", () => {
+  const counted = { ...market, symbol: "1000SHIBUSDT|ETHUSDT|PEPEUSDT", base: "1000SHIB|ETH|PEPE" };
+  const found = (changes: object, lists: Record<string, string>[] = []) =>
+    marketRows(counted, { ...VIEW, ...changes }, 0, lists).map((row) => row.base);
+  const called = (q: string) => namedHere(counted.symbol, counted.base, { ...VIEW, q });
+  assert.deepEqual([found({ q: "shib1000" }), called("shib1000")], [["1000SHIB"], "1000SHIB"]);
+  assert.deepEqual([found({ q: "1000PEPEUSDT" }), called("1000PEPEUSDT")], [["PEPE"], "PEPE"]);
+  // What has its name says nothing, and what is nowhere neither.
+  assert.deepEqual(["", "shib", "1000SHIB", "1000", "1000NOT", "USDT"].map(called), ["", "", "", "", "", ""]);
+  const lists = [{ id: "a", symbols: "SHIB1000USDT|1000PEPEUSDT|GONEUSDT" }];
+  assert.deepEqual(found({ list: "a" }, lists), ["1000SHIB", "PEPE"]);
+  assert.equal(missingOf(counted.symbol, counted.base, { ...VIEW, list: "a" }, lists), 1);
 });
 
 test("a row says what it looks like", () => {

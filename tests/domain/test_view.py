@@ -38,7 +38,22 @@ process.stdout.write(JSON.stringify({ answers, amounts }));
 
 BASES = (
     *("BTC", "ETH", "1000PEPE", "btc", "Btc", "BTCDOM", "B", "ß", "SS", "ﬁ", "FI", "İ", "ı", "ς", "Σ", "币安人生"),
-    *("龙虾", "🙂", "～", "𝒳", "عربي", "=X", "A_B", "é", "e\u0301"),
+    *(
+        "1000X",
+        "PEPE1000",
+        "1MBABYDOGE",
+        "1000币安人生",
+        "10000btc",
+        "龙虾",
+        "🙂",
+        "～",
+        "𝒳",
+        "عربي",
+        "=X",
+        "A_B",
+        "é",
+        "e\u0301",
+    ),
 )
 WORDS = (
     "",
@@ -55,6 +70,13 @@ WORDS = (
     "σ",
     "عر",
     "usdt",
+    "pepe1000",
+    "10000PEPEUSDT",
+    "1000X",
+    "BTC1000",
+    "1000000babydoge",
+    "1000币安人生",
+    "1000",
     "\x1cBTC",
     "zzz",
     "x" * 60,
@@ -175,6 +197,31 @@ def test_only_the_contracts_of_a_watchlist() -> None:
     assert select(frame, view) == [1, 3]
     assert select(frame, replace(view, show="spiking")) == [1]
     assert select(frame, View(symbols=frozenset())) == []
+
+
+def test_a_contract_is_found_under_the_number_that_another_exchange_counts() -> None:
+    frame = market_frame(contracts=4)
+    names = ["1000SHIB", "BTC", "PEPE", "1000000MOG"]
+    symbols = [f"{name}USDT" for name in names]
+    frame = replace(frame, columns=frame.columns | {"symbol": "|".join(symbols), "base": "|".join(names)})
+    for q, found in {
+        "SHIB1000": [0],
+        "10000shibusdt": [0],
+        "shib": [0],
+        "1000PEPE": [2],
+        "1MMOG": [3],
+        "mog1000": [3],
+        "1000BTC": [1],
+        "1000": [0, 3],
+        "1000NOT": [],
+    }.items():
+        assert select(frame, View(q=q)) == found, q
+    # A list from another exchange; of two names that both trade, each is itself.
+    assert select(frame, View(symbols=frozenset({"SHIB1000USDT", "1000PEPEUSDT", "BTCUSDT"}))) == [0, 1, 2]
+    assert select(frame, View(symbols=frozenset({"1000SHIBUSDT", "GONEUSDT"}))) == [0]
+    symbols[1] = "SHIB1000USDT"
+    frame = replace(frame, columns=frame.columns | {"symbol": "|".join(symbols), "base": "1000SHIB|SHIB1000|PEPE|MOG"})
+    assert select(frame, View(symbols=frozenset({"SHIB1000USDT"}))) == [1]
 
 
 @pytest.mark.parametrize(

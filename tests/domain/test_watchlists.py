@@ -162,6 +162,32 @@ def test_names_in_other_scripts_come_back_from_their_ascii(text: str, symbol: st
     assert one(text) == (symbol,)
 
 
+@pytest.mark.parametrize(
+    ("text", "symbol"),
+    [
+        ("PEPEUSDT", "1000PEPEUSDT"),
+        ("BYBIT:PEPE1000USDT.P", "1000PEPEUSDT"),
+        ("1MPEPE/USDT:USDT", "1000PEPEUSDT"),
+        ("BINANCE:PEPEUSDT", "1000PEPEUSDT"),
+        ("SOL1000USDT", "SOLUSDT"),
+        ("1000币安人生USDT", "币安人生USDT"),
+    ],
+)
+def test_a_contract_is_found_under_the_number_that_another_exchange_counts(text: str, symbol: str) -> None:
+    plan = parse_import(f"BTCUSDT\n{text}", UNIVERSE)
+    assert plan.sections == ((None, ("BTCUSDT", symbol)),)
+    assert plan.renamed == ((text, symbol),)
+    assert (plan.skipped, plan.unknown) == ((), ())
+    assert parse_import("1000PEPEUSDT", UNIVERSE).renamed == ()
+
+
+def test_of_two_numbers_of_one_coin_none_is_guessed() -> None:
+    universe = ("1000XUSDT", "XUSDT")
+    assert parse_import("XUSDT,1000XUSDT", universe).sections == ((None, ("XUSDT", "1000XUSDT")),)
+    plan = parse_import("X1000USDT", universe)
+    assert (plan.sections, plan.skipped[0].reason) == ((), "either 1000XUSDT or XUSDT")
+
+
 def test_an_ascii_name_of_two_contracts_is_not_guessed() -> None:
     plan = parse_import("BINANCE:LONGXIAUSDT.P", ("龙虾USDT", "龍蝦USDT", "BTCUSDT"))
     assert ascii_name("龍蝦USDT") == ascii_name("龙虾USDT")

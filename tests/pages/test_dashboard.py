@@ -232,6 +232,36 @@ def test_phone_has_the_four_main_columns_without_scrolling(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("page", [PHONE, {"width": 360, "height": 740}], indirect=True)
+def test_long_names_are_not_cut_off_on_a_phone(page: Page) -> None:
+    open_dashboard(page)
+    outside = """name => {
+        const cell = document.querySelector('tbody.rows th');
+        const text = [...cell.childNodes].find(each => each.nodeType === 3), before = text.data;
+        text.data = name;
+        const range = document.createRange();
+        range.selectNodeContents(text);
+        const [inner, outer] = [range.getBoundingClientRect(), cell.getBoundingClientRect()];
+        text.data = before;
+        return Math.max(inner.right - outer.right, outer.top - inner.top, inner.bottom - outer.bottom);
+    }"""
+    for name in ("1000PEPE", "1000FLOKI", "1MBABYDOGE", "1000000MOG", "1000000CHEEMS", "1000000BABYDOGE"):
+        assert page.evaluate(outside, name) <= 0.5, name
+
+
+@pytest.mark.parametrize("page", [DESKTOP, PHONE], indirect=True)
+def test_a_coin_is_found_under_the_number_that_another_exchange_counts(page: Page) -> None:
+    open_dashboard(page)
+    page.locator("#search").fill("shib1000")
+    expect(page.locator(f"{ROWS}")).to_have_count(1)
+    expect(page.locator(f'{ROWS}[data-symbol="1000SHIBUSDT"]')).to_be_visible()
+    expect(page.locator(".named-here")).to_have_text("shib1000 is called 1000SHIB here")
+    expect(page.locator(".named-here")).to_be_visible()
+    page.locator("#search").fill("shib")
+    expect(page.locator(f'{ROWS}[data-symbol="1000SHIBUSDT"]')).to_be_visible()
+    expect(page.locator(".named-here")).to_be_empty()
+
+
 @pytest.mark.parametrize("page", [PHONE], indirect=True)
 def test_first_column_and_header_stay_while_scrolling(page: Page) -> None:
     open_dashboard(page)

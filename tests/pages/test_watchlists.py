@@ -70,6 +70,20 @@ def test_a_list_is_made_filled_renamed_and_deleted(page: Page, app: App) -> None
     expect(page.get_by_text("No list yet")).to_be_visible()
 
 
+def test_a_coin_that_is_counted_otherwise_is_found_and_named(page: Page, app: App) -> None:
+    sign_up(page, app)
+    visit(page, "/watchlists")
+    create(page, "Memes")
+    add(page, "Memes", "SHIB1000")
+    expect(page.locator(".notice-bar")).to_contain_text("SHIB1000 is called 1000SHIBUSDT here.")
+    expect(chips(page, "Memes")).to_have_count(1)
+    page.get_by_label("Or paste it").fill("BYBIT:PEPE1000USDT.P")
+    page.get_by_role("button", name="Import").click()
+    expect(page.locator(".result")).to_contain_text("1 contract added")
+    expect(page.locator(".result")).to_contain_text("“BYBIT:PEPE1000USDT.P” is called 1000PEPEUSDT here")
+    expect(chips(page, "Memes")).to_have_count(2)
+
+
 def test_a_list_is_opened_in_the_markets(page: Page, app: App) -> None:
     sign_up(page, app)
     visit(page, "/watchlists")

@@ -23,7 +23,9 @@ _LEAST = (
 
 
 def toolbar() -> rx.Component:
-    return rx.el.div(_search(), _show(), _list(), _least(), _export(), _note(), class_name="tools", role="search")
+    return rx.el.div(
+        _search(), _show(), _list(), _least(), _export(), _named_here(), _note(), class_name="tools", role="search"
+    )
 
 
 def _search() -> rx.Component:
@@ -168,11 +170,22 @@ def _file(kind: str, extension: str, title: str) -> rx.Component:
     )
 
 
+def _named_here() -> rx.Component:
+    """Another exchange may count the coin that is searched for by another number: what it is called here."""
+    name = browser.function("rows", "namedHere").call(MarketState.symbol, MarketState.base, browser.VIEW).to(str)
+    return rx.el.span(
+        rx.cond(name != "", rx.fragment(browser.chosen("q"), " is called ", name, " here"), ""),
+        class_name="named-here",
+        role="status",
+    )
+
+
 def _note() -> rx.Component:
     """How many contracts there are, or, where the table moves at marks, when it moved and moves next."""
     left = browser.hook("left", "beat", "useCountdown", FeedState.next_mark, FeedState.as_of).to(str)
     of = browser.function("ages", "clock").call(FeedState.mark).to(str)
-    missing = browser.function("rows", "missingOf").call(MarketState.symbol, browser.VIEW, AccountState.lists).to(int)
+    missing_of = browser.function("rows", "missingOf")
+    missing = missing_of.call(MarketState.symbol, MarketState.base, browser.VIEW, AccountState.lists).to(int)
     return rx.el.div(
         rx.cond(
             missing > 0,
