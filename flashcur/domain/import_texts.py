@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from flashcur.domain.exports import SECTION
-from flashcur.domain.watchlists import FAVOURITES, NOT_TRADED, ImportPlan, Skipped
+from flashcur.domain.watchlists import NOT_TRADED, ImportPlan, Skipped
 
 NAMED = 200
 """Entries that are named with their line and what is wrong with them; the rest is counted by reason."""
@@ -52,13 +52,11 @@ def _binary(content: bytes) -> bool:
     return any(byte in content for byte in _BINARY)
 
 
-def taken_in(parsed: ImportPlan, created: Sequence[str], added: int, already: int, left_out: int, *, into: bool) -> str:
-    """`4 contracts added, new: Majors, Alts.` `into`: the visitor chose a list for all of it."""
-    # What no header stands above goes there, unless it is named among the new lists.
-    unnamed = not into and parsed.sections[:1] and parsed.sections[0][0] is None and FAVOURITES not in created
+def taken_in(created: Sequence[str], added: int, already: int, left_out: int, *, first: str) -> str:
+    """`4 contracts added, new: Majors, Alts.` `first`: the list that took in what stood below no header, or empty."""
     return (
         f"{added:,} contract{'' if added == 1 else 's'} added"
-        + (f" into {FAVOURITES}" if unnamed and added else "")
+        + (f" into {first}" if first and first not in created and added else "")
         + (f", {already:,} there already" if already else "")
         + (f", {left_out:,} left out" if left_out else "")
         + (f", new: {', '.join(created)}" if created else "")

@@ -11,7 +11,7 @@ raises PlanNeeded, in a sentence that names the limit, where the plan does not a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
@@ -50,6 +50,8 @@ class ImportResult:
     """Different symbols that a list did not take, because of the plan's limits."""
     message: str
     """Sentences about what was left out, and which limit it was; empty if nothing was."""
+    first: str = field(default="", compare=False)
+    """Name of the list that took in what stood below no header; empty where nothing did, or a list was chosen."""
 
 
 def lists(session: Session, account_id: str) -> list[ListView]:
@@ -163,6 +165,7 @@ class _Import:
         live = [self._held[one.id] for one in self.owned[: plan.watchlists]]
         self._known = set[str]().union(*live)
         self._created: list[str] = []
+        self._first = ""
         self._added = 0
         self._already = 0
         self._without_room: dict[str, None] = {}
@@ -177,6 +180,8 @@ class _Import:
             target = _create(self._session, self._account_id, self._plan, name or rules.FAVOURITES, self._now)
             self.owned.append(target)
             self._created.append(target.name)
+        if name is None and target is not None:
+            self._first = target.name
         if target is not None and target in self.owned[: self._plan.watchlists]:
             self.put(target, symbols)
             return
@@ -207,7 +212,8 @@ class _Import:
         if self._without_room:
             sentences.append(f"{_left_out(self._without_room)}: {rules.symbols_limit(self._plan)}")
         left_out = tuple(self._without_list | self._without_room)
-        return ImportResult(tuple(self._created), self._added, self._already, left_out, " ".join(sentences))
+        message = " ".join(sentences)
+        return ImportResult(tuple(self._created), self._added, self._already, left_out, message, self._first)
 
     def _list_for(self, name: str | None) -> Watchlist | None:
         if name is None:

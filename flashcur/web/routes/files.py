@@ -119,12 +119,11 @@ class ExportRoutes(RouteGroup):
                 "left_out": len(result.left_out),
                 "sent": "imported",
                 "said": import_texts.taken_in(
-                    parsed,
                     result.created,
                     result.added,
                     result.already,
                     len(result.left_out),
-                    into=bool(list_id),
+                    first=result.first,
                 ),
                 "message": result.message,
                 "notes": import_texts.notes(parsed),

@@ -268,6 +268,16 @@ async def test_a_form_without_a_file_takes_what_was_pasted(site: Site) -> None:
     assert result["notes"] == ["1 entry stood there twice"]
 
 
+async def test_what_stands_below_no_header_goes_into_the_first_list_by_its_name(site: Site) -> None:
+    account = site.account(plan="pro")
+    browser, other = site.browser_of(account), make_list(site, account, "Memes", ["COIN1USDT"])
+    assert (await taken_in(browser, "COIN2USDT"))["said"] == "1 contract added into Memes."
+    assert (await taken_in(browser, "COIN3USDT\n###New\nCOIN3USDT"))[
+        "said"
+    ] == "2 contracts added into Memes, new: New."
+    assert (await taken_in(browser, "COIN4USDT", list=other))["said"] == "1 contract added."
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
