@@ -352,6 +352,17 @@ def test_first_paint_has_real_prices_and_the_scripts_change_nothing(page: Page, 
     assert len({row["symbol"] for row in first[:20]} ^ {row["symbol"] for row in live[:20]}) <= 4
 
 
+def test_a_page_whose_scripts_do_not_start_does_not_say_that_it_is_live(page: Page) -> None:
+    page.route("**/*.js", lambda route: route.abort())
+    page.goto("/")
+    status = page.get_by_test_id("feed-status")
+    assert "Live" not in status.inner_text()
+    shown = "getComputedStyle(document.querySelector('#first-status'), '::before').maxWidth"
+    assert page.evaluate(shown) == "0px"
+    wait_until(lambda: page.evaluate(shown) == "none", "“Not connected”", 15)
+
+
+@pytest.mark.parametrize("page", [DESKTOP, PHONE], indirect=True)
 def test_nothing_shifts_while_loading(page: Page) -> None:
     page.add_init_script(
         "window.shift = 0;"

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from flashcur.domain.frames import FUNDING_ACCENT_PCT, Frame
-from flashcur.domain.plans import Audience
+from flashcur.domain.plans import PLANS, Audience
 from flashcur.domain.view import View, select
 from flashcur.services.accounts.view import AccountView
 from flashcur.web.market_hub import MarketHub
@@ -35,6 +35,8 @@ _ROWS_PLACE = '<tbody class="ghost" id="first-rows" role="rowgroup"></tbody>'
 _TABLE = 'class="market"'
 _TABLE_WITHOUT_OI = 'class="market without-oi"'
 _STATUS_PLACE = '<span id="first-status"></span>'
+_NOTE = '<div class="note"></div>'
+_NOTE_OF_MARKS = '<div class="note timed"></div>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,10 @@ def fill(template: str, frame: Frame, sight: Sight) -> str:
     rows = _ROWS_PLACE.replace("></tbody>", f">{first_rows(frame, sight)}</tbody>")
     status = _STATUS_PLACE.replace("></span>", f">{_status(frame)}</span>")
     page = template.replace(_ROWS_PLACE, rows, 1).replace(_STATUS_PLACE, status, 1)
-    # React keeps the class as it is until the state arrives, so the columns stand where they will stay.
+    # React keeps classes as they are until the state arrives, so the columns and the line above them, which a phone
+    # shows of a table that moves at marks, stand where they will stay.
+    if not PLANS[sight.audience].live:
+        page = page.replace(_NOTE, _NOTE_OF_MARKS, 1)
     return page if "oi" in frame.columns else page.replace(_TABLE, _TABLE_WITHOUT_OI, 1)
 
 
@@ -134,9 +139,10 @@ def first_rows(frame: Frame, sight: Sight) -> str:
 
 
 def _status(frame: Frame) -> str:
-    """The feed's status as the page will show it once it is alive, so that nothing moves then; see `shell.feed_status`.
+    """The room of the feed's status once the page is alive, so that nothing moves then; see `shell.feed_status`.
 
-    Of a feed that is not live only what it is: how it fares by then is for the page to say.
+    Its word and its time are hidden by the style: numbers that nothing moves yet are not live, and may never be. Of a
+    feed that does not live either, only what it is: how it fares by then is for the page to say.
     """
     demo = '<span class="tag">DEMO DATA</span>' if frame.demo else ""
     name = f'<span class="soft name">{escape(frame.title)}</span>'
