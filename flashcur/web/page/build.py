@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import gzip
 import hashlib
+import itertools
 import os
 import re
 import subprocess
@@ -24,6 +25,8 @@ ROOT = Path(__file__).parents[3]
 WEB = ROOT / ".web"
 CLIENT = WEB / "build" / "client"
 _STAMP = WEB / "flashcur.fingerprint"
+_serving: list[int] = []
+"""Descriptors whose locks say that this process serves the pages."""
 _SOURCES = ("flashcur", "assets", "rxconfig.py", "requirements.txt")
 _SUFFIXES = (".py", ".ts", ".css", ".svg", ".txt")
 
@@ -31,6 +34,8 @@ _STYLESHEET = re.compile(r'<link\b[^>]*href="(/assets/[^"]+\.css)"[^>]*rel="styl
 _STYLE_PRELOAD = re.compile(r'<link\b[^>]*as="style"[^>]*rel="preload"[^>]*>')
 _MODULE = re.compile(r'<script type="module"[^>]*>(.*?)</script>', re.DOTALL)
 
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_BUNDLER_FAILED = "Build failed with"
 _MODULE_PRELOAD = re.compile(r'<link rel="modulepreload" href="([^"]+)"/>')
 
 _WAIT_FOR_BODY = '<link rel="expect" href="#boot" blocking="render"/>'
@@ -51,23 +56,48 @@ _AFTER_PAINT = (
 def ensure_built(addresses: str) -> bool:
     """Build unless the last build was of the same sources for the same addresses; True if it built.
 
-    Of two processes one waits for the other: both would write the same files.
+    Afterwards this process counts as serving the pages until it ends. Of two that start at once one waits.
+    Raises ConfigError if the build fails, or if it would take the pages away from another process that serves them.
     """
     wanted = fingerprint(addresses)
     with _one_at_a_time():
-        if CLIENT.is_dir() and _STAMP.exists() and _STAMP.read_text() == wanted:
-            return False
-        build()
-        for page in sorted(CLIENT.rglob("*.html")):
-            write_page(page, polish(page.read_text(encoding="utf-8"), CLIENT))
-        _STAMP.write_text(wanted)
-        return True
+        # Directories are locked, not files: nothing has to be made, and a process that dies lets go.
+        serving = os.open(WEB.parent / "assets", os.O_RDONLY)
+        current = CLIENT.is_dir() and _STAMP.exists() and _STAMP.read_text() == wanted
+        try:
+            if not current:
+                _refuse_to_overwrite(serving)
+                _build_anew(wanted)
+            fcntl.flock(serving, fcntl.LOCK_SH)
+        except BaseException:
+            os.close(serving)
+            raise
+        _serving.append(serving)
+        return not current
+
+
+def _build_anew(wanted: str) -> None:
+    # A build that fails leaves half of its files.
+    _STAMP.unlink(missing_ok=True)
+    build()
+    for page in sorted(CLIENT.rglob("*.html")):
+        write_page(page, polish(page.read_text(encoding="utf-8"), CLIENT))
+    _STAMP.write_text(wanted)
+
+
+def _refuse_to_overwrite(serving: int) -> None:
+    try:
+        fcntl.flock(serving, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ConfigError(
+            "another process serves pages from this folder that were built for other addresses or from other sources: "
+            "stop it first, or start this one from a folder of its own"
+        ) from None
 
 
 @contextmanager
 def _one_at_a_time() -> Generator[None]:
-    """Hold a lock on the project's folder itself, which needs no file and ends with the process."""
-    folder = os.open(ROOT, os.O_RDONLY)
+    folder = os.open(WEB.parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         yield
@@ -95,13 +125,23 @@ def _source_files() -> Iterator[Path]:
 
 
 def build() -> None:
-    """Run Reflex's own export; ConfigError with its last lines if it fails."""
+    """Run Reflex's own export; ConfigError with what it said went wrong, and in which file, if it fails."""
     command = [sys.executable, "-m", "reflex", "export", "--frontend-only", "--no-zip"]
-    environment = {**os.environ, "REFLEX_ENV_MODE": "prod"}
+    # Wide: a path that is broken into two lines finds nothing.
+    environment = {**os.environ, "REFLEX_ENV_MODE": "prod", "NO_COLOR": "1", "COLUMNS": "240"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
-        raise ConfigError(f"the frontend could not be built:\n{tail}")
+        raise ConfigError(f"the frontend could not be built:\n{what_failed(done.stdout + done.stderr)}")
+
+
+def what_failed(output: str) -> str:
+    """The lines of a failed build's output that say what is wrong with which file, without the tools' own stacks."""
+    lines = [_COLOUR.sub("", line).rstrip() for line in output.strip().splitlines()]
+    named = next((number for number, line in enumerate(lines) if line.startswith(_BUNDLER_FAILED)), None)
+    if named is None:
+        return "\n".join(lines[-15:])
+    told = itertools.takewhile(lambda line: not line.lstrip().startswith("at "), lines[named:])
+    return "\n".join(line for line in told if line)
 
 
 def polish(page: str, client: Path) -> str:
