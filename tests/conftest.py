@@ -18,10 +18,8 @@ from tests.support.programs import PostgresServer, RedisServer, postgres_server,
 # Units that one worker does from beginning to end (`pytest -n 2`); all other tests go one by one to
 # whichever worker is free. docs/testing.md says why.
 GROUPS = {
-    # The app whose pages are opened has one port, which is baked into its one build; there is one Chromium.
-    "pages": ("tests/pages/",),
-    # An app of their own, on another port.
-    "sockets": ("tests/state/test_",),
+    # The app has one port and one folder, which are baked into its one build; there is one Chromium.
+    "app": ("tests/pages/", "tests/state/test_"),
     # Against the clock: two of them at once would make each other late.
     "clock": (
         "tests/services/market/",

@@ -11,7 +11,7 @@ import pytest
 from flashcur.models import new_id
 from flashcur.services.kit.clock import utc_now
 from tests.support.accounts import add_account, add_session
-from tests.support.app import SOCKETS_PORT, App, Exchange, running_app, simulated_exchange
+from tests.support.app import App, Exchange, running_app, simulated_exchange
 
 ADMIN = "admin@example.com"
 
@@ -25,7 +25,7 @@ def exchange() -> Iterator[Exchange]:
 @pytest.fixture(scope="package")
 def app(exchange: Exchange) -> Iterator[App]:
     environ = {"FLASHCUR_DEV_AUDIENCE": "guest", "FLASHCUR_ADMIN_EMAILS": ADMIN}
-    with running_app(exchange, SOCKETS_PORT, **environ) as app:
+    with running_app(exchange, **environ) as app:
         yield app
 
 

@@ -24,9 +24,8 @@ from tests.support.programs import free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
 PORT = int(os.environ.get("FLASHCUR_TEST_PORT", "8765"))
-"""The same in all runs: it is baked into the frontend, so another one would build it anew."""
-SOCKETS_PORT = PORT + 1
-"""For an app whose pages nobody opens; it says that it is at PORT and so needs no other build."""
+"""The same in all runs, as is FOLDER: both are baked into the frontend, so another one would build it anew."""
+FOLDER = Path(tempfile.gettempdir()) / f"flashcur-app-{zlib.crc32(bytes(ROOT)):08x}"
 
 READY_S = 90
 
@@ -98,22 +97,19 @@ def simulated_exchange(symbols: int = 500, seed: int = 1, port: int | None = Non
 
 
 @contextmanager
-def running_app(exchange: Exchange | None, port: int = PORT, **environment: str) -> Iterator[App]:
+def running_app(exchange: Exchange | None, **environment: str) -> Iterator[App]:
     """`python -m flashcur.serve` with empty data; `exchange` counts as the real Binance."""
-    folder = Path(tempfile.gettempdir()) / f"flashcur-app-{port}-{zlib.crc32(bytes(ROOT)):08x}"
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("FLASHCUR_", "REFLEX_"))}
-    variables |= {"PORT": str(port), "FLASHCUR_DATA_DIR": str(folder / "data"), "FLASHCUR_EXCHANGES": "binanceusdm"}
-    if port != PORT:
-        variables["FLASHCUR_PUBLIC_URL"] = f"http://localhost:{PORT}"
+    variables |= {"PORT": str(PORT), "FLASHCUR_DATA_DIR": str(FOLDER / "data"), "FLASHCUR_EXCHANGES": "binanceusdm"}
     if exchange is not None:
         variables |= {
             "FLASHCUR_DEMO": "off",
             "FLASHCUR_BINANCEUSDM_REST_URL": exchange.url,
             "FLASHCUR_BINANCEUSDM_WS_URL": exchange.url.replace("http", "ws"),
         }
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    log = folder / "serve.log"
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir()
+    log = FOLDER / "serve.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "flashcur.serve"],
@@ -122,7 +118,7 @@ def running_app(exchange: Exchange | None, port: int = PORT, **environment: str)
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-        app = App(f"http://127.0.0.1:{port}", process, log)
+        app = App(f"http://127.0.0.1:{PORT}", process, log)
         try:
             wait_until(lambda: process.poll() is not None or _healthy(app), "a healthy app", READY_S)
             assert process.poll() is None, f"{app.url} did not start:\n{log.read_text()[-2000:]}"
