@@ -37,11 +37,13 @@ CONFINED = {
     "alembic": ("flashcur.services",),
     "prometheus_client": ("flashcur.services",),
     "reflex_base": ("flashcur.state.wire",),
-    "reflex.vars": ("flashcur.state.wire",),
     "socketio": ("flashcur.state.wire",),
     "engineio": ("flashcur.state.wire",),
 }
 """Library, or a part of one, to the packages that may import it."""
+
+PUBLIC_REFLEX = ("reflex.config", "reflex.style", "reflex.event.EventSpec", "reflex.app.default_error_boundary")
+"""What may be imported of Reflex beside `import reflex`; all else is its inside, which `state.wire` alone knows."""
 
 PURE = ("flashcur.domain",)
 NO_IO = {
@@ -105,6 +107,9 @@ def problems(paths: list[Path]) -> Iterator[str]:
                 yield f"{where}, which stands above it"
             if top.startswith("reflex") and inside(importer, WITHOUT_REFLEX):
                 yield f"{where}: only the user interface knows Reflex"
+            of_its_inside = target.startswith("reflex.") and not inside(target, PUBLIC_REFLEX)
+            if of_its_inside and not inside(importer, ("flashcur.state.wire",)):
+                yield f"{where}: Reflex's inside belongs to flashcur.state.wire alone"
             for library, homes in CONFINED.items():
                 if inside(target, (library,)) and not inside(importer, homes):
                     yield f"{where}, which belongs to {' '.join(homes)} alone"
@@ -175,6 +180,9 @@ def test_imports_point_upwards_and_vendors_stay_confined() -> None:
         ("flashcur/components/kit/x.py", "import socketio", "belongs to flashcur.state.wire"),
         ("flashcur/pages/x.py", "from reflex_base.vars import Var", "belongs to flashcur.state.wire"),
         ("flashcur/components/kit/x.py", "from reflex.vars import VarData", "belongs to flashcur.state.wire"),
+        ("flashcur/pages/x.py", "from reflex.event import EventChain", "belongs to flashcur.state.wire"),
+        ("flashcur/state/x.py", "import reflex.istate.manager", "belongs to flashcur.state.wire"),
+        ("flashcur/flashcur.py", "from reflex.app import App", "belongs to flashcur.state.wire"),
     ],
 )
 def test_a_wrong_import_is_found(
