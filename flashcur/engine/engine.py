@@ -11,7 +11,7 @@ import logging
 import os
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Protocol
 
 from sqlmodel import Session
@@ -19,17 +19,16 @@ from sqlmodel import Session
 from flashcur import __version__
 from flashcur.domain.frames import Frame
 from flashcur.domain.spikes import SpikeRule
-from flashcur.domain.ticks import Candle, OpenInterest
-from flashcur.engine.candles import Candles
+from flashcur.engine.candles import Candles, CandleSource
 from flashcur.engine.database_writer import DatabaseWriter
 from flashcur.engine.delivery import Mailer
 from flashcur.engine.framing import Framer
 from flashcur.engine.jobs import Jobs
 from flashcur.engine.live_market import InstrumentChange, LiveMarket, VenueBook
 from flashcur.engine.marks import MARK_AUDIENCES, Marks
-from flashcur.engine.open_interest import OpenInterestPoller
+from flashcur.engine.open_interest import OpenInterestPoller, OpenInterestSource
 from flashcur.engine.publisher import FencedPublisher
-from flashcur.engine.schedule import FILL_JOBS, Schedule
+from flashcur.engine.schedule import FILL_JOBS, JobSource, Schedule
 from flashcur.engine.status import ENGINE_TOPIC, STATUS_EVERY_S, EngineStatus, MailStatus, engine_status
 from flashcur.errors import ConfigError, DatabaseError
 from flashcur.models import InstrumentEvent
@@ -63,22 +62,10 @@ _STORED_MARKS_TIMEOUT_S = 3.0
 _STOP_TIMEOUT_S = 4.0
 
 
-class Source(Protocol):
+class Source(JobSource, CandleSource, OpenInterestSource, Protocol):
     """What the engine needs of `MarketSource`; see there."""
 
     async def run(self) -> None: ...
-
-    async def refresh_instruments(self) -> None: ...
-
-    async def refresh_snapshot(self) -> None: ...
-
-    def set_candle_symbols(self, symbols: Iterable[str]) -> None: ...
-
-    async def candles(self, symbol: str, limit: int) -> list[Candle]: ...
-
-    async def open_interest(self, symbol: str) -> OpenInterest: ...
-
-    async def open_interest_history(self, symbol: str, limit: int) -> list[OpenInterest]: ...
 
     def status(self) -> list[VenueStatus]: ...
 

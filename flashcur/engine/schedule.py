@@ -28,7 +28,7 @@ FILL_JOBS = ("streamed candles", "candles", "open interest")
 EVENTS_KEPT = timedelta(days=90)
 
 
-class Source(Protocol):
+class JobSource(Protocol):
     """What the jobs ask of the market's source; see `MarketSource`."""
 
     async def refresh_instruments(self) -> None: ...
@@ -43,7 +43,7 @@ class Schedule:
         self,
         *,
         market: LiveMarket,
-        source: Source,
+        source: JobSource,
         marks: Marks,
         candles: Candles,
         open_interest: OpenInterestPoller,

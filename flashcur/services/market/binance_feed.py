@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import cast
 
 from flashcur.domain.ticks import Candle, Instrument, OpenInterest, Reject, Tick
+from flashcur.services.kit.clock import now_ms
 from flashcur.services.market import binance_parser as parser
-from flashcur.services.market.feed import VenueFeed, now_ms
+from flashcur.services.market.feed import VenueFeed
 from flashcur.services.market.venues import Stream
 
 _TICKERS = "!ticker@arr"

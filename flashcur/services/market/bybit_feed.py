@@ -7,8 +7,9 @@ from typing import cast
 
 from flashcur.domain.ticks import Candle, Instrument, OpenInterest, Reject, Tick
 from flashcur.errors import VenueUnavailable
+from flashcur.services.kit.clock import now_ms
 from flashcur.services.market import bybit_parser as parser
-from flashcur.services.market.feed import VenueFeed, now_ms
+from flashcur.services.market.feed import VenueFeed
 from flashcur.services.market.venues import Stream
 
 _MAX_PAGES = 20

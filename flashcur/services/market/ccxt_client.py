@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Coroutine, Mapping
 from importlib import import_module
 from string import punctuation
@@ -19,6 +18,7 @@ from urllib.parse import quote, urlsplit
 from aiohttp import WSMsgType
 
 from flashcur.errors import VenueError, VenueRateLimited, VenueUnavailable
+from flashcur.services.kit.clock import now_ms
 from flashcur.services.market.http_errors import venue_error
 from flashcur.services.market.venues import Venue
 from flashcur.services.market.waits import BYBIT_LIMITED, Pause, pause_of, spent_minute_s, stated_wait_s
@@ -106,7 +106,7 @@ def _raw_class(base: Any, venue: Venue, pause: Pause) -> Any:
             if client.retired:
                 return
             take = client.on_message
-            if (take is None or not take(message, int(time.time() * 1000))) and isinstance(message, dict):
+            if (take is None or not take(message, now_ms())) and isinstance(message, dict):
                 base.handle_message(self, client, message)
 
         def handle_errors(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -213,11 +212,6 @@ class VenueFeed(ABC):
 
     @abstractmethod
     def _fetch_open_interest_history(self, symbol: str, limit: int) -> Awaitable[list[OpenInterest | Reject]]: ...
-
-
-def now_ms() -> int:
-    """Our clock in Unix ms."""
-    return int(time.time() * 1000)
 
 
 def _first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
