@@ -59,7 +59,7 @@ class WatchlistState(rx.State):
     """What was wrong with the contract that was to be added last, and the list it was for."""
     problem_list: str = ""
     added: int = 0
-    """Grows with each contract that was added by name: its field is emptied then."""
+    """Grows with each list, and each contract by name, that was taken in: the field is emptied then."""
 
     @rx.event
     async def star(self, symbol: str, list_id: str) -> None:
@@ -81,6 +81,7 @@ class WatchlistState(rx.State):
 
         async def work(accounts: Accounts, caller: Caller) -> str:
             await accounts.watchlists.create(caller, form_text(form, "name"))
+            self.added += 1
             return ""
 
         await self._do(work)

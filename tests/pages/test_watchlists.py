@@ -219,7 +219,55 @@ def test_the_keyboard_stays_where_something_went(page: Page, app: App) -> None:
     page.get_by_label("Delete Two").press("Enter")
     card(page, "Two").get_by_role("button", name="Delete it").press("Enter")
     expect(card(page, "Two")).to_have_count(0)
-    expect(card(page, "First").get_by_role("link", name="Open in the markets")).to_be_focused()
+    expect(page.get_by_role("heading", name="First")).to_be_focused()
+
+
+def test_the_keyboard_is_never_left_on_what_deletes(page: Page, app: App) -> None:
+    address = sign_up(page, app, plan="pro")
+    visit(page, "/watchlists")
+    name = page.get_by_label("Name of the new list")
+    for each in ("One", "Two", "Three"):
+        name.fill(each)
+        name.press("Enter")
+        expect(card(page, each)).to_be_visible()
+        expect(name).to_have_value("")
+        expect(name).to_be_focused()
+    # What is refused stays to be mended.
+    name.fill("two")
+    name.press("Enter")
+    expect(page.locator(".notice-bar")).to_have_attribute("data-shown", "true")
+    expect(name).to_have_value("two")
+
+    for gone, landing in (("Three", "New list"), ("One", "Two")):
+        page.get_by_label(f"Delete {gone}").press("Enter")
+        card(page, gone).get_by_role("button", name="Delete it").press("Enter")
+        expect(card(page, gone)).to_have_count(0)
+        expect(page.get_by_role("heading", name=landing)).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.locator(":popover-open")).to_have_count(0)
+
+    name.fill("Four")
+    name.press("Enter")
+    expect(card(page, "Four")).to_be_visible()
+    # The plan ends: what goes on is chosen, and the button that chose it is gone.
+    give_plan(app, address, "free")
+    card(page, "Four").get_by_role("button", name="Go on with this one").press("Enter")
+    expect(page.locator(".list h2")).to_have_text(["Four", "Two"])
+    expect(page.get_by_role("heading", name="Four")).to_be_focused()
+
+
+def test_the_keyboard_stays_beside_the_field_that_the_last_list_took_away(page: Page, app: App) -> None:
+    sign_up(page, app)
+    visit(page, "/watchlists")
+    name = page.get_by_label("Name of the new list")
+    name.fill("Only")
+    name.press("Enter")
+    expect(name).to_have_count(0)
+    expect(page.get_by_role("heading", name="New list")).to_be_focused()
+    page.get_by_label("Delete Only").press("Enter")
+    card(page, "Only").get_by_role("button", name="Delete it").press("Enter")
+    expect(name).to_be_visible()
+    expect(page.get_by_role("heading", name="New list")).to_be_focused()
 
 
 def test_an_import_says_where_things_went_and_what_is_no_text(page: Page, app: App) -> None:

@@ -86,7 +86,7 @@ def _card(each: Item, index: rx.Var[int]) -> rx.Component:
     symbols = each["symbols"].split("|")
     return rx.el.section(
         rx.el.header(
-            rx.el.h2(each["name"], custom_attrs={"dir": "auto"}),
+            rx.el.h2(each["name"], tab_index=-1, custom_attrs={"dir": "auto", "data-land": "card"}),
             rx.el.span(_contracts(each), class_name="soft count"),
             rx.cond(open_, rx.fragment(), rx.el.span("Read-only", class_name="badge")),
         ),
@@ -101,7 +101,7 @@ def _card(each: Item, index: rx.Var[int]) -> rx.Component:
         ),
         rx.cond(open_, _add(each)),
         rx.el.div(
-            forms.link_button("Open in the markets", "/?list=" + each["id"], custom_attrs={"data-land": "card"}),
+            forms.link_button("Open in the markets", "/?list=" + each["id"]),
             rx.cond(open_, _rename(each)),
             _file("Export", each["id"]),
             _copy(each["id"]),
@@ -131,7 +131,7 @@ def _card(each: Item, index: rx.Var[int]) -> rx.Component:
         class_name="section list",
         aria_label=each["name"],
         key=each["id"],
-        custom_attrs={"data-list": each["id"]},
+        custom_attrs={"data-list": each["id"], "data-leave": "card"},
     )
 
 
@@ -154,7 +154,7 @@ def _chip(each: Item, symbol: rx.Var[str]) -> rx.Component:
                 type="button",
                 aria_label="Remove " + base + " from " + each["name"],
                 on_click=WatchlistState.remove(each["id"], symbol),
-                custom_attrs={"data-land": "chip"},
+                custom_attrs={"data-land": "chip " + each["id"]},
             ),
         ),
         key=symbol,
@@ -185,7 +185,7 @@ def _add(each: Item) -> rx.Component:
                     "aria-invalid": rx.cond(wrong, "true", "false"),
                     "aria-describedby": error,
                     "onInput": browser.handler("() => unsubmitted()", submitted="unsubmitted"),
-                    "data-land": "chip",
+                    "data-land": "chip " + each["id"],
                 },
             ),
             rx.el.span(
@@ -245,7 +245,6 @@ def _delete(each: Item) -> rx.Component:
         class_name="ask",
         label="Delete " + each["name"],
         opener_class="button",
-        land="card",
     )
 
 
@@ -255,7 +254,7 @@ def _move(sign: str, word: str, each: Item, index: rx.Var[int], by: int, *, disa
         aria_label=word + ": " + each["name"],
         title=word,
         disabled=disabled,
-        custom_attrs={"data-land": "move"},
+        custom_attrs={"data-land": "move " + each["id"]},
         on_click=WatchlistState.move(each["id"], index + by),
     )
 
@@ -297,15 +296,13 @@ def _create() -> rx.Component:
                         placeholder="Name",
                         auto_complete="off",
                         class_name="input",
-                        custom_attrs={"data-land": "card"},
                     ),
                 ),
                 button_primary("Create"),
                 class_name="beside",
                 on_submit=WatchlistState.create,
                 custom_attrs={"onSubmitCapture": browser.handler('(e) => once(e, "create")', submitted="once")},
-                # Emptied once there is another list.
-                key=AccountState.lists_used.to(str),
+                # Emptied when the list was taken in; what was refused stays there.
             ),
         ),
         id_="new",
@@ -313,6 +310,7 @@ def _create() -> rx.Component:
 
 
 def _files() -> rx.Component:
+        land="card",
     said, message = answer("import", "said"), answer("import", "message")
     notes = maybe(member(form_state("import"), "answer"), "notes", "[]").to(list[str])
     refused = member(form_state("import"), "error")

@@ -125,17 +125,27 @@ def notice(kind: Kind, *children: Content) -> rx.Component:
 
 
 def section(
-    title: Text, *children: Content, description: Content | None = None, id_: str | None = None
+    title: Text,
+    *children: Content,
+    description: Content | None = None,
+    id_: str | None = None,
+    land: str | None = None,
 ) -> rx.Component:
-    """A card of settings; `id_` is where a link can lead (`/account#plan`)."""
+    """A card of settings; `id_` is where a link can lead (`/account#plan`).
+
+    `land` is the kind of its heading, where the keyboard goes when what had it in the card was removed
+    (`assets/browser/focus.ts`).
+    """
+    attributes = {"id": id_, "data-leave": land}
     return rx.el.section(
         rx.el.header(
-            rx.el.h2(title),
+            # No key does anything there.
+            rx.el.h2(title) if land is None else rx.el.h2(title, tab_index=-1, custom_attrs={"data-land": land}),
             *([] if description is None else [rx.el.p(description)]),
         ),
         *children,
         class_name="section",
-        custom_attrs={} if id_ is None else {"id": id_},
+        custom_attrs={name: value for name, value in attributes.items() if value is not None},
     )
 
 

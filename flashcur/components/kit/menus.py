@@ -20,17 +20,11 @@ def menu(
     class_name: str,
     label: Content | None = None,
     opener_class: str = "",
-    land: str = "",
 ) -> rx.Component:
-    """A button, and what it opens; `id_` is unique on the page, `label` is read aloud where `opener` does not say it.
-
-    `land`: see `assets/browser/focus.ts`.
-    """
+    """A button, and what it opens. `id_` is unique on the page; `label` is read out where `opener` does not say it."""
     attributes: dict[str, Any] = {"popoverTarget": id_}
     if label is not None:
         attributes["aria-label"] = label
-    if land:
-        attributes["data-land"] = land
     return rx.el.div(
         rx.el.button(opener, type="button", class_name=opener_class, custom_attrs=attributes),
         rx.el.div(*content, custom_attrs={"popover": "auto", "id": id_, "onClick": browser.handler(_CLOSE)}),
