@@ -216,8 +216,12 @@ def _rename(each: Item) -> rx.Component:
                     default_value=each["name"],
                     auto_complete="off",
                     class_name="input",
-                    # The browser gives it the focus when it opens.
-                    custom_attrs={"autofocus": "", "onFocus": browser.handler("(e) => e.target.select()")},
+                    custom_attrs={
+                        # The browser gives it the focus when it opens. React's own `autoFocus` would do so once, and
+                        # leaves no attribute.
+                        "ref": browser.handler('(e) => e?.setAttribute("autofocus", "")'),
+                        "onFocus": browser.handler("(e) => e.target.select()"),
+                    },
                 ),
             ),
             forms.actions(button_primary("Rename"), button_plain("Cancel")),
@@ -300,17 +304,17 @@ def _create() -> rx.Component:
                 ),
                 button_primary("Create"),
                 class_name="beside",
+                # Emptied when the list was taken in; what was refused stays there.
                 on_submit=WatchlistState.create,
                 custom_attrs={"onSubmitCapture": browser.handler('(e) => once(e, "create")', submitted="once")},
-                # Emptied when the list was taken in; what was refused stays there.
             ),
         ),
         id_="new",
+        land="card",
     )
 
 
 def _files() -> rx.Component:
-        land="card",
     said, message = answer("import", "said"), answer("import", "message")
     notes = maybe(member(form_state("import"), "answer"), "notes", "[]").to(list[str])
     refused = member(form_state("import"), "error")
