@@ -17,7 +17,8 @@ from flashcur.domain.plans import Audience
 from flashcur.web.page.first_paint import ROWS as ROWS_AHEAD
 from tests.pages.conftest import DESKTOP, PHONE
 from tests.support.app import App, Exchange
-from tests.support.programs import wait_until
+from tests.support.people import enter, leave
+from tests.support.programs import require_program, wait_until
 
 ROWS = "tbody.rows tr[data-symbol]"
 
@@ -234,6 +235,39 @@ def test_phone_has_the_four_main_columns_without_scrolling(page: Page) -> None:
 
 @pytest.mark.parametrize("page", [PHONE, {"width": 360, "height": 740}], indirect=True)
 def test_long_names_are_not_cut_off_on_a_phone(page: Page) -> None:
+@pytest.mark.parametrize("page", [DESKTOP, {"width": 1000, "height": 800}], indirect=True)
+def test_nothing_scrolls_sideways_for_a_pixel(page: Page) -> None:
+    open_dashboard(page)
+    for name in ("volume", "oi1h"):
+        expect(page.locator(f'th[data-col="{name}"]')).to_be_visible()
+        assert page.evaluate(SIDEWAYS) == 0
+        # An arrow takes no more room in one heading than in another.
+        page.click('th[data-col="oi1h"] button')
+
+
+def test_the_first_column_stays_wherever_the_table_scrolls_sideways(browser: Browser, app: App) -> None:
+    """With scrollbars that take room, as most desktops have them."""
+    visible = browser.browser_type.launch(
+        executable_path=require_program("chromium", "chromium"),
+        args=["--no-sandbox", "--disable-gpu"],
+        ignore_default_args=["--hide-scrollbars"],
+    )
+    context = visible.new_context(viewport=DESKTOP, base_url=app.url)
+    enter(context, app, "elite")
+    page = context.new_page()
+    open_dashboard(page)
+    sticky = "getComputedStyle(document.querySelector('th[data-col=symbol]')).position === 'sticky'"
+    lost = []
+    for width in range(840, 1001, 4):
+        page.set_viewport_size({"width": width, "height": 800})
+        over = page.evaluate(SIDEWAYS)
+        if over > 0 and not page.evaluate(sticky):
+            lost.append((width, over))
+    leave(context)
+    visible.close()
+    assert lost == []
+
+
     open_dashboard(page)
     outside = """name => {
         const cell = document.querySelector('tbody.rows th');
@@ -442,6 +476,8 @@ def rows_above_the_fold(page: Page) -> int:
 
 
 def cut_cells(page: Page) -> list[str]:
+SIDEWAYS = "(box => box.scrollWidth - box.clientWidth)(document.querySelector('.scroller'))"
+
     """Texts of visible cells that do not fit their cell."""
     return page.evaluate(
         """() => [...document.querySelectorAll('tbody.rows tr[data-symbol]')].slice(0, 30)
