@@ -8,6 +8,7 @@ from flashcur.components.kit import browser
 from flashcur.components.kit.clipboard import copy_file
 from flashcur.components.kit.menus import menu
 from flashcur.domain.plans import PLANS, least_plan
+from flashcur.domain.view import SEARCH_LENGTH
 from flashcur.state.account import AccountState
 from flashcur.state.market import FeedState, MarketState
 
@@ -42,7 +43,9 @@ def _search() -> rx.Component:
                 "spellCheck": "false",
                 "ref": keys,
                 "value": browser.chosen("q"),
-                "onChange": browser.handler("(e) => setView({ q: e.target.value.slice(0, 40) })", view="setView"),
+                "onChange": browser.handler(
+                    f"(e) => setView({{ q: e.target.value.slice(0, {SEARCH_LENGTH}) }})", view="setView"
+                ),
             },
         ),
         rx.el.kbd("/", aria_hidden=True),
