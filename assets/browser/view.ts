@@ -1,7 +1,7 @@
 // What the visitor chose of the table: search, filters, order. The address holds it, and the account keeps it.
 import { useSyncExternalStore } from "react";
 import { VIEW } from "./facts.ts";
-import { read, type View, write } from "./query.ts";
+import { given, read, type View, write } from "./query.ts";
 
 type Keep = ((query: string) => void) | null;
 
@@ -63,13 +63,13 @@ function follow(notify: () => void) {
   };
 }
 
-// What an account `kept` is shown where the address asks for nothing else; that is decided once, when the server was
+// What an account `kept` is shown where the address names no part of a view; that is decided once, when the server was
 // `reached`, before anything is drawn. `keeper` keeps another.
 export function useView(reached: boolean, kept: string, keeper: Keep): View {
   keep = keeper;
   if (reached && !decided && globalThis.window) {
     decided = true;
-    if (kept && !write(current())) show(read(kept));
+    if (kept && !Object.keys(given(window.location.search)).length) show(read(kept));
   }
   return useSyncExternalStore(follow, current, () => VIEW);
 }

@@ -25,7 +25,7 @@ class BroadcastChannel {
 Object.assign(globalThis, { BroadcastChannel, document, window: { location, history, addEventListener() {} } });
 const { inside, nextOf, takeToken } = await import("../../assets/browser/address.ts");
 const { ask, backendOrigin, post } = await import("../../assets/browser/server.ts");
-const { read, write } = await import("../../assets/browser/query.ts");
+const { given, read, write } = await import("../../assets/browser/query.ts");
 const { setView } = await import("../../assets/browser/view.ts");
 const { failureOf } = await import("../../assets/browser/signing.ts");
 
@@ -74,6 +74,13 @@ test("an address and a view are each other's", () => {
   assert.equal(location.search, "?x=1&q=btc&dir=asc");
   assert.equal(write(read("?sort=price&min=5m&show=none&min2=1")), "sort=price&min=5m");
   assert.equal(read(`?q=${"a".repeat(50)}`).q.length, 40);
+});
+
+test("an address names a part of the view also where it says the default, not where it says nothing of sense", () => {
+  assert.deepEqual(given("?sort=volume&x=1"), { sort: "volume" });
+  assert.deepEqual(given("?q=&min=&show=all&list="), { q: "", min: "", show: "all", list: "" });
+  assert.deepEqual(given("?x=1&sort=nonsense&dir=up&min=abc&show="), {});
+  assert.equal(read("?sort=volume&min=abc").min, "");
 });
 
 test("what a server answers is an answer whatever it is", async () => {

@@ -70,6 +70,16 @@ def test_everything_is_there_on_another_device(page: Page, app: App) -> None:
     other.close()
 
 
+def test_an_address_that_names_a_part_of_the_view_wins_over_what_is_kept(page: Page, app: App) -> None:
+    sign_up(page, app)
+    visit(page, "/")
+    page.locator('th[data-col="price"] button').click()
+    page.wait_for_timeout(1500)
+    for query, sorted_by in (("", "price"), ("?sort=volume", "volume"), ("?show=all", "volume"), ("?sort=x", "price")):
+        visit(page, f"/{query}")
+        expect(page.locator(f'th[data-col="{sorted_by}"]')).to_have_attribute("aria-sort", "descending")
+
+
 def test_who_searches_in_a_list_can_add_to_it(page: Page, app: App) -> None:
     sign_up(page, app)
     visit(page, "/")
