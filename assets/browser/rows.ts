@@ -1,7 +1,7 @@
 // The table's rows: unpack a frame's columns, filter and sort them. The server does the same for files and for the first
 // paint (flashcur/domain/view.py); a test holds both together.
 import { older } from "./ages.ts";
-import { FUNDING_ACCENT_PCT, SCALES } from "./facts.ts";
+import { FUNDING_ACCENT_PCT, SCALES, VIEW } from "./facts.ts";
 import { coin } from "./multiples.ts";
 import type { View } from "./query.ts";
 
@@ -56,16 +56,12 @@ function compare(sort: string, columns: Record<string, string[]>): (a: number, b
   return (a, b) => numbers[a] - numbers[b];
 }
 
-// The rows to show, in order: everything a row displays, as plain strings. `lag` is how many seconds ago the last frame
-// came, while none comes.
-export function marketRows(market: Market, chosen: View, lag: number, lists: List[] = []): Record<string, string>[] {
+// The numbers of the rows that the filters let through, in the frame's order.
+function matching(market: Market, chosen: View, lists: List[]): number[] {
   const only = contractsOf(shownList(chosen, lists));
-  const starred = contractsOf(shownList(chosen, lists) ?? lists[0]);
-  const symbols = column("symbol", market.symbol);
-  const columns: Record<string, string[]> = {};
-  for (const name of COLUMNS) columns[name] = column(name, market[name] ?? "");
-  const { base, change, volume, funding, oi, oi1h, age } = columns;
-  const { move, spike, fresh } = market;
+  const [symbols, base, change, volume] = ["symbol", "base", "change", "volume"].map((name) =>
+    column(name, market[name]),
+  );
   const wanted = chosen.q.trim().toUpperCase();
   const about = coin(wanted);
   const assets = coins("base", market.base);
@@ -79,9 +75,29 @@ export function marketRows(market: Market, chosen: View, lag: number, lists: Lis
     if (least > 0 && !(amount(volume[i]) >= least)) continue;
     if (chosen.show === "gainers" && !(Number(change[i]) > 0)) continue;
     if (chosen.show === "losers" && !(Number(change[i]) < 0)) continue;
-    if (chosen.show === "spiking" && spike[i] !== "1") continue;
+    if (chosen.show === "spiking" && market.spike[i] !== "1") continue;
     order.push(i);
   }
+  return order;
+}
+
+// How many rows the filters let through; -1 while there are no filters, or no rows.
+export function shownOf(market: Market, chosen: View, lists: List[]): number {
+  const { q, min, show } = chosen;
+  const filtered = q.trim() || amount(min) > 0 || show !== VIEW.show || shownList(chosen, lists);
+  return filtered && market.symbol ? matching(market, chosen, lists).length : -1;
+}
+
+// The rows to show, in order: everything a row displays, as plain strings. `lag` is how many seconds ago the last frame
+// came, while none comes.
+export function marketRows(market: Market, chosen: View, lag: number, lists: List[] = []): Record<string, string>[] {
+  const starred = contractsOf(shownList(chosen, lists) ?? lists[0]);
+  const symbols = column("symbol", market.symbol);
+  const columns: Record<string, string[]> = {};
+  for (const name of COLUMNS) columns[name] = column(name, market[name] ?? "");
+  const { base, change, volume, funding, oi, oi1h, age } = columns;
+  const { move, spike, fresh } = market;
+  const order = matching(market, chosen, lists);
   const by = compare(chosen.sort, columns);
   const blank = (i: number) => (chosen.sort !== "symbol" && !columns[chosen.sort]?.[i] ? 1 : 0);
   const sign = chosen.dir === "asc" ? 1 : -1;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ageOf, countdown, duration, older } from "../../assets/browser/ages.ts";
 import { VIEW } from "../../assets/browser/facts.ts";
-import { amount, listChoice, marketRows, missingOf, namedHere } from "../../assets/browser/rows.ts";
+import { amount, listChoice, marketRows, missingOf, namedHere, shownOf } from "../../assets/browser/rows.ts";
 
 const market = {
   symbol: "BTCUSDT|ETHUSDT|SOLUSDT",
@@ -51,6 +51,20 @@ test("a list shows its own, a search looks at all, and stars belong to the list 
   assert.deepEqual(stars("b"), ["true"]);
   assert.equal(missingOf(market.symbol, market.base, { ...VIEW, list: "b" }, lists), 1);
   assert.equal(listChoice({ ...VIEW, list: "gone" }, lists), "");
+});
+
+test("rows are counted only while something is left out on purpose", () => {
+  const lists = [{ id: "a", symbols: "ETHUSDT|GONEUSDT" }];
+  const shown = (changes: object) => shownOf(market, { ...VIEW, ...changes }, lists);
+  assert.deepEqual(
+    [{}, { q: " " }, { min: "0" }, { min: "x" }, { list: "b" }, { sort: "oi" }].map(shown),
+    Array(6).fill(-1),
+  );
+  assert.deepEqual(
+    [{ q: "t" }, { min: "1b" }, { show: "losers" }, { list: "a" }, { q: "no" }].map(shown),
+    [3, 2, 1, 1, 0],
+  );
+  assert.equal(shownOf({ ...market, symbol: "" }, { ...VIEW, q: "btc" }, lists), -1);
 });
 
 test("a coin that is counted by another number is found, and the page says what it is called here", () => {

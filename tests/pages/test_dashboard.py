@@ -175,6 +175,21 @@ def test_filters(page: Page) -> None:
     assert min(volumes) >= 1e8
 
 
+def test_the_count_says_how_many_of_all_are_shown(page: Page) -> None:
+    open_dashboard(page)
+    note = page.locator(".note")
+    expect(note).to_have_text(re.compile(r"^\d{3} contracts$"))
+    everything = note.text_content()
+    page.fill("#search", "1000")
+    expect(note).to_have_text(f"{page.locator(ROWS).count()} of {everything}")
+    page.fill("#search", "no such thing")
+    expect(note).to_have_text(f"0 of {everything}")
+    page.fill("#search", "")
+    expect(note).to_have_text(everything or "")
+    page.select_option(".least select", "500M")
+    expect(note).to_have_text(re.compile(rf"^\d+ of {everything}$"))
+
+
 def test_spiking_now_shows_the_contract_that_spikes(page: Page, exchange: Exchange) -> None:
     open_dashboard(page)
     exchange.order("volume_spike", symbol="ADAUSDT", ratio=6.0)
@@ -220,21 +235,6 @@ def test_desktop_has_20_rows_and_every_column_above_the_fold(page: Page) -> None
     assert cut_cells(page) == []
 
 
-@pytest.mark.parametrize("page", [PHONE, {"width": 360, "height": 740}], indirect=True)
-def test_phone_has_the_four_main_columns_without_scrolling(page: Page) -> None:
-    open_dashboard(page)
-    assert rows_above_the_fold(page) >= 12
-    width = page.evaluate("innerWidth")
-    for name in ("symbol", "price", "change", "volume"):
-        box = page.locator(f'{ROWS} [data-col="{name}"]').first.bounding_box()
-        assert box is not None
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= width
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-
-@pytest.mark.parametrize("page", [PHONE, {"width": 360, "height": 740}], indirect=True)
-def test_long_names_are_not_cut_off_on_a_phone(page: Page) -> None:
 @pytest.mark.parametrize("page", [DESKTOP, {"width": 1000, "height": 800}], indirect=True)
 def test_nothing_scrolls_sideways_for_a_pixel(page: Page) -> None:
     open_dashboard(page)
@@ -268,6 +268,21 @@ def test_the_first_column_stays_wherever_the_table_scrolls_sideways(browser: Bro
     assert lost == []
 
 
+@pytest.mark.parametrize("page", [PHONE, {"width": 360, "height": 740}], indirect=True)
+def test_phone_has_the_four_main_columns_without_scrolling(page: Page) -> None:
+    open_dashboard(page)
+    assert rows_above_the_fold(page) >= 12
+    width = page.evaluate("innerWidth")
+    for name in ("symbol", "price", "change", "volume"):
+        box = page.locator(f'{ROWS} [data-col="{name}"]').first.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("page", [PHONE, {"width": 360, "height": 740}], indirect=True)
+def test_long_names_are_not_cut_off_on_a_phone(page: Page) -> None:
     open_dashboard(page)
     outside = """name => {
         const cell = document.querySelector('tbody.rows th');
@@ -461,6 +476,8 @@ def served_in_parts(*parts: str, pause_s: float) -> Iterator[str]:
         thread.join()
 
 
+SIDEWAYS = "(box => box.scrollWidth - box.clientWidth)(document.querySelector('.scroller'))"
+
 ROW_MARKUP = """place => [...document.querySelectorAll(`${place} tr[data-symbol]`)].map(row => ({
     symbol: row.dataset.symbol,
     shape: [...row.children].map(cell =>
@@ -476,8 +493,6 @@ def rows_above_the_fold(page: Page) -> int:
 
 
 def cut_cells(page: Page) -> list[str]:
-SIDEWAYS = "(box => box.scrollWidth - box.clientWidth)(document.querySelector('.scroller'))"
-
     """Texts of visible cells that do not fit their cell."""
     return page.evaluate(
         """() => [...document.querySelectorAll('tbody.rows tr[data-symbol]')].slice(0, 30)

@@ -22,6 +22,9 @@ _LEAST = (
     ("500M", "≥ $500M"),
 )
 
+_FILTERED = ("symbol", "base", "change", "volume", "spike")
+"""The columns that filters look at."""
+
 
 def toolbar() -> rx.Component:
     return rx.el.div(
@@ -184,11 +187,14 @@ def _named_here() -> rx.Component:
 
 
 def _note() -> rx.Component:
-    """How many contracts there are, or, where the table moves at marks, when it moved and moves next."""
+    """How many contracts the filters let through, and how many there are; or, where the table moves at marks, when it
+    moved and moves next."""
     left = browser.hook("left", "beat", "useCountdown", FeedState.next_mark, FeedState.as_of).to(str)
     of = browser.function("ages", "clock").call(FeedState.mark).to(str)
     missing_of = browser.function("rows", "missingOf")
     missing = missing_of.call(MarketState.symbol, MarketState.base, browser.VIEW, AccountState.lists).to(int)
+    filtered = rx.Var.create({name: getattr(MarketState, name) for name in _FILTERED})
+    shown = browser.function("rows", "shownOf").call(filtered, browser.VIEW, AccountState.lists).to(int)
     return rx.el.div(
         rx.cond(
             missing > 0,
@@ -206,7 +212,10 @@ def _note() -> rx.Component:
         rx.cond(
             FeedState.mark > 0,
             rx.fragment("As of ", of, " UTC, next in ", left),
-            rx.cond(FeedState.count > 0, rx.fragment(FeedState.count, " contracts")),
+            rx.cond(
+                FeedState.count > 0,
+                rx.fragment(rx.cond(shown >= 0, rx.fragment(shown, " of "), ""), FeedState.count, " contracts"),
+            ),
         ),
         class_name=rx.cond(FeedState.mark > 0, "note timed", "note"),
     )
