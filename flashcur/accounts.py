@@ -39,8 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         database = Database(settings)
         try:
             database.check()
-            with database.session() as session:
-                lines = options.act(session, options, settings)
+            lines = database.work(lambda session: options.act(session, options, settings))
         finally:
             database.close()
     except FlashCurError as error:
@@ -84,10 +83,12 @@ def _days(text: str) -> int:
 
 
 def _find(session: Session, who: str) -> Account:
-    account = session.exec(select(Account).where(Account.email == _address(who))).first()
-    if account is None:
-        wallet = session.get(Wallet, checksummed(who.strip())) if who.strip().startswith("0x") else None
-        account = session.get(Account, wallet.account_id) if wallet else None
+    """The account, locked."""
+    account_id = session.exec(select(Account.id).where(Account.email == _address(who))).first()
+    if account_id is None and who.strip().startswith("0x"):
+        wallet = session.get(Wallet, checksummed(who.strip()))
+        account_id = None if wallet is None else wallet.account_id
+    account = None if account_id is None else sessions.lock(session, account_id)
     if account is None:
         raise NotFound(f"There is no account of {who!r}: expected its e-mail address or a linked wallet's address.")
     return account
@@ -133,15 +134,16 @@ def _plan(session: Session, options: argparse.Namespace, settings: Settings) -> 
 
 def _sign_out(session: Session, options: argparse.Namespace, settings: Settings) -> list[str]:
     owners = sessions.owners(session) if options.all else [_find(session, options.who).id]
-    now, ended = utc_now(), 0
+    now, ended, accounts = utc_now(), 0, 0
     for account_id in owners:
-        # The account before what is the account's, as everywhere: who signs in at this moment waits, or is ended too.
-        session.exec(select(Account.id).where(Account.id == account_id).with_for_update()).first()
+        # Who signs in at this moment waits, or is ended too; an account that was deleted at this moment has no session.
+        if sessions.lock(session, account_id) is None:
+            continue
         number = sessions.end_all(session, account_id)
         audit.record(session, "session-ended", account_id, now, actor="operator", detail=f"all {number}")
         changes.tell(session, account_id, now)
-        ended += number
-    of = f" of {_counted(len(owners), 'account')}" if options.all else ""
+        ended, accounts = ended + number, accounts + 1
+    of = f" of {_counted(accounts, 'account')}" if options.all else ""
     return [f"{_counted(ended, 'session')}{of} ended"]
 
 

@@ -10,7 +10,6 @@ from sqlmodel import Session, col, select
 from flashcur.domain.plans import Plan, least_plan
 from flashcur.errors import Conflict, NotFound, PlanNeeded, SignInNeeded
 from flashcur.models import Account, ApiKey
-from flashcur.services.accounts import limits
 from flashcur.services.accounts.entitlement import plan_of
 from flashcur.services.accounts.sessions import SEEN_EVERY, TOKEN_CHARACTERS, hash_token, new_token
 
@@ -57,14 +56,13 @@ def find(session: Session, text: str) -> tuple[ApiKey, Account]:
 
 
 def use(session: Session, text: str, now: datetime) -> Plan:
-    """The plan that the key `text` gives; counts one request and notes the time of use.
+    """The plan that the key `text` gives; notes the time of use.
 
-    Raises SignInNeeded for a wrong key, PlanNeeded while the plan has no API, Throttled after too many requests.
+    Raises SignInNeeded for a wrong key, PlanNeeded while the plan has no API.
     """
     key, account = find(session, text)
     plan = plan_of(account, now)
     require_plan(plan)
-    limits.take(session, limits.API_ACCOUNT, account.id, int(now.timestamp() * 1000))
     if key.used_at is None or now - key.used_at > SEEN_EVERY:
         key.used_at = now
     return plan

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, get_args
 
-from sqlalchemy import delete, update
+from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from flashcur.models import AuditEvent
 from flashcur.services.accounts.client import NOBODY, Client
+from flashcur.services.storage.pruning import delete_unlocked
 
 Kind = Literal[
     "registered",
@@ -82,5 +83,5 @@ def prune(session: Session, before: datetime, strangers_before: datetime) -> int
     Returns how many of the former there were.
     """
     nobody = col(AuditEvent.account_id).is_(None), col(AuditEvent.at) < strangers_before
-    session.exec(delete(AuditEvent).where(*nobody))
-    return session.exec(delete(AuditEvent).where(col(AuditEvent.at) < before)).rowcount
+    delete_unlocked(session, AuditEvent, *nobody)
+    return delete_unlocked(session, AuditEvent, col(AuditEvent.at) < before)

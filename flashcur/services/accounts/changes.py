@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections import deque
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from flashcur.models import AccountChange
+from flashcur.services.storage.pruning import delete_unlocked
 
 LOOK_BACK = timedelta(seconds=30)
 """No transaction of ours lasts as long."""
@@ -40,7 +41,7 @@ def since(session: Session, number: int) -> list[tuple[int, str]]:
 def prune(session: Session, before: datetime) -> int:
     """Delete changes older than `before`; the number of rows. The newest stays: its number must not be given anew."""
     seen = col(AccountChange.at) < before, col(AccountChange.id) < newest(session)
-    return session.exec(delete(AccountChange).where(*seen)).rowcount
+    return delete_unlocked(session, AccountChange, *seen)
 
 
 class Reader:

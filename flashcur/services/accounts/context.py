@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,8 +13,10 @@ from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session
 
 from flashcur.errors import Conflict, DatabaseError, Unavailable
-from flashcur.services.accounts import changes
+from flashcur.services.accounts import changes, limits
+from flashcur.services.accounts.limits import Wanted
 from flashcur.services.accounts.passwords import Hasher
+from flashcur.services.kit.clock import to_ms
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 
@@ -48,6 +51,31 @@ class Context:
             raise Unavailable(_DOWN) from error
         except (IntegrityError, StaleDataError) as error:
             raise Conflict("Somebody did the same at the same moment: look again and repeat it if needed.") from error
+
+    async def charge(self, *wanted: Wanted) -> None:
+        """Take from each limit for whom it counts, all or none. Raises Throttled, and Unavailable as `run` does.
+
+        In a transaction of its own, before the work: what is refused later has counted, and nothing else is locked
+        while limits are.
+        """
+        now_ms = to_ms(self.clock())
+
+        def work(session: Session) -> None:
+            for limit, who in limits.in_order(wanted):
+                limits.take(session, limit, who, now_ms)
+
+        await self.run(work)
+
+    async def forgive(self, *wanted: Wanted) -> None:
+        """Give whole allowances back, after what earned it. Never raises Unavailable: an allowance that stays used
+        undoes nothing of what was done."""
+
+        def work(session: Session) -> None:
+            for limit, who in limits.in_order(wanted):
+                limits.forgive(session, limit, who)
+
+        with contextlib.suppress(Unavailable):
+            await self.run(work)
 
     async def change(self, account_id: str, work: Callable[[Session], T]) -> T:
         """Like `run`, for what changes an account: every page that shows it is told, in all processes."""

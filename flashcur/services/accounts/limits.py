@@ -6,6 +6,7 @@ GCRA keeps one time for each key; taking from it is one statement, so two proces
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from sqlmodel import Session, col, select
 
 from flashcur.errors import Throttled
 from flashcur.models import RateLimit
+from flashcur.services.storage.pruning import delete_unlocked
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,9 @@ API_ACCOUNT = Limit("api-account", 60, 0.5, "requests to the API")
 EXPORT_ACCOUNT = Limit("export-account", 30, 2, "files")
 
 LIMITS = tuple(value for value in globals().values() if isinstance(value, Limit))
+
+Wanted = tuple[Limit, str]
+"""A limit, and whom it counts for."""
 
 
 def take(session: Session, limit: Limit, who: str, now_ms: int) -> None:
@@ -82,9 +87,14 @@ def forgive(session: Session, limit: Limit, who: str) -> None:
     session.exec(delete(RateLimit).where(col(RateLimit.key) == _key(limit, who)))
 
 
+def in_order(wanted: Iterable[Wanted]) -> list[Wanted]:
+    """The one order in which a transaction takes from several limits, or forgives them: that of `LIMITS`."""
+    return sorted(wanted, key=lambda one: LIMITS.index(one[0]))
+
+
 def prune(session: Session, now_ms: int) -> int:
-    """Delete the rows of allowances that are whole again; how many."""
-    return session.exec(delete(RateLimit).where(col(RateLimit.arrival_ms) < now_ms)).rowcount
+    """Delete the rows of allowances that are whole again, but for those that are being taken from; how many."""
+    return delete_unlocked(session, RateLimit, col(RateLimit.arrival_ms) < now_ms)
 
 
 def _key(limit: Limit, who: str) -> str:

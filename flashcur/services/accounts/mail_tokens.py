@@ -8,8 +8,10 @@ from sqlalchemy import delete, update
 from sqlmodel import Session, col
 
 from flashcur.errors import Refusal
-from flashcur.models import Account, MailToken
+from flashcur.models import MailToken
+from flashcur.services.accounts import sessions
 from flashcur.services.notify import links
+from flashcur.services.storage.pruning import delete_unlocked
 from flashcur.settings import Secret
 
 CONFIRM_LIFETIME = timedelta(hours=24)
@@ -72,7 +74,7 @@ def lock_owner(session: Session, token_id: str) -> None:
     """
     link = session.get(MailToken, token_id)
     if link is not None and link.account_id is not None:
-        session.get(Account, link.account_id, with_for_update=True, populate_existing=True)
+        sessions.lock(session, link.account_id)
 
 
 def use(session: Session, purpose: str, token_id: str, now: datetime) -> MailToken:
@@ -111,4 +113,4 @@ def revoke(session: Session, account_id: str, *purposes: str) -> None:
 
 def prune(session: Session, before: datetime) -> int:
     """Delete links that expired before `before`; the number of rows."""
-    return session.exec(delete(MailToken).where(col(MailToken.expires_at) < before)).rowcount
+    return delete_unlocked(session, MailToken, col(MailToken.expires_at) < before)

@@ -61,6 +61,7 @@ class Profile:
         now = self._context.clock()
 
         def work(session: Session) -> None:
+            sessions.lock(session, caller.account_id)
             sessions.end(session, caller.account_id, caller.session_id)
             audit.record(session, "signed-out", caller.account_id, now, caller.client)
 
@@ -155,10 +156,10 @@ class Profile:
         account = await self._confirmed(caller, password)
         if address == account.email:
             raise Refusal("That is your address already.", field="email")
+        await self._context.charge((limits.MAIL_ACCOUNT, account.id))
         now, base = self._context.clock(), self._context.base
 
         def work(session: Session, current: Account, login: LoginSession) -> None:
-            limits.take(session, limits.MAIL_ACCOUNT, current.id, int(now.timestamp() * 1000))
             if current.email != account.email:
                 raise Conflict("Your address was changed in another tab: look again.")
             mail_tokens.revoke(session, current.id, "change-new", "change-old")
@@ -188,11 +189,7 @@ class Profile:
         """
         purpose, token_id = mail_tokens.read(self._context.settings.secret_key, token, "change-new", "change-old")
         now, base = self._context.clock(), self._context.base
-
-        def charge(session: Session) -> None:
-            limits.take(session, limits.LINK_NETWORK, client.network, int(now.timestamp() * 1000))
-
-        await self._context.run(charge)
+        await self._context.charge((limits.LINK_NETWORK, client.network))
 
         def work(session: Session) -> bool:
             mail_tokens.lock_owner(session, token_id)
@@ -266,10 +263,12 @@ class Profile:
         return await self._change(caller, work)
 
     async def use_api_key(self, key: str) -> Plan:
-        """The plan that a key gives; counts one request. Raises what `api_keys.use` does."""
+        """The plan that a key gives; counts one request. Raises what `api_keys.use` does, and Throttled after too many
+        requests."""
         now = self._context.clock()
         # Looked at before anything is written: a made-up key must not take the database's write lock.
-        await self._context.run(lambda session: api_keys.find(session, key), readonly=True)
+        _, account = await self._context.run(lambda session: api_keys.find(session, key), readonly=True)
+        await self._context.charge((limits.API_ACCOUNT, account.id))
         return await self._context.run(lambda session: api_keys.use(session, key, now))
 
     async def delete_api_key(self, caller: Caller, key_id: str) -> None:
@@ -282,12 +281,8 @@ class Profile:
         await self._change(caller, work)
 
     async def charge_files(self, account_id: str) -> None:
-        """Count one file that an account exports or imports. Raises Throttled.
-
-        In a transaction of its own: what is refused later has counted.
-        """
-        now_ms = int(self._context.clock().timestamp() * 1000)
-        await self._context.run(lambda session: limits.take(session, limits.EXPORT_ACCOUNT, account_id, now_ms))
+        """Count one file that an account exports or imports, whatever becomes of it. Raises Throttled."""
+        await self._context.charge((limits.EXPORT_ACCOUNT, account_id))
 
     async def export(self, caller: Caller) -> dict[str, Any]:
         """All that is kept about an account, for JSON but for its times (datetime); no hash or token is in it.
@@ -308,36 +303,31 @@ class Profile:
         """The caller's account once its password is right or, where it has none, the session is fresh."""
         now = self._context.clock()
 
-        def charge(session: Session) -> Account:
+        def look(session: Session) -> Account:
             account, login = sessions.require(session, caller, now)
             if account.password_hash is None:
                 sessions.require_fresh(login, now)
-            else:
-                limits.take(session, limits.PASSWORD_CHECK, account.id, int(now.timestamp() * 1000))
             return account
 
-        account = await self._context.run(charge)
+        account = await self._context.run(look, readonly=True)
         if account.password_hash is None:
             return account
+        await self._context.charge((limits.PASSWORD_CHECK, account.id))
         if not await self._context.hasher.verify(account.password_hash, password):
             raise Refusal("That is not your password.", field="password")
-
-        def forgive(session: Session) -> None:
-            limits.forgive(session, limits.PASSWORD_CHECK, account.id)
-
-        await self._context.run(forgive)
+        await self._context.forgive((limits.PASSWORD_CHECK, account.id))
         return account
 
     async def _change(self, caller: Caller, work: Callable[[Session, Account, LoginSession], T]) -> T:
         now = self._context.clock()
 
         def authorised(session: Session) -> T:
-            account, login = sessions.require(session, caller, now, lock=True)
-            limits.take(session, limits.WRITE_ACCOUNT, account.id, int(now.timestamp() * 1000))
+            account, login = sessions.require(session, caller, now, locked=True)
             result = work(session, account, login)
             session.flush()
             return result
 
+        await self._context.charge((limits.WRITE_ACCOUNT, caller.account_id))
         return await self._context.change(caller.account_id, authorised)
 
 

@@ -49,13 +49,11 @@ class Registration:
         """
         address = self._address(email)
         password = check_length(password)
-        await self._limited(
-            [
-                (limits.REGISTER_NETWORK, client.network),
-                # A stranger's attempts do not use up the owner's.
-                (limits.REGISTER_HERE, f"{address} {client.network}"),
-                (limits.REGISTER_ADDRESS, address),
-            ]
+        await self._context.charge(
+            (limits.REGISTER_NETWORK, client.network),
+            # A stranger's attempts do not use up the owner's.
+            (limits.REGISTER_HERE, f"{address} {client.network}"),
+            (limits.REGISTER_ADDRESS, address),
         )
         await self._context.hasher.check(password, address)
         hashed = await self._context.hasher.hash(password)
@@ -80,7 +78,7 @@ class Registration:
         it. Raises Conflict if the address has got an account meanwhile.
         """
         purpose, token_id = mail_tokens.read(self._context.settings.secret_key, token, "register")
-        await self._limited([(limits.LINK_NETWORK, client.network)])
+        await self._context.charge((limits.LINK_NETWORK, client.network))
         now = self._context.clock()
         waiting = await self._context.run(lambda session: session.get(MailToken, token_id), readonly=True)
         if waiting is not None and waiting.used_at is None and waiting.browser_hash != browser_hash:
@@ -125,13 +123,11 @@ class Registration:
         renewed = await self._context.hasher.hash(password) if self._context.hasher.outdated(hashed) else hashed
 
         def work(session: Session) -> str:
-            current = session.get(Account, account.id, with_for_update=True)
+            current = sessions.lock(session, account.id)
             if current is None or current.password_hash != hashed:
                 # It was changed while this one was being checked.
                 raise SignInNeeded(WRONG, field="password")
             current.password_hash = renewed
-            limits.forgive(session, limits.SIGN_IN_HERE, here)
-            limits.forgive(session, limits.SIGN_IN_ANYWHERE, address)
             audit.record(session, "signed-in", current.id, now, client, detail="password")
             most = plan_of(current, now).sessions
             token, _ = sessions.start(session, current, most, "password", client, now, former=former)
@@ -140,6 +136,7 @@ class Registration:
 
         token = await self._context.run(work)
         self._context.told()
+        await self._context.forgive((limits.SIGN_IN_HERE, here), (limits.SIGN_IN_ANYWHERE, address))
         return token
 
     async def forgot(self, email: str, client: Client) -> str:
@@ -149,7 +146,7 @@ class Registration:
         """
         address = self._address(email)
         started = asyncio.get_running_loop().time()
-        await self._limited([(limits.RESET_NETWORK, client.network), (limits.RESET_ADDRESS, address)])
+        await self._context.charge((limits.RESET_NETWORK, client.network), (limits.RESET_ADDRESS, address))
         now, base = self._context.clock(), self._context.base
 
         def work(session: Session) -> None:
@@ -169,12 +166,12 @@ class Registration:
         """Set a new password by a reset's link (`token`) and end every session. Returns a new session's token."""
         purpose, token_id = mail_tokens.read(self._context.settings.secret_key, token, "reset")
         password = check_length(password)
-        await self._limited([(limits.LINK_NETWORK, client.network)])
+        await self._context.charge((limits.LINK_NETWORK, client.network))
         await self._context.hasher.check(password)
         hashed = await self._context.hasher.hash(password)
         now, base = self._context.clock(), self._context.base
 
-        def work(session: Session) -> str:
+        def work(session: Session) -> tuple[str, str]:
             mail_tokens.lock_owner(session, token_id)
             link = mail_tokens.use(session, purpose, token_id, now)
             account = session.get(Account, link.account_id)
@@ -182,49 +179,38 @@ class Registration:
                 raise Refusal("The account's address was changed since: ask for a new link.", field="token")
             account.password_hash, account.password_changed_at = hashed, now
             mail_tokens.revoke(session, account.id, "reset", "change-new", "change-old")
-            limits.forgive(session, limits.SIGN_IN_ANYWHERE, link.email)
-            limits.forgive(session, limits.SIGN_IN_HERE, f"{link.email} {client.network}")
             sessions.end_all(session, account.id)
             audit.record(session, "password-reset", account.id, now, client)
             enqueue(session, link.email, "password-changed", {"base": base}, now)
             session_token, _ = sessions.start(session, account, plan_of(account, now).sessions, "link", client, now)
             changes.tell(session, account.id, now)
-            return session_token
+            return session_token, link.email
 
-        session_token = await self._context.run(work)
+        session_token, address = await self._context.run(work)
         self._context.told()
+        here = f"{address} {client.network}"
+        await self._context.forgive((limits.SIGN_IN_HERE, here), (limits.SIGN_IN_ANYWHERE, address))
         return session_token
 
     def _address(self, email: str, *, mailable: bool = True) -> str:
         return clean_address(email, reachable=self._context.settings.is_prod, mailable=mailable)
 
-    async def _limited(self, wanted: list[tuple[limits.Limit, str]]) -> None:
-        """Take from each limit, all or none. In a transaction of its own: what is refused later has counted."""
-        now_ms = int(self._context.clock().timestamp() * 1000)
-
-        def work(session: Session) -> None:
-            for limit, who in wanted:
-                limits.take(session, limit, who, now_ms)
-
-        await self._context.run(work)
-
     async def _sign_in_allowed(self, address: str, here: str, client: Client, now: datetime) -> Account | None:
-        now_ms = int(now.timestamp() * 1000)
-
-        def work(session: Session) -> Account | None:
-            limits.take(session, limits.SIGN_IN_NETWORK, client.network, now_ms)
-            limits.take(session, limits.SIGN_IN_HERE, here, now_ms)
+        def work(session: Session) -> tuple[Account | None, bool]:
             account = _find(session, address)
-            # Strangers who guess from many networks must not lock out the owner in a place they have signed in from.
-            if account is None or not _been_here(session, account.id, client):
-                limits.take(session, limits.SIGN_IN_ANYWHERE, address, now_ms)
-            return account
+            return account, account is not None and _been_here(session, account.id, client)
 
+        account, been_here = await self._context.run(work, readonly=True)
+        wanted = [(limits.SIGN_IN_NETWORK, client.network), (limits.SIGN_IN_HERE, here)]
+        # Strangers who guess from many networks must not lock out the owner in a place they have signed in from.
+        if not been_here:
+            wanted.append((limits.SIGN_IN_ANYWHERE, address))
         try:
-            return await self._context.run(work)
+            await self._context.charge(*wanted)
         except Throttled:
             await self._locked(address, client, now)
             raise
+        return account
 
     async def _locked(self, address: str, client: Client, now: datetime) -> None:
         """Note a lockout for the account's owner, once while it lasts."""

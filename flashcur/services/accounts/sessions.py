@@ -14,6 +14,7 @@ from sqlmodel import Session, col, select
 from flashcur.errors import NotFound, SignInAgain, SignInNeeded
 from flashcur.models import Account, LoginSession
 from flashcur.services.accounts.client import Client
+from flashcur.services.storage.pruning import delete_unlocked
 
 Method = Literal["password", "wallet", "link"]
 """How a session was begun; `link` is one in a mail."""
@@ -103,12 +104,20 @@ def find(session: Session, token_hash: str, now: datetime) -> tuple[Account, Log
     return None if row is None else (row[0], row[1])
 
 
-def require(session: Session, caller: Caller, now: datetime, *, lock: bool = False) -> tuple[Account, LoginSession]:
+def lock(session: Session, account_id: str) -> Account | None:
+    """The account, which nobody else changes until the transaction ends; None if there is none, or no longer.
+
+    A transaction that touches anything of an account begins with this (docs/decisions/one-order-of-locks.md).
+    """
+    return session.get(Account, account_id, with_for_update=True, populate_existing=True)
+
+
+def require(session: Session, caller: Caller, now: datetime, *, locked: bool = False) -> tuple[Account, LoginSession]:
     """The caller's account and session, read in this transaction. Raises SignInNeeded when the session has ended.
 
-    `lock`: nobody else changes the account until the transaction ends.
+    `locked`: nobody else changes the account until the transaction ends (`lock`).
     """
-    account = session.get(Account, caller.account_id, with_for_update=lock or None)
+    account = lock(session, caller.account_id) if locked else session.get(Account, caller.account_id)
     # Read after the lock: who held it may have ended the session.
     login = session.get(LoginSession, caller.session_id, populate_existing=True)
     if account is None or login is None or login.account_id != account.id or login.expires_at <= now:
@@ -157,4 +166,4 @@ def owners(session: Session) -> list[str]:
 
 def prune(session: Session, now: datetime) -> int:
     """Delete sessions that are over; the number of rows."""
-    return session.exec(delete(LoginSession).where(col(LoginSession.expires_at) <= now)).rowcount
+    return delete_unlocked(session, LoginSession, col(LoginSession.expires_at) <= now)

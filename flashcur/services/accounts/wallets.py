@@ -100,8 +100,13 @@ class WalletAccounts:
         now = self._context.clock()
 
         def work(session: Session) -> str:
-            wallet = session.get(Wallet, address)
-            if wallet is None:
+            known = session.get(Wallet, address)
+            account = None if known is None else sessions.lock(session, known.account_id)
+            # Read again after the lock: it may have been unlinked, or linked to another account, meanwhile.
+            wallet = session.get(Wallet, address, populate_existing=True)
+            if known is not None and (account is None or wallet is None or wallet.account_id != account.id):
+                raise Conflict("This wallet was unlinked, or its account deleted, at this moment: sign in again.")
+            if account is None or wallet is None:
                 account = Account(created_at=now)
                 session.add(account)
                 session.flush()
@@ -116,9 +121,6 @@ class WalletAccounts:
                 # A contract's chain stays: a key that signs for the same address says nothing about it.
                 wallet.chain_id = signed.chain_id
             session.add(wallet)
-            account = session.get(Account, wallet.account_id, with_for_update=True)
-            if account is None:
-                raise Conflict("This account was deleted at this moment: sign in again.")
             audit.record(session, "signed-in", account.id, now, client, detail=f"wallet {_short(address)}")
             most = plan_of(account, now).sessions
             token, _ = sessions.start(session, account, most, "wallet", client, now, former=former)
@@ -128,7 +130,8 @@ class WalletAccounts:
         try:
             token = await self._context.run(work)
         except Conflict:
-            # The same wallet signed in for the first time in two tabs at once: by now its account exists.
+            # The same wallet signed in for the first time in two tabs at once: by now its account exists. Or it was
+            # unlinked at this moment: by now it belongs to nobody.
             token = await self._context.run(work)
         self._context.told()
         return token
@@ -142,7 +145,7 @@ class WalletAccounts:
         now = self._context.clock()
 
         def work(session: Session) -> None:
-            account, login = sessions.require(session, caller, now, lock=True)
+            account, login = sessions.require(session, caller, now, locked=True)
             sessions.require_fresh(login, now)
             known = session.get(Wallet, address)
             if known is not None and known.account_id == account.id:
@@ -170,7 +173,7 @@ class WalletAccounts:
         now = self._context.clock()
 
         def work(session: Session) -> None:
-            account, login = sessions.require(session, caller, now, lock=True)
+            account, login = sessions.require(session, caller, now, locked=True)
             sessions.require_fresh(login, now)
             wallets = of_account(session, account.id)
             wallet = next((wallet for wallet in wallets if wallet.address == address), None)
@@ -186,9 +189,7 @@ class WalletAccounts:
         await self._context.change(caller.account_id, work)
 
     async def _charge(self, client: Client) -> None:
-        """In a transaction of its own: what is refused later has counted."""
-        now_ms = int(self._context.clock().timestamp() * 1000)
-        await self._context.run(lambda session: limits.take(session, limits.WALLET_NETWORK, client.network, now_ms))
+        await self._context.charge((limits.WALLET_NETWORK, client.network))
 
     async def _verified(
         self, signed: Signed, purpose: str, browser_hash: str, client: Client, caller: Caller | None

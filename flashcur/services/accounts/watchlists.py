@@ -403,8 +403,8 @@ class Watchlists:
         now = self._context.clock()
 
         def authorised(session: Session) -> T:
-            account, _ = sessions.require(session, caller, now, lock=True)
-            limits.take(session, limits.WRITE_ACCOUNT, account.id, int(now.timestamp() * 1000))
+            account, _ = sessions.require(session, caller, now, locked=True)
             return work(session, plan_of(account, now))
 
+        await self._context.charge((limits.WRITE_ACCOUNT, caller.account_id))
         return await self._context.change(caller.account_id, authorised)

@@ -8,11 +8,12 @@ import string
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
-from sqlalchemy import delete, update
+from sqlalchemy import update
 from sqlmodel import Session, col
 
 from flashcur.errors import Refusal, SignInNeeded
 from flashcur.models import WalletChallenge
+from flashcur.services.storage.pruning import delete_unlocked
 from flashcur.settings import CHAINS
 
 LIFETIME = timedelta(minutes=5)
@@ -127,9 +128,7 @@ def claim(
 
 def prune(session: Session, now: datetime) -> int:
     """Delete texts that expired more than an hour ago; the number of rows."""
-    return session.exec(
-        delete(WalletChallenge).where(col(WalletChallenge.expires_at) < now - KEPT_AFTER_EXPIRY)
-    ).rowcount
+    return delete_unlocked(session, WalletChallenge, col(WalletChallenge.expires_at) < now - KEPT_AFTER_EXPIRY)
 
 
 def checksummed(address: str) -> str:

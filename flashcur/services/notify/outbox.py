@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from sqlmodel import Session, col, delete, select, update
+from sqlmodel import Session, col, select, update
 
 from flashcur.models.mail import Mail
 from flashcur.services.kit.backoff import Backoff
 from flashcur.services.notify.templates import check, useful_for
+from flashcur.services.storage.pruning import delete_unlocked
 
 LEASE = timedelta(minutes=2)
 """How long a claimed mail is left alone: several times as long as sending a whole batch can take."""
@@ -102,7 +103,7 @@ def prune(session: Session, before: datetime) -> int:
 
     Addresses are not kept for longer than they serve, and what still waits after weeks is of no use to anybody.
     """
-    return session.exec(delete(Mail).where(col(Mail.created_at) < before)).rowcount
+    return delete_unlocked(session, Mail, col(Mail.created_at) < before)
 
 
 def _due(now: datetime) -> tuple[bool, bool]:

@@ -1,13 +1,17 @@
 """The database: SQLite or PostgreSQL behind one class, one unit of work, errors of one line.
 
-Services take a `Session` and never commit; the unit of work (`Database.session`) does, or rolls back.
+Services take a `Session` and never commit; the unit of work (`Database.session`) does, or rolls back. Where two units
+hold each other up, PostgreSQL ends one of them: `Database.work` does it again. The order of locks by which that hardly
+ever happens is in docs/decisions/one-order-of-locks.md.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
+import random
 import sqlite3
 import time
 from collections.abc import Callable, Generator
@@ -27,6 +31,8 @@ from flashcur.errors import DatabaseError
 from flashcur.services.storage import migrations
 from flashcur.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 SQLITE_BUSY_MS = 5_000
@@ -39,7 +45,20 @@ TURN_TIMEOUT_S = 5.0
 MIGRATION_LOCK = 0x464C4153
 """Key of PostgreSQL's advisory lock around migrations: processes that start together migrate one after another."""
 
+ATTEMPTS = 5
+"""How often a unit of work is begun before the deadlocks it loses are an error."""
+FIRST_PAUSE_S = 0.01
+"""Longest pause before the second attempt, in seconds; it doubles with each further one."""
+
 _READONLY = "flashcur_readonly"
+_GAVE_WAY = frozenset({"40P01", "40001"})
+"""PostgreSQL's codes (SQLSTATE) of a deadlock and of a serialisation failure: the same again may well succeed."""
+
+
+class _GaveWay(DatabaseError):
+    """The database ended this unit of work in favour of another: do it again."""
+
+    retry_after = 1.0
 
 
 class Database:
@@ -121,15 +140,30 @@ class Database:
             else:
                 session.commit()
 
+    def work(self, work: Callable[[Session], T], *, readonly: bool = False) -> T:
+        """`work(session)` as one unit of work, begun again where the database had it give way to another one.
+
+        Whatever `work` does outside its session must bear being done again. Returns what `work` returns, and raises
+        what `session` and `work` raise.
+        """
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return self._once(work, readonly=readonly)
+            except _GaveWay as error:
+                logger.warning("a unit of work is begun again: %s", error)
+                # Of random length, so that two do not meet again.
+                time.sleep(random.uniform(0, FIRST_PAUSE_S * 2 ** (attempt - 1)))
+        return self._once(work, readonly=readonly)
+
     async def run(self, work: Callable[[Session], T], *, readonly: bool = False) -> T:
         """`work(session)` as one unit of work in a thread, so that the event loop never waits for the disk.
 
         Returns what `work` returns, and raises what `session` and `work` raise. A caller that is cancelled stops
-        waiting; the unit of work itself runs to its end. Raises DatabaseError, and does nothing, when its turn does not
-        come within `TURN_TIMEOUT_S`.
+        waiting; the unit of work itself runs to its end, and may be begun again as by `Database.work`. Raises
+        DatabaseError, and does nothing, when its turn does not come within `TURN_TIMEOUT_S`.
         """
         threads = self._readers if readonly else self._threads
-        turn = threads.submit(self._run, work, readonly=readonly)
+        turn = threads.submit(self.work, work, readonly=readonly)
         result = asyncio.wrap_future(turn)
         done, _ = await asyncio.wait((result,), timeout=TURN_TIMEOUT_S)
         if not done and turn.cancel():
@@ -142,7 +176,7 @@ class Database:
         self._readers.shutdown()
         self._engine.dispose()
 
-    def _run(self, work: Callable[[Session], T], *, readonly: bool) -> T:
+    def _once(self, work: Callable[[Session], T], *, readonly: bool) -> T:
         with self.session(readonly=readonly) as session:
             return work(session)
 
@@ -216,6 +250,8 @@ class Database:
             if _is_programming_error(error):
                 raise
             reason = " ".join(str(error.orig or error).split())
+            if getattr(error.orig, "sqlstate", None) in _GAVE_WAY:
+                raise _GaveWay(f"{self.name} cannot do this now: {reason}") from error
             # The server answered: there is no such database, or no such role. That does not heal by itself.
             missing = "FATAL" in reason and reason.endswith("does not exist")
             raise DatabaseError(

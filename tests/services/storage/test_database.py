@@ -23,7 +23,7 @@ from flashcur.errors import DatabaseError
 from flashcur.models import Account, InstrumentEvent, JobRun, Mail, MailToken, MarkFrame, UtcDateTime, metadata
 from flashcur.services.records.job_runs import start_run
 from flashcur.services.storage import migrations
-from flashcur.services.storage.database import Database
+from flashcur.services.storage.database import ATTEMPTS, Database
 from flashcur.settings import Settings
 from tests.support.programs import PostgresServer
 
@@ -82,6 +82,77 @@ async def test_concurrent_read_then_write_loses_nothing(database: Database) -> N
 
     await asyncio.gather(*(database.run(count_up) for _ in range(40)))
     assert await database.run(lambda session: session.exec(select(MarkFrame)).one().as_of_ms) == 40
+
+
+def test_who_loses_a_deadlock_is_begun_again(
+    shared_postgres: PostgresServer, postgres_url: str, environ: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    database = Database(Settings.load({**environ, "DATABASE_URL": postgres_url}))
+    database.migrate()
+    with database.session() as session:
+        session.add_all([JobRun(name=name, started_at=NOON) for name in ("a", "b")])
+    crossed = threading.Barrier(2)
+
+    def touch(first: str, second: str) -> int:
+        attempts = 0
+
+        def work(session: Session) -> None:
+            nonlocal attempts
+            attempts += 1
+            for name in (first, second):
+                session.exec(select(JobRun).where(JobRun.name == name).with_for_update()).one().detail += first
+                session.flush()
+                if name == first and attempts == 1:
+                    crossed.wait(10)
+
+        database.work(work)
+        return attempts
+
+    with ThreadPoolExecutor(2) as threads:
+        attempts = sorted(threads.map(touch, "ab", "ba"))
+    assert attempts == [1, 2]
+    with database.session(readonly=True) as session:
+        assert {"".join(sorted(run.detail)) for run in session.exec(select(JobRun))} == {"ab"}
+    (line,) = (record.getMessage() for record in caplog.records if "begun again" in record.getMessage())
+    assert "deadlock" in line
+    assert "\n" not in line
+    database.close()
+
+
+def test_a_serialisation_failure_is_begun_again_and_given_up_in_the_end(
+    shared_postgres: PostgresServer, postgres_url: str, environ: dict[str, str]
+) -> None:
+    database = Database(Settings.load({**environ, "DATABASE_URL": postgres_url}))
+    attempts = 0
+
+    def work(session: Session) -> int:
+        nonlocal attempts
+        attempts += 1
+        if attempts < last:
+            session.connection().execute(text("DO $$ BEGIN RAISE SQLSTATE '40001' USING MESSAGE = 'lost'; END $$"))
+        return attempts
+
+    last = ATTEMPTS
+    assert database.work(work) == ATTEMPTS
+    attempts, last = 0, ATTEMPTS + 1
+    with pytest.raises(DatabaseError, match="lost") as caught:
+        database.work(work)
+    assert attempts == ATTEMPTS
+    assert caught.value.retry_after
+    database.close()
+
+
+def test_other_errors_are_not_tried_again(database: Database) -> None:
+    attempts = 0
+
+    def work(session: Session) -> None:
+        nonlocal attempts
+        attempts += 1
+        session.add_all([JobRun(name="prune", started_at=NOON) for _ in range(2)])
+
+    with pytest.raises(IntegrityError):
+        database.work(work)
+    assert attempts == 1
 
 
 def mark(as_of_ms: int) -> MarkFrame:
