@@ -10,6 +10,7 @@ import sys
 from flashcur.engine.engine import Engine
 from flashcur.errors import BusError, ConfigError, DatabaseError
 from flashcur.services.bus import RedisBus
+from flashcur.services.kit.logs import guard_records
 from flashcur.services.kit.metrics import Metrics
 from flashcur.services.kit.supervision import Supervisor
 from flashcur.services.lease import make_lease
@@ -48,6 +49,7 @@ async def run(settings: Settings) -> None:
 def main() -> None:
     """Run the engine of the process environment's settings; exits with `EXIT_CANNOT_START` when it cannot start."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    guard_records()
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         asyncio.run(run(Settings.load()))

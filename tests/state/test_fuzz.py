@@ -51,7 +51,7 @@ VALUES: tuple[Any, ...] = (
     ),
 )
 ROUNDS = 25
-ARGUMENTS = {each.name: sorted(each.kinds) for each in entrances().values()}
+ARGUMENTS = {each.name: sorted(each.hints) for each in entrances().values()}
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ it; the gate (`gate.py`) refuses the rest. A handler still checks what its argum
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
@@ -51,16 +52,10 @@ REFLEX_ACCESS: Mapping[str, Caller] = {
 }
 """Reflex's handlers that the built page uses. Its others (`setvar`, `update_vars_internal`, …) are refused."""
 
-_PLAIN: Mapping[Any, tuple[type, ...]] = {
-    str: (str,),
-    bool: (bool,),
-    # Reflex turns the text of an input into a number where a handler wants one.
-    int: (int, str),
-    float: (int, float, str),
-    dict: (dict,),
-    list: (list,),
-    NoneType: (NoneType,),
-}
+_WHOLE = re.compile(r"-?[0-9]{1,15}")
+_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
+_LARGEST = 2**53
+"""Beyond it the numbers of a browser are not exact."""
 
 
 class Identity(Protocol):
@@ -90,24 +85,51 @@ class Entrance:
     """Short: "state.handler"."""
     caller: Caller
     required: frozenset[str]
-    kinds: Mapping[str, tuple[type, ...] | None]
-    """Argument to the JSON types it may have; None: any."""
+    hints: Mapping[str, Any]
+    """Argument to its annotation."""
     open_ended: bool
     """Takes arguments of any name."""
 
     def fault_in(self, arguments: Mapping[str, Any]) -> str | None:
-        """What makes the arguments of a call unfit, or None. Names and plain types only."""
+        """What makes the arguments of a call unfit, or None. Nothing of it is the caller's but a name's beginning."""
         if missing := self.required - arguments.keys():
             return f"without argument {min(missing)}"
         for name, value in arguments.items():
-            if name not in self.kinds:
+            if name not in self.hints:
                 if self.open_ended:
                     continue
                 return f"with an unknown argument {name[:40]!r}"
-            kinds = self.kinds[name]
-            if kinds is not None and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
+            if not fits(value, self.hints[name]):
                 return f"with {name} of type {type(value).__name__}"
         return None
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value that came as JSON is what an annotation says.
+
+    A number may also come as the text of an input: Reflex makes a number of it where a handler wants one. Any other
+    text it would write into the log, whole, and pass on. Raises TypeError for an annotation that cannot be checked.
+    """
+    origin, inner = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (Union, UnionType):
+        return any(fits(value, member) for member in inner)
+    kind = origin or hint
+    if kind in (bool, str, NoneType):
+        return isinstance(value, kind)
+    if kind is int:
+        text = isinstance(value, str) and _WHOLE.fullmatch(value) is not None
+        return text or (isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST)
+    if kind is float:
+        text = isinstance(value, str) and _NUMBER.fullmatch(value) is not None
+        return text or (isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST)
+    if kind is list:
+        return isinstance(value, list) and all(fits(each, inner[0] if inner else Any) for each in value)
+    if kind is dict:
+        of = inner[1] if inner else Any
+        return isinstance(value, dict) and all(isinstance(key, str) and fits(value[key], of) for key in value)
+    raise TypeError(f"expected an annotation of plain types, was {hint!r}")
 
 
 def short_name(full_name: str) -> str:
@@ -127,26 +149,21 @@ def entrances() -> dict[str, Entrance]:
     return found
 
 
-def _kinds(hint: Any) -> tuple[type, ...] | None:
-    """The JSON types of a type hint; None where it is more than plain ones."""
-    origin = get_origin(hint)
-    if origin in (Union, UnionType):
-        members = [_kinds(member) for member in get_args(hint)]
-        return None if None in members else tuple(kind for member in members for kind in member or ())
-    return _PLAIN.get(origin or hint)
-
-
 def _entrance(name: str, caller: Caller, function: Any) -> Entrance:
     parameters = list(inspect.signature(function).parameters.values())[1:]
-    try:
-        hints = get_type_hints(function)
-    except (NameError, TypeError):
-        hints = {}
+    hints = get_type_hints(function)
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     return Entrance(
         name,
         caller,
         frozenset(p.name for p in named if p.default is p.empty),
-        {p.name: _kinds(hints.get(p.name)) for p in named},
+        {p.name: _checkable(hints.get(p.name, p.empty)) for p in named},
         any(p.kind is p.VAR_KEYWORD for p in parameters),
     )
+
+
+def _checkable(hint: Any) -> Any:
+    """`hint`, once it is known that arguments can be checked by it. Raises TypeError where they cannot."""
+    for value in (None, [0], {"": 0}):
+        fits(value, hint)
+    return hint

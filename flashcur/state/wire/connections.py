@@ -27,7 +27,7 @@ from engineio.packet import CLOSE, MESSAGE, OPEN, Packet
 from socketio.packet import EVENT
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from flashcur.state.wire.failures import printable
+from flashcur.services.kit.logs import escaped
 from flashcur.state.wire.messages import NAMESPACE
 from flashcur.web.shared_frame import SharedFrame, SharedFrameWriter
 
@@ -99,7 +99,7 @@ class Connection(AsyncSocket):
             except SocketIsClosedError:
                 return
             except Exception as error:  # whatever a visitor's message breaks, it is one line, and the socket goes on
-                logger.warning("a socket's message failed: %s: %s", type(error).__name__, printable(str(error)))
+                logger.warning("a socket's message failed: %s: %s", type(error).__name__, escaped(str(error)))
 
     async def send(self, pkt: Packet) -> None:
         if await self.check_ping_timeout():

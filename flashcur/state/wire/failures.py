@@ -10,14 +10,14 @@ import logging
 import time
 import traceback
 from pathlib import Path
-from typing import Any
 
 from redis.exceptions import RedisError
 
+from flashcur.services.kit import logs
+from flashcur.services.kit.logs import escaped
+
 logger = logging.getLogger(__name__)
 
-MAX_REPORT = 1000
-"""Characters of a browser's report that are logged."""
 REPORTS_A_MINUTE = 20
 
 _WRONG_CALL = (TypeError, ValueError)
@@ -53,7 +53,7 @@ def log_handler_error(exception: Exception) -> None:
     frame = next((frame for frame, _ in reversed(frames) if frame.f_code.co_name == _CALLER), None)
     name = frame.f_locals.get("handler_name", "an event handler") if frame else "an event handler"
     if isinstance(exception, _WRONG_CALL) and frames and frames[-1][0] is frame:
-        logger.warning("%s was called with arguments that do not fit: %s", name, printable(str(exception)))
+        logger.warning("%s was called with arguments that do not fit: %s", name, escaped(str(exception)))
         return
     if isinstance(exception, RedisError):
         logger.warning("%s failed, without Redis: %s", name, _brief(exception))
@@ -64,40 +64,26 @@ def log_handler_error(exception: Exception) -> None:
 def log_page_error(exception: Exception) -> None:
     """Reflex's `frontend_exception_handler`: what a browser reported, as one line; anybody can send anything here."""
     if _reports.take():
-        logger.warning("a page reported: %s", printable(str(exception)))
-
-
-def printable(text: str) -> str:
-    """One line without control characters, at most MAX_REPORT characters."""
-    return "".join(c if c.isprintable() else " " for c in text[:MAX_REPORT])
+        logger.warning("a page reported: %s", escaped(str(exception)))
 
 
 def shorten_library_records() -> None:
     """Have each record of a library that tells of a visitor's message or of a lost Redis be one line, for this process.
 
-    A record factory and no filter: filters of a logger do not see what its children log, and handlers are the server's.
+    Everything that is logged is guarded from then on (`services/kit/logs.py`).
     """
-    make: Any = logging.getLogRecordFactory()
-    if getattr(make, "shortens", False):
-        return
-
-    def shortened(
-        name: str, level: int, path: str, line: int, msg: Any, args: Any, exc_info: Any, *more: Any, **kw: Any
-    ):
-        library = name.partition(".")[0]
-        error = exc_info[1] if isinstance(exc_info, tuple) else None
-        expected = Exception if library in _PROTOCOLS else RedisError
-        if library in _LIBRARIES and isinstance(error, expected):
-            text = str(make(name, level, path, line, msg, args, None, *more, **kw).getMessage())
-            msg, args, exc_info = f"{printable(text.partition(chr(10))[0])}: {_brief(error)}", (), None
-        return make(name, level, path, line, msg, args, exc_info, *more, **kw)
-
-    shortened.shortens = True  # type: ignore[attr-defined]
-    logging.setLogRecordFactory(shortened)
+    logs.guard_records()
+    logs.one_line_for(_expected)
 
 
-def _brief(error: Exception) -> str:
+def _expected(name: str, error: BaseException) -> str | None:
+    library = name.partition(".")[0]
+    kind = Exception if library in _PROTOCOLS else RedisError
+    return _brief(error) if library in _LIBRARIES and isinstance(error, kind) else None
+
+
+def _brief(error: BaseException) -> str:
     """An error's kind, text and place."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {printable(str(error))}{place}"
+    return f"{type(error).__name__}: {escaped(str(error))}{place}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+from typing import Any
+
 import pytest
 import reflex as rx
 from reflex_base.registry import RegistrationContext
 
 import flashcur.flashcur  # noqa: F401  all states
-from flashcur.state.wire.access import ACCESS, REFLEX_ACCESS, Caller, Entrance, entrances, may_call, short_name
+from flashcur.state.wire.access import ACCESS, REFLEX_ACCESS, Caller, Entrance, entrances, fits, may_call, short_name
 from flashcur.state.wire.gate import Guest
 
 
@@ -100,6 +103,40 @@ def example(self: rx.State, text: str, number: int = 1, flag: bool = False, more
 ])  # fmt: skip
 def test_arguments_have_to_fit(arguments: dict[str, object], fault: str | None) -> None:
     assert entrance_of(example).fault_in(arguments) == fault
+
+
+@pytest.mark.parametrize(("hint", "good", "bad"), [
+    (int, [0, -3, 2**53, "7", "-12", "0"], ["", "x", "1.5", "1e3", " 1", "1\n", "١", "9" * 16, 2**53 + 1,
+      1.5, None, True]),
+    (float, [0, 1.5, "1.5", "-2"], ["", "nan", "inf", "1e9", "1_0", float("nan"), float("inf"),
+     10**400, "x" * 500, True]),
+    (str, ["", "x"], [1, None, ["x"]]),
+    (bool, [True, False], [0, 1, "true", None]),
+    (int | None, [1, "1", None], ["x", [], False]),
+    (list[int], [[], [1, "2"]], [["x"], [[1]], {"0": 1}, "12", None]),
+    (list[str] | None, [None, ["a"]], [[1], "a"]),
+    (dict[str, int], [{}, {"a": 1}], [{"a": "x"}, {"a": {}}, [1]]),
+    (dict[str, Any], [{"a": [1, {"b": None}]}], [1, "x"]),
+])  # fmt: skip
+def test_values_are_what_the_annotation_says(hint: Any, good: list[Any], bad: list[Any]) -> None:
+    assert [value for value in good if not fits(value, hint)] == []
+    assert [value for value in bad if fits(value, hint)] == []
+
+
+class Shape:
+    """An annotation that no JSON is."""
+
+
+@pytest.mark.parametrize("hint", [Shape, list[Shape], dict[str, Shape], int | Shape, object, inspect.Parameter.empty])
+def test_a_handler_whose_arguments_cannot_be_checked_is_not_let_in(hint: Any) -> None:
+    def handler(self: rx.State, what: Any) -> None: ...
+
+    if hint is inspect.Parameter.empty:
+        del handler.__annotations__["what"]
+    else:
+        handler.__annotations__["what"] = hint
+    with pytest.raises(TypeError, match="plain types"):
+        entrance_of(handler)
 
 
 def test_a_handler_may_take_arguments_of_any_name() -> None:
