@@ -12,7 +12,7 @@ import reflex as rx
 
 from flashcur.domain.texts import checked_text
 from flashcur.errors import SignInNeeded, Unavailable
-from flashcur.services.accounts.client import Client
+from flashcur.services.accounts.client import Client, client_at
 from flashcur.services.accounts.sessions import Caller
 from flashcur.services.accounts.wiring import Accounts
 from flashcur.web.process import WebRuntime
@@ -50,7 +50,7 @@ async def visitor_of(state: rx.State) -> Visitor:
 
 def client_of(state: rx.State) -> Client:
     """Where a state's socket comes from."""
-    return Client(state.router.session.client_ip[:45], state.router.headers.user_agent[:200])
+    return client_at(state.router.session.client_ip, state.router.headers.user_agent)
 
 
 async def act(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,6 +29,7 @@ from flashcur.services.kit.backoff import Backoff
 from flashcur.services.kit.clock import EPOCH
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
+from flashcur.web.acquaintances import Acquaintances
 from flashcur.web.cookies import Cookies
 
 logger = logging.getLogger(__name__)
@@ -68,9 +68,18 @@ class Visitor:
         """Whether the account administrates."""
         return self.account is not None and self.account.admin
 
-    def over(self, now: datetime) -> bool:
-        """Whether the session's time has ended by `now`."""
-        return self.expires_at is not None and self.expires_at <= now
+    @property
+    def account_id(self) -> str:
+        """Empty without an account."""
+        return "" if self.account is None else self.account.id
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When the plan or the session ends by itself, whichever is first; None if neither does."""
+        plan_until = None if self.account is None else self.account.plan_until
+        # A plan that had ended when it was read was read as Free.
+        ends = [self.expires_at, plan_until if plan_until is not None and plan_until > self.read_at else None]
+        return min((end for end in ends if end is not None), default=None)
 
     def caller(self, client: Client) -> Caller | None:
         """Who asks, for the services of accounts; None for a guest."""
@@ -92,7 +101,10 @@ class Visitors:
         self._guests: Audience = cast("Audience", settings.dev_audience)
         self._clock = clock
         self._database: Database | None = None
-        self._known: OrderedDict[str, Visitor] = OrderedDict()
+        self._known: Acquaintances[Visitor] = Acquaintances()
+        self._present: Callable[[str], bool] = lambda key: True
+        self._changed: set[str] = set()
+        """Accounts that are to be read anew; they stay here until the database has answered."""
         self._unsure: dict[str, None] = {}
         self._listeners: list[Listener] = []
         self._news = asyncio.Event()
@@ -106,6 +118,10 @@ class Visitors:
     def listen(self, listener: Listener) -> None:
         """Call `listener` in the event loop for each visitor that changed."""
         self._listeners.append(listener)
+
+    def ask_presence(self, present: Callable[[str], bool]) -> None:
+        """Have `present` say, by `Visitor.key`, who has a tab open: all others are forgotten after a while."""
+        self._present = present
 
     def poke(self) -> None:
         """Something was changed by this very process: look at once. Call it in the event loop's thread."""
@@ -129,7 +145,7 @@ class Visitors:
         key = hash_token(token)
         if key in self._unsure:
             return Visitor(key, unsure=True)
-        return self._known.get(key, GUEST)
+        return self._known.get(key) or GUEST
 
     async def identify(self, cookie_header: str, *, anew: bool = False) -> Visitor:
         """Who comes with these cookies. Never raises: while the database is away they are `unsure`, or as last known.
@@ -142,7 +158,7 @@ class Visitors:
         key = hash_token(token)
         known = self._known.get(key)
         if known is not None and not anew and self._clock() - known.read_at < TRUSTED_FOR:
-            self._known.move_to_end(key)
+            self._known.use(key, self._clock())
             return known
         try:
             async with asyncio.timeout(PATIENCE_S):
@@ -181,20 +197,17 @@ class Visitors:
             return
         started = self._clock()
         fresh = await self._database.run(lambda session: self._changes.news(session, monotonic()), readonly=True)
-        ended = {
-            visitor.account.id
-            for visitor in self._known.values()
-            if visitor.account is not None and (visitor.account.outdated(started) or visitor.over(started))
-        }
-        if fresh or ended:
+        self._changed |= fresh | self._known.ended(started)
+        if self._changed:
             self._round += 1
-            await self._refresh(fresh | ended)
+            await self._refresh(self._changed)
+            self._changed.clear()
+        self._known.forget_gone(started, self._present)
         for key in list(self._unsure)[:MOST_UNSURE]:
             await self._read(key)
 
     async def _refresh(self, accounts: Iterable[str]) -> None:
-        wanted = set(accounts)
-        shown = [v for v in self._known.values() if v.account is not None and v.account.id in wanted]
+        shown = self._known.of_accounts(accounts)
         ids = {visitor.account.id for visitor in shown if visitor.account is not None}
         assert self._database is not None
         now = self._clock()
@@ -210,10 +223,10 @@ class Visitors:
             view = views.get(before.account.id)
             if view is not None and any(each.id == before.session_id for each in view.sessions):
                 now_is = Visitor(before.key, before.session_id, view, before.expires_at)
-                self._known[before.key] = now_is
+                self._known.keep(now_is, now)
             else:
                 now_is = Visitor(before.key)
-                self._known.pop(before.key, None)
+                self._known.forget(before.key)
             self._tell(before, now_is)
 
     async def _read(self, key: str) -> Visitor:
@@ -233,22 +246,23 @@ class Visitors:
         self._unsure.pop(key, None)
         before = Visitor(key, unsure=True) if unsure else self._known.get(key)
         if found is None:
-            self._known.pop(key, None)
+            self._known.forget(key)
             visitor = Visitor(key)
             if before is not None:
                 self._tell(before, visitor)
             return visitor
         visitor, seen_at = found
-        self._known[key] = visitor
+        self._known.keep(visitor, now)
+        self._known.use(key, now)
         while len(self._known) > CAPACITY:
-            self._known.popitem(last=False)
+            self._known.forget_longest_unused()
         if unsure:
             self._tell(Visitor(key, unsure=True), visitor)
         if now - seen_at > sessions.SEEN_EVERY:
             with contextlib.suppress(DatabaseError):
                 await database.run(lambda session: sessions.touch(session, visitor.session_id, now))
         # It may have changed meanwhile.
-        return self._known.get(key, Visitor(key))
+        return self._known.get(key) or Visitor(key)
 
     def _find(self, session: Session, key: str, now: datetime) -> tuple[Visitor, datetime] | None:
         found = sessions.find(session, key, now)

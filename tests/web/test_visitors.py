@@ -394,3 +394,51 @@ async def test_administrators_are_those_that_are_configured(services: Services) 
     with services.database.session() as session:
         session.get_one(Account, ann.account_id).email = "eve@example.com"
     assert not (await visitors.identify(f"flashcur_session={ann.token}", anew=True)).admin
+
+
+async def test_who_is_gone_is_forgotten_and_whose_tab_is_open_is_not(services: Services, entrance: Entrance) -> None:
+    gone, here, back = (services.person(f"{number}@example.com") for number in range(3))
+    for person in (gone, here, back):
+        await entrance.identify(person)
+    key = sessions.hash_token(here.token)
+    entrance.visitors.ask_presence(lambda visitor: visitor == key)
+    async with entrance.following():
+        services.clock.forward(minutes=5)
+        await entrance.identify(back)
+        services.clock.forward(minutes=4)
+        await settled(entrance)
+        assert all(entrance.known(person).account for person in (gone, here, back))
+        services.clock.forward(minutes=2)
+        await settled(entrance)
+        assert [entrance.known(person).account is not None for person in (gone, here, back)] == [False, True, True]
+        services.clock.forward(minutes=60)
+        await settled(entrance)
+        assert [entrance.known(person).account is not None for person in (gone, here, back)] == [False, True, False]
+        # Whoever was forgotten comes back as anybody does; who stayed is told of changes.
+        assert (await entrance.identify(gone)).account is not None
+        entrance.told.clear()
+        services.give(here.account_id, "elite")
+        entrance.visitors.poke()
+        await entrance.told_of(1)
+
+
+async def test_a_change_that_could_not_be_read_is_read_later(
+    services: Services, entrance: Entrance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = services.person()
+    await entrance.identify(person)
+    async with entrance.following():
+        await settled(entrance)
+        entrance.told.clear()
+        refresh, failed = Visitors._refresh, asyncio.Event()
+
+        async def fail_once(self: Visitors, accounts: Any) -> None:
+            if not failed.is_set():
+                failed.set()
+                raise DatabaseError("away", retry_after=1)
+            await refresh(self, accounts)
+
+        monkeypatch.setattr(Visitors, "_refresh", fail_once)
+        services.give(person.account_id, "elite")
+        await failed.wait()
+        assert entrance.visitors.audience(await entrance.told_of(1)) == "elite"

@@ -15,7 +15,7 @@ class Client:
     """The other end of a request or a socket."""
 
     ip: str
-    """As text, at most 45 characters; empty where it is not known."""
+    """As text without a zone, at most 45 printable characters; empty where it is not known."""
     user_agent: str
     """Printable characters only, at most 200."""
 
@@ -23,13 +23,13 @@ class Client:
     def network(self) -> str:
         """What limits count by: an IPv4 address, or the /64 of an IPv6 address, which one customer has whole."""
         try:
-            address = ip_address(self.ip)
+            address = ip_address(_without_zone(self.ip))
         except ValueError:
             return self.ip
         if isinstance(address, IPv6Address):
             if address.ipv4_mapped is not None:
                 return str(address.ipv4_mapped)
-            return ":".join(address.exploded.split(":")[:4])
+            return address.packed[:8].hex(":", 2)
         return str(address)
 
 
@@ -50,7 +50,17 @@ def client_of(headers: Headers, peer: str, proxy_hops: int) -> Client:
         elif name == b"user-agent":
             agent = value.decode("latin-1")
     ip = forwarded[-proxy_hops] if proxy_hops and len(forwarded) >= proxy_hops else peer
-    return Client(_without_port(ip)[:45], _printable(agent)[:200])
+    return client_at(_without_port(ip), agent)
+
+
+def client_at(address: str, user_agent: str) -> Client:
+    """The client at an address without a port, whatever the two texts are."""
+    return Client(_printable(_without_zone(address))[:45], _printable(user_agent)[:200])
+
+
+def _without_zone(address: str) -> str:
+    """`fe80::1` for `fe80::1%eth0`: the zone names a network card of this machine, or is whatever somebody wrote."""
+    return address.partition("%")[0]
 
 
 def _without_port(address: str) -> str:

@@ -98,10 +98,6 @@ class AccountView:
             return shown_address(self.email)
         return f"{self.wallets[0].address[:6]}…{self.wallets[0].address[-4:]}" if self.wallets else "Account"
 
-    def outdated(self, now: datetime) -> bool:
-        """Whether the plan has ended between `read_at` and `now`, so that it is to be read again."""
-        return self.plan_until is not None and self.read_at < self.plan_until <= now
-
 
 def read_account(session: Session, account: Account, admins: tuple[str, ...], now: datetime) -> AccountView:
     """The document of an account. `admins`: e-mail addresses, in lower case, whose accounts administrate."""

@@ -130,6 +130,10 @@ class Broadcaster:
                 if not tabs:
                     self._tabs.pop(viewer.visitor, None)
 
+    def has_tab(self, visitor: str) -> bool:
+        """Whether a visitor, by key, has a tab open that shows the market or its status, as every page does."""
+        return visitor in self._tabs
+
     def cookies_of(self, sid: str) -> str:
         """The cookies of a socket's first request, as one header."""
         sio = self._app.sio
