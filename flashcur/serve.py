@@ -45,6 +45,7 @@ def _serve(settings: Settings) -> None:
     os.environ |= {"__REFLEX_MOUNT_FRONTEND_COMPILED_APP": "true", "__REFLEX_SKIP_COMPILE": "true"}
     import uvicorn
 
+    from flashcur.web.http_server import BoundedHttpProtocol
     from flashcur.web.websocket_server import SharedFrameProtocol
 
     workers = settings.workers
@@ -60,7 +61,7 @@ def _serve(settings: Settings) -> None:
         # Twice what the gate lets through; a socket that sends more is closed before it is read in.
         ws_max_size=128 * 1024,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHttpProtocol,
         workers=workers,
         # Addresses come from `FLASHCUR_PROXY_HOPS` alone: uvicorn would believe any local program's headers.
         proxy_headers=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn._types import ASGISendEvent
@@ -22,6 +23,10 @@ _DEFLATE = ServerPerMessageDeflateFactory(
 )
 """Without context takeover a compressed message fits every connection, and no connection keeps a 300 kB compressor."""
 
+WHEN_LOST = "flashcur.when_lost"
+"""Extension of the ASGI scope: a function that takes what is to be called, once, when the connection has ended."""
+
+_BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _WORTH_DEFLATING = 512
 """Characters: a smaller message costs more to compress than it saves."""
 
@@ -36,6 +41,23 @@ class SharedFrameProtocol(WebSocketsSansIOProtocol):
             max_size=config.ws_max_size,
             logger=logging.getLogger("uvicorn.error"),
         )
+        self._when_lost: list[Callable[[], object]] = []
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """uvicorn's, and tells those who count connections."""
+        super().connection_lost(exc)
+        for tell in self._when_lost:
+            tell()
+        self._when_lost.clear()
+
+    def data_received(self, data: bytes) -> None:
+        """uvicorn's, and answers a handshake that cannot be parsed: uvicorn leaves whoever sent it waiting."""
+        super().data_received(data)
+        if self.handshake_initiated or self.conn.handshake_exc is None or self.transport.is_closing():
+            return
+        self.handshake_complete = self.close_sent = True
+        self.transport.write(b"".join(self.conn.data_to_send()) or _BAD_REQUEST)
+        self.transport.close()
 
     def handle_connect(self, event: Request) -> None:
         """uvicorn's, and puts this connection into the ASGI scope."""
@@ -43,6 +65,7 @@ class SharedFrameProtocol(WebSocketsSansIOProtocol):
         if hasattr(self, "scope"):
             extensions: dict[str, Any] = self.scope.setdefault("extensions", {})  # type: ignore[assignment]
             extensions[SharedFrameWriter.EXTENSION] = self
+            extensions[WHEN_LOST] = self._when_lost.append
 
     async def send(self, message: ASGISendEvent) -> None:
         """uvicorn's, and forgets the handshake once it is over."""

@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 KEPT_HEADERS = frozenset({b"cookie", b"origin", b"user-agent", b"x-forwarded-for"})
 """Who it is, from which page, with what, from where. Nothing else of a socket's request is read after its opening."""
 _KEPT_ENVIRON = frozenset({"QUERY_STRING", "REMOTE_ADDR", "HTTP_SEC_WEBSOCKET_PROTOCOL"})
+WHEN_ENDED = "flashcur.when_ended"
+"""Key of a socket's environ: what is called when its connection has ended, whatever its protocol said before."""
 _PATH = NAMESPACE
 _PING = "2"
 
@@ -163,6 +165,9 @@ def forget_request(environ: dict[str, Any]) -> None:
         del environ[name]
 
 
+def _nothing() -> None: ...
+
+
 def install(app: rx.App) -> None:
     """Have the app's sockets be `Connection`s; after the gate, once."""
     sio: Any = app.sio
@@ -183,6 +188,7 @@ def install(app: rx.App) -> None:
             await connection.serve()
         finally:
             eio.sockets.pop(sid, None)
+            environ.get(WHEN_ENDED, _nothing)()
         return ""
 
     eio._handle_connect = connect

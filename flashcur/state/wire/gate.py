@@ -18,12 +18,15 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import parse_qs
 
 import reflex as rx
 
 from flashcur.services.accounts.client import client_of
 from flashcur.state.wire.access import Entrance, Identity, entrances, may_call
+from flashcur.state.wire.connections import WHEN_ENDED
 from flashcur.state.wire.messages import MAX_MESSAGE, NAMESPACE, CheckedPacket, Malformed, fault_in
+from flashcur.web.websocket_server import WHEN_LOST
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +44,7 @@ _PEER = "flashcur.peer"
 # character Engine.IO would decode the rest as JSON, and fail on values nested deeply.
 _PACKET = re.compile(r"[13]\Z|4[012]")
 # Tokens name a visitor's state, in Redis too, where Reflex appends to them with an underscore.
-_TOKEN = re.compile(r"(?:^|&)token=[0-9A-Za-z-]{1,64}(?:&|$)")
+_TOKEN = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 Message = MutableMapping[str, Any]
 
@@ -72,6 +75,8 @@ class Peer:
     filled: float
     """Time at which `tokens` was right."""
     dropped: int = 0
+    counted: bool = False
+    """It is among the open sockets of its network."""
 
 
 class Gate:
@@ -104,10 +109,9 @@ class Gate:
         self._sio = sio
         self._entrances = entrances()
         handlers = sio.eio.handlers
-        self._connect, self._message, self._disconnect = (handlers[x] for x in ("connect", "message", "disconnect"))
+        self._connect, self._message = (handlers[x] for x in ("connect", "message"))
         sio.eio.on("connect", self._on_connect)
         sio.eio.on("message", self._on_message)
-        sio.eio.on("disconnect", self._on_disconnect)
         sio.packet_class = CheckedPacket
         # The greeting that comes with a connection goes through it, too.
         self._event = namespace.on_event
@@ -121,14 +125,44 @@ class Gate:
             if self._open[network] == MAX_SOCKETS:
                 logger.warning("%s has %d sockets open: refused another", network, MAX_SOCKETS)
             return False
-        if not _TOKEN.search(environ.get("QUERY_STRING", "")):
+        if not _has_one_token(environ.get("QUERY_STRING", "")):
             self.refused["sockets"] += 1
             return False
         environ[_PEER] = peer = Peer(network, BURST, self._clock())
         environ["asgi.receive"] = self._guarded(environ["asgi.receive"], environ["asgi.send"], peer)
-        if network is not None:
-            self._open[network] += 1
-        return await self._connect(eio_sid, environ)
+        self._count(peer, environ)
+        answer: Any = False
+        try:
+            answer = await self._connect(eio_sid, environ)
+        finally:
+            if answer is not None and answer is not True:
+                self._forget(peer)
+        return answer
+
+    def _count(self, peer: Peer, environ: dict[str, Any]) -> None:
+        """Count a connection until it has ended: a socket that says goodbye may well stay."""
+        if peer.network is None:
+            return
+        self._open[peer.network] += 1
+        peer.counted = True
+
+        def ended() -> None:
+            self._forget(peer)
+
+        when_lost = environ["asgi.scope"].get("extensions", {}).get(WHEN_LOST)
+        if when_lost is None:
+            # A server that does not tell; the call that serves the socket ends with it, or a moment before.
+            environ[WHEN_ENDED] = ended
+        else:
+            when_lost(ended)
+
+    def _forget(self, peer: Peer) -> None:
+        if peer.network is None or not peer.counted:
+            return
+        peer.counted = False
+        self._open[peer.network] -= 1
+        if self._open[peer.network] <= 0:
+            del self._open[peer.network]
 
     def _network(self, scope: dict[str, Any]) -> str | None:
         peer = (scope.get("client") or ("",))[0]
@@ -140,14 +174,6 @@ class Gate:
         except ValueError:
             return None
         return client.network
-
-    async def _on_disconnect(self, eio_sid: str, reason: Any = None) -> None:
-        peer: Peer | None = self._sio.environ.get(eio_sid, {}).get(_PEER)
-        if peer is not None and peer.network is not None:
-            self._open[peer.network] -= 1
-            if self._open[peer.network] <= 0:
-                del self._open[peer.network]
-        await self._disconnect(eio_sid, reason)
 
     def _guarded(
         self, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]], peer: Peer
@@ -226,6 +252,15 @@ class Gate:
         elif peer.dropped == MAX_DROPPED + 1:
             logger.warning("a socket of %s is closed after %d refused messages", whose, MAX_DROPPED)
         return False
+
+
+def _has_one_token(query: str) -> bool:
+    """Whether there is one token, of the form that pages make, as Reflex reads the query.
+
+    It takes the first of several, and reads names that are escaped.
+    """
+    tokens = parse_qs(query, keep_blank_values=True).get("token", [])
+    return len(tokens) == 1 and _TOKEN.fullmatch(tokens[0]) is not None
 
 
 def _fault_in_storage(arguments: dict[str, Any]) -> str | None:

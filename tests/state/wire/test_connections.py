@@ -139,6 +139,24 @@ async def test_a_page_that_answers_pings_stays_and_one_that_leaves_is_gone(serve
     assert server.environ == {}
 
 
+async def test_the_end_is_told_when_the_connection_has_ended_and_not_at_a_goodbye(server: AsyncServer) -> None:
+    ended: list[str] = []
+
+    def on_connect(eio_sid: str, environ: dict[str, Any]) -> None:
+        environ[connections.WHEN_ENDED] = lambda: ended.append("ended")
+
+    server.eio.on("connect", on_connect)
+    client = Client(server, writes=True)
+    await client.until("0{")
+    client.say("1")
+    await eventually(lambda: any(m["type"] == "websocket.close" for m in client.received), "the goodbye", 5)
+    await asyncio.sleep(0.05)
+    assert ended == []
+    client.leave()
+    await asyncio.wait_for(client.task, 5)
+    assert ended == ["ended"]
+
+
 async def test_a_page_that_answers_no_ping_is_closed(server: AsyncServer) -> None:
     server.eio.ping_timeout = 0.3
     client = Client(server, writes=True)

@@ -12,9 +12,11 @@ import pytest
 
 from flashcur.state.wire import gate as module
 from flashcur.state.wire.access import Entrance
+from flashcur.state.wire.connections import WHEN_ENDED
 from flashcur.state.wire.failures import log_handler_error, log_page_error
 from flashcur.state.wire.gate import BURST, MAX_DROPPED, MAX_SOCKETS, RATE, Gate, Guest
 from flashcur.state.wire.messages import MAX_MESSAGE, NAMESPACE, CheckedPacket, Malformed, fault_in
+from flashcur.web.websocket_server import WHEN_LOST
 
 OPEN = "a.some_state.open"
 SIGNED = "a.some_state.signed"
@@ -32,12 +34,16 @@ class Sio:
         self.manager = SimpleNamespace(sid_from_eio_sid=lambda eio_sid, namespace: self.sids.get(eio_sid))
         self.sids: dict[str, str] = {}
         self.packet_class: Any = None
+        self.refuses: Callable[[], Any] | None = None
 
     def get_environ(self, sid: str, namespace: str) -> dict[str, Any] | None:
         return self.environ.get(sid)
 
-    async def _connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
+    async def _connect(self, eio_sid: str, environ: dict[str, Any]) -> Any:
+        if self.refuses is not None:
+            return self.refuses()
         self.environ[eio_sid] = environ
+        return None
 
     async def _message(self, eio_sid: str, data: str) -> None:
         self.events.append(self.packet_class(encoded_packet=data).data)
@@ -64,22 +70,36 @@ class Site:
         self.gate.install()
 
     async def connect(
-        self, sid: str = "s1", address: str = "203.0.113.5", query: str = "token=a-1", **more: Any
+        self,
+        sid: str = "s1",
+        address: str = "203.0.113.5",
+        query: str = "token=a-1",
+        *,
+        lost: list[Callable[[], object]] | None = None,
+        **more: Any,
     ) -> Any:
         async def send(message: dict[str, Any]) -> None:
             self.sent.append(message)
 
+        extensions = {} if lost is None else {WHEN_LOST: lost.append}
         headers = [(name.replace("_", "-").encode(), value.encode()) for name, value in more.items()]
         environ = {
-            "asgi.scope": {"client": (address, 1), "headers": headers},
+            "asgi.scope": {"client": (address, 1), "headers": headers, "extensions": extensions},
             "asgi.receive": self._receive,
             "asgi.send": send,
             "QUERY_STRING": query,
         }
         return await self.sio.eio.handlers["connect"](sid, environ)
 
-    async def disconnect(self, sid: str = "s1") -> None:
+    async def say_goodbye(self, sid: str) -> None:
+        """What Engine.IO does on a packet `1`: for it the socket is over."""
         await self.sio.eio.handlers["disconnect"](sid, "gone")
+
+    async def disconnect(self, sid: str = "s1") -> None:
+        """The connection ends."""
+        environ = self.sio.environ[sid]
+        await self.say_goodbye(sid)
+        environ.get(WHEN_ENDED, lambda: None)()
 
     async def _receive(self) -> dict[str, Any]:
         return self.incoming.pop(0)
@@ -262,13 +282,53 @@ async def test_one_greeting_a_connection(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["", "token=", "token=a_b", "token=" + "a" * 65, "token=a%20b", "xtoken=a", "token=a;b"]
-)
+    "query",
+    ["", "token=", "token=a_b", "token=" + "a" * 65, "token=a%20b", "xtoken=a", "token=a;b", "token=a%0a",
+     "token=a&token=b", "token=a&token=a", "token=&token=a", "token=a&token", "%74oken=a_b&token=a",
+     "token=a&tok%65n=b"],
+)  # fmt: skip
 async def test_a_token_names_a_state_and_nothing_else(query: str) -> None:
     site = Site()
     assert await site.connect(query=query) is False
     assert site.sio.environ == {}
     assert not site.gate._open
+
+
+@pytest.mark.parametrize("query", ["token=a", "EIO=4&token=a-1&transport=websocket", "%74oken=a", "token=%61"])
+async def test_a_token_is_read_as_reflex_reads_it(query: str) -> None:
+    assert await Site().connect(query=query) is None
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["by the server", "by the call's end"])
+async def test_a_socket_that_says_goodbye_and_stays_is_counted(told: bool) -> None:
+    site = Site()
+    lost: list[Callable[[], object]] = []
+    for number in range(MAX_SOCKETS):
+        assert await site.connect(f"s{number}", lost=lost if told else None) is None
+    environs = dict(site.sio.environ)
+    for number in range(MAX_SOCKETS):
+        await site.say_goodbye(f"s{number}")
+    assert await site.connect("more") is False
+    # Only the end of the connection makes room, once.
+    ended = lost[0] if told else environs["s0"][WHEN_ENDED]
+    ended()
+    ended()
+    assert await site.connect("again", lost=lost) is None
+    assert await site.connect("more") is False
+    for each in lost if told else [environ[WHEN_ENDED] for environ in environs.values()]:
+        each()
+    lost[-1]()
+    assert not site.gate._open
+
+
+async def test_a_socket_that_socket_io_refuses_is_not_counted(site: Site) -> None:
+    before = dict(site.gate._open)
+    site.sio.refuses = lambda: False
+    assert await site.connect("s2") is False
+    site.sio.refuses = lambda: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        await site.connect("s3")
+    assert dict(site.gate._open) == before
 
 
 @pytest.mark.parametrize(("hops", "address", "forwarded", "bounded"), [
@@ -281,7 +341,7 @@ async def test_a_token_names_a_state_and_nothing_else(query: str) -> None:
 ])  # fmt: skip
 async def test_sockets_of_one_network(hops: int, address: str, forwarded: str, bounded: bool) -> None:
     site = Site(proxy_hops=hops)
-    headers = {"x_forwarded_for": forwarded} if forwarded else {}
+    headers: dict[str, Any] = {"x_forwarded_for": forwarded} if forwarded else {}
     for number in range(MAX_SOCKETS):
         assert await site.connect(f"s{number}", address, **headers) is None
     assert (await site.connect("more", address, **headers) is False) is bounded
