@@ -75,13 +75,13 @@ class CountingHasher(Hasher):
         super().__init__()
         self.calls: list[str] = []
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, *, whose: str) -> str:
         self.calls.append("hash")
-        return await super().hash(password)
+        return await super().hash(password, whose=whose)
 
-    async def verify(self, known: str | None, password: str) -> bool:
+    async def verify(self, known: str | None, password: str, *, whose: str) -> bool:
         self.calls.append("verify")
-        return await super().verify(known, password)
+        return await super().verify(known, password, whose=whose)
 
 
 class QuickHasher(CountingHasher):
@@ -90,10 +90,10 @@ class QuickHasher(CountingHasher):
     async def check(self, password: str, *about: str, field: str = "password") -> None:
         pass
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, *, whose: str) -> str:
         return "hashed"
 
-    async def verify(self, known: str | None, password: str) -> bool:
+    async def verify(self, known: str | None, password: str, *, whose: str) -> bool:
         return known is not None
 
     def outdated(self, known: str) -> bool:

@@ -290,8 +290,8 @@ class Hold:
             loop.call_soon_threadsafe(self._reached.set)
             assert self._go_on.wait(20)
 
-        async def slowly(known: str | None, password: str) -> bool:
-            right = await verify(known, password)
+        async def slowly(known: str | None, password: str, *, whose: str) -> bool:
+            right = await verify(known, password, whose=whose)
             await asyncio.to_thread(stop)
             return right
 
@@ -347,15 +347,15 @@ async def test_the_database_goes_away_during_a_sign_in(
         await eventually(lambda: second.audience(known) == "elite", "the other process's", 5)
         assert [(before.unsure, now.session_id) for before, now in first.told] == [(True, came.session_id)]
         assert first.audience(known) == "elite"
-        # What was begun before left nothing behind but the attempt that it counted, which was forgiven.
-        assert await first.database.run(_of_ann, readonly=True) == {"sessions": 2, "events": ["signed-in"], "limits": 1}
+        # What was begun before left nothing behind but the attempt that it counted, which was forgiven, and its hash.
+        assert await first.database.run(_of_ann, readonly=True) == {"sessions": 2, "events": ["signed-in"], "limits": 3}
         # Following goes on as before.
         await second.accounts.profile.sign_out(known.caller)
         await eventually(lambda: first.known(known).account is None, "a change after the outage", 5)
 
 
 def _of_ann(session: Session) -> dict[str, object]:
-    """Sessions (one she had), what was noted, and the limits of all: those of her network."""
+    """Sessions (one she had), what was noted, and the limits of all: attempts from her network, and hashes."""
     account_id = session.exec(select(Account.id).where(Account.email == ADDRESS)).one()
     return {
         "sessions": len(session.exec(select(LoginSession).where(LoginSession.account_id == account_id)).all()),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
-from zoneinfo import available_timezones
 
 import reflex as rx
 from reflex.style import color_mode
@@ -19,6 +18,7 @@ from flashcur.components.kit.forms import Content, Text, button_danger, button_p
 from flashcur.components.kit.menus import menu
 from flashcur.domain.plans import PLAN_NAMES, PLANS, least_plan
 from flashcur.services.accounts.profile import DELETE_WORD
+from flashcur.services.kit.time_zones import time_zones
 from flashcur.state.account import AccountState
 from flashcur.state.profile import ProfileState
 
@@ -470,8 +470,8 @@ def _asked(id_: Text, title: str, question: Content, yes: rx.Component, *, label
 
 
 def _time_zones() -> list[tuple[str, Sequence[str]]]:
-    """All names, by region; the service knows the same."""
-    names = sorted(name for name in available_timezones() if name not in ("Factory", "localtime"))
+    """All names, by region."""
+    names = sorted(name for name in time_zones() if name not in ("Factory", "localtime"))
     regions = groupby(sorted(names, key=_region), key=_region)
     found = [(region, list(group)) for region, group in regions]
     return sorted(found, key=lambda each: (each[0] == _OTHER, each[0]))

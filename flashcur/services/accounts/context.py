@@ -14,8 +14,10 @@ from sqlmodel import Session
 
 from flashcur.errors import Conflict, DatabaseError, Unavailable
 from flashcur.services.accounts import changes, limits
+from flashcur.services.accounts.client import Client
 from flashcur.services.accounts.limits import Wanted
 from flashcur.services.accounts.passwords import Hasher
+from flashcur.services.accounts.sessions import Caller
 from flashcur.services.kit.clock import to_ms
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
@@ -65,6 +67,17 @@ class Context:
                 limits.take(session, limit, who, now_ms)
 
         await self.run(work)
+
+    async def charge_write(self, caller: Caller) -> None:
+        """Count one change by the caller, for the account and the network, whatever becomes of it."""
+        await self.charge(
+            (limits.WRITE_ACCOUNT, caller.account_id),
+            (limits.WRITE_NETWORK, caller.client.network),
+        )
+
+    async def charge_hashing(self, whose: str, client: Client) -> None:
+        """Count one password that is to be hashed, for whom it is and where it comes from; never forgiven."""
+        await self.charge((limits.HASHING_ACCOUNT, whose), (limits.HASHING_NETWORK, client.network))
 
     async def forgive(self, *wanted: Wanted) -> None:
         """Give whole allowances back, after what earned it. Never raises Unavailable: an allowance that stays used

@@ -45,8 +45,13 @@ WALLET_NETWORK = Limit("wallet-network", 40, 3, "requests to sign in from your n
 PASSWORD_CHECK = Limit("password-check", 10, 90, "wrong passwords")
 MAIL_ACCOUNT = Limit("mail-account", 5, 600, "mails for this account")
 WRITE_ACCOUNT = Limit("write-account", 120, 0.5, "changes")
+WRITE_NETWORK = Limit("write-network", 600, 0.1, "changes from your network")
 API_ACCOUNT = Limit("api-account", 60, 0.5, "requests to the API")
 EXPORT_ACCOUNT = Limit("export-account", 30, 2, "files")
+HASHING_ACCOUNT = Limit("hashing-account", 30, 20, "uses of this password")
+"""For an account, or an address and where it is tried from. Hashing costs as much when the password is right: neither
+this limit nor the one for a network is ever forgiven."""
+HASHING_NETWORK = Limit("hashing-network", 120, 1, "passwords from your network")
 
 LIMITS = tuple(value for value in globals().values() if isinstance(value, Limit))
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from typing import Any
+from weakref import WeakValueDictionary
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
@@ -67,7 +68,8 @@ def normalised(password: str) -> str:
 
 class Hasher:
     """Hashes passwords in a thread of its own, one at a time: fifty at once must not take the processor from the page.
-    Scoring has another thread, so that it holds up nobody who signs in.
+    Scoring has another thread, so that it holds up nobody who signs in. Of one account one password at a time has a
+    place in the queue, so that an account with thirty sockets holds up others no longer than any other does.
 
     What waits for a thread raises Unavailable when too many wait already. Close it with `close`.
     """
@@ -77,6 +79,7 @@ class Hasher:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="passwords")
         self._scoring = ThreadPoolExecutor(1, thread_name_prefix="passwords scored")
         self._waiting = 0
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._nobody: str | None = None
 
     async def check(self, password: str, *about: str, field: str = "password") -> None:
@@ -91,17 +94,25 @@ class Hasher:
                 field=field,
             )
 
-    async def hash(self, password: str) -> str:
-        """The password's argon2id hash in PHC form (`$argon2id$…`), in some 20 ms of processor time."""
-        return await self._in_turn(self._argon2.hash, normalised(password))
+    async def hash(self, password: str, *, whose: str) -> str:
+        """The password's argon2id hash in PHC form (`$argon2id$…`), in some 20 ms of processor time.
 
-    async def verify(self, known: str | None, password: str) -> bool:
-        """Whether `password` is the one hashed as `known`. None takes as long and is never right."""
+        `whose`: the account, or the address; of each one waits in the queue at a time.
+        """
+        async with self._turn(whose):
+            return await self._in_turn(self._argon2.hash, normalised(password))
+
+    async def verify(self, known: str | None, password: str, *, whose: str) -> bool:
+        """Whether `password` is the one hashed as `known`. None takes as long and is never right.
+
+        `whose`: as for `hash`.
+        """
         password = normalised(password)
         if len(password) > MAX_CHARACTERS:
             # Nobody has one; its beginning must not pass for the whole.
             known, password = None, ""
-        return await self._in_turn(self._verify, known, password)
+        async with self._turn(whose):
+            return await self._in_turn(self._verify, known, password)
 
     def outdated(self, known: str) -> bool:
         """Whether a hash was made with parameters other than those used now."""
@@ -111,6 +122,13 @@ class Hasher:
         """End both threads without waiting; what has not begun is cancelled."""
         for thread in (self._thread, self._scoring):
             thread.shutdown(wait=False, cancel_futures=True)
+
+    def _turn(self, whose: str) -> asyncio.Lock:
+        """Lasts as long as somebody waits for it."""
+        turn = self._turns.get(whose)
+        if turn is None:
+            turn = self._turns[whose] = asyncio.Lock()
+        return turn
 
     async def _in_turn(self, work: Any, *arguments: Any, thread: ThreadPoolExecutor | None = None) -> Any:
         if self._waiting >= _MOST_WAITING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
-from zoneinfo import available_timezones
 
 from sqlmodel import Session, col, select
 from sqlmodel import delete as remove
@@ -21,6 +20,7 @@ from flashcur.services.accounts.context import Context
 from flashcur.services.accounts.entitlement import plan_of
 from flashcur.services.accounts.passwords import check_length
 from flashcur.services.accounts.sessions import Caller
+from flashcur.services.kit.time_zones import is_time_zone
 from flashcur.services.notify import enqueue
 from flashcur.settings.idn import shown_address
 
@@ -99,7 +99,7 @@ class Profile:
 
     async def set_time_zone(self, caller: Caller, time_zone: str) -> None:
         """Keep the time zone, an IANA name, that the account's pages show times in."""
-        if time_zone not in available_timezones():
+        if not await is_time_zone(time_zone):
             raise Refusal(f"There is no time zone {time_zone[:40]!r}: choose one of the list.", field="time_zone")
 
         def work(session: Session, account: Account, login: LoginSession) -> None:
@@ -132,7 +132,8 @@ class Profile:
             raise Refusal("Add an e-mail address first: you sign in with it and the password.", field="new")
         new = check_length(new, "new")
         await self._context.hasher.check(new, account.email, field="new")
-        hashed = await self._context.hasher.hash(new)
+        await self._context.charge_hashing(account.id, caller.client)
+        hashed = await self._context.hasher.hash(new, whose=account.id)
         now, base = self._context.clock(), self._context.base
 
         def work(session: Session, current: Account, login: LoginSession) -> None:
@@ -312,8 +313,9 @@ class Profile:
         account = await self._context.run(look, readonly=True)
         if account.password_hash is None:
             return account
+        await self._context.charge_hashing(account.id, caller.client)
         await self._context.charge((limits.PASSWORD_CHECK, account.id))
-        if not await self._context.hasher.verify(account.password_hash, password):
+        if not await self._context.hasher.verify(account.password_hash, password, whose=account.id):
             raise Refusal("That is not your password.", field="password")
         await self._context.forgive((limits.PASSWORD_CHECK, account.id))
         return account
@@ -327,7 +329,7 @@ class Profile:
             session.flush()
             return result
 
-        await self._context.charge((limits.WRITE_ACCOUNT, caller.account_id))
+        await self._context.charge_write(caller)
         return await self._context.change(caller.account_id, authorised)
 
 

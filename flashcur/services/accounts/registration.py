@@ -54,9 +54,10 @@ class Registration:
             # A stranger's attempts do not use up the owner's.
             (limits.REGISTER_HERE, f"{address} {client.network}"),
             (limits.REGISTER_ADDRESS, address),
+            (limits.HASHING_NETWORK, client.network),
         )
         await self._context.hasher.check(password, address)
-        hashed = await self._context.hasher.hash(password)
+        hashed = await self._context.hasher.hash(password, whose=address)
         now, base = self._context.clock(), self._context.base
 
         def work(session: Session) -> None:
@@ -84,7 +85,8 @@ class Registration:
         if waiting is not None and waiting.used_at is None and waiting.browser_hash != browser_hash:
             if not password:
                 raise Refusal("Enter the password you chose: you registered in another browser.", field="password")
-            if not await self._context.hasher.verify(waiting.password_hash, password):
+            await self._context.charge_hashing(f"{waiting.email} {client.network}", client)
+            if not await self._context.hasher.verify(waiting.password_hash, password, whose=waiting.email):
                 raise Refusal(
                     "This is not the password that was chosen for this link. If you did not register, or have "
                     "forgotten it, register again.",
@@ -115,12 +117,14 @@ class Registration:
         here = f"{address} {client.network}"
         now = self._context.clock()
         account = await self._sign_in_allowed(address, here, client, now)
-        right = await self._context.hasher.verify(account.password_hash if account else None, password)
+        whose = account.id if account else address
+        right = await self._context.hasher.verify(account.password_hash if account else None, password, whose=whose)
         if account is None or not right:
             await self._failed(account, address, client, now)
             raise SignInNeeded(WRONG, field="password")
         hashed = account.password_hash or ""
-        renewed = await self._context.hasher.hash(password) if self._context.hasher.outdated(hashed) else hashed
+        outdated = self._context.hasher.outdated(hashed)
+        renewed = await self._context.hasher.hash(password, whose=whose) if outdated else hashed
 
         def work(session: Session) -> str:
             current = sessions.lock(session, account.id)
@@ -166,9 +170,9 @@ class Registration:
         """Set a new password by a reset's link (`token`) and end every session. Returns a new session's token."""
         purpose, token_id = mail_tokens.read(self._context.settings.secret_key, token, "reset")
         password = check_length(password)
-        await self._context.charge((limits.LINK_NETWORK, client.network))
+        await self._context.charge((limits.LINK_NETWORK, client.network), (limits.HASHING_NETWORK, client.network))
         await self._context.hasher.check(password)
-        hashed = await self._context.hasher.hash(password)
+        hashed = await self._context.hasher.hash(password, whose=token_id)
         now, base = self._context.clock(), self._context.base
 
         def work(session: Session) -> tuple[str, str]:
@@ -201,7 +205,12 @@ class Registration:
             return account, account is not None and _been_here(session, account.id, client)
 
         account, been_here = await self._context.run(work, readonly=True)
-        wanted = [(limits.SIGN_IN_NETWORK, client.network), (limits.SIGN_IN_HERE, here)]
+        wanted = [
+            (limits.SIGN_IN_NETWORK, client.network),
+            (limits.SIGN_IN_HERE, here),
+            (limits.HASHING_ACCOUNT, here),
+            (limits.HASHING_NETWORK, client.network),
+        ]
         # Strangers who guess from many networks must not lock out the owner in a place they have signed in from.
         if not been_here:
             wanted.append((limits.SIGN_IN_ANYWHERE, address))

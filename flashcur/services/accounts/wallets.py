@@ -171,6 +171,7 @@ class WalletAccounts:
         the last way in.
         """
         now = self._context.clock()
+        await self._context.charge_write(caller)
 
         def work(session: Session) -> None:
             account, login = sessions.require(session, caller, now, locked=True)

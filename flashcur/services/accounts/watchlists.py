@@ -24,7 +24,7 @@ from flashcur.domain.plans import Plan
 from flashcur.domain.watchlists import ImportPlan, ListView
 from flashcur.errors import Conflict, NotFound, PlanNeeded, Refusal
 from flashcur.models import Account, Watchlist, WatchlistItem
-from flashcur.services.accounts import limits, sessions
+from flashcur.services.accounts import sessions
 from flashcur.services.accounts.context import Context
 from flashcur.services.accounts.entitlement import plan_of
 from flashcur.services.accounts.sessions import Caller
@@ -406,5 +406,5 @@ class Watchlists:
             account, _ = sessions.require(session, caller, now, locked=True)
             return work(session, plan_of(account, now))
 
-        await self._context.charge((limits.WRITE_ACCOUNT, caller.account_id))
+        await self._context.charge_write(caller)
         return await self._context.change(caller.account_id, authorised)

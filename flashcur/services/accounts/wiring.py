@@ -13,6 +13,7 @@ from flashcur.services.accounts.wallets import WalletAccounts
 from flashcur.services.accounts.watchlists import Watchlists
 from flashcur.services.auth.signatures import SignatureChecker
 from flashcur.services.kit.clock import utc_now
+from flashcur.services.kit.time_zones import time_zones
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from flashcur.settings.addresses import Addresses
@@ -32,8 +33,12 @@ class Accounts:
         self.watchlists = Watchlists(self.context)
 
     async def warm(self) -> None:
-        """Import what the first wallet's signature needs, in a thread: it takes seconds that nobody should wait for."""
+        """Import what the first wallet's signature needs, and read the names of time zones, in a thread.
+
+        It takes seconds, which nobody should wait for.
+        """
         await asyncio.to_thread(self.checker.warm)
+        await asyncio.to_thread(time_zones)
 
     def close(self) -> None:
         """End the threads that hash passwords; work that waits for them is dropped."""

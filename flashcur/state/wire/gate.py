@@ -24,6 +24,7 @@ import reflex as rx
 
 from flashcur.services.accounts.client import client_of
 from flashcur.state.wire.access import Entrance, Identity, entrances, may_call
+from flashcur.state.wire.budgets import Budgets
 from flashcur.state.wire.connections import WHEN_ENDED
 from flashcur.state.wire.messages import MAX_MESSAGE, NAMESPACE, CheckedPacket, Malformed, fault_in
 from flashcur.web.websocket_server import WHEN_LOST
@@ -37,6 +38,19 @@ MAX_DROPPED = 200
 """Dropped messages after which a socket is closed."""
 MAX_SOCKETS = 200
 """Open sockets from one network: an IPv4 address, or an IPv6 /64."""
+HYDRATIONS = 2 * MAX_SOCKETS
+"""Page loads at once from one network: after a restart all of its sockets come back together."""
+HYDRATION_RATE = 20.0
+"""Page loads a second from one network after that; each costs some 3 ms."""
+_HYDRATING = frozenset(
+    {
+        "state.hydrate_and_load",
+        "on_load_internal_state.on_load_internal",
+        "feed_state.watch_table",
+        "feed_state.watch_feed",
+    }
+)
+"""Handlers that send whole states, and need no account."""
 
 _POLICY_VIOLATION = 1008
 _PEER = "flashcur.peer"
@@ -98,8 +112,10 @@ class Gate:
         self._clock = clock
         self._entrances: dict[str, Entrance] = {}
         self._open: Counter[str] = Counter()
+        self._hydrations = Budgets(HYDRATIONS, HYDRATION_RATE)
         self.refused: Counter[str] = Counter()
-        """Refused messages by reason: `size`, `rate`, `form`, `name`, `arguments`, `access`; and sockets: `sockets`."""
+        """Refused messages by reason: `size`, `rate`, `form`, `name`, `arguments`, `access`, `hydration`; and sockets:
+        `sockets`."""
 
     def install(self) -> None:
         """Stand between the sockets and the app; after the app and all states were made, once."""
@@ -234,11 +250,22 @@ class Gate:
         if entrance.caller != "anyone" and not may_call(entrance.caller, self._visitor_of(sid)):
             self._refuse_event(sid, "access", f"{entrance.name}, which is for {entrance.caller}")
             return
+        if entrance.name in _HYDRATING and not self._may_hydrate(sid):
+            self._refuse_event(sid, "hydration", f"{entrance.name} more than {HYDRATION_RATE:.0f} times a second")
+            return
         await self._event(sid, data)
 
-    def _refuse_event(self, sid: str, reason: str, what: str) -> None:
+    def _may_hydrate(self, sid: str) -> bool:
+        """Charge a page load to the network: two hundred sockets have two hundred budgets."""
+        peer = self._peer(sid)
+        return peer is None or peer.network is None or self._hydrations.take(peer.network, self._clock())
+
+    def _peer(self, sid: str) -> Peer | None:
         environ: dict[str, Any] = self._sio.get_environ(sid, NAMESPACE) or {}
-        self._refuse(environ.get(_PEER), reason, what)
+        return environ.get(_PEER)
+
+    def _refuse_event(self, sid: str, reason: str, what: str) -> None:
+        self._refuse(self._peer(sid), reason, what)
 
     def _refuse(self, peer: Peer | None, reason: str, what: str) -> bool:
         """Count a refusal; False. The first of a socket is logged, and its end."""

@@ -377,8 +377,8 @@ async def test_a_password_changed_while_it_is_checked_does_not_sign_in(
     before = services.session_ids(person.account_id)
     verify = services.hasher.verify
 
-    async def slow(known: str | None, password: str) -> bool:
-        right = await verify(known, password)
+    async def slow(known: str | None, password: str, *, whose: str) -> bool:
+        right = await verify(known, password, whose=whose)
         with services.database.session() as session:
             session.get_one(Account, person.account_id).password_hash = "another"
         return right

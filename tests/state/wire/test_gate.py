@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from flashcur.state.wire import gate as module
-from flashcur.state.wire.access import Entrance
+from flashcur.state.wire.access import ACCESS, REFLEX_ACCESS, Entrance
 from flashcur.state.wire.connections import WHEN_ENDED
 from flashcur.state.wire.failures import log_handler_error, log_page_error
-from flashcur.state.wire.gate import BURST, MAX_DROPPED, MAX_SOCKETS, RATE, Gate, Guest
+from flashcur.state.wire.gate import BURST, HYDRATION_RATE, HYDRATIONS, MAX_DROPPED, MAX_SOCKETS, RATE, Gate, Guest
 from flashcur.state.wire.messages import MAX_MESSAGE, NAMESPACE, CheckedPacket, Malformed, fault_in
 from flashcur.web.websocket_server import WHEN_LOST
 
@@ -191,6 +191,32 @@ async def test_who_may_call_is_asked_for_each_event(visitor: Any, allowed: list[
     await site.connect()
     assert [await site.ask(event(name)) for name in (OPEN, SIGNED, OPERATORS)] == allowed
     assert asked == ["s1", "s1"]
+
+
+async def test_page_loads_are_counted_for_the_network(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    heavy = Entrance("state.hydrate_and_load", "anyone", frozenset(), {}, False)
+    site.gate._entrances["a.state.hydrate_and_load"] = heavy
+    for number in range(2, 11):
+        await site.connect(f"s{number}")
+    await site.connect("other", "198.51.100.9")
+    await site.connect("local", "127.0.0.1")
+    load = event("a.state.hydrate_and_load")
+    passed = [await site.ask(load, f"s{number % 10 + 1}") for number in range(HYDRATIONS + 50)]
+    assert passed == [True] * HYDRATIONS + [False] * 50
+    assert site.gate.refused["hydration"] == 50
+    # A new connection brings no new budget; other networks, programs of this machine and other events have theirs.
+    await site.disconnect("s1")
+    await site.connect("s1")
+    assert not await site.ask(load, "s1")
+    assert await site.ask(load, "other")
+    assert await site.ask(load, "local")
+    assert await site.ask(event(), "s1")
+    site.now += 1
+    assert [await site.ask(load, "s2") for _ in range(25)].count(True) == HYDRATION_RATE
+
+
+def test_the_handlers_that_are_counted_are_there() -> None:
+    assert {*ACCESS, *REFLEX_ACCESS} >= module._HYDRATING
 
 
 def packet(data: Any, kind: str = "42", namespace: str = NAMESPACE) -> str:
