@@ -13,7 +13,7 @@ DESCRIPTION = "The last step to your FlashCur account."
 
 
 def confirm() -> rx.Component:
-    _, token = auth_forms.token()
+    ready, token = auth_forms.token()
     return page_frame(
         auth_forms.token_page(
             rx.el.div(
@@ -29,6 +29,7 @@ def confirm() -> rx.Component:
                     ),
                     submit="Confirm my address",
                     busy="Confirming",
+                    ready=ready,
                 ),
                 auth_forms.stuck(
                     "confirm",

@@ -14,7 +14,7 @@ DESCRIPTION = "Confirm the new address of your FlashCur account."
 
 
 def confirm_change() -> rx.Component:
-    _, token = auth_forms.token()
+    ready, token = auth_forms.token()
     sent = auth_forms.sent("confirm-change")
     return page_frame(
         auth_forms.address_done(),
@@ -56,6 +56,7 @@ def confirm_change() -> rx.Component:
                         auth_forms.hidden("token", token),
                         submit="Confirm the change",
                         busy="Confirming",
+                        ready=ready,
                     ),
                     auth_forms.stuck(
                         "confirm-change",

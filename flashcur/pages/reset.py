@@ -13,7 +13,7 @@ DESCRIPTION = "Set a new password for your FlashCur account."
 
 
 def reset() -> rx.Component:
-    _, token = auth_forms.token()
+    ready, token = auth_forms.token()
     return page_frame(
         auth_forms.token_page(
             rx.el.div(
@@ -25,6 +25,7 @@ def reset() -> rx.Component:
                     auth_forms.new_password_field("reset", label="New password"),
                     submit="Set the password",
                     busy="Setting the password",
+                    ready=ready,
                 ),
                 auth_forms.stuck(
                     "reset",

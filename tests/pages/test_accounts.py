@@ -344,6 +344,17 @@ def test_without_a_wallet_the_page_says_what_to_do(page: Page) -> None:
     assert page.evaluate("navigator.clipboard.readText()") == page.url
 
 
+@pytest.mark.parametrize("path", ["/confirm", "/confirm-change", "/reset"])
+def test_a_link_s_form_cannot_be_sent_before_its_code_is_in_it(page: Page, path: str) -> None:
+    page.route("**/*.js", lambda route: route.abort())
+    page.goto(f"{path}#token=any")
+    button = page.locator("form[data-form] button.primary")
+    expect(button).to_be_disabled()
+    page.unroute("**/*.js")
+    page.reload()
+    expect(button).to_be_enabled()
+
+
 @pytest.mark.parametrize("page", [DESKTOP, PHONE], indirect=True)
 def test_declined_in_the_wallet_and_cancelled_on_the_page(page: Page) -> None:
     wallet = inject_wallet(page, f"0x{12:064x}")

@@ -81,9 +81,14 @@ def posted_form(
     busy: Text,
     danger: bool = False,
     says_what_is_wrong: bool = True,
+    ready: rx.Var[bool] | None = None,
     **attributes: Any,
 ) -> rx.Component:
-    """A form that is posted to a route; its children are the fields, `attributes` are the form's own (`encType`)."""
+    """A form that is posted to a route; its children are the fields, `attributes` are the form's own (`encType`).
+
+    `ready`: whether what it needs of the page's address is in it, which it is once the page is alive; a click before
+    would post it without.
+    """
     state = form_state(name)
     port = browser.backend_port()
     working = member(state, "busy").to(bool)
@@ -95,6 +100,7 @@ def posted_form(
             rx.cond(working, busy, submit),
             # Not `disabled`, which would take the focus away from who uses the keyboard; the script sends it once.
             custom_attrs={"aria-disabled": rx.cond(working, "true", "false")},
+            **({} if ready is None else {"disabled": ~ready}),
         ),
         class_name="form",
         custom_attrs={
