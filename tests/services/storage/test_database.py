@@ -422,3 +422,21 @@ def test_addresses_from_before_are_found_by_their_domain_in_ascii(database: Data
             for column in ("email FROM account", "email FROM mail_token", "recipient FROM mail"):
                 found = connection.execute(text(f"SELECT {column}")).scalars()
                 assert sorted(filter(None, found)) == sorted(expected)
+
+
+def test_of_two_accounts_whose_address_is_one_neither_is_lost(database: Database) -> None:
+    from alembic import command
+
+    config = migrations._config()  # pyright: ignore[reportPrivateUsage]
+    # The last two differ by how the ü is made up.
+    addresses = ["ann@bücher.de", "ann@xn--bcher-kva.de", "bob@bu\u0308cher.de", "bob@bücher.de"]
+    with database.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "2026_11_25_accounts")
+    with database.session() as session:
+        session.add_all([Account(id=str(n), email=each, created_at=NOON) for n, each in enumerate(addresses)])
+    with database.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        found = sorted(connection.execute(text("SELECT email FROM account")).scalars())
+    assert found == ["ann@bücher.de", "ann@xn--bcher-kva.de", "bob@bücher.de", "bob@xn--bcher-kva.de"]
