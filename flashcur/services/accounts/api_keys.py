@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
+from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from flashcur.domain.plans import Plan, least_plan
 from flashcur.errors import Conflict, NotFound, PlanNeeded, SignInNeeded
 from flashcur.models import Account, ApiKey
 from flashcur.services.accounts.entitlement import plan_of
-from flashcur.services.accounts.sessions import SEEN_EVERY, TOKEN_CHARACTERS, hash_token, new_token
+from flashcur.services.accounts.sessions import TOKEN_CHARACTERS, hash_token, new_token
 
 MOST = 3
 """Keys of one account."""
@@ -55,17 +56,9 @@ def find(session: Session, text: str) -> tuple[ApiKey, Account]:
     return found[0], found[1]
 
 
-def use(session: Session, text: str, now: datetime) -> Plan:
-    """The plan that the key `text` gives; notes the time of use.
-
-    Raises SignInNeeded for a wrong key, PlanNeeded while the plan has no API.
-    """
-    key, account = find(session, text)
-    plan = plan_of(account, now)
-    require_plan(plan)
-    if key.used_at is None or now - key.used_at > SEEN_EVERY:
-        key.used_at = now
-    return plan
+def touch(session: Session, key: ApiKey, now: datetime) -> None:
+    """Note that a key was used."""
+    session.exec(update(ApiKey).where(col(ApiKey.id) == key.id).values(used_at=now))
 
 
 def require_plan(plan: Plan) -> None:

@@ -75,9 +75,10 @@ class Context:
             (limits.WRITE_NETWORK, caller.client.network),
         )
 
-    async def charge_hashing(self, whose: str, client: Client) -> None:
-        """Count one password that is to be hashed, for whom it is and where it comes from; never forgiven."""
-        await self.charge((limits.HASHING_ACCOUNT, whose), (limits.HASHING_NETWORK, client.network))
+    async def charge_hashing(self, whose: str, client: Client, *also: Wanted) -> None:
+        """Count one password that is to be hashed, for whom it is and where it comes from, which is never forgiven; and
+        what else it is `also` counted as."""
+        await self.charge((limits.HASHING_ACCOUNT, whose), (limits.HASHING_NETWORK, client.network), *also)
 
     async def forgive(self, *wanted: Wanted) -> None:
         """Give whole allowances back, after what earned it. Never raises Unavailable: an allowance that stays used

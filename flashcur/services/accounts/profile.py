@@ -264,13 +264,19 @@ class Profile:
         return await self._change(caller, work)
 
     async def use_api_key(self, key: str) -> Plan:
-        """The plan that a key gives; counts one request. Raises what `api_keys.use` does, and Throttled after too many
-        requests."""
+        """The plan that a key gives; counts one request, and notes the time of use.
+
+        Raises SignInNeeded for a wrong key, Throttled after too many requests, PlanNeeded while the plan has no API.
+        """
         now = self._context.clock()
         # Looked at before anything is written: a made-up key must not take the database's write lock.
-        _, account = await self._context.run(lambda session: api_keys.find(session, key), readonly=True)
+        found, account = await self._context.run(lambda session: api_keys.find(session, key), readonly=True)
         await self._context.charge((limits.API_ACCOUNT, account.id))
-        return await self._context.run(lambda session: api_keys.use(session, key, now))
+        plan = plan_of(account, now)
+        api_keys.require_plan(plan)
+        if found.used_at is None or now - found.used_at > sessions.SEEN_EVERY:
+            await self._context.run(lambda session: api_keys.touch(session, found, now))
+        return plan
 
     async def delete_api_key(self, caller: Caller, key_id: str) -> None:
         """Delete a key by its id. Raises NotFound, for another account's key as well."""
@@ -313,8 +319,7 @@ class Profile:
         account = await self._context.run(look, readonly=True)
         if account.password_hash is None:
             return account
-        await self._context.charge_hashing(account.id, caller.client)
-        await self._context.charge((limits.PASSWORD_CHECK, account.id))
+        await self._context.charge_hashing(account.id, caller.client, (limits.PASSWORD_CHECK, account.id))
         if not await self._context.hasher.verify(account.password_hash, password, whose=account.id):
             raise Refusal("That is not your password.", field="password")
         await self._context.forgive((limits.PASSWORD_CHECK, account.id))
