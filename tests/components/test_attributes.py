@@ -4,48 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import pytest
 import reflex as rx
 
-from flashcur.pages import (
-    account,
-    confirm,
-    confirm_change,
-    dashboard,
-    error,
-    forgot,
-    legal_privacy,
-    legal_risk,
-    legal_terms,
-    login,
-    not_found,
-    pricing,
-    register,
-    reset,
-    watchlists,
-)
+from flashcur import pages
 
 TYPES = Path(__file__).parents[2] / "node_modules/@types/react/index.d.ts"
-PAGES: tuple[Callable[[], rx.Component], ...] = (
-    account.account,
-    confirm.confirm,
-    confirm_change.confirm_change,
-    dashboard.dashboard,
-    error.fallback,
-    forgot.forgot,
-    legal_privacy.legal_privacy,
-    legal_risk.legal_risk,
-    legal_terms.legal_terms,
-    login.login,
-    not_found.not_found,
-    pricing.pricing,
-    register.register,
-    reset.reset,
-    watchlists.watchlists,
-)
+
+
+def page_functions() -> Iterator[Callable[[], rx.Component]]:
+    """Each page, a function of its module's name; `error` has no address and is what the others fall back to."""
+    for found in iter_modules(pages.__path__, f"{pages.__name__}."):
+        name = found.name.rpartition(".")[2]
+        yield getattr(import_module(found.name), "fallback" if name == "error" else name)
 
 
 def spellings() -> dict[str, str]:
@@ -70,7 +46,7 @@ def attributes(rendered: Any) -> Iterator[str]:
         yield from attributes(part)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.__name__)
+@pytest.mark.parametrize("page", list(page_functions()), ids=lambda page: page.__name__)
 def test_no_attribute_is_spelled_as_in_html(page: Callable[[], rx.Component]) -> None:
     known = spellings()
     found = set(attributes(page().render()))
