@@ -96,10 +96,16 @@ class Database:
             self.check()
 
     def migrate(self) -> None:
-        """Create the database's tables or bring them to this version, all or nothing. Raises DatabaseError."""
+        """Create the database's tables or bring them to this version, all or nothing. Raises DatabaseError.
+
+        Begun again where it has to give way to what processes that serve are doing meanwhile.
+        """
         if self.is_sqlite:
             self._make_directory()
             self._keep_private()
+        _patiently(self._migrate)
+
+    def _migrate(self) -> None:
         engine = self._make_engine(migrating=True)
         try:
             with self._translated(), engine.begin() as connection:
@@ -146,14 +152,7 @@ class Database:
         Whatever `work` does outside its session must bear being done again. Returns what `work` returns, and raises
         what `session` and `work` raise.
         """
-        for attempt in range(1, ATTEMPTS):
-            try:
-                return self._once(work, readonly=readonly)
-            except _GaveWay as error:
-                logger.warning("a unit of work is begun again: %s", error)
-                # Of random length, so that two do not meet again.
-                time.sleep(random.uniform(0, FIRST_PAUSE_S * 2 ** (attempt - 1)))
-        return self._once(work, readonly=readonly)
+        return _patiently(lambda: self._once(work, readonly=readonly))
 
     async def run(self, work: Callable[[Session], T], *, readonly: bool = False) -> T:
         """`work(session)` as one unit of work in a thread, so that the event loop never waits for the disk.
@@ -257,6 +256,18 @@ class Database:
             raise DatabaseError(
                 f"{self.name} cannot be used: {reason}", retry_after=None if missing else 1.0
             ) from error
+
+
+def _patiently(work: Callable[[], T]) -> T:
+    """`work()`, begun again up to `ATTEMPTS` times in all where the database had it give way."""
+    for attempt in range(1, ATTEMPTS):
+        try:
+            return work()
+        except _GaveWay as error:
+            logger.warning("a unit of work is begun again: %s", error)
+            # Of random length, so that two do not meet again.
+            time.sleep(random.uniform(0, FIRST_PAUSE_S * 2 ** (attempt - 1)))
+    return work()
 
 
 def _is_programming_error(error: DBAPIError) -> bool:

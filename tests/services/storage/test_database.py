@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlmodel import Session, select
 
@@ -116,6 +116,43 @@ def test_who_loses_a_deadlock_is_begun_again(
     (line,) = (record.getMessage() for record in caplog.records if "begun again" in record.getMessage())
     assert "deadlock" in line
     assert "\n" not in line
+    database.close()
+
+
+def test_a_migration_that_loses_a_deadlock_is_begun_again(
+    shared_postgres: PostgresServer, postgres_url: str, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that serves holds what the migration wants, and wants what it holds."""
+    database = Database(Settings.load({**environ, "DATABASE_URL": postgres_url}))
+    database.migrate()
+    upgrade, crossed, attempts = migrations.upgrade, threading.Barrier(2), 0
+
+    def crosses(connection: Connection) -> None:
+        nonlocal attempts
+        attempts += 1
+        # The one that looks first loses: let it be the migration.
+        connection.execute(text("SET LOCAL deadlock_timeout = '10ms'"))
+        connection.execute(text("LOCK TABLE job_run"))
+        if attempts == 1:
+            crossed.wait(10)
+        connection.execute(text("LOCK TABLE mark_frame"))
+        upgrade(connection)
+
+    def serve() -> None:
+        with database.engine.begin() as connection:
+            connection.execute(text("SET LOCAL deadlock_timeout = '10s'"))
+            connection.execute(text("LOCK TABLE mark_frame"))
+            crossed.wait(10)
+            connection.execute(text("LOCK TABLE job_run"))
+
+    monkeypatch.setattr(migrations, "upgrade", crosses)
+    monkeypatch.setattr(migrations, "current", lambda _: None)
+    monkeypatch.setattr(migrations, "refuse_foreign", lambda *_: None)
+    with ThreadPoolExecutor(1) as threads:
+        serving = threads.submit(serve)
+        database.migrate()
+        serving.result(10)
+    assert attempts == 2
     database.close()
 
 
