@@ -62,7 +62,6 @@ config = rx.Config(
     # Without Redis the sessions of one process live in memory; the default would scan files on the disk.
     state_manager_mode=_state_manager,
     telemetry_enabled=False,
-    trusted_proxy_hops=settings.proxy_hops,
     show_built_with_reflex=False,
     plugins=[],
     # What the modules of `assets/browser` import: `mipd` finds wallets (EIP-6963).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import reflex as rx
@@ -33,6 +34,7 @@ from flashcur.state import market, tabs, visit
 from flashcur.state.market import FeedState
 from flashcur.state.wire import connections
 from flashcur.state.wire.broadcast import Broadcaster
+from flashcur.state.wire.door import Door, arrival_of
 from flashcur.state.wire.failures import log_handler_error, log_page_error, shorten_library_records
 from flashcur.state.wire.gate import Gate
 from flashcur.web.market_hub import MarketHub
@@ -104,20 +106,22 @@ runtime = WebRuntime(settings, MarketHub(), where)
 visitors = runtime.visitors
 broadcaster = Broadcaster(app, runtime.hub)
 market.connect(runtime.hub, broadcaster, visitors)
-visit.connect(runtime, broadcaster.tell)
+visit.connect(runtime, broadcaster.tell, partial(arrival_of, app))
 runtime.watch_broadcast(broadcaster.counters)
 visitors.listen(tabs.follow(broadcaster, visitors))
 visitors.ask_presence(broadcaster.has_tab)
-gate = Gate(app, visitor_of=lambda sid: visitors.known(broadcaster.cookies_of(sid)), proxy_hops=settings.proxy_hops)
+door = Door(visitors.key_of, visitors.look_up, proxy_hops=settings.proxy_hops)
+gate = Gate(app, visitor_of=lambda sid: visitors.known(arrival_of(app, sid).visitor), proxy_hops=settings.proxy_hops)
 gate.install()
 connections.install(app)
 shorten_library_records()
 runtime.metrics.watch(SOCKET_REFUSALS, lambda: {(reason,): count for reason, count in gate.refused.items()})
 app.register_lifespan_task(runtime.lifespan)
 
-# The last one is the outermost: nothing behind it learns under which name a request came. The headers of the routes are
-# on every answer.
+# The first one stands right before Reflex, the last one is the outermost: nothing behind it learns under which name a
+# request came. The headers of the routes are on every answer.
 app.api_transformer = (
+    door.wrap,
     lambda asgi: FirstPaint(asgi, runtime.hub, build.CLIENT / "index.html", visitors),
     HttpRoutes(
         runtime, AuthRoutes(runtime), ExportRoutes(runtime), page_policy=PagePolicy(build.CLIENT, config.api_url)

@@ -77,11 +77,10 @@ def asgi() -> ASGIApp:
     from flashcur import flashcur as site
     from flashcur.services.kit import collector
     from flashcur.state.wire import connections
-    from flashcur.web.routes.base import cookie_header
 
     whole = site.app()
     collector.settle()
-    return connections.direct(whole, site.app, lambda scope: site.visitors.identify(cookie_header(scope)))
+    return connections.direct(whole, site.app, site.door)
 
 
 def _refuse_busy_port(host: str, port: int) -> None:

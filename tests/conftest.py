@@ -19,7 +19,7 @@ from tests.support.programs import PostgresServer, RedisServer, postgres_server,
 # whichever worker is free. docs/testing.md says why.
 GROUPS = {
     # The app has one port and one folder, which are baked into its one build; there is one Chromium.
-    "app": ("tests/pages/", "tests/state/test_"),
+    "app": ("tests/pages/", "tests/state/test_", "tests/web/test_live_secrets.py"),
     # Against the clock: two of them at once would make each other late.
     "clock": (
         "tests/services/market/",

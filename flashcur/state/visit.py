@@ -1,6 +1,6 @@
 """Who is behind a state: the link between Reflex's sockets and the accounts.
 
-Nothing here believes what a browser says of itself but the cookie of its socket's first request.
+A state itself holds nothing that tells: it names its socket, whose connection knows who opened it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import reflex as rx
 
 from flashcur.domain.texts import checked_text
 from flashcur.errors import SignInNeeded, Unavailable
-from flashcur.services.accounts.client import Client, client_at
+from flashcur.services.accounts.client import Client
 from flashcur.services.accounts.sessions import Caller
 from flashcur.services.accounts.wiring import Accounts
+from flashcur.state.wire.door import UNKNOWN, Arrival
 from flashcur.web.process import WebRuntime
 from flashcur.web.visitors import GUEST, Visitor
 
@@ -24,12 +25,14 @@ States = Mapping[type[rx.State], dict[str, Any]]
 
 _runtime: WebRuntime | None = None
 _tell: Callable[[str, States], None] | None = None
+_arrival: Callable[[str], Arrival] | None = None
 
 
-def connect(runtime: WebRuntime, tell: Callable[[str, States], None]) -> None:
-    """Tell the states of this process where accounts are, and what sends vars to the socket of a session id."""
-    global _runtime, _tell
-    _runtime, _tell = runtime, tell
+def connect(runtime: WebRuntime, tell: Callable[[str, States], None], arrival_of: Callable[[str], Arrival]) -> None:
+    """Tell the states of this process where accounts are, what sends vars to the socket of a session id, and who
+    opened that."""
+    global _runtime, _tell, _arrival
+    _runtime, _tell, _arrival = runtime, tell, arrival_of
 
 
 def tell(state: rx.State, states: States) -> None:
@@ -40,17 +43,21 @@ def tell(state: rx.State, states: States) -> None:
 
 def known_visitor(state: rx.State) -> Visitor:
     """The visitor whose tab a state is, as far as this process knows without asking; else `GUEST`."""
-    return GUEST if _runtime is None else _runtime.visitors.known(state.router.headers.cookie)
+    return GUEST if _runtime is None else _runtime.visitors.known(_arrival_of(state).visitor)
 
 
 async def visitor_of(state: rx.State) -> Visitor:
-    """The visitor whose tab a state is; asks the database if need be. Never raises: see `Visitors.identify`."""
-    return GUEST if _runtime is None else await _runtime.visitors.identify(state.router.headers.cookie)
+    """The visitor whose tab a state is; asks the database if need be. Never raises: see `Visitors.look_up`."""
+    return GUEST if _runtime is None else await _runtime.visitors.look_up(_arrival_of(state).visitor)
 
 
 def client_of(state: rx.State) -> Client:
     """Where a state's socket comes from."""
-    return client_at(state.router.session.client_ip, state.router.headers.user_agent)
+    return _arrival_of(state).client
+
+
+def _arrival_of(state: rx.State) -> Arrival:
+    return UNKNOWN if _arrival is None else _arrival(state.router.session.session_id)
 
 
 async def act(

@@ -137,25 +137,28 @@ class Visitors:
             return visitor.account.plan.audience
         return "guest" if visitor.unsure else self._guests
 
-    def known(self, cookie_header: str) -> Visitor:
-        """Who comes with these cookies, as far as it is known already; `GUEST` otherwise. Asks nothing."""
+    def key_of(self, cookie_header: str) -> str:
+        """The `Visitor.key` of whoever comes with these cookies; empty without one of ours."""
         token = self.cookies.session_token(cookie_header)
-        if token is None:
-            return GUEST
-        key = hash_token(token)
+        return "" if token is None else hash_token(token)
+
+    def known(self, key: str) -> Visitor:
+        """Who has this key, as far as it is known already; `GUEST` otherwise. Asks nothing."""
         if key in self._unsure:
             return Visitor(key, unsure=True)
         return self._known.get(key) or GUEST
 
     async def identify(self, cookie_header: str, *, anew: bool = False) -> Visitor:
-        """Who comes with these cookies. Never raises: while the database is away they are `unsure`, or as last known.
+        """Who comes with these cookies: see `look_up`."""
+        return await self.look_up(self.key_of(cookie_header), anew=anew)
+
+    async def look_up(self, key: str, *, anew: bool = False) -> Visitor:
+        """Who has this key. Never raises: while the database is away they are `unsure`, or as last known.
 
         `anew`: ask the database about somebody who is known, too.
         """
-        token = self.cookies.session_token(cookie_header)
-        if token is None:
+        if not key:
             return GUEST
-        key = hash_token(token)
         known = self._known.get(key)
         if known is not None and not anew and self._clock() - known.read_at < TRUSTED_FOR:
             self._known.use(key, self._clock())

@@ -70,13 +70,15 @@ class RedisServer:
     directory: Path
     port: int
     process: subprocess.Popen[bytes] | None = None
+    password: str = ""
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{f':{self.password}@' if self.password else ''}127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        arguments += ["--requirepass", self.password] if self.password else []
         self.process = subprocess.Popen(
             [self.program, *arguments, "--dir", str(self.directory)], stdout=subprocess.DEVNULL
         )
@@ -96,7 +98,8 @@ class RedisServer:
         self.process.send_signal(signal.SIGCONT)
 
     def _answers(self) -> bool:
-        with redis.Redis(port=self.port, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
+        password = self.password or None
+        with redis.Redis(port=self.port, password=password, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
             try:
                 return bool(client.ping())
             except redis.RedisError:
@@ -104,10 +107,10 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server() -> Iterator[RedisServer]:
+def redis_server(password: str = "") -> Iterator[RedisServer]:
     program = require_program("redis-server", "redis-server")
     with tempfile.TemporaryDirectory(prefix="flashcur-redis-") as directory:
-        server = RedisServer(program, Path(directory), free_port())
+        server = RedisServer(program, Path(directory), free_port(), password=password)
         server.start()
         try:
             yield server

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import socketio
 
@@ -88,10 +89,13 @@ def _is_snapshot(update: dict[str, dict[str, Any]]) -> bool:
 
 
 def event(name: str, payload: Any = None, path: str = "/") -> dict[str, Any]:
+    """As a page at this address sends it; `path` may have a query and a fragment."""
+    address = urlsplit(path)
+    query = dict(parse_qsl(address.query))
     return {
         "name": f"{STATE}.{name}",
         "payload": payload or {},
-        "router_data": {"pathname": path, "asPath": path, "query": {}},
+        "router_data": {"pathname": address.path, "asPath": path, "query": query},
     }
 
 

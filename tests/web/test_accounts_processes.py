@@ -109,7 +109,7 @@ class Process:
         return await self.runtime.visitors.identify(person.cookie)
 
     def known(self, person: Person) -> Visitor:
-        return self.runtime.visitors.known(person.cookie)
+        return self.runtime.visitors.known(self.runtime.visitors.key_of(person.cookie))
 
     def audience(self, person: Person) -> Audience:
         return self.runtime.visitors.audience(self.known(person))

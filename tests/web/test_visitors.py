@@ -39,7 +39,7 @@ class Entrance:
         return await self.visitors.identify(self.cookie(person), anew=anew)
 
     def known(self, person: Person) -> Visitor:
-        return self.visitors.known(self.cookie(person))
+        return self.visitors.known(self.visitors.key_of(self.cookie(person)))
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
@@ -112,7 +112,7 @@ async def test_what_is_no_cookie_of_ours_is_a_guest_without_a_question(
 ) -> None:
     outage = Outage(monkeypatch)
     assert await entrance.visitors.identify(cookies) is GUEST
-    assert entrance.visitors.known(cookies) is GUEST
+    assert entrance.visitors.known(entrance.visitors.key_of(cookies)) is GUEST
     assert outage.asked == 0
 
 
@@ -380,7 +380,8 @@ async def test_the_longest_unused_give_way(
     outage = Outage(monkeypatch)
     for letter in "ABC":
         await entrance.visitors.identify(f"flashcur_session={letter * 43}")
-    unsure = [entrance.visitors.known(f"flashcur_session={letter * 43}").unsure for letter in "ABC"]
+    known = entrance.visitors
+    unsure = [known.known(known.key_of(f"flashcur_session={letter * 43}")).unsure for letter in "ABC"]
     assert (unsure, outage.away) == ([False, True, True], True)
 
 

@@ -27,7 +27,6 @@ from flashcur.domain.plans import AUDIENCES, Audience
 from flashcur.state.account import AccountState
 from flashcur.state.market import TRANSIENT, FeedState, MarketState, feed_vars, shown, table_vars
 from flashcur.web.market_hub import MarketHub, Update
-from flashcur.web.routes.base import cookie_header
 from flashcur.web.shared_frame import SharedFrame, SharedFrameWriter
 
 logger = logging.getLogger(__name__)
@@ -133,12 +132,6 @@ class Broadcaster:
     def has_tab(self, visitor: str) -> bool:
         """Whether a visitor, by key, has a tab open that shows the market or its status, as every page does."""
         return visitor in self._tabs
-
-    def cookies_of(self, sid: str) -> str:
-        """The cookies of a socket's first request, as one header."""
-        sio = self._app.sio
-        environ: dict[str, Any] | None = sio.get_environ(sid, NAMESPACE) if sio else None
-        return "" if environ is None else cookie_header(environ["asgi.scope"])
 
     def show(
         self,

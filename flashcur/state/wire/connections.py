@@ -4,7 +4,7 @@ Engine.IO gives each socket a queue, a task that writes what is in it, a task fo
 message, a task and a timer. Here a message is written to the transport at once (it keeps what the client has not
 taken, as the queue did), a ping is a timer, and the task that the server started for the connection reads. The request
 is forgotten once it was answered: every part that saw it (the server, Engine.IO's WSGI environ, Reflex's router data)
-keeps its own copy of what is left in the scope then.
+keeps its own copy of what is left in the scope then. Who it came from is there, as `door` wrote it.
 
 `tests/state/wire/test_connections.py` holds python-engineio 4.15 and python-socketio 5.18 to what is assumed here.
 """
@@ -28,13 +28,12 @@ from socketio.packet import EVENT
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flashcur.services.kit.logs import escaped
+from flashcur.state.wire.door import Door
 from flashcur.state.wire.messages import NAMESPACE
 from flashcur.web.shared_frame import SharedFrame, SharedFrameWriter
 
 logger = logging.getLogger(__name__)
 
-KEPT_HEADERS = frozenset({b"cookie", b"origin", b"user-agent", b"x-forwarded-for"})
-"""Who it is, from which page, with what, from where. Nothing else of a socket's request is read after its opening."""
 _KEPT_ENVIRON = frozenset({"QUERY_STRING", "REMOTE_ADDR", "HTTP_SEC_WEBSOCKET_PROTOCOL"})
 WHEN_ENDED = "flashcur.when_ended"
 """Key of a socket's environ: what is called when its connection has ended, whatever its protocol said before."""
@@ -157,8 +156,7 @@ class Connection(AsyncSocket):
 
 def forget_request(environ: dict[str, Any]) -> None:
     """Leave of a socket's request what is read later."""
-    scope = environ["asgi.scope"]
-    scope["headers"] = [(name, value) for name, value in scope["headers"] if name in KEPT_HEADERS]
+    environ["asgi.scope"]["headers"] = []
     for name in [name for name in environ if name[:1].isupper() and name not in _KEPT_ENVIRON]:
         del environ[name]
     for name in [name for name in environ if name.startswith("wsgi.")]:
@@ -208,16 +206,16 @@ def install(app: rx.App) -> None:
     sio.manager.emit = emit
 
 
-def direct(asgi: ASGIApp, app: rx.App, greet: Callable[[Scope], Awaitable[object]]) -> ASGIApp:
+def direct(asgi: ASGIApp, app: rx.App, door: Door) -> ASGIApp:
     """`asgi`, the app's, with a shorter way for sockets: past middlewares that do nothing for them and whose frames
-    would last as long as they. `greet` is awaited before a socket opens."""
+    would last as long as they, but not past the `door`."""
     sio = app.sio
     assert sio is not None, "expected an app with states"
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket" and scope["path"].rstrip("/") == _PATH:
             app._set_contexts_internal()
-            await greet(scope)
+            await door.receive(scope)
             await sio.handle_request(scope, receive, send)
         else:
             await asgi(scope, receive, send)

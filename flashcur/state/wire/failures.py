@@ -7,6 +7,7 @@ Engine.IO is one line.
 from __future__ import annotations
 
 import logging
+import re
 import time
 import traceback
 from pathlib import Path
@@ -19,6 +20,8 @@ from flashcur.services.kit.logs import escaped
 logger = logging.getLogger(__name__)
 
 REPORTS_A_MINUTE = 20
+MOST_REPORTED = 2_000
+"""Characters of a report that are looked at."""
 
 _WRONG_CALL = (TypeError, ValueError)
 _LIBRARIES = frozenset({"asyncio", "engineio", "reflex", "reflex_base", "socketio", "uvicorn"})
@@ -45,6 +48,8 @@ class _Budget:
 
 
 _reports = _Budget()
+_ADDRESS_TAIL = re.compile(r"(?<=[\w/])[?#][^\s\"'<>()]+")
+"""A query and what is behind a `#`: browsers name addresses in their errors, and a mailed link's code is there."""
 
 
 def log_handler_error(exception: Exception) -> None:
@@ -64,7 +69,7 @@ def log_handler_error(exception: Exception) -> None:
 def log_page_error(exception: Exception) -> None:
     """Reflex's `frontend_exception_handler`: what a browser reported, as one line; anybody can send anything here."""
     if _reports.take():
-        logger.warning("a page reported: %s", escaped(str(exception)))
+        logger.warning("a page reported: %s", escaped(_ADDRESS_TAIL.sub("…", str(exception)[:MOST_REPORTED])))
 
 
 def shorten_library_records() -> None:

@@ -22,11 +22,11 @@ from urllib.parse import parse_qs
 
 import reflex as rx
 
-from flashcur.services.accounts.client import client_of
 from flashcur.state.wire.access import Entrance, Identity, entrances, may_call
 from flashcur.state.wire.budgets import Budgets
 from flashcur.state.wire.connections import WHEN_ENDED
-from flashcur.state.wire.messages import MAX_MESSAGE, NAMESPACE, CheckedPacket, Malformed, fault_in
+from flashcur.state.wire.door import arrival_in
+from flashcur.state.wire.messages import MAX_MESSAGE, NAMESPACE, CheckedPacket, Malformed, fault_in, page_of
 from flashcur.web.websocket_server import WHEN_LOST
 
 logger = logging.getLogger(__name__)
@@ -181,8 +181,7 @@ class Gate:
             del self._open[peer.network]
 
     def _network(self, scope: dict[str, Any]) -> str | None:
-        peer = (scope.get("client") or ("",))[0]
-        client = client_of(scope["headers"], peer, self._proxy_hops)
+        client = arrival_in(scope).client
         try:
             # Without proxies these are this machine's own programs: benchmarks, probes.
             if not self._proxy_hops and ip_address(client.ip).is_loopback:
@@ -253,7 +252,7 @@ class Gate:
         if entrance.name in _HYDRATING and not self._may_hydrate(sid):
             self._refuse_event(sid, "hydration", f"{entrance.name} more than {HYDRATION_RATE:.0f} times a second")
             return
-        await self._event(sid, data)
+        await self._event(sid, {**data, "router_data": page_of(data.get("router_data", {}))})
 
     def _may_hydrate(self, sid: str) -> bool:
         """Charge a page load to the network: two hundred sockets have two hundred budgets."""

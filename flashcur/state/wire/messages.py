@@ -15,6 +15,10 @@ MAX_MESSAGE = 64 * 1024
 MAX_NAME = 200
 MAX_PATH = 16 * 1024
 """An address with its query: what somebody typed into the search field is in it."""
+MAX_PAGE = 200
+"""Characters of a page's path; a longer one is of no page."""
+READ_QUERY = frozenset({"welcome"})
+"""The parameters of an address that a state reads."""
 MAX_DEPTH = 16
 MAX_INTEGER = 2**53
 """The largest that JavaScript sends exactly."""
@@ -115,6 +119,22 @@ def _fault_in_router(router: dict[str, Any]) -> str | None:
     if not isinstance(query, dict) or not all(isinstance(value, (str, list)) for value in query.values()):
         return "router data with an unfit query"
     return None
+
+
+def page_of(router: dict[str, Any]) -> dict[str, Any]:
+    """What Reflex is to know of the address of a page: its path, and of its query what a state reads.
+
+    It keeps the address with a tab's state, several times over and in Redis. The rest of it is a visitor's own: what
+    they typed into the search field, the code of a mailed link behind its `#`.
+    """
+    if "pathname" not in router:
+        return {}
+    path: str = router["pathname"]
+    if len(path) > MAX_PAGE or "?" in path or "#" in path:
+        path = "/404"
+    query: dict[str, Any] = router.get("query", {})
+    read = [f"{name}=1" for name in sorted(READ_QUERY) if query.get(name)]
+    return {"pathname": path, "asPath": f"{path}?{'&'.join(read)}" if read else path, "query": {}}
 
 
 def _splits(path: str) -> bool:

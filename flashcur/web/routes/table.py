@@ -1,8 +1,7 @@
 """The HTTP routes that are not pages.
 
 `HttpRoutes.wrap` puts them in front of another ASGI application (Reflex's, through its `api_transformer`); whatever is
-not one of these paths goes on to it, with the usual security headers added to what comes back. Before a socket opens,
-its visitor is looked up, so that the first thing they are sent is theirs.
+not one of these paths goes on to it, with the usual security headers added to what comes back.
 """
 
 from __future__ import annotations
@@ -70,8 +69,6 @@ class HttpRoutes(RouteGroup):
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http":
-                if scope["type"] == "websocket":
-                    await self._runtime.visitors.identify(cookie_header(scope))
                 await inner(scope, receive, send)
                 return
             guarded = self._with_security_headers(send)

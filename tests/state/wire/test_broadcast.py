@@ -86,12 +86,11 @@ class Room:
         *,
         table: bool = True,
         visitor: str = "",
-        cookie: bytes = b"",
     ) -> None:
         direct = isinstance(socket, Socket)
         extensions = {SharedFrameWriter.EXTENSION: socket} if direct else {}
         self.environs[sid] = {
-            "asgi.scope": {"extensions": extensions, "headers": [(b"cookie", cookie), (b"host", b"x")]},
+            "asgi.scope": {"extensions": extensions},
             "asgi.send": None if direct else socket.send,
         }
         self.broadcaster.join(sid, cast("Any", audience), table=table, visitor=visitor)
@@ -282,9 +281,3 @@ async def test_joining_again_as_another_visitor_leaves_the_first(room: Room) -> 
     room.broadcaster.show("bob", "elite", {FeedState: {"demo": False}}, dict)
     await eventually(lambda: bool(room.told), "the tab told")
     assert room.told == [("a", {"feed_state": {"demo": False}})]
-
-
-async def test_a_socket_s_cookies_are_those_of_its_first_request(room: Room) -> None:
-    room.enter("a", Socket(), cookie=b"flashcur_session=x; other=\xe9")
-    assert room.broadcaster.cookies_of("a") == "flashcur_session=x; other=\xe9"
-    assert room.broadcaster.cookies_of("never connected") == ""

@@ -13,6 +13,7 @@ from engineio.async_server import AsyncServer as EngineServer
 from socketio import AsyncServer
 
 from flashcur.state.wire import connections
+from flashcur.state.wire.door import Door
 from flashcur.state.wire.failures import shorten_library_records
 from flashcur.state.wire.messages import NAMESPACE
 from flashcur.web.shared_frame import SharedFrame, SharedFrameWriter
@@ -103,11 +104,11 @@ async def test_a_socket_opens_with_its_protocol_and_the_terms(client: Client) ->
     await client.until(f"40{NAMESPACE},")
 
 
-async def test_the_request_is_forgotten_but_for_who_asked(server: AsyncServer, client: Client) -> None:
+async def test_the_request_is_forgotten(server: AsyncServer, client: Client) -> None:
     client.say(f"40{NAMESPACE},")
     await client.until(f"40{NAMESPACE},")
     (environ,) = server.environ.values()
-    assert client.scope["headers"] == [COOKIE, (b"user-agent", b"browser")]
+    assert client.scope["headers"] == []
     assert environ["QUERY_STRING"].endswith("token=t")
     assert not [name for name in environ if name.startswith(("HTTP_USER", "HTTP_COOKIE", "wsgi."))]
 
@@ -186,11 +187,11 @@ async def test_only_the_app_s_sockets_take_the_short_way(server: AsyncServer) ->
     async def whole(scope: Any, receive: Any, send: Any) -> None:
         taken.append(scope["path"])
 
-    async def greet(scope: Any) -> None:
-        taken.append("greeted")
+    async def greet(key: str) -> None:
+        taken.append(f"greeted {key}")
 
     app = SimpleNamespace(sio=server, _set_contexts_internal=lambda: taken.append("contexts"))
-    route = connections.direct(whole, cast("rx.App", app), greet)
+    route = connections.direct(whole, cast("rx.App", app), Door(lambda cookies: f"who has {cookies}", greet))
 
     said = iter(("websocket.connect", "websocket.disconnect"))
 
@@ -206,4 +207,4 @@ async def test_only_the_app_s_sockets_take_the_short_way(server: AsyncServer) ->
     await client.until("0{")
     client.leave()
     await route({**client.scope, "headers": list(HEADERS)}, receive, send)
-    assert taken[3:] == ["contexts", "greeted"]
+    assert taken[3:] == ["contexts", "greeted who has session=1"]

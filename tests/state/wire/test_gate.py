@@ -13,6 +13,7 @@ import pytest
 from flashcur.state.wire import gate as module
 from flashcur.state.wire.access import ACCESS, REFLEX_ACCESS, Entrance
 from flashcur.state.wire.connections import WHEN_ENDED
+from flashcur.state.wire.door import Door
 from flashcur.state.wire.failures import log_handler_error, log_page_error
 from flashcur.state.wire.gate import BURST, HYDRATION_RATE, HYDRATIONS, MAX_DROPPED, MAX_SOCKETS, RATE, Gate, Guest
 from flashcur.state.wire.messages import MAX_MESSAGE, NAMESPACE, CheckedPacket, Malformed, fault_in
@@ -52,6 +53,9 @@ class Sio:
         del self.environ[eio_sid]
 
 
+async def greet(key: str) -> None: ...
+
+
 class Site:
     """A gate between stand-ins."""
 
@@ -67,6 +71,7 @@ class Site:
         self.namespace = SimpleNamespace(on_event=on_event)
         app: Any = SimpleNamespace(sio=self.sio, event_namespace=self.namespace)
         self.gate = Gate(app, clock=lambda: self.now, **options)
+        self.door = Door(lambda cookies: "", greet, proxy_hops=options.get("proxy_hops", 0))
         self.gate.install()
 
     async def connect(
@@ -83,8 +88,10 @@ class Site:
 
         extensions = {} if lost is None else {WHEN_LOST: lost.append}
         headers = [(name.replace("_", "-").encode(), value.encode()) for name, value in more.items()]
+        scope = {"client": (address, 1), "headers": headers, "extensions": extensions}
+        await self.door.receive(scope)
         environ = {
-            "asgi.scope": {"client": (address, 1), "headers": headers, "extensions": extensions},
+            "asgi.scope": scope,
             "asgi.receive": self._receive,
             "asgi.send": send,
             "QUERY_STRING": query,
@@ -149,11 +156,33 @@ def event(name: Any = OPEN, **fields: Any) -> dict[str, Any]:
     } | fields
 
 
-async def test_a_page_s_event_passes_as_it_is(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+AT_HOME = {"pathname": "/", "asPath": "/", "query": {}}
+"""What Reflex gets of the page's address."""
+
+
+async def test_a_page_s_event_passes_with_the_page_s_path(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     assert await site.ask(event(payload={"text": "é"}))
     assert await site.ask({"name": OPEN})
-    assert site.calls[0] == ("s1", event(payload={"text": "é"}))
+    assert site.calls[0] == ("s1", event(payload={"text": "é"}, router_data=AT_HOME))
+    assert site.calls[1] == ("s1", {"name": OPEN, "router_data": {}})
     assert warnings(caplog) == []
+
+
+@pytest.mark.parametrize(("path", "rest", "query", "kept"), [
+    ("/", "", {}, AT_HOME),
+    ("/", "?welcome=yes&q=btc", {"welcome": "yes", "q": "btc"}, {**AT_HOME, "asPath": "/?welcome=1"}),
+    ("/reset", "#id.code", {}, {**AT_HOME, "pathname": "/reset", "asPath": "/reset"}),
+    ("/reset", "?token=id.code", {"token": "id.code"}, {**AT_HOME, "pathname": "/reset", "asPath": "/reset"}),
+    ("/" + "x" * 300, "", {}, {**AT_HOME, "pathname": "/404", "asPath": "/404"}),
+    ("/reset?token=id.code", "", {}, {**AT_HOME, "pathname": "/404", "asPath": "/404"}),
+    ("/reset#id.code", "", {}, {**AT_HOME, "pathname": "/404", "asPath": "/404"}),
+    ("/", "?" + "q=x&" * 4_000, {"q": "x" * 16_000}, AT_HOME),
+])  # fmt: skip
+async def test_of_an_address_only_what_states_read_goes_on(
+    site: Site, path: str, rest: str, query: dict[str, str], kept: dict[str, Any]
+) -> None:
+    assert await site.ask(event(router_data={"pathname": path, "asPath": path + rest, "query": query}))
+    assert site.calls[-1][1]["router_data"] == kept
 
 
 @pytest.mark.parametrize("data", [
@@ -424,3 +453,16 @@ def test_a_page_s_report_is_one_bounded_line(caplog: pytest.LogCaptureFixture, m
     assert len(lines) == 20
     assert lines[0].startswith(r"a page reported: \x1b[31mred\nERROR forgedxxx")
     assert len(lines[0]) <= 217
+
+
+@pytest.mark.parametrize(("report", "told"), [
+    ("Error at https://site.test/reset#id.code (x.js:1)", "Error at https://site.test/reset… (x.js:1)"),
+    ("no route matches '/reset?token=id.code'", "no route matches '/reset…'"),
+    ("Minified React error #418; what?", "Minified React error #418; what?"),
+])  # fmt: skip
+def test_a_page_s_report_names_no_secret_of_an_address(
+    report: str, told: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flashcur.state.wire.failures.time.monotonic", lambda: 70_000_000.0)
+    log_page_error(Exception(report))
+    assert warnings(caplog) == [f"a page reported: {told}"]
