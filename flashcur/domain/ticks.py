@@ -36,6 +36,8 @@ class Instrument:
     """Hours between funding payments: 1, 2, 4 or 8."""
     listed_ms: int | None = None
     """When trading began, Unix ms; None where the exchange does not say."""
+    delivery_ms: int | None = None
+    """When the contract will be delivered and end, Unix ms; None for as long as it has no end."""
 
 
 @dataclass(frozen=True, slots=True)

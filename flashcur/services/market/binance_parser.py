@@ -211,6 +211,7 @@ def parse_instruments(exchange_info: object, funding_hours: dict[str, int]) -> l
                     price_decimals=decimals,
                     funding_interval_hours=funding_hours.get(symbol, DEFAULT_FUNDING_HOURS),
                     listed_ms=int(checks.number(listed, "onboardDate", 0, 1e15)) if listed else None,
+                    delivery_ms=checks.delivery(row.get("deliveryDate")),
                 )
             )
         except Bad as bad:

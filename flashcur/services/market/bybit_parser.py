@@ -255,6 +255,7 @@ def parse_instruments(raw: object) -> tuple[list[Instrument | Reject], str]:
                     price_decimals=decimals,
                     funding_interval_hours=int(minutes) // 60,
                     listed_ms=int(checks.number(launched, "launchTime", 0, 1e15)) if launched else None,
+                    delivery_ms=checks.delivery(row.get("deliveryTime")),
                 )
             )
         except Bad as bad:

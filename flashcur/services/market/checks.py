@@ -25,6 +25,8 @@ MAX_AHEAD_MS = 10_000
 """A later event than this could hold back true values until it has passed."""
 MAX_BEHIND_MS = 24 * HOUR_MS
 """REST tickers of contracts without trades carry old times."""
+NEVER_MS = 4_070_908_800_000
+"""The year 2099: exchanges write 2100 for a contract without an end."""
 
 _SYMBOL_LENGTH = 64
 
@@ -134,6 +136,16 @@ def next_funding(value: object, name: str, now_ms: int) -> int | None:
     if not now_ms - HOUR_MS <= result <= now_ms + 48 * HOUR_MS:
         raise Bad("absurd", f"expected {name} within 48 h after {now_ms}, was {result}")
     return result
+
+
+def delivery(value: object) -> int | None:
+    """Unix ms of a contract's end; None when the venue gives none (blank, 0, or a date that stands for never)."""
+    try:
+        result = int(number(value, "delivery", 0, 1e15))
+    except Bad:
+        # Nothing is known of an end; the contract itself is not in doubt.
+        return None
+    return result if 0 < result < NEVER_MS else None
 
 
 def candle_prices(o: object, h: object, low: object, c: object) -> tuple[float, float, float, float]:

@@ -177,6 +177,16 @@ def test_decimals_come_from_the_tick_size(text: object, size: float, decimals: i
     assert (instrument.tick_size, instrument.price_decimals) == (size, decimals)
 
 
+@pytest.mark.parametrize(
+    ("written", "delivery_ms"),
+    [(4_133_404_800_000, None), (0, None), (None, None), (1_798_761_600_000, 1_798_761_600_000)],
+)
+def test_a_contract_that_will_end_says_when(written: object, delivery_ms: int | None) -> None:
+    (instrument,) = parser.parse_instruments({"symbols": [binance_contract(deliveryDate=written)]}, {})
+    assert isinstance(instrument, Instrument)
+    assert instrument.delivery_ms == delivery_ms
+
+
 def test_only_usdt_perpetuals_in_trading_state_are_listed() -> None:
     info = {
         "symbols": [

@@ -135,6 +135,19 @@ def test_instruments_and_the_next_page() -> None:
     assert parser.parse_instruments("garbage")[1] == ""
 
 
+@pytest.mark.parametrize(
+    ("written", "delivery_ms"),
+    [("0", None), ("", None), (None, None), ("soon", None), ("1798761600000", 1_798_761_600_000)],
+)
+def test_a_contract_that_will_end_says_when(written: object, delivery_ms: int | None) -> None:
+    row = {
+        "symbol": "AUSDT", "contractType": "LinearPerpetual", "status": "Trading", "baseCoin": "A", "quoteCoin": "USDT",
+        "priceFilter": {"tickSize": "0.1"}, "fundingInterval": 240, "deliveryTime": written,
+    }  # fmt: skip
+    parsed, _ = parser.parse_instruments({"result": {"list": [row]}})
+    assert [entry.delivery_ms for entry in parsed if isinstance(entry, Instrument)] == [delivery_ms]
+
+
 def test_rest_tickers_and_open_interest() -> None:
     answer = {"time": NOW_MS, "result": {"list": [bybit_row(), bybit_row(symbol="ETHUSDT", fundingRate="")]}}
     parsed = parser.parse_tickers(answer, SEEN_MS)
