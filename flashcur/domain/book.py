@@ -28,7 +28,7 @@ _OI_STEPS = 66
 OI_HOLE_MS = 12 * 60_000
 """Between two values further apart than this lie moments that have none within the 1 h change's tolerance."""
 
-_CLOSE_GRACE_MS = 2_000
+CLOSE_GRACE_MS = 2_000
 """How long after the hour its closing candle may take to arrive."""
 _NEARLY_WHOLE_MS = 5_000
 """An open candle whose last message is this close to the end of its hour stands in for its close until that arrives."""
@@ -104,12 +104,12 @@ class Row:
         now = self.open_interest
         if now is None:
             return None
-        base = self._open_interest_at(now.event_ms - window_ms, window_ms // 10)
+        base = self.open_interest_at(now.event_ms - window_ms, window_ms // 10)
         if base is None or base.contracts <= 0:
             return None
         return (now.contracts / base.contracts - 1) * 100
 
-    def _open_interest_at(self, at_ms: int, tolerance_ms: int) -> OpenInterest | None:
+    def open_interest_at(self, at_ms: int, tolerance_ms: int) -> OpenInterest | None:
         """The value nearest to a moment; None if none is near enough."""
         history = self.open_interest_history
         after = bisect_left(history, at_ms, key=_event_ms)
@@ -123,10 +123,18 @@ def covers_hour(candle: Candle) -> bool:
     return candle.closed or candle.event_ms >= candle.open_ms + HOUR_MS - _NEARLY_WHOLE_MS
 
 
+def stands_in(before: Candle, candle: Candle) -> bool:
+    """Whether the candle of the hour before may be taken for its whole hour while `candle` is the newest.
+
+    It may if it is closed; or if it covers its hour and the close has had its time to arrive, which may yet say more.
+    """
+    return before.closed or (covers_hour(before) and candle.event_ms >= candle.open_ms + CLOSE_GRACE_MS)
+
+
 def is_overdue(candle: Candle, now_ms: int) -> bool:
     """Whether the candle no longer tells of the present: its hour, or the one after its close, is over."""
     hours = 2 if candle.closed else 1
-    return now_ms >= candle.open_ms + hours * HOUR_MS + _CLOSE_GRACE_MS
+    return now_ms >= candle.open_ms + hours * HOUR_MS + CLOSE_GRACE_MS
 
 
 class MarketBook:
