@@ -1,0 +1,265 @@
+"""Funding that costs one side dearly: |rate| of 0.03 % per 8 h or more, whichever interval it is paid in.
+
+A signal is given when a contract enters the region of a sign, and once more for each rise in severity; again only after
+the rate has fallen below four fifths of the threshold. It says how the rate compares with the contract's own past
+payments, where enough of them are known.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from flashcur.domain import formats
+from flashcur.domain.book import MarketBook, Row
+from flashcur.domain.frames import FUNDING_ACCENT_PCT
+from flashcur.domain.signals.detector import NOTHING, Counters, Distance, level, part
+from flashcur.domain.signals.evidence import Evidence, Measure
+from flashcur.domain.signals.freshness import is_stale_funding
+from flashcur.domain.signals.signal import DetectorName, Origin, Signal, signal_key
+from flashcur.domain.spikes import HOUR_MS
+from flashcur.domain.ticks import Funding, Tick
+
+RULE_VERSION = "funding_extreme/1"
+NORMAL_HOURS = 8
+"""Rates are compared per so many hours."""
+RATES = (FUNDING_ACCENT_PCT / 100, 0.001, 0.003)
+"""Per 8 h, from which funding is noticeable, strong, extreme: 0.03, 0.1 and 0.3 %."""
+LEAVE_SHARE = 0.8
+"""A contract leaves the region below this share of the threshold."""
+LEAST_PAYMENTS = 30
+"""Fewer past payments than that make no percentile."""
+KEPT_PAYMENTS = 1_100
+"""A year of payments each 8 h."""
+INTERVALS = (1, 2, 4, 8)
+"""Hours between payments that exchanges use."""
+
+_PAYMENT_GRACE_MS = 5 * 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """One funding payment of the past."""
+
+    paid_ms: int
+    """Unix ms."""
+    rate: float
+    """Fraction of the position, for its own interval."""
+
+
+@dataclass(slots=True)
+class _History:
+    """The sizes of past payments per 8 h, sorted, and in order of time to forget the oldest."""
+
+    newest_ms: int = 0
+    in_time: deque[float] = field(default_factory=deque[float])
+    ranked: list[float] = field(default_factory=list[float])
+
+    def put(self, paid_ms: int, size: float) -> None:
+        if paid_ms <= self.newest_ms:
+            return
+        self.newest_ms = paid_ms
+        self.in_time.append(size)
+        insort(self.ranked, size)
+        if len(self.in_time) > KEPT_PAYMENTS:
+            del self.ranked[bisect_left(self.ranked, self.in_time.popleft())]
+
+    def percentile(self, size: float) -> float | None:
+        """The share of past payments that were smaller, in percent; None where too few are known."""
+        if len(self.ranked) < LEAST_PAYMENTS:
+            return None
+        return bisect_left(self.ranked, size) / len(self.ranked) * 100
+
+
+@dataclass(slots=True)
+class _State:
+    """One contract."""
+
+    sign: int = 0
+    """+1 or -1 while the rate is in the region of that sign; 0 outside."""
+    given: int = 0
+    """Highest severity given since the contract entered it."""
+    keys: set[str] = field(default_factory=set[str])
+    """Given in this funding period; the same event is never given twice."""
+    due_ms: int = 0
+    """When the payment of this period is due; 0 before the first rate."""
+    size: float = 0.0
+    """Of the last rate, per 8 h."""
+    history: _History = field(default_factory=_History)
+
+
+class FundingExtreme:
+    """See the module."""
+
+    name: ClassVar[DetectorName] = "funding"
+    takes: ClassVar[tuple[type[Tick], ...]] = (Funding,)
+
+    def __init__(self, origin: Origin) -> None:
+        self.counters = Counters()
+        self._origin = origin
+        self._states: dict[str, _State] = {}
+
+    def on_tick(self, row: Row, tick: Tick) -> Sequence[Signal]:
+        """Evaluate the current rate."""
+        if type(tick) is not Funding:
+            return NOTHING
+        self.counters.evaluated += 1
+        state = self._states.get(tick.symbol)
+        if state is None:
+            state = self._states[tick.symbol] = _State()
+        rate = per_8h(tick.rate, row.instrument.funding_interval_hours)
+        size = abs(rate)
+        _turn(state, _due_ms(row, tick), tick.event_ms, size)
+        if size < RATES[0] and not state.sign:
+            return NOTHING
+        if is_stale_funding(tick):
+            self.counters.suppressed["stale"] += 1
+            return NOTHING
+        if not _interval_is_clear(row, tick):
+            # The rate may be one of the new interval while the old one is still believed.
+            self.counters.suppressed["unclear_interval"] += 1
+            return NOTHING
+        sign = 1 if rate > 0 else -1
+        if state.sign and (sign != state.sign or size < RATES[0] * LEAVE_SHARE):
+            state.sign = state.given = 0
+        severity = level(size, RATES)
+        if severity <= state.given:
+            return NOTHING
+        state.sign, state.given = sign, severity
+        signal = self._signal(row, state, tick, rate, severity)
+        if signal.key in state.keys:
+            self.counters.suppressed["cooldown"] += 1
+            return NOTHING
+        state.keys.add(signal.key)
+        self.counters.fired[signal.kind] += 1
+        return (signal,)
+
+    def on_step(self, book: MarketBook, now_ms: int) -> Sequence[Signal]:
+        """Nothing: a rate that did not change is no news."""
+        return NOTHING
+
+    def fill(self, symbol: str, payments: Sequence[Payment], interval_hours: int = NORMAL_HOURS) -> None:
+        """Past payments of a contract, oldest first.
+
+        Each is scaled by the time since the one before it; `interval_hours` is that of the first one.
+        """
+        state = self._states.setdefault(symbol, _State())
+        hours = interval_hours
+        before: Payment | None = None
+        for payment in payments:
+            if before is not None:
+                hours = _nearest_interval(payment.paid_ms - before.paid_ms)
+            state.history.put(payment.paid_ms, abs(per_8h(payment.rate, hours)))
+            before = payment
+
+    def resume(self, signals: Iterable[Signal]) -> None:
+        """See `Detector.resume`. A contract whose first rate has the sign of its last signal is still in its region."""
+        for signal in sorted(signals, key=lambda each: each.event_ms):
+            rate = signal.evidence.value("rate")
+            if signal.detector != self.name or rate is None:
+                continue
+            state = self._states.setdefault(signal.symbol, _State())
+            # While it lasts severity only rises: a lower one after a higher one was another visit.
+            state.sign, state.given = 1 if rate > 0 else -1, signal.severity
+            state.keys.add(signal.key)
+
+    def forget(self, symbol: str) -> None:
+        """See `Detector.forget`."""
+        self._states.pop(symbol, None)
+
+    def why_not(self, row: Row, now_ms: int) -> Sequence[Distance]:
+        """See `Detector.why_not`."""
+        state = self._states.get(row.instrument.symbol) or _State()
+        rate = None if row.funding is None else per_8h(row.funding.rate, row.instrument.funding_interval_hours)
+        missing: list[str] = []
+        if rate is None:
+            missing.append("no funding rate yet")
+        elif state.sign:
+            missing.append("has fired and not yet left the region")
+        if len(state.history.ranked) < LEAST_PAYMENTS:
+            missing.append("no history to compare with")
+        way = 0.0 if rate is None else part(abs(rate), RATES[0])
+        return (Distance(self.name, "Funding per 8 h", rate, RATES[0], "rate", way, "; ".join(missing)),)
+
+    def _signal(self, row: Row, state: _State, tick: Funding, rate: float, severity: int) -> Signal:
+        base, hours = row.instrument.base, row.instrument.funding_interval_hours
+        percentile = state.history.percentile(abs(rate))
+        payer = "longs pay" if rate > 0 else "shorts pay"
+        rank = () if percentile is None else (Measure("percentile", percentile, "percent", "deviation"),)
+        said = "no history" if percentile is None else f"above {percentile:.0f} % of its past"
+        interval = "" if hours == NORMAL_HOURS else f" ({formats.rate_percent(rate)} % per 8 h)"
+        return Signal(
+            key=signal_key(
+                self._origin,
+                tick.symbol,
+                "FUNDING_EXTREME",
+                state.due_ms,
+                "positive" if rate > 0 else "negative",
+                severity,
+            ),
+            detector=self.name,
+            kind="FUNDING_EXTREME",
+            origin=self._origin,
+            symbol=tick.symbol,
+            base=base,
+            severity=severity,
+            direction="none",
+            text=(
+                f"{base} funding {formats.rate_percent(tick.rate)} % per {hours} h{interval}, {said}"
+                f" — EXTREME FUNDING, {payer}"
+            ),
+            period_ms=state.due_ms - hours * HOUR_MS,
+            span_ms=hours * HOUR_MS,
+            event_ms=tick.event_ms,
+            seen_ms=tick.seen_ms,
+            price=row.price or tick.mark_price,
+            evidence=Evidence(
+                RULE_VERSION,
+                (
+                    Measure("rate", rate, "rate"),
+                    Measure("interval", float(hours), "hours"),
+                    *rank,
+                    Measure("payments", float(len(state.history.ranked)), "count", "sample"),
+                    Measure("least_rate", RATES[severity - 1], "rate", "threshold"),
+                ),
+                chart="funding",
+                line=RATES[severity - 1] if rate > 0 else -RATES[severity - 1],
+            ),
+        )
+
+
+def per_8h(rate: float, interval_hours: int) -> float:
+    """A rate per interval as one per 8 hours."""
+    return rate * NORMAL_HOURS / interval_hours
+
+
+def _due_ms(row: Row, tick: Funding) -> int:
+    """When the next payment is due, Unix ms; by the interval where the exchange does not say."""
+    span_ms = row.instrument.funding_interval_hours * HOUR_MS
+    return tick.next_funding_ms or (tick.event_ms // span_ms + 1) * span_ms
+
+
+def _turn(state: _State, due_ms: int, event_ms: int, size: float) -> None:
+    """Turn the contract to the funding period that ends at `due_ms`; what was last said before a payment was paid."""
+    if due_ms != state.due_ms:
+        if state.due_ms and event_ms >= state.due_ms:
+            state.history.put(state.due_ms, state.size)
+            state.keys.clear()
+        state.due_ms = due_ms
+    state.size = size
+
+
+def _interval_is_clear(row: Row, tick: Funding) -> bool:
+    """Whether the next payment is not further away than the contract's interval."""
+    if tick.next_funding_ms is None:
+        return True
+    span_ms = row.instrument.funding_interval_hours * HOUR_MS
+    return tick.next_funding_ms - tick.event_ms <= span_ms + _PAYMENT_GRACE_MS
+
+
+def _nearest_interval(gap_ms: int) -> int:
+    """The interval that a gap between two payments tells of; of a longer gap (payments missing) the longest."""
+    return min(INTERVALS, key=lambda hours: abs(hours * HOUR_MS - gap_ms))

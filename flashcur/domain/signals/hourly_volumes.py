@@ -1,0 +1,65 @@
+"""The quote volumes of a contract's whole hours of the past four weeks, a few kilobytes each."""
+
+from __future__ import annotations
+
+from array import array
+from math import nan
+
+from flashcur.domain.spikes import HOUR_MS
+
+WEEK_HOURS = 168
+KEPT_HOURS = 4 * WEEK_HOURS + 1
+"""Four weeks and the hour after them, so that the same hour four weeks ago is still there."""
+
+_EMPTY = array("d", [nan]) * KEPT_HOURS
+
+
+class HourlyVolumes:
+    """A ring: an hour that is set forgets the one four weeks before it. Hours are named by their beginning, Unix ms."""
+
+    __slots__ = ("_newest", "_ring", "version")
+
+    def __init__(self) -> None:
+        self._ring = _EMPTY[:]
+        self._newest = -1
+        """Hours since 1970 of the newest hour that is known; -1 before the first."""
+        self.version = 0
+        """Rises with every change, so that what was computed from it can be kept until then."""
+
+    def put(self, open_ms: int, volume: float) -> bool:
+        """Set the volume of a whole hour in USDT; False if that changes nothing or the hour is too old to be kept."""
+        hour = open_ms // HOUR_MS
+        newest = self._newest
+        if hour <= newest - KEPT_HOURS:
+            return False
+        if hour > newest:
+            # Hours that were skipped are not known; what their places held was of four weeks before.
+            gap = hour - newest - 1
+            if newest < 0 or gap >= KEPT_HOURS:
+                self._ring = _EMPTY[:]
+            else:
+                for skipped in range(newest + 1, hour):
+                    self._ring[skipped % KEPT_HOURS] = nan
+            self._newest = hour
+        elif self._ring[hour % KEPT_HOURS] == volume:
+            return False
+        self._ring[hour % KEPT_HOURS] = volume
+        self.version += 1
+        return True
+
+    def at(self, open_ms: int) -> float | None:
+        """The volume of that hour in USDT; None if it is not known."""
+        hour = open_ms // HOUR_MS
+        if not self._newest - KEPT_HOURS < hour <= self._newest:
+            return None
+        volume = self._ring[hour % KEPT_HOURS]
+        return None if volume != volume else volume
+
+    def known(self, open_ms: int, steps: int, stride: int = 1) -> list[float]:
+        """The known volumes among the `steps` hours before `open_ms`, `stride` hours apart, the newest first."""
+        found: list[float] = []
+        for step in range(1, steps + 1):
+            volume = self.at(open_ms - step * stride * HOUR_MS)
+            if volume is not None:
+                found.append(volume)
+        return found
