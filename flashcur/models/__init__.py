@@ -5,6 +5,7 @@ from flashcur.models.account_change import AccountChange
 from flashcur.models.api_key import ApiKey
 from flashcur.models.audit_event import AuditEvent
 from flashcur.models.base import UtcDateTime, metadata
+from flashcur.models.hour_candle import HourCandle
 from flashcur.models.instrument_event import InstrumentEvent
 from flashcur.models.job_run import JobRun
 from flashcur.models.login_session import LoginSession
@@ -12,6 +13,7 @@ from flashcur.models.mail import Mail
 from flashcur.models.mail_token import MailToken
 from flashcur.models.mark_frame import MarkFrame
 from flashcur.models.rate_limit import RateLimit
+from flashcur.models.signal_record import SignalOutcome, SignalRecord
 from flashcur.models.wallet import Wallet, WalletChallenge
 from flashcur.models.watchlist import Watchlist, WatchlistItem
 
@@ -20,6 +22,7 @@ __all__ = [
     "AccountChange",
     "ApiKey",
     "AuditEvent",
+    "HourCandle",
     "InstrumentEvent",
     "JobRun",
     "LoginSession",
@@ -27,6 +30,8 @@ __all__ = [
     "MailToken",
     "MarkFrame",
     "RateLimit",
+    "SignalOutcome",
+    "SignalRecord",
     "UtcDateTime",
     "Wallet",
     "WalletChallenge",

@@ -1,0 +1,103 @@
+"""Closed hours of every contract, kept: baselines begin with them, outcomes and charts are read from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from itertools import groupby
+
+from sqlalchemy import func
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+from sqlmodel import Session, col, delete, select
+
+from flashcur.domain.spikes import HOUR_MS
+from flashcur.domain.ticks import Candle
+from flashcur.models import HourCandle
+
+KEPT = timedelta(days=35)
+"""Four weeks for the baselines, and the hours around a signal for as long as its outcome is fresh."""
+
+_KEY = ("exchange", "demo", "symbol", "hour")
+_VALUES = ("open", "high", "low", "close", "volume_quote")
+
+
+def save_hours(session: Session, exchange: str, candles: Iterable[Candle], *, demo: bool) -> int:
+    """Write down the closed ones of `candles`, in place of what is known of their hours; returns how many."""
+    rows = {
+        (candle.symbol, candle.open_ms): {
+            "exchange": exchange,
+            "demo": demo,
+            "symbol": candle.symbol,
+            "hour": candle.open_ms // HOUR_MS,
+            **{name: getattr(candle, name) for name in _VALUES},
+        }
+        for candle in candles
+        if candle.closed
+    }
+    if not rows:
+        return 0
+    insert = insert_sqlite if session.get_bind().dialect.name == "sqlite" else insert_postgresql
+    statement = insert(HourCandle)
+    replaced = {name: statement.excluded[name] for name in _VALUES}
+    # In one order, so that two engines that overlap do not hold each other up.
+    session.connection().execute(
+        statement.on_conflict_do_update(index_elements=_KEY, set_=replaced), [rows[key] for key in sorted(rows)]
+    )
+    return len(rows)
+
+
+def load_hours(
+    session: Session, exchange: str, *, demo: bool, first_ms: int, symbols: Sequence[str] | None = None
+) -> Iterator[tuple[str, list[Candle]]]:
+    """The hours from `first_ms` (Unix ms) on, oldest first, contract by contract; all of them without `symbols`."""
+    query = (
+        select(HourCandle)
+        .where(
+            col(HourCandle.exchange) == exchange,
+            col(HourCandle.demo).is_(demo),
+            col(HourCandle.hour) >= first_ms // HOUR_MS,
+        )
+        .order_by(col(HourCandle.symbol), col(HourCandle.hour))
+    )
+    if symbols is not None:
+        query = query.where(col(HourCandle.symbol).in_(symbols))
+    rows = session.exec(query.execution_options(yield_per=5_000))
+    for symbol, hours in groupby(rows, key=lambda row: row.symbol):
+        yield symbol, [_candle(row) for row in hours]
+
+
+def last_hours(session: Session, exchange: str, *, demo: bool) -> dict[str, int]:
+    """By symbol, the beginning of the newest hour that is known, Unix ms."""
+    query = (
+        select(HourCandle.symbol, func.max(HourCandle.hour))
+        .where(col(HourCandle.exchange) == exchange, col(HourCandle.demo).is_(demo))
+        .group_by(col(HourCandle.symbol))
+    )
+    return {symbol: hour * HOUR_MS for symbol, hour in session.exec(query)}
+
+
+def prune_hours(session: Session, before_ms: int) -> int:
+    """Delete hours of before `before_ms` (Unix ms); returns how many."""
+    return session.exec(delete(HourCandle).where(col(HourCandle.hour) < before_ms // HOUR_MS)).rowcount
+
+
+def purge_demo_hours(session: Session) -> int:
+    """Delete the hours of demo data; returns how many."""
+    return session.exec(delete(HourCandle).where(col(HourCandle.demo))).rowcount
+
+
+def _candle(row: HourCandle) -> Candle:
+    open_ms = row.hour * HOUR_MS
+    return Candle(
+        row.symbol,
+        open_ms,
+        row.open,
+        row.high,
+        row.low,
+        row.close,
+        row.volume_quote,
+        closed=True,
+        event_ms=open_ms + HOUR_MS,
+        seen_ms=open_ms + HOUR_MS,
+    )
