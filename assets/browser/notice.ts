@@ -29,8 +29,10 @@ function isNew(number: number): boolean {
   return true;
 }
 
-// What the bar shows; the arguments are the server's newest.
-export function useNotice(text: string, bad: boolean, link: string, link_text: string, number: number) {
+export const useNotice = () => notice.use();
+
+// Says the server's newest, and ends what is said. One component of the page calls it.
+export function useServerNotice(text: string, bad: boolean, link: string, link_text: string, number: number) {
   const shown = notice.use();
   const { pathname } = useLocation();
   const page = useRef(pathname);
@@ -49,5 +51,4 @@ export function useNotice(text: string, bad: boolean, link: string, link_text: s
     const timer = shown.text && setTimeout(dismiss, shown.bad ? SHOW_BAD_MS : SHOW_MS);
     return () => clearTimeout(timer || undefined);
   }, [shown]);
-  return shown;
 }

@@ -48,16 +48,16 @@ export function sortBy(key: string) {
   document.querySelector(".scroller")?.scrollTo({ top: 0 });
 }
 
+function back() {
+  view = null;
+  for (const notify of listeners) notify();
+}
+globalThis.window?.addEventListener("popstate", back);
+
 function follow(notify: () => void) {
-  const back = () => {
-    view = read(window.location.search);
-    notify();
-  };
   listeners.add(notify);
-  window.addEventListener("popstate", back);
   return () => {
     listeners.delete(notify);
-    window.removeEventListener("popstate", back);
     // Coming back to the table reads the address anew.
     if (listeners.size === 0) view = null;
   };

@@ -1,4 +1,4 @@
-"""The line that tells what became of a click, and what follows the visitor's session on every page."""
+"""The line that tells what became of a click, and what else is once on every page."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from flashcur.state.notice import NoticeState
 
 def notice_bar() -> rx.Component:
     """Once on every page. A good notice goes by itself, a bad one when it is dismissed."""
-    notice = browser.hook(
+    notice = browser.hook("notice", "notice", "useNotice")
+    says = browser.hook(
+        "serverNotice",
         "notice",
-        "notice",
-        "useNotice",
+        "useServerNotice",
         NoticeState.text,
         NoticeState.bad,
         NoticeState.link,
@@ -39,7 +40,7 @@ def notice_bar() -> rx.Component:
             ),
         ),
         class_name=rx.cond(bad, "notice-bar bad", "notice-bar"),
-        custom_attrs={"data-shown": rx.cond(text != "", "true", "false"), "data-theme": theme},
+        custom_attrs={"data-shown": rx.cond(text != "", "true", "false"), "data-says": says, "data-theme": theme},
     )
 
 
