@@ -1,59 +1,60 @@
-// What follows the frames and the clock: the lag of a connection, countdowns, the flash of moved prices.
-import { useEffect, useRef, useState } from "react";
+// What follows the frames and the clock: the lag of the newest frame, countdowns, the flash of moved prices.
+import { useEffect, useRef, useSyncExternalStore } from "react";
 import { countdown } from "./ages.ts";
+import { store } from "./store.ts";
 
 const QUIET_S = 3;
-const GIVE_UP_S = 6;
-const AGAIN_S = 15;
 const FLASH_MS = 450;
 
-// Whole seconds since the last frame arrived, 0 while frames come; re-renders only while they do not. A link that went
-// dead without a word is dropped after GIVE_UP_S, so that the client connects anew instead of waiting for a time-out.
+// One timer for the page, however many components follow it, and none while nobody does.
+let timer: ReturnType<typeof setInterval> | undefined;
+const look = () => ({ at: performance.now(), time: Date.now() });
+const clock = store(
+  { at: 0, time: 0 },
+  () => {
+    clearInterval(timer);
+    timer = undefined;
+  },
+  (own) => {
+    if (timer) return;
+    timer = setInterval(() => own.set(look()), 1000);
+    own.set(look());
+  },
+);
+
+const newest = { beat: 0, at: 0 };
+function arrived(beat: number) {
+  if (beat === newest.beat && newest.at) return;
+  const late = lag() > 0;
+  Object.assign(newest, { beat, at: performance.now() });
+  if (late) clock.set(look());
+}
+function lag(): number {
+  const seconds = newest.at ? Math.floor((clock.get().at - newest.at) / 1000) : 0;
+  return seconds > QUIET_S ? seconds : 0;
+}
+
+// Whole seconds since the last frame arrived, 0 while frames come; re-renders only while they do not.
 export function useLag(beat: number): number {
-  const last = useRef(0);
-  const [lag, setLag] = useState(0);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: it is the change that counts
-  useEffect(() => {
-    last.current = performance.now();
-    setLag(0);
-  }, [beat]);
-  useEffect(() => {
-    let dropped = 0;
-    const timer = setInterval(() => {
-      const now = performance.now();
-      const seconds = Math.floor((now - last.current) / 1000);
-      setLag(seconds > QUIET_S ? seconds : 0);
-      if (seconds >= GIVE_UP_S && now - dropped > AGAIN_S * 1000 && navigator.onLine && !document.hidden) {
-        dropped = now;
-        window.dispatchEvent(new Event("offline"));
-      }
-    }, 1000);
-    // The network is back: connect at once instead of after the client's next pause.
-    const back = () => document.dispatchEvent(new Event("visibilitychange"));
-    window.addEventListener("online", back);
-    return () => {
-      clearInterval(timer);
-      window.removeEventListener("online", back);
-    };
-  }, []);
-  return lag;
+  useEffect(() => arrived(beat), [beat]);
+  return useSyncExternalStore(clock.follow, lag, () => 0);
+}
+
+// How far the server's clock is ahead, in ms.
+const server = { asOf: 0, ahead: 0 };
+function set(asOf: number) {
+  if (asOf && asOf !== server.asOf) Object.assign(server, { asOf, ahead: asOf - Date.now() });
 }
 
 // Time until a Unix time in ms, by the server's clock, which `asOf` tells.
 export function useCountdown(target: number, asOf: number): string {
-  const offset = useRef(0);
-  const [left, setLeft] = useState("");
-  useEffect(() => {
-    if (asOf) offset.current = asOf - Date.now();
-  }, [asOf]);
-  useEffect(() => {
-    if (!target) return setLeft("");
-    const show = () => setLeft(countdown(Math.max(0, Math.round((target - Date.now() - offset.current) / 1000))));
-    show();
-    const timer = setInterval(show, 1000);
-    return () => clearInterval(timer);
-  }, [target]);
-  return left;
+  useEffect(() => set(asOf), [asOf]);
+  const left = () => Math.max(0, Math.round((target - clock.get().time - server.ahead) / 1000));
+  return useSyncExternalStore(
+    clock.follow,
+    () => (target ? countdown(left()) : ""),
+    () => "",
+  );
 }
 
 // Moved prices are coloured for a moment after each frame. One class on the table that comes and goes costs two style

@@ -8,7 +8,7 @@ from reflex.config import get_config
 from flashcur.settings.addresses import port_of
 from flashcur.state.account import AccountState
 from flashcur.state.profile import ProfileState
-from flashcur.state.wire.javascript import event, function, handler, hook, maybe, member, part
+from flashcur.state.wire.javascript import event, function, handler, hook, maybe, member, module, part
 
 __all__ = [
     "VIEW",
@@ -22,6 +22,7 @@ __all__ = [
     "list_choice",
     "maybe",
     "member",
+    "module",
     "part",
 ]
 

@@ -45,5 +45,5 @@ def notice_bar() -> rx.Component:
 
 
 def everywhere(*_: object) -> rx.Component:
-    """The bar around the whole app: Reflex puts the page in."""
-    return rx.fragment(notice_bar())
+    """What is around the whole app, and there before Reflex connects: Reflex puts the page in."""
+    return rx.fragment(browser.module("link"), notice_bar())

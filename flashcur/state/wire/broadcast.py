@@ -36,6 +36,10 @@ NAMESPACE = "/_event"
 _BATCH = 100
 """Sockets written to before other work gets its turn: about 3 ms."""
 
+QUIET_S = 2.0
+"""After so long without a frame sockets are told nothing new, so that a page can tell a market that stands still from
+a connection that died (`assets/browser/link.ts`)."""
+
 Group = tuple[Audience, bool]
 """An audience, and whether its page shows the table."""
 
@@ -101,6 +105,8 @@ class Broadcaster:
         self._next: dict[Group, _Job] = {}
         self._superseded = False
         self._round = 0
+        self._quiet: asyncio.TimerHandle | None = None
+        self._assuring: asyncio.Future[None] | None = None
         self.counters = Counters()
         hub.listen(self._on_updates)
 
@@ -117,6 +123,8 @@ class Broadcaster:
         if visitor:
             self._tabs.setdefault(visitor, {})[sid] = audience, table
         self._count(audience)
+        if self._quiet is None:
+            self._wait_for_quiet()
 
     def leave(self, sid: str) -> None:
         """Stop sending frames to a socket."""
@@ -176,6 +184,26 @@ class Broadcaster:
             self._superseded = True
         else:
             self._writing = asyncio.ensure_future(self._write_all())
+        self._wait_for_quiet()
+
+    def _wait_for_quiet(self) -> None:
+        if self._quiet is not None:
+            self._quiet.cancel()
+        self._quiet = asyncio.get_running_loop().call_later(QUIET_S, self._on_quiet)
+
+    def _on_quiet(self) -> None:
+        self._quiet = None
+        viewers = [viewer for group in self._groups.values() for viewer in group.values()]
+        if viewers:
+            self._assuring = asyncio.ensure_future(self._assure(viewers))
+            self._wait_for_quiet()
+
+    async def _assure(self, viewers: list[Viewer]) -> None:
+        for number, viewer in enumerate(viewers, 1):
+            # Who has not taken what was sent before has something to read.
+            self._write_to(viewer, NOTHING_NEW)
+            if number % _BATCH == 0:
+                await asyncio.sleep(0)
 
     def _jobs(self, update: Update) -> Iterator[tuple[Group, _Job]]:
         feed = feed_vars(update.audience, update.live, update.table)
@@ -205,14 +233,9 @@ class Broadcaster:
                 viewer.behind = True
                 self.counters.skipped += 1
                 continue
-            frame = job.whole if viewer.behind else job.news
-            if viewer.writer is None:
-                taken = self._send(viewer, frame)
-            elif viewer.writer.closed:
-                self.leave(viewer.sid)
+            taken = self._write_to(viewer, job.whole if viewer.behind else job.news)
+            if taken is None:
                 continue
-            else:
-                taken = viewer.writer.write(frame)
             if taken:
                 self.counters.messages += 1
                 self.counters.whole += viewer.behind
@@ -223,6 +246,15 @@ class Broadcaster:
             if number % _BATCH == 0:
                 # Thousands of writes in one go would hold up everything else in this process.
                 await asyncio.sleep(0)
+
+    def _write_to(self, viewer: Viewer, frame: SharedFrame) -> bool | None:
+        """Whether a socket took a message; None where it has closed, which ends its part."""
+        if viewer.writer is None:
+            return self._send(viewer, frame)
+        if viewer.writer.closed:
+            self.leave(viewer.sid)
+            return None
+        return viewer.writer.write(frame)
 
     def _send(self, viewer: Viewer, frame: SharedFrame) -> bool:
         """Hand a message to ASGI; False while the one before is still on its way."""
@@ -246,13 +278,22 @@ def _news(update: Update) -> dict[str, Any]:
     return {**update.columns, "beat": update.table.seq}
 
 
-def encode(table: dict[str, Any], feed: dict[str, Any]) -> str:
+def encode_delta(delta: dict[str, Any]) -> str:
     """A Socket.IO event packet with Reflex's state update, as text."""
+    body = orjson.dumps(["event", {"delta": delta, "events": []}]).decode()
+    return f"42{NAMESPACE},{body}"
+
+
+NOTHING_NEW = SharedFrame(encode_delta({}))
+"""A message that changes nothing."""
+
+
+def encode(table: dict[str, Any], feed: dict[str, Any]) -> str:
+    """A frame's message: the vars of the table that it tells, and those of the feed."""
     delta = {FeedState.get_full_name(): marked(feed)}
     if table:
         delta[MarketState.get_full_name()] = marked(table)
-    body = orjson.dumps(["event", {"delta": delta, "events": []}]).decode()
-    return f"42{NAMESPACE},{body}"
+    return encode_delta(delta)
 
 
 def marked(values: dict[str, Any]) -> dict[str, Any]:

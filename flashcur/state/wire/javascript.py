@@ -20,6 +20,12 @@ def _imports(modules: Mapping[str, Names]) -> dict[str, list[rx.ImportVar]]:
     }
 
 
+def module(name: str) -> rx.Var[None]:
+    """A child that shows nothing: it imports a module that does something by itself, once a page."""
+    imported = {"": [rx.ImportVar(tag=f"$/public/browser/{name}.ts")]}
+    return rx.Var("null", _var_data=VarData(imports=imported))
+
+
 def function(module: str, name: str) -> FunctionStringVar[Any]:
     """A function that a module exports."""
     return FunctionStringVar.create(name, _var_data=VarData(imports=_imports({module: name})))

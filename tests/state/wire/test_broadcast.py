@@ -281,3 +281,41 @@ async def test_joining_again_as_another_visitor_leaves_the_first(room: Room) -> 
     room.broadcaster.show("bob", "elite", {FeedState: {"demo": False}}, dict)
     await eventually(lambda: bool(room.told), "the tab told")
     assert room.told == [("a", {"feed_state": {"demo": False}})]
+
+
+async def test_sockets_are_told_nothing_new_while_no_frames_come(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flashcur.state.wire.broadcast.QUIET_S", 0.05)
+    direct, asgi, stuck = Socket(), AsgiSocket(), Socket()
+    stuck.drains = False
+    for sid, socket in (("a", direct), ("b", asgi), ("c", stuck)):
+        room.enter(sid, socket, table=sid != "b")
+    # Before the first frame, and after the last.
+    await eventually(lambda: {} in direct.messages and {} in asgi.messages, "a message without news")
+    await room.frame(1)
+    before = len(direct.messages), len(asgi.messages)
+    await eventually(
+        lambda: {} in direct.messages[before[0] :] and {} in asgi.messages[before[1] :], "a message without news"
+    )
+    # It stands for no frame: who has missed one still gets it whole.
+    stuck.drains = True
+    await eventually(lambda: {} in stuck.messages, "a message without news")
+    await room.frame(2)
+    assert "symbol" in stuck.messages[-1]["market_state"]
+
+
+async def test_while_frames_come_nothing_else_is_sent_nor_to_sockets_that_left(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flashcur.state.wire.broadcast.QUIET_S", 0.5)
+    socket, gone = Socket(), Socket()
+    room.enter("a", socket)
+    room.enter("b", gone)
+    gone.closed = True
+    for seq in range(1, 9):
+        await room.frame(seq)
+    assert {} not in socket.messages
+    await eventually(lambda: {} in socket.messages, "a message without news")
+    room.broadcaster.leave("a")
+    count = len(socket.messages)
+    await eventually(lambda: room.broadcaster._quiet is None, "no timer for nobody")
+    assert (len(socket.messages), gone.messages) == (count, [])
