@@ -306,7 +306,7 @@ async def test_sockets_are_told_nothing_new_while_no_frames_come(room: Room, mon
 async def test_while_frames_come_nothing_else_is_sent_nor_to_sockets_that_left(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flashcur.state.wire.broadcast.QUIET_S", 0.5)
+    monkeypatch.setattr("flashcur.state.wire.broadcast.QUIET_S", 30)
     socket, gone = Socket(), Socket()
     room.enter("a", socket)
     room.enter("b", gone)
@@ -314,6 +314,8 @@ async def test_while_frames_come_nothing_else_is_sent_nor_to_sockets_that_left(
     for seq in range(1, 9):
         await room.frame(seq)
     assert {} not in socket.messages
+    monkeypatch.setattr("flashcur.state.wire.broadcast.QUIET_S", 0.05)
+    await room.frame(9)
     await eventually(lambda: {} in socket.messages, "a message without news")
     room.broadcaster.leave("a")
     count = len(socket.messages)
