@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable
 from typing import Final
 
+from flashcur.services.simulator import sessions
 from flashcur.services.simulator.contract import LiveContract
 from flashcur.services.simulator.funding import funding_rate
 from flashcur.services.simulator.history import Bar
@@ -64,8 +65,8 @@ def _info_row(spec: ContractSpec, status: str, listed_ms: int) -> str:
         "quantityPrecision": spec.quantity_decimals,
         "baseAssetPrecision": 8,
         "quotePrecision": 8,
-        "underlyingType": "COIN" if spec.contract_type != "TRADIFI_PERPETUAL" else "EQUITY",
-        "underlyingSubType": [],
+        "underlyingType": spec.underlying,
+        "underlyingSubType": ["TradFi"] if spec.contract_type == "TRADIFI_PERPETUAL" else [],
         "triggerProtect": "0.0500",
         "liquidationFee": "0.012500",
         "marketTakeBound": "0.05",
@@ -88,6 +89,20 @@ def _info_row(spec: ContractSpec, status: str, listed_ms: int) -> str:
         "timeInForce": ["GTC", "IOC", "FOK", "GTX", "GTD"],
     }
     return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+
+
+def trading_schedule(now_ms: int) -> str:
+    """The `tradingSchedule` answer: a week of sessions of each market."""
+    markets = {
+        market: {
+            "sessions": [
+                {"startTime": begin_ms, "endTime": end_ms, "type": kind}
+                for begin_ms, end_ms, kind in sessions.week(market, now_ms)
+            ]
+        }
+        for market in sessions.MARKETS
+    }
+    return json.dumps({"updateTime": now_ms, "marketSchedules": markets}, separators=(",", ":"))
 
 
 def delivery_ms(symbol: str) -> int:

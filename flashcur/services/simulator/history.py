@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from flashcur.services.simulator.noise import GAUSS, TABLE_MASK, draw, normal, smooth, subkey, uniform, walk
+from flashcur.services.simulator.sessions import last_traded, rests
 from flashcur.services.simulator.universe import ContractSpec
 
 MARKET_DAILY_VOLATILITY: Final = 0.016
@@ -72,7 +73,8 @@ class History:
         self.market = MarketFactor(seed)
 
     def log_price(self, spec: ContractSpec, hour: int) -> float:
-        """Log price at the beginning of `hour` (hours since 1970)."""
+        """Log price at the beginning of `hour` (hours since 1970): that of the last trade while its market rests."""
+        hour = last_traded(spec.underlying, hour)
         return (
             math.log(spec.base_price)
             + spec.beta * self.market.level(hour)
@@ -92,6 +94,8 @@ class History:
     def plan(self, spec: ContractSpec, hour: int) -> HourPlan:
         """The path of one hour, minute by minute; agrees with the bar of that hour."""
         start, end = self.log_price(spec, hour), self.log_price(spec, hour + 1)
+        if rests(spec.underlying, hour):
+            return HourPlan(hour, [start] * 61, [0.0] * 61, start, start)
         _, high, low, _ = extremes(spec, hour, start, end)
         common = self.market.bridge(hour)
         own = bridge(spec.key ^ 0x77, hour, idiosyncratic_volatility(spec) * 0.028)
@@ -149,6 +153,8 @@ def bridge(key: int, hour: int, step: float) -> list[float]:
 
 def extremes(spec: ContractSpec, hour: int, start: float, end: float) -> tuple[float, float, float, float]:
     """Open, high, low and close of an hour as log prices."""
+    if rests(spec.underlying, hour):
+        return start, start, start, start
     bits = draw(spec.key ^ 0x99, hour)
     reach = spec.daily_volatility * 0.11 * (1.0 + 0.5 * math.log(spike(spec, hour)[0]))
     high = max(start, end) + reach * abs(GAUSS[bits & TABLE_MASK])
@@ -173,7 +179,10 @@ def spike(spec: ContractSpec, hour: int) -> tuple[float, int]:
 
 
 def hour_volume(spec: ContractSpec, hour: int, log_return: float) -> float:
-    """Quote volume of an hour: daily profile, slow drift, noise, more when the price moves, and spikes with an echo."""
+    """Quote volume of an hour: daily profile, slow drift, noise, more when the price moves, and spikes with an echo;
+    none while its market rests."""
+    if rests(spec.underlying, hour):
+        return 0.0
     profile = 1.0 + 0.32 * math.sin((hour % 24 - 8.5) / 24.0 * math.tau)
     drift = 0.25 * smooth(spec.key ^ 0xD1, hour / 36.0)
     noise = 0.26 * normal(spec.key ^ 0xD2, hour)

@@ -24,6 +24,8 @@ def request_weight(path: str, query: Mapping[str, str]) -> int:
         limit = query.get("limit", "500")
         rows = int(limit) if limit.isdigit() else 500
         return 1 if rows < 100 else 2 if rows < 500 else 5 if rows <= 1000 else 10
+    if path.endswith("/tradingSchedule"):
+        return 5
     if path.endswith(("/fundingInfo", "/fundingRate", "/openInterestHist")):
         return 0
     return 1

@@ -10,7 +10,7 @@ from flashcur.services.simulator.contract import LiveContract
 from flashcur.services.simulator.funding import RATE_STEP_MS, funding_rate
 from flashcur.services.simulator.history import Bar, History, buy_share, make_bar, trade_count
 from flashcur.services.simulator.noise import GAUSS, subkey
-from flashcur.services.simulator.universe import ContractSpec, Decoy, build_decoys, build_universe
+from flashcur.services.simulator.universe import ContractSpec, Decoy, build_decoys, build_tradfi, build_universe
 
 HOUR_MS: Final = 3_600_000
 MINUTE_MS: Final = 60_000
@@ -35,6 +35,8 @@ class Market:
         self.revision = 0
         """Grows with every change of the list of contracts."""
         for spec in specs:
+            self.add(spec, spec.onboard_ms, now_ms)
+        for spec in build_tradfi(seed):
             self.add(spec, spec.onboard_ms, now_ms)
         self.untraded: list[Decoy] = []
         """Contracts on the list that do not trade: settling, closed, not begun."""

@@ -54,6 +54,7 @@ class Rest:
             "/fapi/v1/ping": self._ping,
             "/fapi/v1/time": self._time,
             "/fapi/v1/exchangeInfo": self._exchange_info,
+            "/fapi/v1/tradingSchedule": self._trading_schedule,
             "/fapi/v1/ticker/24hr": self._ticker,
             "/fapi/v1/ticker/price": self._price,
             "/fapi/v2/ticker/price": self._price,
@@ -108,6 +109,9 @@ class Rest:
         if self._faults.spoils("instrument"):
             rows = {symbol: self._faults.spoil(symbol, "instrument", row) for symbol, row in rows.items()}
         return _json(answers.exchange_info(rows.values(), self._now_ms()))
+
+    async def _trading_schedule(self, request: web.Request) -> web.Response:
+        return _json(answers.trading_schedule(self._now_ms()))
 
     async def _ticker(self, request: web.Request) -> web.Response:
         now_ms = self._now_ms()

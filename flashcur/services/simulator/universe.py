@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from flashcur.services.simulator.noise import draw, normal, smooth, subkey, uniform
-from flashcur.services.simulator.universe_data import NAME_HEADS, NAME_TAILS, WELL_KNOWN
+from flashcur.services.simulator.universe_data import NAME_HEADS, NAME_TAILS, TRADFI, WELL_KNOWN
 
 Status = Literal["TRADING", "SETTLING", "PENDING_TRADING"]
 
@@ -35,7 +35,7 @@ class ContractSpec:
     base: str
     quote: str
     contract_type: str
-    """`PERPETUAL`, or another type that a client must leave out."""
+    """`PERPETUAL`, `TRADIFI_PERPETUAL` on what is no coin, or a type that a client must leave out."""
     base_price: float
     """The price around which the contract moves, USDT."""
     tick_size: float
@@ -50,6 +50,8 @@ class ContractSpec:
     onboard_ms: int
     key: int
     """Root of all random numbers of this contract."""
+    underlying: str = "COIN"
+    """What it is on, in the exchange's words (`underlyingType`)."""
 
     @property
     def perpetual(self) -> bool:
@@ -98,6 +100,21 @@ def build_universe(count: int, seed: int) -> tuple[list[ContractSpec], list[Cont
     return specs, reserve
 
 
+def build_tradfi(seed: int) -> list[ContractSpec]:
+    """The contracts on stocks and commodities."""
+    root = subkey(seed, "tradfi")
+    return [
+        replace(
+            _make(base + "USDT", base, "USDT", "TRADIFI_PERPETUAL", price, volume, root),
+            underlying=underlying,
+            # Calmer than coins, and none moves with them.
+            daily_volatility=0.015,
+            beta=0.0,
+        )
+        for base, underlying, price, volume in TRADFI
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Decoy:
     """A contract that is listed and yet no USDT perpetual in trading state."""
@@ -125,7 +142,6 @@ def build_decoys(specs: list[ContractSpec], seed: int) -> list[Decoy]:
         ("BTCUSDT_261225", "BTC", "USDT", "CURRENT_QUARTER", "TRADING", 102_800.0),
         ("ETHUSDT_261225", "ETH", "USDT", "CURRENT_QUARTER", "TRADING", 3440.0),
         ("BTCUSDT_270326", "BTC", "USDT", "NEXT_QUARTER", "TRADING", 103_800.0),
-        ("TSLAUSDT", "TSLA", "USDT", "TRADIFI_PERPETUAL", "TRADING", 401.0),
         ("OLDUSDT", "OLD", "USDT", "PERPETUAL", "SETTLING", 0.0213),
         ("GONEUSDT", "GONE", "USDT", "PERPETUAL", "CLOSE", 1.07),
         ("SOONUSDT", "SOON", "USDT", "PERPETUAL", "PENDING_TRADING", 0.35),

@@ -63,6 +63,22 @@ GLM:0.229 BDXN:0.0281 CETUS:0.0386 PROM:9.44
 """
 """More than 330 of them are tickers that trade on large exchanges; one has a Chinese name."""
 
+TRADFI: Final = (
+    ("TSLA", "EQUITY", 401.0, 120e6),
+    ("NVDA", "EQUITY", 188.0, 90e6),
+    ("MSTR", "EQUITY", 243.0, 60e6),
+    ("AAPL", "EQUITY", 269.0, 40e6),
+    ("SPY", "EQUITY", 672.0, 35e6),
+    ("SAMSUNG", "KR_EQUITY", 68.4, 15e6),
+    ("TENCENT", "HK_EQUITY", 81.6, 6e6),
+    ("OPENAI", "PREMARKET", 512.0, 4e6),
+    ("XAU", "COMMODITY", 4190.0, 1.5e9),
+    ("XAG", "COMMODITY", 50.8, 400e6),
+    ("CL", "COMMODITY", 60.4, 80e6),
+    ("NATGAS", "COMMODITY", 4.42, 12e6),
+)
+"""What is listed beside coins: base asset, `underlyingType`, price scale and usual 24 h volume in USDT."""
+
 NAME_HEADS: Final = (
     "AL BE CO DA EL FI GO HA IN JU KO LU MO NE OR PA QU RE SO TA UL VO WE XE YO ZA AR BO CE DI FO GA LO MI NO PO RO SE"
 )

@@ -12,13 +12,15 @@ import aiohttp
 import pytest
 
 from flashcur.services.simulator import SimulatedExchange
+from flashcur.services.simulator.universe_data import TRADFI
 from tests.support.fast_time import fast_clocks, fast_loop
 
 MID_HOUR_MS = 1_763_903_100_000
 """2025-11-23 13:05:00 UTC."""
 
-OTHERS = {"BTCUSDC", "ETHUSDC", "BTCUSDT_261225", "ETHUSDT_261225", "BTCUSDT_270326", "TSLAUSDT"}
-"""What trades beside the USDT perpetuals, and is in every list and stream of all contracts."""
+TRADFI_SYMBOLS = {f"{base}USDT" for base, *_ in TRADFI}
+OTHERS = {"BTCUSDC", "ETHUSDC", "BTCUSDT_261225", "ETHUSDT_261225", "BTCUSDT_270326", *TRADFI_SYMBOLS}
+"""What trades beside the USDT perpetuals on coins, and is in every list and stream of all contracts."""
 
 StartExchange = Callable[..., Awaitable[SimulatedExchange]]
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from flashcur.services.simulator import sessions
 from flashcur.services.simulator.candles import candles
 from flashcur.services.simulator.funding import funding_rate
 from flashcur.services.simulator.history import Bar
@@ -49,6 +50,37 @@ def test_the_universe_spans_prices_volumes_and_funding_intervals() -> None:
     assert specs[0].volume_24h > 10e9
     assert min(spec.volume_24h for spec in specs) < 1e6
     assert {spec.funding_interval_hours for spec in specs} == {1, 4, 8}
+
+
+def test_what_is_closed_rests_and_goes_on_from_where_it_stood() -> None:
+    """NOW_MS is a Sunday's 13:05 UTC, on which stocks and metals rest; metals go on at 22:00."""
+    market = Market(5, 1, NOW_MS)
+    gold, apple, coin = (market.contracts[f"{base}USDT"] for base in ("XAU", "AAPL", "BTC"))
+    before = [gold.price_text, apple.price_text]
+    run(market, NOW_MS, NOW_MS + 5_000)
+    assert [gold.price_text, apple.price_text] == before
+    assert gold.quote == apple.quote == 0.0 < coin.quote
+    sunday = NOW_MS // HOUR_MS
+    rested = [bar for _, bar in market.bars(gold, sunday - 24, sunday)]
+    assert {(bar.open, bar.high, bar.low, bar.close, bar.quote) for bar in rested} == {(*[float(before[0])] * 4, 0.0)}
+    open_ms = (sunday + 9) * HOUR_MS
+    run(market, open_ms, open_ms + 30_000)
+    assert gold.open == float(before[0])
+    assert gold.quote > 0.0 == apple.quote
+    # A market that starts then agrees.
+    fresh = Market(5, 1, open_ms + 30_000).contracts["XAUUSDT"]
+    assert fresh.open == gold.open
+    assert fresh.quote == pytest.approx(gold.quote, rel=0.05)
+
+
+@pytest.mark.parametrize("market", sessions.MARKETS)
+def test_a_week_of_sessions_is_the_hours_of_rest(market: str) -> None:
+    for day in range(8):
+        now_ms = NOW_MS + day * 24 * HOUR_MS
+        for begin_ms, end_ms, kind in sessions.week(market, now_ms):
+            hours = range(-(-begin_ms // HOUR_MS), end_ms // HOUR_MS)
+            assert {sessions.rests(market, hour) for hour in hours} <= {kind == sessions.CLOSED}
+    assert not sessions.rests("COIN", NOW_MS // HOUR_MS)
 
 
 def test_the_same_seed_and_clock_give_the_same_market_and_another_seed_another() -> None:
@@ -130,7 +162,7 @@ def test_a_clock_that_jumps_within_the_hour_leaves_no_minute_out() -> None:
         minutes = market.minute_bars(c, c.hour)
         assert [m for m, _ in minutes] == list(range(21))
         assert sum(bar.quote for _, bar in minutes) == pytest.approx(c.quote)
-        assert minutes[-1][1].quote < 0.3 * c.quote
+        assert minutes[-1][1].quote < 0.3 * c.quote or c.quote == 0.0
 
 
 def test_the_rolling_day_agrees_with_the_hours() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import aiohttp
@@ -34,6 +35,21 @@ async def test_exchange_info_lists_also_what_clients_must_leave_out(http: aiohtt
     assert bitcoin["onboardDate"] < info["serverTime"]
     quarter = next(r for r in rows if r["symbol"] == "BTCUSDT_261225")
     assert quarter["deliveryDate"] == 1_798_185_600_000
+
+
+async def test_the_schedule_tells_a_week_of_each_market(http: aiohttp.ClientSession) -> None:
+    answer = await get(http, "/fapi/v1/tradingSchedule")
+    markets = answer["marketSchedules"]
+    rows = (await get(http, "/fapi/v1/exchangeInfo"))["symbols"]
+    said = {row["underlyingType"] for row in rows if row["contractType"] == "TRADIFI_PERPETUAL"}
+    # A company before it is listed has no market that closes.
+    assert said - set(markets) == {"PREMARKET"}
+    for market in markets.values():
+        sessions = market["sessions"]
+        assert sessions[0]["startTime"] <= answer["updateTime"] - 24 * 3_600_000
+        assert sessions[-1]["endTime"] - sessions[0]["startTime"] == 7 * 24 * 3_600_000
+        assert all(a["endTime"] == b["startTime"] for a, b in pairwise(sessions))
+        assert {"REGULAR", "NO_TRADING"} <= {session["type"] for session in sessions}
 
 
 async def test_the_ticker_the_candle_and_the_day_agree(http: aiohttp.ClientSession) -> None:
