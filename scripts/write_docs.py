@@ -14,11 +14,11 @@ from typing import get_args
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from flashcur.domain import multiples  # noqa: E402
+from flashcur.domain import assets, multiples  # noqa: E402
 from flashcur.domain.ages import ALLOWANCES  # noqa: E402
 from flashcur.domain.frames import FUNDING_ACCENT_PCT  # noqa: E402
 from flashcur.domain.plans import PLANS, Plan  # noqa: E402
-from flashcur.domain.view import SCALES, SEARCH_LENGTH, Direction, Show, Sort, View  # noqa: E402
+from flashcur.domain.view import CHOICES, SCALES, SEARCH_LENGTH, Direction, Show, Sort, View  # noqa: E402
 from flashcur.services.accounts.limits import LIMITS  # noqa: E402
 from flashcur.settings import CHAINS  # noqa: E402
 from flashcur.settings.docs import settings_markdown  # noqa: E402
@@ -37,7 +37,7 @@ def plans_markdown() -> str:
     rights: tuple[tuple[str, Callable[[Plan], str]], ...] = (
         ("US dollars a month / a year", lambda p: "–" if p.monthly is None else f"{p.monthly} / {p.yearly}"),
         ("table moves", lambda p: cadence(p.cadence_s)),
-        ("contracts, the largest by 24 h volume", lambda p: most(p.rows)),
+        ("contracts, the largest by 24 h volume of crypto, and of the rest", lambda p: most(p.rows)),
         ("open interest", lambda p: "yes" if p.open_interest else "no"),
         ("signals that can be looked up", lambda p: most(p.history)),
         ("own rules active", lambda p: most(p.rules)),
@@ -96,18 +96,27 @@ def facts_module() -> str:
         "SCALES": SCALES,
         "SEARCH_LENGTH": SEARCH_LENGTH,
         "MULTIPLE": multiples.PATTERN,
-        "VIEW": {name: getattr(View(), name) for name in ("q", "sort", "dir", "min", "show")} | {"list": ""},
-        "CHOICES": {"sort": get_args(Sort), "dir": get_args(Direction), "show": get_args(Show)},
+        "VIEW": {name: getattr(View(), name) for name in CHOICES} | {"list": ""},
+        "CHOICES": {
+            "sort": get_args(Sort),
+            "dir": get_args(Direction),
+            "show": get_args(Show),
+            "assets": get_args(assets.Assets),
+        },
+        # What is no crypto, by its letter.
+        "ASSET_MARKS": assets.MARKS,
+        "CLOSED_MARK": assets.CLOSED_MARK,
     }
     types = {
         "AGE_ALLOWANCES": ": [string, number, number, number][]",
         "SCALES": ": Record<string, number>",
         "VIEW": ": Record<Choice, string>",
         "CHOICES": ": Partial<Record<Choice, string[]>>",
+        "ASSET_MARKS": ": Record<string, string>",
     }
     head = [
         "// From the Python tables, by `python scripts/write_docs.py`; `make test` fails while it is out of date.",
-        'export type Choice = "q" | "sort" | "dir" | "min" | "show" | "list";',
+        f"export type Choice = {' | '.join(json.dumps(name) for name in (*CHOICES, 'list'))};",
     ]
     lines = (f"export const {name}{types.get(name, '')} = {json.dumps(value)};" for name, value in facts.items())
     return "\n".join([*head, *lines]) + "\n"

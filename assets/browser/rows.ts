@@ -1,7 +1,7 @@
 // The table's rows: unpack a frame's columns, filter and sort them. The server does the same for files and for the first
 // paint (flashcur/domain/view.py); a test holds both together.
 import { older } from "./ages.ts";
-import { FUNDING_ACCENT_PCT, SCALES, VIEW } from "./facts.ts";
+import { ASSET_MARKS, CLOSED_MARK, FUNDING_ACCENT_PCT, SCALES, VIEW } from "./facts.ts";
 import { coin } from "./multiples.ts";
 import type { View } from "./query.ts";
 
@@ -56,6 +56,24 @@ function compare(sort: string, columns: Record<string, string[]>): (a: number, b
   return (a, b) => numbers[a] - numbers[b];
 }
 
+// The half of the universe that a row belongs to, by its letter; that of another time has none, and is of crypto.
+const half = (letter: string | undefined) => (letter && ASSET_MARKS[letter] ? "tradfi" : "crypto");
+
+// Whoever names a contract, by a search or in a list, looks for it, whatever it is on.
+const anyHalf = (chosen: View, lists: List[]) =>
+  chosen.assets === VIEW.assets && Boolean(chosen.q.trim() || shownList(chosen, lists));
+
+// Whether there is a choice of halves.
+export const offersRest = (assets: string, chosen: View) =>
+  chosen.assets !== VIEW.assets || Array.from(assets).some((letter) => half(letter) !== VIEW.assets);
+
+// How many contracts there are to filter.
+export function totalOf(market: Market, chosen: View, lists: List[]): number {
+  const symbols = column("symbol", market.symbol);
+  if (anyHalf(chosen, lists)) return symbols.length;
+  return symbols.reduce((total, _, i) => total + (half(market.asset[i]) === chosen.assets ? 1 : 0), 0);
+}
+
 // The numbers of the rows that the filters let through, in the frame's order.
 function matching(market: Market, chosen: View, lists: List[]): number[] {
   const only = contractsOf(shownList(chosen, lists));
@@ -67,8 +85,10 @@ function matching(market: Market, chosen: View, lists: List[]): number[] {
   const assets = coins("base", market.base);
   const others = only && elsewhere(only, symbols);
   const least = amount(chosen.min);
+  const both = anyHalf(chosen, lists);
   const order: number[] = [];
   for (let i = 0; i < symbols.length; i++) {
+    if (!both && half(market.asset[i]) !== chosen.assets) continue;
     // Who searches looks for what may go into the list, too.
     if (only && !wanted && !only.has(symbols[i]) && !others?.has(assets[i])) continue;
     if (wanted && !named(wanted, symbols[i], base[i]) && assets[i] !== about) continue;
@@ -96,7 +116,7 @@ export function marketRows(market: Market, chosen: View, lag: number, lists: Lis
   const columns: Record<string, string[]> = {};
   for (const name of COLUMNS) columns[name] = column(name, market[name] ?? "");
   const { base, change, volume, funding, oi, oi1h, age } = columns;
-  const { move, spike, fresh } = market;
+  const { move, spike, fresh, asset, closed } = market;
   const order = matching(market, chosen, lists);
   const by = compare(chosen.sort, columns);
   const blank = (i: number) => (chosen.sort !== "symbol" && !columns[chosen.sort]?.[i] ? 1 : 0);
@@ -114,7 +134,8 @@ export function marketRows(market: Market, chosen: View, lag: number, lists: Lis
     funding: funding[i],
     oi: oi[i] ?? "",
     oi1h: oi1h[i] ?? "",
-    look: look(funding[i], spike[i], fresh[i]),
+    mark: mark(asset[i], closed[i]),
+    look: look(funding[i], spike[i], fresh[i], asset[i]),
     move: move[i] === "-" ? "" : move[i],
     age: lag ? older(age[i], lag, amount(volume[i])) : age[i],
     hint: hint(columns.interval[i], columns.next[i], funding[i]),
@@ -133,9 +154,16 @@ export function namedHere(symbols: string, bases: string, chosen: View): string 
   return base[coins("base", bases).indexOf(coin(wanted))] ?? "";
 }
 
-function look(funding: string, spike: string, fresh: string): string {
+// What a row says beside its name, where it is no crypto.
+function mark(letter: string | undefined, closed: string | undefined): string {
+  const word = (letter && ASSET_MARKS[letter]) || "";
+  return word && closed === "1" ? word + CLOSED_MARK : word;
+}
+
+function look(funding: string, spike: string, fresh: string, asset: string | undefined): string {
   const side = Math.abs(Number(funding)) >= FUNDING_ACCENT_PCT ? (funding[0] === "-" ? "paid-short" : "paid-long") : "";
-  return (fresh === "1" ? "fresh " : "") + (spike === "1" ? "spiking " : "") + side;
+  const rest = half(asset) === VIEW.assets ? "" : "tradfi ";
+  return rest + (fresh === "1" ? "fresh " : "") + (spike === "1" ? "spiking " : "") + side;
 }
 
 // Hours between payments, the minute of the next one (Unix), percent a year.

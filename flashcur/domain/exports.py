@@ -17,6 +17,7 @@ import orjson
 from anyascii import anyascii
 
 from flashcur.domain.ages import ALLOWANCES
+from flashcur.domain.assets import CLASS_OF, AssetClass, Assets
 from flashcur.domain.frames import EXACT_COLUMNS, Frame
 from flashcur.domain.plans import PLANS, Audience
 
@@ -83,23 +84,28 @@ def filename(kind: str, now: datetime, extension: str) -> str:
 def market_rows(frame: Frame, indices: Sequence[int], open_interest: bool) -> list[dict[str, Any]]:
     """The rows as dicts with unrounded numbers, None where one is missing; open interest only if asked for.
 
-    Prices, volumes and open interest are in USDT, `_pct` is percent, `ratio` a multiple, `funding_rate` a fraction per
-    interval; `next_funding_at` is ISO 8601. `ages_s` maps the name of each value that is older than its allowance to
-    its age in seconds.
+    `asset_class` is what the contract is on (`domain.assets.AssetClass`). Prices, volumes and open interest are in
+    USDT, `_pct` is percent, `ratio` a multiple, `funding_rate` a fraction per interval; `next_funding_at` is ISO 8601.
+    `market_closed` says that the market of a stock or a commodity is closed, as far as the exchange tells. `ages_s`
+    maps the name of each value that is older than its allowance to its age in seconds.
     """
     names = _EXACT + (_OPEN_INTEREST if open_interest else ())
     missing: list[float | None] = [None] * frame.count
     exact = {name: frame.exact.get(name, missing) for name in names}
     symbols, bases, intervals = frame.values("symbol"), frame.values("base"), frame.values("interval")
     following, spikes, ages = frame.values("next"), frame.values("spike"), frame.values("age")
+    letters = frame.values("asset") if "asset" in frame.columns else [AssetClass.CRYPTO.letter] * frame.count
+    closed = frame.values("closed") if "closed" in frame.columns else ["0"] * frame.count
     return [
         {
             "symbol": symbols[i],
             "base": bases[i],
+            "asset_class": CLASS_OF.get(letters[i], AssetClass.CRYPTO).value,
             **{name: values[i] for name, values in exact.items()},
             "funding_interval_hours": int(intervals[i]),
             "next_funding_at": iso(int(following[i]) * 60_000) if following[i] else None,
             "spiking": spikes[i] == "1",
+            "market_closed": closed[i] == "1",
             "ages_s": {_AGES[kind]: int(number) * _UNITS_S[unit] for kind, number, unit in _AGE.findall(ages[i])},
         }
         for i in indices
@@ -125,10 +131,10 @@ def markets_csv(frame: Frame, indices: Sequence[int], open_interest: bool) -> st
     return out.getvalue()
 
 
-def api_json(frame: Frame, audience: Audience) -> bytes:
+def api_json(frame: Frame, audience: Audience, assets: Assets) -> bytes:
     """The body of `/api/v1/markets`, UTF-8 JSON, for a frame that was already cut to `audience`.
 
-    `rows` are those of `market_rows`, a missing value null; `as_of` is ISO 8601 in UTC.
+    `rows` are those of one half of the universe, as of `market_rows`, a missing value null; `as_of` is ISO 8601 in UTC.
     """
     return orjson.dumps(
         {
@@ -136,7 +142,7 @@ def api_json(frame: Frame, audience: Audience) -> bytes:
             "demo": frame.demo,
             "state": frame.state,
             "as_of": iso(frame.as_of_ms),
-            "rows": market_rows(frame, range(frame.count), PLANS[audience].open_interest),
+            "rows": market_rows(frame, frame.of(assets), PLANS[audience].open_interest),
         }
     )
 
@@ -161,7 +167,17 @@ def markets_json(frame: Frame, indices: Sequence[int], open_interest: bool, expo
 
 def _csv_columns(open_interest: bool) -> tuple[str, ...]:
     numbers = _EXACT + (_OPEN_INTEREST if open_interest else ())
-    return ("symbol", "base", *numbers, "funding_interval_hours", "next_funding_at", "spiking", "ages_s")
+    return (
+        "symbol",
+        "base",
+        "asset_class",
+        *numbers,
+        "funding_interval_hours",
+        "next_funding_at",
+        "spiking",
+        "market_closed",
+        "ages_s",
+    )
 
 
 def _cell(value: object) -> str:

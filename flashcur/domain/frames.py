@@ -19,6 +19,8 @@ oi1h     change of open interest in 1 h, percent, signed
 move     `u` `d` `-`: the price against the frame before
 spike    `1` where the canonical volume rule holds now
 fresh    `1` for a day after the contract was listed
+asset    what it is on, a letter (`domain.assets`)  (moves only with the universe)
+closed   `1` while the market of what it is on is closed
 age      ages of the cells that are older than their allowance: `p12s,f3m`
 ======== =====================================================================
 
@@ -36,13 +38,14 @@ import orjson
 
 from flashcur.domain import formats
 from flashcur.domain.ages import ALLOWANCES, allowance
+from flashcur.domain.assets import Assets, assets_of
 from flashcur.domain.book import MarketBook, Row
 from flashcur.domain.plans import Plan
 from flashcur.domain.spikes import HOUR_MS, SpikeRule
 
 SEPARATOR = "|"
 """Between the values of a column; no symbol holds it (`services.market.checks`)."""
-FLAG_COLUMNS = ("move", "spike", "fresh")
+FLAG_COLUMNS = ("move", "spike", "fresh", "asset", "closed")
 OPEN_INTEREST_COLUMNS = ("oi", "oi1h")
 """Columns that are sent only where the plan has open interest."""
 COLUMNS = (
@@ -104,7 +107,7 @@ class Frame:
     columns: dict[str, str] = field(default_factory=dict[str, str])
     """Packed values by name of `COLUMNS`; a column the plan may not see is absent."""
     strip: str = ""
-    """The five largest by 24 h volume: `base|price|change|move` joined by `;`."""
+    """The five largest of crypto by 24 h volume: `base|price|change|move` joined by `;`."""
     exact: dict[str, list[float | None]] = field(default_factory=dict[str, "list[float | None]"])
     """Unrounded numbers by name of `EXACT_COLUMNS`, in the same symbol order; None where one is missing."""
     quiet_ms: int = 0
@@ -127,9 +130,9 @@ class Frame:
 
     @property
     def complete(self) -> bool:
-        """Whether the frame can stand as a mark: it has contracts, and prices for 90 % of them."""
-        prices = self.exact.get("price", [])
-        return self.count > 0 and sum(value is not None for value in prices) >= 0.9 * self.count
+        """Whether the frame can stand as a mark: it has contracts on crypto, and prices for 90 % of them."""
+        prices, crypto = self.exact.get("price", []), self.of("crypto")
+        return bool(crypto) and bool(prices) and sum(prices[i] is not None for i in crypto) >= 0.9 * len(crypto)
 
     def values(self, column: str) -> list[str]:
         """A column unpacked, one text a contract in symbol order, empty where a value is missing.
@@ -141,10 +144,19 @@ class Frame:
             return []
         return list(packed) if column in FLAG_COLUMNS else packed.split(SEPARATOR)
 
+    def of(self, assets: Assets) -> list[int]:
+        """Numbers of the rows of one half of the universe, in the frame's order."""
+        if "asset" not in self.columns:
+            return list(range(self.count)) if assets == "crypto" else []
+        return [i for i, letter in enumerate(self.columns["asset"]) if assets_of(letter) == assets]
+
     def only(self, plan: Plan) -> Frame:
-        """The frame as a plan may see it: the largest contracts by 24 h volume, and open interest only if it has it."""
-        keep = self._largest(plan.rows) if plan.rows is not None and plan.rows < self.count else None
-        frame = self if keep is None else self._pick(keep)
+        """The frame as a plan may see it: the largest contracts by 24 h volume of each half of the universe, and open
+        interest only if it has it."""
+        frame = self
+        if plan.rows is not None:
+            keep = self.largest("crypto", plan.rows) + self.largest("tradfi", plan.rows)
+            frame = self if len(keep) == self.count else self._pick(sorted(keep))
         return frame if plan.open_interest else frame._without_open_interest()
 
     def without(self, gone: Set[str]) -> Frame:
@@ -166,10 +178,10 @@ class Frame:
         exact = {name: values for name, values in self.exact.items() if not name.startswith(("open_interest", "oi_"))}
         return replace(self, columns=columns, exact=exact)
 
-    def _largest(self, rows: int) -> list[int]:
+    def largest(self, assets: Assets, rows: int) -> list[int]:
+        """Numbers of the largest rows by 24 h volume of one half, the largest first."""
         volumes = self.exact["volume_quote"]
-        ranked = sorted(range(self.count), key=lambda i: -(volumes[i] or 0.0))
-        return sorted(ranked[:rows])
+        return sorted(self.of(assets), key=lambda i: -(volumes[i] or 0.0))[:rows]
 
 
 def take(
@@ -219,6 +231,8 @@ def take(
         "move": "".join([_move(before.get(row.instrument.symbol), row.price) for row in rows]),
         "spike": "".join(["1" if rule.holds(*row.hour_volumes()) else "0" for row in rows]),
         "fresh": "".join(["1" if _is_fresh(row, now_ms) else "0" for row in rows]),
+        "asset": "".join([row.instrument.asset_class.letter for row in rows]),
+        "closed": "".join(["1" if row.instrument.is_closed(now_ms) else "0" for row in rows]),
         "age": join([_ages(book, row, now_ms) for row in rows]),
     }
     frame = Frame(seq, now_ms, exchange, title, demo, state, len(rows), columns, "", exact, quiet_ms)
@@ -258,7 +272,9 @@ def _next_funding(row: Row) -> str:
 
 
 def _ages(book: MarketBook, row: Row, now_ms: int) -> str:
-    close = {"candle": row.candle_streamed, "open_interest": row.liquid}
+    # Where nothing trades no candle streams: it is polled, as a small contract's is.
+    streamed = row.candle_streamed and not row.instrument.is_closed(now_ms)
+    close = {"candle": streamed, "open_interest": row.liquid}
     late = [
         f"{each.letter}{duration(age)}"
         for each in ALLOWANCES
@@ -283,8 +299,7 @@ def _without_open_interest_ages(packed: str) -> str:
 
 
 def _strip(frame: Frame) -> str:
-    volumes = frame.exact["volume_quote"]
-    ranked = sorted(range(frame.count), key=lambda i: -(volumes[i] or 0.0))[:STRIP_SIZE]
+    ranked = frame.largest("crypto", STRIP_SIZE)
     bases, prices, changes = frame.values("base"), frame.values("price"), frame.values("change")
     moves = frame.values("move")
     return ";".join(SEPARATOR.join((bases[i], prices[i], changes[i], moves[i])) for i in ranked)

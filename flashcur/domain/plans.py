@@ -39,7 +39,7 @@ class Plan:
     cadence_s: int
     """Seconds between marks of the table and of the signals; 1 is live."""
     rows: int | None
-    """Contracts shown, the largest by 24 h volume."""
+    """Contracts shown, the largest by 24 h volume of each half of the universe (`domain.assets`)."""
     open_interest: bool
     """Whether open interest columns and signals are sent at all."""
     history: int | None

@@ -13,8 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from flashcur.domain.assets import AssetClass
+
 TickKind = Literal["ticker", "funding", "candle", "open_interest"]
 """What a tick tells, and so which stream of the exchange confirms it; also the name of its field in `book.Row`."""
+Span = tuple[int, int]
+"""From when until when, Unix ms; the end is not in it."""
 TICK_KINDS: tuple[TickKind, ...] = ("ticker", "funding", "candle", "open_interest")
 
 
@@ -38,6 +42,22 @@ class Instrument:
     """When trading began, Unix ms; None where the exchange does not say."""
     delivery_ms: int | None = None
     """When the contract will be delivered and end, Unix ms; None for as long as it has no end."""
+    asset_class: AssetClass = AssetClass.CRYPTO
+    """What it is on, in the exchange's own words."""
+    closed: tuple[Span, ...] = ()
+    """When the market of what it is on is closed; empty where the exchange does not say, or it never is."""
+
+    @property
+    def is_crypto(self) -> bool:
+        """Whether it is in the table that everybody is shown first."""
+        return self.asset_class is AssetClass.CRYPTO
+
+    def is_closed(self, now_ms: int) -> bool:
+        """Whether the market of what it is on is closed at `now_ms` (Unix ms), as far as the exchange tells.
+
+        Its contract may trade on, or rest: no change then is not staleness.
+        """
+        return any(begin_ms <= now_ms < end_ms for begin_ms, end_ms in self.closed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from math import inf, isfinite, isnan, nan
 from typing import Literal, Self, TypeVar, cast, get_args
 from urllib.parse import urlencode
 
+from flashcur.domain.assets import Assets, assets_of
 from flashcur.domain.frames import Frame
 from flashcur.domain.multiples import coin
 
@@ -22,6 +23,8 @@ Show = Literal["all", "gainers", "losers", "spiking"]
 
 Choice = TypeVar("Choice", bound=str)
 
+CHOICES = ("q", "sort", "dir", "min", "show", "assets")
+"""What an address says of a view, beside the list."""
 SEARCH_LENGTH = 40
 """UTF-16 units of the search text that count, as in the page."""
 
@@ -44,6 +47,8 @@ class View:
     min: str = ""
     """Least 24 h volume as it was typed (`50M`); empty for none."""
     show: Show = "all"
+    assets: Assets = "crypto"
+    """Crypto also shows what else is named, by the search or by a list; `tradfi` shows no crypto."""
     symbols: frozenset[str] | None = None
     """Only these contracts, unless something is searched for; None for all."""
 
@@ -57,6 +62,7 @@ class View:
             dir=_choice(params.get("dir"), get_args(Direction), cast("Direction", "desc")),
             min=least if isfinite(amount(least)) else "",
             show=_choice(params.get("show"), get_args(Show), cast("Show", "all")),
+            assets=_choice(params.get("assets"), get_args(Assets), cast("Assets", "crypto")),
             symbols=symbols,
         )
 
@@ -65,8 +71,8 @@ class View:
 
         `list_id` is the id of the watchlist that is shown; one that cannot be an id is left out.
         """
-        plain = {"q": self.q, "sort": self.sort, "dir": self.dir, "min": self.min, "show": self.show}
         default = View()
+        plain = {name: getattr(self, name) for name in CHOICES}
         changed = {name: value for name, value in plain.items() if value != getattr(default, name)}
         if list_id.isalnum() and len(list_id) <= 32:
             changed["list"] = list_id
@@ -97,6 +103,7 @@ def amount(text: str) -> float:
 def _matching(frame: Frame, view: View) -> list[int]:
     symbols, bases = frame.values("symbol"), _column(frame, "base")
     changes = _column(frame, "change")
+    halves = [assets_of(letter) for letter in _column(frame, "asset")]
     spikes = _column(frame, "spike")
     volumes = [amount(text) for text in _column(frame, "volume")]
     wanted = view.q.strip(_SPACE).upper()
@@ -105,8 +112,12 @@ def _matching(frame: Frame, view: View) -> list[int]:
     # A list may hold contracts of another exchange, which names them otherwise.
     others = frozenset(map(coin, (view.symbols or frozenset()).difference(symbols)))
     least = amount(view.min)
+    # Whoever names a contract looks for it, whatever it is on.
+    both = view.assets == "crypto" and (bool(wanted) or view.symbols is not None)
     order: list[int] = []
     for i, symbol in enumerate(symbols):
+        if not both and halves[i] != view.assets:
+            continue
         if view.symbols is not None and not wanted and symbol not in view.symbols and coins[i] not in others:
             continue
         if wanted and wanted not in symbol.upper() and wanted not in bases[i].upper() and coins[i] != about:

@@ -78,7 +78,7 @@ class Candles:
             self._first_hour.clear()
             await self.choose_streamed()
         now_ms = self._clock()
-        due = [row.instrument.symbol for row in target.by_volume() if self._is_due(target, row, now_ms)]
+        due = [row.instrument.symbol for row in target.ranked() if self._is_due(target, row, now_ms)]
         if not due:
             return "nothing due"
         answered = await each(due, PARALLEL, lambda symbol: self._ask(target, symbol))

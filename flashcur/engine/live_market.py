@@ -1,9 +1,9 @@
 """The market as the engine holds it: the book that is shown, and the one that is being filled after a switch.
 
 Values of two exchanges (or of real and demo data) never meet in one book. After a switch the former book keeps being
-shown, and ageing, until the new one can stand in for it: it has prices for nine contracts in ten, and the volume
-ratios of the largest, so that the top of the table loses nothing; ratios are waited for only a few seconds, because
-a price that is right now matters more. An exchange that comes back to its own data goes on in the book it had.
+shown, and ageing, until the new one can stand in for it: of its contracts on crypto it has prices for nine in ten, and
+the volume ratios of the largest, so that the top of the table loses nothing; ratios are waited for only a few seconds,
+because a price that is right now matters more. An exchange that comes back to its own data goes on in the book it had.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from flashcur.services.market.venues import Venue
 logger = logging.getLogger(__name__)
 
 PRICED_SHARE = 0.9
-"""Fraction of its contracts for which a book that is to be shown has prices."""
+"""Fraction of its contracts on crypto for which a book that is to be shown has prices."""
 RATIO_PATIENCE_MS = 5_000
 """How long a new book that has prices waits for the volume ratios of the largest contracts."""
 RATIO_ROWS = 50
@@ -50,28 +50,28 @@ class VenueBook:
     sorted_hour: int = -1
     """Hour since 1970 in which `order` was sorted last; -1 before the first time."""
 
-    def by_volume(self) -> list[Row]:
-        """All rows, the largest 24 h volume first."""
-        return sorted(self.book, key=_volume, reverse=True)
+    def ranked(self) -> list[Row]:
+        """All rows: crypto first, and of each half of the universe the largest 24 h volume first."""
+        return sorted(self.book, key=_rank)
 
     @property
     def priced(self) -> bool:
-        """Whether it has contracts, and prices for `PRICED_SHARE` of them."""
-        rows = list(self.book)
+        """Whether it has contracts on crypto, and prices for `PRICED_SHARE` of them."""
+        rows = [row for row in self.book if row.instrument.is_crypto]
         return bool(rows) and sum(row.ticker is not None for row in rows) >= PRICED_SHARE * len(rows)
 
     def arrange(self, now_ms: int) -> None:
         """Sort by volume at first and at each full hour; in between new contracts join at the end, gone ones leave."""
         hour = now_ms // HOUR_MS
         if hour != self.sorted_hour:
-            self.order = [row.instrument.symbol for row in self.by_volume()]
+            self.order = [row.instrument.symbol for row in self.ranked()]
             self.sorted_hour = hour
             return
         if len(self.order) == len(self.book) and all(symbol in self.book for symbol in self.order):
             return
         kept = [symbol for symbol in self.order if symbol in self.book]
         known = set(kept)
-        new = [row.instrument.symbol for row in self.by_volume() if row.instrument.symbol not in known]
+        new = [row.instrument.symbol for row in self.ranked() if row.instrument.symbol not in known]
         self.order = kept + new
 
 
@@ -154,11 +154,12 @@ class LiveMarket:
             return age_ms is not None and age_ms > OLD_BOOK_MS and any(row.ticker is not None for row in book.book)
         if self.shown is None or now_ms >= book.since_ms + RATIO_PATIENCE_MS:
             return True
-        return all(row.candle is not None for row in book.by_volume()[:RATIO_ROWS])
+        largest = [row for row in book.ranked()[:RATIO_ROWS] if row.instrument.is_crypto]
+        return all(row.candle is not None for row in largest)
 
 
-def _volume(row: Row) -> float:
-    return 0.0 if row.ticker is None else row.ticker.volume_quote
+def _rank(row: Row) -> tuple[bool, float]:
+    return not row.instrument.is_crypto, 0.0 if row.ticker is None else -row.ticker.volume_quote
 
 
 def _name(book: VenueBook) -> str:

@@ -156,6 +156,6 @@ class Marks:
 
 
 def _filled(mark: Frame) -> bool:
-    """Whether nearly all contracts have what the plan may see of the columns that come late."""
-    columns = [mark.exact[name] for name in _SLOW_COLUMNS if name in mark.exact]
-    return all(sum(value is not None for value in values) >= _FILLED_SHARE * mark.count for values in columns)
+    """Whether nearly all contracts on crypto have what the plan may see of the columns that come late."""
+    columns, crypto = [mark.exact[name] for name in _SLOW_COLUMNS if name in mark.exact], mark.of("crypto")
+    return all(sum(values[i] is not None for i in crypto) >= _FILLED_SHARE * len(crypto) for values in columns)

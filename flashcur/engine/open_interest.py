@@ -52,7 +52,7 @@ class OpenInterestPoller:
         if target.venue.streams_open_interest:
             return "streamed"
         now_ms = self._clock()
-        due = _symbols(row for row in target.by_volume() if self._is_due(target, row, now_ms))
+        due = _symbols(row for row in target.ranked() if self._is_due(target, row, now_ms))
         if not due:
             return "nothing due"
         return f"{await each(due, PARALLEL, lambda symbol: self._ask(target, symbol))} of {len(due)} asked"
@@ -69,7 +69,7 @@ class OpenInterestPoller:
         self._forget_gone(target)
         due = _symbols(
             row
-            for row in target.by_volume()
+            for row in target.ranked()
             if row.open_interest is not None
             and now_ms >= self._history_asked.get(row.instrument.symbol, 0) + HISTORY_RETRY_MS
             and (self._history_done.get(row.instrument.symbol) is not row or has_open_interest_hole(row))

@@ -72,6 +72,8 @@ class MarketState(rx.State):
     move: str = ""
     spike: str = ""
     fresh: str = ""
+    asset: str = ""
+    closed: str = ""
     age: str = ""
     beat: int = 0
     """Sequence number of the frame: flashes alternate with it."""

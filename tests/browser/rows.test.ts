@@ -2,7 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ageOf, countdown, duration, older } from "../../assets/browser/ages.ts";
 import { VIEW } from "../../assets/browser/facts.ts";
-import { amount, listChoice, marketRows, missingOf, namedHere, shownOf } from "../../assets/browser/rows.ts";
+import {
+  amount,
+  listChoice,
+  marketRows,
+  missingOf,
+  namedHere,
+  offersRest,
+  shownOf,
+  totalOf,
+} from "../../assets/browser/rows.ts";
 
 const market = {
   symbol: "BTCUSDT|ETHUSDT|SOLUSDT",
@@ -19,6 +28,8 @@ const market = {
   move: "ud-",
   spike: "010",
   fresh: "001",
+  asset: "ccc",
+  closed: "000",
   age: "p7s||r7m",
 };
 const symbols = (changes: object, lists: Record<string, string>[] = []) =>
@@ -79,6 +90,46 @@ test("a coin that is counted by another number is found, and the page says what 
   const lists = [{ id: "a", symbols: "SHIB1000USDT|1000PEPEUSDT|GONEUSDT" }];
   assert.deepEqual(found({ list: "a" }, lists), ["1000SHIB", "PEPE"]);
   assert.equal(missingOf(counted.symbol, counted.base, { ...VIEW, list: "a" }, lists), 1);
+});
+
+test("crypto is shown, and the rest where it is asked for or named", () => {
+  const mixed = { ...market, asset: "csm", closed: "010" };
+  const shown = (changes: object, lists: Record<string, string>[] = []) =>
+    marketRows(mixed, { ...VIEW, ...changes }, 0, lists).map((row) => row.base);
+  const lists = [{ id: "a", symbols: "ETHUSDT|BTCUSDT" }];
+  assert.deepEqual(shown({}), ["BTC"]);
+  assert.deepEqual(shown({ assets: "tradfi" }), ["ETH", "SOL"]);
+  assert.deepEqual(shown({ q: "s" }), ["BTC", "ETH", "SOL"]);
+  assert.deepEqual(shown({ q: "s", assets: "tradfi" }), ["ETH", "SOL"]);
+  assert.deepEqual(shown({ list: "a" }, lists), ["BTC", "ETH"]);
+  assert.deepEqual(shown({ list: "a", assets: "tradfi" }, lists), ["ETH"]);
+  const rows = marketRows(mixed, { ...VIEW, q: "usdt" }, 0);
+  assert.deepEqual(
+    rows.map(({ mark, look }) => [mark, look.trim()]),
+    [
+      ["", ""],
+      ["Stock, closed", "tradfi spiking paid-short"],
+      ["Commodity", "tradfi fresh"],
+    ],
+  );
+});
+
+test("what is filtered are the contracts of the half that is shown, or all where one is named", () => {
+  const mixed = { ...market, asset: "csm", closed: "000" };
+  const lists = [{ id: "a", symbols: "ETHUSDT" }];
+  const total = (changes: object) => totalOf(mixed, { ...VIEW, ...changes }, lists);
+  assert.deepEqual(
+    [{}, { assets: "tradfi" }, { q: "x" }, { list: "a" }, { min: "1M" }, { list: "a", assets: "tradfi" }].map(total),
+    [1, 2, 3, 3, 1, 2],
+  );
+  // A frame of another time says of none what it is on.
+  assert.equal(totalOf({ ...market, asset: "" }, VIEW, []), 3);
+  assert.equal(totalOf({ ...market, symbol: "", asset: "" }, VIEW, []), 0);
+});
+
+test("halves are offered where there are two, and where one was chosen", () => {
+  const offered = (assets: string, chosen = "crypto") => offersRest(assets, { ...VIEW, assets: chosen });
+  assert.deepEqual([offered(""), offered("ccc"), offered("cco"), offered("", "tradfi")], [false, false, true, true]);
 });
 
 test("a row says what it looks like", () => {

@@ -115,7 +115,7 @@ def test_csv_leaves_what_is_missing_blank_and_tells_ages() -> None:
 
 def test_csv_without_rows_has_its_header() -> None:
     text = markets_csv(market_frame(contracts=0), [], open_interest=False)
-    assert text.startswith("symbol,base,price,")
+    assert text.startswith("symbol,base,asset_class,price,")
     assert "open_interest" not in text
     assert text.count("\r\n") == 1
 
@@ -149,7 +149,24 @@ def test_json_rows_are_those_of_the_api() -> None:
     frame = market_frame(contracts=5)
     frame = replace(frame, columns=frame.columns | {"age": "p12s,o3m||||f2h"})
     export = json.loads(markets_json(frame, range(5), open_interest=True, exported_at=NOON))
-    assert export["data"] == json.loads(api_json(frame, "elite"))["rows"]
+    assert export["data"] == json.loads(api_json(frame, "elite", "crypto"))["rows"]
+
+
+def test_rows_say_what_they_are_on_and_the_api_answers_for_one_half() -> None:
+    frame = market_frame(contracts=2, tradfi=2)
+    rows = json.loads(markets_json(frame, range(4), open_interest=False, exported_at=NOON))["data"]
+    assert [(row["asset_class"], row["market_closed"]) for row in rows] == [
+        ("crypto", False),
+        ("crypto", False),
+        ("stock", True),
+        ("commodity", False),
+    ]
+    assert table(markets_csv(frame, [2], open_interest=False))[0]["market_closed"] == "true"
+    halves = [json.loads(api_json(frame, "elite", assets))["rows"] for assets in ("crypto", "tradfi")]
+    assert [[row["symbol"] for row in half] for half in halves] == [
+        ["COIN0USDT", "COIN1USDT"],
+        ["STOCK0USDT", "GOOD1USDT"],
+    ]
 
 
 def test_a_plan_without_open_interest_gets_none() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flashcur.domain.assets import AssetClass
 from flashcur.domain.book import MarketBook
 from flashcur.domain.frames import (
     COLUMNS,
@@ -69,6 +70,8 @@ def test_a_row_as_it_is_shown() -> None:
         "move": "-",
         "spike": "1",
         "fresh": "0",
+        "asset": "c",
+        "closed": "0",
         "age": "",
     }
 
@@ -78,7 +81,7 @@ def test_what_is_missing_is_empty_and_never_zero() -> None:
     book.set_instruments([Instrument("AUSDT", "A", 0.01, 2)])
     frame = frame_of(book)
     shown = {name: frame.values(name)[0] for name in COLUMNS}
-    assert {name for name, text in shown.items() if text} == {"symbol", "base", "interval", "move", "spike", "fresh"}
+    assert {name for name, text in shown.items() if text} == {"symbol", "base", "interval", *FLAG_COLUMNS}
     assert all(values == [None] for values in frame.exact.values())
     assert not frame.complete
 
@@ -98,6 +101,67 @@ def test_an_empty_universe_is_an_empty_frame() -> None:
     assert (frame.count, frame.values("symbol"), frame.strip, frame.complete) == (0, [], "", False)
     for audience in AUDIENCES:
         assert frame.only(PLANS[audience]).count == 0
+
+
+def test_a_plan_sees_the_largest_of_crypto_and_of_the_rest() -> None:
+    frame = market_frame(tradfi=60)
+    free = frame.only(PLANS["free"])
+    assert free.count == 100
+    assert [len(free.of(assets)) for assets in ("crypto", "tradfi")] == [50, 50]
+    assert free.values("symbol") == [f"COIN{i}USDT" for i in range(50)] + frame.values("symbol")[60:110]
+    assert free.values("closed")[50:52] == ["1", "0"]
+    # Few of either are all there.
+    assert market_frame(tradfi=3).only(PLANS["free"]).count == 53
+    assert market_frame(contracts=3, tradfi=60).only(PLANS["free"]).count == 53
+    assert frame.only(PLANS["elite"]).count == 120
+
+
+def test_a_frame_from_before_there_was_a_rest_is_of_crypto() -> None:
+    frame = market_frame()
+    old = replace(
+        frame, columns={name: text for name, text in frame.columns.items() if name not in ("asset", "closed")}
+    )
+    assert (old.of("crypto"), old.of("tradfi")) == (list(range(60)), [])
+    assert old.complete
+    assert old.only(PLANS["free"]).count == 50
+    assert old.without({"COIN0USDT"}).count == 59
+
+
+def test_the_strip_and_a_mark_s_completeness_are_crypto_s() -> None:
+    frame = market_frame(tradfi=20)
+    assert [entry.split(SEPARATOR)[0] for entry in frame.strip.split(";")] == [f"COIN{i}" for i in range(5)]
+    unpriced = [None if i >= 60 else value for i, value in enumerate(frame.exact["price"])]
+    assert replace(frame, exact={**frame.exact, "price": unpriced}).complete
+    crypto = [None if 50 <= i < 60 else value for i, value in enumerate(frame.exact["price"])]
+    assert not replace(frame, exact={**frame.exact, "price": crypto}).complete
+
+
+def test_what_does_not_change_while_its_market_is_closed_is_not_old() -> None:
+    book = market_book(contracts=1, tradfi=2)
+    later = NOW_MS + 50 * 60_000
+    # The streams live by others, and the poll of the candles has come around.
+    for symbol in ("COIN0USDT", "GOOD1USDT"):
+        book.apply(Ticker(symbol, 100.0, 0.0, 1e9, later, later))
+        book.apply(Funding(symbol, 100.0, 0.0001, None, later, later))
+        book.apply(Candle(symbol, later // HOUR_MS * HOUR_MS, 1, 2, 1, 1.5, 1e6, False, later, later))
+        book.apply(OpenInterest(symbol, 1e6, later, later))
+    hour = later // HOUR_MS * HOUR_MS
+    polled = later - 240_000
+    book.apply(Candle("STOCK0USDT", hour, 1, 1, 1, 1, 0.0, False, polled, polled), alone=True)
+    book.apply(OpenInterest("STOCK0USDT", 1e6, later, later))
+    assert frame_of(book, later).values("age") == ["", "", ""]
+    # Once nothing comes at all, nobody can tell any more, whatever is closed.
+    silent = frame_of(book, later + 20_000).values("age")
+    assert all(age.startswith("p20s,f20s") for age in silent)
+
+
+def test_closed_is_what_the_exchange_says_and_ends_by_itself() -> None:
+    book = MarketBook()
+    spans = ((NOW_MS - 10, NOW_MS), (NOW_MS + 5_000, NOW_MS + 6_000))
+    book.set_instruments([Instrument("AUSDT", "A", 0.01, 2, asset_class=AssetClass.STOCK, closed=spans)])
+    moments = (NOW_MS - 10, NOW_MS - 1, NOW_MS, NOW_MS + 5_000, NOW_MS + 6_000)
+    assert [frame_of(book, now_ms).columns["closed"] for now_ms in moments] == ["1", "1", "0", "1", "0"]
+    assert frame_of(book).columns["asset"] == AssetClass.STOCK.letter
 
 
 def test_encode_and_decode_are_inverse() -> None:

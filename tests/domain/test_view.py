@@ -13,9 +13,10 @@ from urllib.parse import urlencode
 import pytest
 
 from flashcur.domain import formats
+from flashcur.domain.assets import Assets, mark
 from flashcur.domain.frames import SEPARATOR, Frame
 from flashcur.domain.plans import PLANS
-from flashcur.domain.view import Direction, Show, Sort, View, amount, select
+from flashcur.domain.view import CHOICES, Direction, Show, Sort, View, amount, select
 from tests.support.frames import market_frame
 from tests.support.programs import require_program
 
@@ -30,7 +31,8 @@ const { amount, marketRows } = await import(`${process.argv[1]}/rows.ts`);
 const { cases, texts } = JSON.parse(readFileSync(0, "utf8"));
 const answers = cases.map(({ market, search, lists }) => {
   const chosen = read(search);
-  return { chosen, symbols: marketRows(market, chosen, 0, lists).map((row) => row.symbol) };
+  const rows = marketRows(market, chosen, 0, lists).map(({ symbol, mark }) => [symbol, mark]);
+  return { chosen, rows };
 });
 const amounts = texts.map((text) => String(amount(text)));
 process.stdout.write(JSON.stringify({ answers, amounts }));
@@ -120,10 +122,14 @@ def random_frame(chance: Random) -> Frame:
         "move": "".join(chance.choice("ud-") for _ in range(count)),
         "spike": "".join(chance.choice("01") for _ in range(count)),
         "fresh": "".join(chance.choice("01") for _ in range(count)),
+        "asset": "".join(chance.choice("ccccsmfo") for _ in range(count)),
+        "closed": "".join(chance.choice("01") for _ in range(count)),
         "age": SEPARATOR.join([""] * count),
     }
     if chance.random() < 0.3:
         del columns["oi"], columns["oi1h"]
+    if chance.random() < 0.1:
+        del columns["asset"], columns["closed"]
     return Frame(1, 1, "binanceusdm", "Binance USD-M", False, "live", count, columns)
 
 
@@ -135,6 +141,7 @@ def random_params(chance: Random) -> dict[str, str]:
         ("dir", (*get_args(Direction), "up")),
         ("min", AMOUNTS),
         ("show", (*get_args(Show), "none")),
+        ("assets", (*get_args(Assets), "stocks")),
     ):
         if chance.random() < (0.4 if name in ("q", "min") else 0.8):
             params[name] = chance.choice(values)
@@ -150,7 +157,8 @@ def test_the_rows_and_their_order_are_those_of_the_page() -> None:
     ]
     cases = [
         {
-            "market": frame.columns,
+            # What a frame does not have is empty in the page.
+            "market": {"asset": "", "closed": ""} | frame.columns,
             "search": urlencode(params if symbols is None else {**params, "list": f"list{number}"}),
             "lists": [{"id": f"list{number}", "symbols": SEPARATOR.join(symbols or ())}],
         }
@@ -161,10 +169,14 @@ def test_the_rows_and_their_order_are_those_of_the_page() -> None:
     for (frame, params), symbols, answer in zip(given, watched, answers, strict=True):
         view = View.parse(params, None if symbols is None else frozenset(symbols))
         del answer["chosen"]["list"]
-        assert {name: getattr(view, name) for name in ("q", "sort", "dir", "min", "show")} == answer["chosen"]
-        symbols = frame.values("symbol")
-        assert [symbols[i] for i in select(frame, view)] == answer["symbols"], (params, frame.columns)
-        shown += len(answer["symbols"])
+        assert {name: getattr(view, name) for name in CHOICES} == answer["chosen"]
+        symbols, letters, closed = (
+            frame.values(name) if name in frame.columns else [""] * frame.count
+            for name in ("symbol", "asset", "closed")
+        )
+        rows = [[symbols[i], mark(letters[i], closed[i] == "1")] for i in select(frame, view)]
+        assert rows == answer["rows"], (params, frame.columns)
+        shown += len(rows)
     assert shown > 1500
 
 
@@ -177,6 +189,27 @@ def test_a_text_is_worth_what_it_is_in_the_page() -> None:
 def test_the_default_is_by_volume_descending() -> None:
     assert select(market_frame(contracts=5), View()) == [0, 1, 2, 3, 4]
     assert select(market_frame(contracts=5), View(dir="asc")) == [4, 3, 2, 1, 0]
+
+
+def test_crypto_is_shown_and_the_rest_where_it_is_asked_for_or_named() -> None:
+    frame = market_frame(contracts=3, tradfi=2)
+    assert select(frame, View()) == [0, 1, 2]
+    assert select(frame, View(assets="tradfi")) == [3, 4]
+    # By a search or a list, which may be narrowed to the rest.
+    assert select(frame, View(q="o")) == [3, 4, 0, 1, 2]
+    assert select(frame, View(q="stock0")) == [3]
+    assert select(frame, View(q="o", assets="tradfi")) == [3, 4]
+    starred = frozenset({"COIN1USDT", "GOOD1USDT"})
+    assert select(frame, View(symbols=starred)) == [4, 1]
+    assert select(frame, View(symbols=starred, assets="tradfi")) == [4]
+    # Filters are no names.
+    assert select(frame, View(min="1M")) == [0, 1, 2]
+
+
+def test_a_view_of_the_rest_is_kept_and_the_default_is_not_written() -> None:
+    assert View(assets="tradfi").query() == "assets=tradfi"
+    assert View.parse({"assets": "tradfi"}) == View(assets="tradfi")
+    assert View().query() == ""
 
 
 def test_missing_values_are_last_both_ways() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flashcur.domain.assets import AssetClass
 from flashcur.domain.ticks import Candle, Instrument, Reject, Ticker
 from flashcur.engine.live_market import OLD_BOOK_MS, RATIO_PATIENCE_MS, LiveMarket, VenueBook
 from flashcur.services.market.venues import BINANCE, BYBIT, Venue
@@ -83,6 +84,28 @@ def test_the_former_book_is_shown_until_the_new_one_is_complete(market: LiveMark
     shown = market.settle(clock.now_ms)
     assert shown is not None
     assert shown.venue is BYBIT
+
+
+def test_a_switch_does_not_wait_for_what_is_no_crypto(market: LiveMarket, clock: Clock) -> None:
+    """Stocks whose market is closed have neither prices nor candles for days."""
+    stocks = [Instrument(f"S{i}USDT", f"S{i}", 0.01, 2, asset_class=AssetClass.STOCK) for i in range(60)]
+    serve(market, BINANCE)
+    market.settle(START)
+    market.on_switch(BYBIT, "", False)
+    market.on_instruments(BYBIT, [*stocks, *instruments(10)])
+    market.on_tick(BYBIT, Ticker("S0USDT", 10.0, 1.0, 1e12, START, START))
+    tick_all(market, BYBIT, 8)
+    clock.now_ms += RATIO_PATIENCE_MS
+    assert market.settle(clock.now_ms) is not market.target
+    tick_all(market, BYBIT, 10)
+    assert market.settle(START) is not market.target
+    candles(market, BYBIT, 10)
+    shown = market.settle(START)
+    assert shown is market.target
+    # What is asked for contract by contract is asked for crypto first, however large a stock is.
+    assert shown is not None
+    first = [row.instrument.symbol for row in shown.ranked()[:11]]
+    assert first == [*(f"C{i}USDT" for i in range(9, -1, -1)), "S0USDT"]
 
 
 def test_ratios_are_waited_for_but_not_for_long(market: LiveMarket, clock: Clock) -> None:

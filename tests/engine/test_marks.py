@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlmodel import Session
 
+from flashcur.domain.assets import AssetClass
 from flashcur.domain.book import MarketBook
 from flashcur.domain.frames import OPEN_INTEREST_COLUMNS, Frame, take
 from flashcur.domain.plans import PLANS, Audience
@@ -33,10 +34,14 @@ class Writes:
         self.keys.append(key)
 
 
-def frame_at(as_of_ms: int, *, demo: bool = False, priced: bool = True, filled: int = CONTRACTS) -> Frame:
-    """A market of which the `filled` largest contracts have ratio and open interest."""
+def frame_at(
+    as_of_ms: int, *, demo: bool = False, priced: bool = True, filled: int = CONTRACTS, stocks: int = 0
+) -> Frame:
+    """A market of which the `filled` largest contracts have ratio and open interest, and `stocks` have nothing."""
     book = MarketBook()
-    book.set_instruments([Instrument(f"C{i}USDT", f"C{i}", 0.01, 2) for i in range(CONTRACTS)])
+    coins = [Instrument(f"C{i}USDT", f"C{i}", 0.01, 2) for i in range(CONTRACTS)]
+    rest = [Instrument(f"S{i}USDT", f"S{i}", 0.01, 2, asset_class=AssetClass.STOCK) for i in range(stocks)]
+    book.set_instruments(coins + rest)
     for i in range(CONTRACTS if priced else 0):
         book.apply(Ticker(f"C{i}USDT", 1 + as_of_ms % 1e6, 1.0, 1e6 + i, as_of_ms, as_of_ms))
     hour = as_of_ms // HOUR_MS * HOUR_MS
@@ -239,6 +244,13 @@ async def test_a_cold_starts_mark_is_published_once_more_when_it_is_filled(
     assert await shown(marks, bus, frame_at(NOON + 22_000)) == 21
     assert await shown(marks, bus, frame_at(NOON + 120_000)) == 21
     assert writes.keys.count("mark pro") == 2
+
+
+async def test_a_mark_does_not_wait_for_what_is_no_crypto(marks: Marks, bus: MemoryBus) -> None:
+    """Of stocks whose market is closed nothing comes, not even prices."""
+    assert await shown(marks, bus, frame_at(NOON + 2_000, filled=5, stocks=60)) == 2
+    assert await shown(marks, bus, frame_at(NOON + 21_000, filled=53, stocks=60)) == 2
+    assert await shown(marks, bus, frame_at(NOON + 22_000, filled=54, stocks=60)) == 22
 
 
 async def test_free_does_not_wait_for_open_interest_it_cannot_see(marks: Marks, bus: MemoryBus) -> None:

@@ -8,12 +8,30 @@ in `markPriceUpdate`, `P` is the change in percent in the first and the estimate
 
 from __future__ import annotations
 
+from flashcur.domain.assets import AssetClass
 from flashcur.domain.ticks import Candle, Funding, Instrument, OpenInterest, Reject, Ticker
 from flashcur.services.market import checks
 from flashcur.services.market.checks import HOUR_MS, MAX_CONTRACTS, MAX_FUNDING, Bad, Raw
 
 DEFAULT_FUNDING_HOURS = 8
 """Interval of the contracts that fundingInfo does not list."""
+
+_PERPETUALS = ("PERPETUAL", "TRADIFI_PERPETUAL")
+_CRYPTO = {
+    # On an index of coins (BTCDOM, DEFI), too: indices of anything else are typed TRADIFI_PERPETUAL.
+    "COIN": AssetClass.CRYPTO,
+    "INDEX": AssetClass.CRYPTO,
+}
+_TRADFI = {
+    "EQUITY": AssetClass.STOCK,
+    "HK_EQUITY": AssetClass.STOCK,
+    "KR_EQUITY": AssetClass.STOCK,
+    "CN_EQUITY": AssetClass.STOCK,
+    "PREMARKET": AssetClass.STOCK,
+    "COMMODITY": AssetClass.COMMODITY,
+    "FX": AssetClass.FOREX,
+}
+"""What `underlyingType` says of a contract."""
 
 _CLOSE_TOLERANCE = 0.01
 """The 24 h window moves in steps, so the last price may lie this share outside its low and high."""
@@ -212,6 +230,7 @@ def parse_instruments(exchange_info: object, funding_hours: dict[str, int]) -> l
                     funding_interval_hours=funding_hours.get(symbol, DEFAULT_FUNDING_HOURS),
                     listed_ms=int(checks.number(listed, "onboardDate", 0, 1e15)) if listed else None,
                     delivery_ms=checks.delivery(row.get("deliveryDate")),
+                    asset_class=_asset_class(row),
                 )
             )
         except Bad as bad:
@@ -220,13 +239,21 @@ def parse_instruments(exchange_info: object, funding_hours: dict[str, int]) -> l
 
 
 def _is_listed_perpetual(row: Raw) -> bool:
-    # Perpetuals on stocks and metals are typed TRADIFI_PERPETUAL and left out: FlashCur is about crypto.
     return (
-        row.get("contractType") == "PERPETUAL"
+        row.get("contractType") in _PERPETUALS
         and row.get("quoteAsset") == "USDT"
         and row.get("marginAsset", "USDT") == "USDT"
         and row.get("status") == "TRADING"
     )
+
+
+def _asset_class(row: Raw) -> AssetClass:
+    """Crypto is only what is typed as a plain perpetual and said to be on coins, or said to be on nothing else."""
+    word = row.get("underlyingType")
+    tradfi = _TRADFI.get(word, AssetClass.OTHER) if isinstance(word, str) else AssetClass.OTHER
+    if row.get("contractType") != "PERPETUAL":
+        return tradfi
+    return AssetClass.CRYPTO if not word else _CRYPTO.get(str(word), tradfi)
 
 
 def _tick_size(row: Raw) -> object:

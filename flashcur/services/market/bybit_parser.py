@@ -10,12 +10,27 @@ from __future__ import annotations
 
 from typing import cast
 
+from flashcur.domain.assets import AssetClass
 from flashcur.domain.ticks import Candle, Funding, Instrument, OpenInterest, Reject, Tick, Ticker
 from flashcur.services.market import checks
 from flashcur.services.market.checks import HOUR_MS, MAX_CONTRACTS, MAX_FUNDING, Bad, Raw
 
 CONFIRM_MS = 1_000
 """A delta without news about a value still confirms it; it is passed on as a tick at most this often."""
+
+_CLASSES = {
+    # The zones of new and of risky coins; no word is what most coins have.
+    "": AssetClass.CRYPTO,
+    "innovation": AssetClass.CRYPTO,
+    "adventure": AssetClass.CRYPTO,
+    "stock": AssetClass.STOCK,
+    "xstocks": AssetClass.STOCK,
+    "mstocks": AssetClass.STOCK,
+    "etf": AssetClass.STOCK,
+    "commodity": AssetClass.COMMODITY,
+    "forex": AssetClass.FOREX,
+}
+"""What `symbolType` says of a contract."""
 
 _TICKER_FIELDS = frozenset({"lastPrice", "price24hPcnt", "turnover24h"})
 _FUNDING_FIELDS = frozenset({"markPrice", "fundingRate", "nextFundingTime"})
@@ -256,6 +271,7 @@ def parse_instruments(raw: object) -> tuple[list[Instrument | Reject], str]:
                     funding_interval_hours=int(minutes) // 60,
                     listed_ms=int(checks.number(launched, "launchTime", 0, 1e15)) if launched else None,
                     delivery_ms=checks.delivery(row.get("deliveryTime")),
+                    asset_class=_asset_class(row),
                 )
             )
         except Bad as bad:
@@ -270,6 +286,13 @@ def _is_listed_perpetual(row: Raw) -> bool:
         and row.get("quoteCoin") == "USDT"
         and row.get("status") == "Trading"
     )
+
+
+def _asset_class(row: Raw) -> AssetClass:
+    word = row.get("symbolType")
+    if word is None:
+        return AssetClass.CRYPTO
+    return _CLASSES.get(word.lower(), AssetClass.OTHER) if isinstance(word, str) else AssetClass.OTHER
 
 
 def _result(raw: object) -> Raw:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from flashcur.domain.assets import AssetClass
 from flashcur.domain.ticks import Candle, Instrument, OpenInterest, Reject, Tick
 from flashcur.errors import VenueError, VenueUnavailable
 from flashcur.services.market.connection import Channel, Wire
@@ -18,6 +20,9 @@ from flashcur.services.market.venues import Stream, Venue
 if TYPE_CHECKING:
     # At run time this module would import ccxt.
     from flashcur.services.market.ccxt_client import Transport
+
+
+log = logging.getLogger(__name__)
 
 
 class VenueFeed(ABC):
@@ -47,6 +52,7 @@ class VenueFeed(ABC):
         self._on_reject = on_reject
         self._sequencer = Sequencer()
         self._candle_symbols: frozenset[str] = frozenset()
+        self._unknown: set[str] = set()
         self._groups = {stream: StreamGroup(self._channel(stream, take)) for stream, take in self._takers().items()}
 
     async def instruments(self) -> list[Instrument]:
@@ -64,6 +70,7 @@ class VenueFeed(ABC):
         if not listed:
             raise VenueUnavailable(f"{self.venue.name}: expected contracts in trading state, was none")
         self.symbols = frozenset(instrument.symbol for instrument in listed)
+        self._tell_unknown(instrument.symbol for instrument in listed if instrument.asset_class is AssetClass.OTHER)
         self._sequencer.keep_only(set(self.symbols))
         self._subscribe()
         return listed
@@ -134,6 +141,13 @@ class VenueFeed(ABC):
     async def close(self) -> None:
         """Close every connection. The feed cannot be used again."""
         await self._transport.close()
+
+    def _tell_unknown(self, symbols: Iterable[str]) -> None:
+        """Say once of each contract that what it is on has a word that no table here has."""
+        unknown = sorted(set(symbols) - self._unknown)
+        if unknown:
+            self._unknown.update(unknown)
+            log.warning("%s: on something unknown, so not shown as crypto: %s", self.venue.name, ", ".join(unknown))
 
     def _subscribe(self) -> None:
         for stream, group in self._groups.items():

@@ -59,7 +59,7 @@ class ExportRoutes(RouteGroup):
 
     async def table_text(self, request: Request) -> Response:
         """The table as a TradingView list, in the order and with the filters that the query names (`q`, `sort`, `dir`,
-        `min`, `show`, `list`); as JSON (`text`, `said`) where that is asked for."""
+        `min`, `show`, `assets`, `list`); as JSON (`text`, `said`) where that is asked for."""
         return await self._markets(request, "tradingview")
 
     async def table_csv(self, request: Request) -> Response:

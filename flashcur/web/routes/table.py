@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from flashcur.domain.assets import Assets, assets_named
 from flashcur.domain.exports import api_json
 from flashcur.domain.plans import Audience
 from flashcur.errors import Refusal, SignInNeeded
@@ -61,7 +62,7 @@ class HttpRoutes(RouteGroup):
         self._headers = (*SECURITY_HEADERS, HSTS) if https else SECURITY_HEADERS
         self._health = Health(runtime)
         self._requests: Counter[tuple[str, str]] = Counter()
-        self._bodies: dict[Audience, tuple[str, bytes]] = {}
+        self._bodies: dict[tuple[Audience, Assets], tuple[str, bytes]] = {}
         runtime.metrics.watch(REQUESTS, lambda: dict(self._requests))
 
     def wrap(self, inner: ASGIApp) -> ASGIApp:
@@ -142,18 +143,23 @@ class HttpRoutes(RouteGroup):
 
     async def get_markets(self, request: Request) -> Response:
         """JSON: exchange, whether it is demo data, time, and the contracts as the caller's plan allows. A program sends
-        `Authorization: Bearer` and a key of its account; without key and session the caller is a guest."""
+        `Authorization: Bearer` and a key of its account; without key and session the caller is a guest. `assets=tradfi`
+        asks for stocks, commodities and currencies instead of crypto."""
         audience = await self._audience_of(request)
+        try:
+            assets = assets_named(request.query_params.get("assets", "crypto"))
+        except ValueError as problem:
+            return error(400, str(problem))
         frame = self._runtime.hub.table(audience)
         if frame is None:
             return error(503, "no market data yet: the first frame has not arrived", retry_after=1)
-        tag = f'"{audience}-{frame.exchange}-{frame.as_of_ms}"'
+        tag = f'"{audience}-{assets}-{frame.exchange}-{frame.as_of_ms}"'
         headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Cookie, Authorization"}
         if tag in [known.strip().removeprefix("W/") for known in request.headers.get("If-None-Match", "").split(",")]:
             return Response(None, 304, headers)
-        kept = self._bodies.get(audience)
+        kept = self._bodies.get((audience, assets))
         if kept is None or kept[0] != tag:
-            kept = self._bodies[audience] = (tag, api_json(frame, audience))
+            kept = self._bodies[audience, assets] = (tag, api_json(frame, audience, assets))
         return Response(kept[1], 200, headers, JSON)
 
     def _is_operator(self, request: Request) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -23,8 +24,10 @@ def now_ms() -> int:
 class BybitServer:
     """Prices are 100, 101, … by contract, and move when `trade` says so."""
 
-    def __init__(self, symbols: list[str], page_size: int = 3) -> None:
+    def __init__(self, symbols: list[str], page_size: int = 3, types: Mapping[str, str] | None = None) -> None:
+        """`types`: what `symbolType` says of some symbols; of the others it says nothing."""
         self.page_size = page_size
+        self.types = types or {}
         self.rows = {symbol: self._row(symbol, 100.0 + index) for index, symbol in enumerate(symbols)}
         self.status = 200
         self.retry_after: int | None = 3
@@ -144,13 +147,13 @@ class BybitServer:
         cursor = str(following) if following < len(names) else ""
         return self._answer({"category": "linear", "list": [self._contract(n) for n in page], "nextPageCursor": cursor})
 
-    @staticmethod
-    def _contract(symbol: str) -> dict[str, Any]:
+    def _contract(self, symbol: str) -> dict[str, Any]:
         usdt = symbol.endswith("USDT")
         return {
             "symbol": symbol, "contractType": "LinearPerpetual", "status": "Trading", "fundingInterval": 240,
             "baseCoin": symbol.removesuffix("USDT"), "quoteCoin": "USDT" if usdt else "USDC",
             "launchTime": "1585526400000", "priceFilter": {"tickSize": "0.10"},
+            "symbolType": self.types.get(symbol, ""),
         }  # fmt: skip
 
     async def _tickers(self, request: web.Request) -> web.Response:

@@ -39,7 +39,17 @@ def binance_contract(**changes: Any) -> dict[str, Any]:
     row = {
         "symbol": "BTCUSDT", "pair": "BTCUSDT", "contractType": "PERPETUAL", "status": "TRADING", "baseAsset": "BTC",
         "quoteAsset": "USDT", "marginAsset": "USDT", "onboardDate": 1_569_398_400_000, "pricePrecision": 2,
+        "underlyingType": "COIN",
         "filters": [{"filterType": "LOT_SIZE"}, {"filterType": "PRICE_FILTER", "tickSize": "0.10"}],
+    }  # fmt: skip
+    return {**row, **changes}
+
+
+def bybit_contract(**changes: Any) -> dict[str, Any]:
+    row = {
+        "symbol": "BTCUSDT", "contractType": "LinearPerpetual", "status": "Trading", "baseCoin": "BTC",
+        "quoteCoin": "USDT", "launchTime": "1585526400000", "priceFilter": {"tickSize": "0.10"},
+        "fundingInterval": 480, "symbolType": "",
     }  # fmt: skip
     return {**row, **changes}
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from itertools import pairwise
 
 import pytest
 
+from flashcur.domain.assets import AssetClass
 from flashcur.errors import VenueBlocked, VenueError, VenueRateLimited, VenueSilent, VenueUnavailable
 from flashcur.services.market.feed import VenueFeed
 from flashcur.services.market.venues import BINANCE, Stream
@@ -62,12 +64,24 @@ async def test_instruments_and_snapshot(feed: VenueFeed, exchange: SimulatedExch
     instruments = await feed.instruments()
     specs = [contract.spec for contract in exchange.market.trading()]
     assert {spec.contract_type for spec in specs} > {"PERPETUAL"}
-    listed = {spec.symbol for spec in specs if spec.quote == "USDT" and spec.contract_type == "PERPETUAL"}
+    listed = {spec.symbol for spec in specs if spec.quote == "USDT" and spec.perpetual}
     assert {instrument.symbol for instrument in instruments} == listed
     snapshot = Taken()
     snapshot.ticks = await feed.snapshot()
     assert {t.symbol for t in snapshot.tickers()} == feed.symbols
     assert {t.symbol for t in snapshot.funding()} == feed.symbols
+
+
+async def test_what_contracts_are_on(feed: VenueFeed) -> None:
+    classes = {instrument.symbol: instrument.asset_class for instrument in await feed.instruments()}
+    assert Counter(classes.values())[AssetClass.CRYPTO] == SYMBOLS
+    assert {"TSLAUSDT", "SAMSUNGUSDT", "OPENAIUSDT"} <= {s for s, c in classes.items() if c is AssetClass.STOCK}
+    assert {s for s, c in classes.items() if c is AssetClass.COMMODITY} == {
+        "XAUUSDT",
+        "XAGUSDT",
+        "CLUSDT",
+        "NATGASUSDT",
+    }
 
 
 async def test_streamed_values_are_those_that_were_sent(

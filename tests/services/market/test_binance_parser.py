@@ -192,7 +192,7 @@ def test_only_usdt_perpetuals_in_trading_state_are_listed() -> None:
         "symbols": [
             binance_contract(),
             binance_contract(symbol="币安人生USDT", baseAsset="币安人生"),
-            binance_contract(symbol="TSLAUSDT", baseAsset="TSLA", contractType="TRADIFI_PERPETUAL"),
+            binance_contract(symbol="TSLAUSDC", quoteAsset="USDC", contractType="TRADIFI_PERPETUAL"),
             binance_contract(symbol="BTCUSDC", quoteAsset="USDC", marginAsset="USDC"),
             binance_contract(symbol="BTCUSDT_251226", contractType="CURRENT_QUARTER"),
             binance_contract(symbol="OLDUSDT", status="SETTLING"),
@@ -207,6 +207,38 @@ def test_only_usdt_perpetuals_in_trading_state_are_listed() -> None:
     assert [entry.funding_interval_hours for entry in listed.values()] == [8, 4]
     rejects = [(entry.symbol, entry.reason) for entry in parsed if isinstance(entry, Reject)]
     assert rejects == [("BADUSDT", "missing"), (None, "malformed")]
+
+
+@pytest.mark.parametrize(
+    ("contract_type", "underlying", "asset"),
+    [
+        ("PERPETUAL", "COIN", "crypto"),
+        # BTCDOM and DEFI are on coins, too; before 2021 nothing was said.
+        ("PERPETUAL", "INDEX", "crypto"),
+        ("PERPETUAL", None, "crypto"),
+        ("PERPETUAL", "", "crypto"),
+        ("TRADIFI_PERPETUAL", "EQUITY", "stock"),
+        ("TRADIFI_PERPETUAL", "KR_EQUITY", "stock"),
+        ("TRADIFI_PERPETUAL", "PREMARKET", "stock"),
+        ("TRADIFI_PERPETUAL", "COMMODITY", "commodity"),
+        ("TRADIFI_PERPETUAL", "FX", "forex"),
+        # Whatever is said to be something else is no crypto, also by a word that nobody has heard.
+        ("PERPETUAL", "EQUITY", "stock"),
+        ("PERPETUAL", "BOND", "other"),
+        ("PERPETUAL", 5, "other"),
+        ("PERPETUAL", ["COIN"], "other"),
+        ("TRADIFI_PERPETUAL", "BOND", "other"),
+        ("TRADIFI_PERPETUAL", "COIN", "other"),
+        ("TRADIFI_PERPETUAL", "INDEX", "other"),
+        ("TRADIFI_PERPETUAL", None, "other"),
+        ("TRADIFI_PERPETUAL", {}, "other"),
+    ],
+)
+def test_what_a_contract_is_on(contract_type: str, underlying: object, asset: str) -> None:
+    contract = binance_contract(contractType=contract_type, underlyingType=underlying)
+    (instrument,) = parser.parse_instruments({"symbols": [contract]}, {})
+    assert isinstance(instrument, Instrument)
+    assert instrument.asset_class == asset
 
 
 def test_funding_intervals_skip_what_cannot_be_read() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from itertools import pairwise
 
@@ -55,6 +56,31 @@ async def test_all_pages_of_instruments(feed: VenueFeed, server: BybitServer) ->
     assert [instrument.symbol for instrument in instruments] == SYMBOLS
     assert server.pages == 3
     assert {(i.price_decimals, i.funding_interval_hours) for i in instruments} == {(1, 4)}
+
+
+async def test_what_contracts_are_on_and_a_new_word_is_told_once(
+    taken: Taken, caplog: pytest.LogCaptureFixture
+) -> None:
+    types = {"AAPLUSDT": "stock", "XAUUSDT": "commodity", "NEWUSDT": "innovation", "BUNDUSDT": "bond"}
+    server = BybitServer(["BTCUSDT", *types], types=types)
+    await server.start()
+    try:
+        async with feed_of(hasty(BYBIT), server.rest_url, server.ws_url, taken) as feed:
+            with caplog.at_level(logging.WARNING):
+                first, second = await feed.instruments(), await feed.instruments()
+    finally:
+        await server.stop()
+    assert first == second
+    assert {i.symbol: str(i.asset_class) for i in first} == {
+        "BTCUSDT": "crypto",
+        "AAPLUSDT": "stock",
+        "XAUUSDT": "commodity",
+        "NEWUSDT": "crypto",
+        "BUNDUSDT": "other",
+    }
+    assert [record.getMessage() for record in caplog.records] == [
+        "Bybit: on something unknown, so not shown as crypto: BUNDUSDT"
+    ]
 
 
 async def test_snapshot_holds_price_funding_and_open_interest(feed: VenueFeed) -> None:

@@ -6,7 +6,15 @@ import pytest
 
 from flashcur.domain.ticks import Candle, Funding, Instrument, OpenInterest, Reject, Ticker
 from flashcur.services.market import bybit_parser as parser
-from tests.services.market.samples import HOUR_MS, HOUR_START_MS, NOW_MS, bybit_kline, bybit_row, bybit_ticker
+from tests.services.market.samples import (
+    HOUR_MS,
+    HOUR_START_MS,
+    NOW_MS,
+    bybit_contract,
+    bybit_kline,
+    bybit_row,
+    bybit_ticker,
+)
 
 SEEN_MS = NOW_MS + 40
 
@@ -117,11 +125,13 @@ def test_rest_candles_come_oldest_first() -> None:
 
 
 def test_instruments_and_the_next_page() -> None:
-    row = {
-        "symbol": "1000PEPEUSDT", "contractType": "LinearPerpetual", "status": "Trading", "baseCoin": "1000PEPE",
-        "quoteCoin": "USDT", "launchTime": "1683000000000", "priceFilter": {"tickSize": "0.0000010"},
-        "fundingInterval": 240,
-    }  # fmt: skip
+    row = bybit_contract(
+        symbol="1000PEPEUSDT",
+        baseCoin="1000PEPE",
+        launchTime="1683000000000",
+        priceFilter={"tickSize": "0.0000010"},
+        fundingInterval=240,
+    )
     page = {
         "result": {
             "nextPageCursor": "first%3D1%26last%3D2",
@@ -146,6 +156,39 @@ def test_a_contract_that_will_end_says_when(written: object, delivery_ms: int | 
     }  # fmt: skip
     parsed, _ = parser.parse_instruments({"result": {"list": [row]}})
     assert [entry.delivery_ms for entry in parsed if isinstance(entry, Instrument)] == [delivery_ms]
+
+
+@pytest.mark.parametrize(
+    ("word", "asset"),
+    [
+        ("", "crypto"),
+        (None, "crypto"),
+        ("innovation", "crypto"),
+        ("adventure", "crypto"),
+        ("stock", "stock"),
+        ("Stock", "stock"),
+        ("xstocks", "stock"),
+        # Binance calls a fund's share EQUITY.
+        ("etf", "stock"),
+        ("commodity", "commodity"),
+        ("forex", "forex"),
+        ("bond", "other"),
+        (5, "other"),
+        ([], "other"),
+    ],
+)
+def test_what_a_contract_is_on(word: object, asset: str) -> None:
+    (instrument,), _ = parser.parse_instruments({"result": {"list": [bybit_contract(symbolType=word)]}})
+    assert isinstance(instrument, Instrument)
+    assert instrument.asset_class == asset
+
+
+def test_a_contract_without_the_field_is_on_a_coin() -> None:
+    row = bybit_contract()
+    del row["symbolType"]
+    (instrument,), _ = parser.parse_instruments({"result": {"list": [row]}})
+    assert isinstance(instrument, Instrument)
+    assert instrument.is_crypto
 
 
 def test_rest_tickers_and_open_interest() -> None:

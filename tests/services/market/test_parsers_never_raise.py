@@ -16,6 +16,7 @@ from tests.services.market.samples import (
     binance_kline,
     binance_mark,
     binance_ticker,
+    bybit_contract,
     bybit_kline,
     bybit_row,
     bybit_ticker,
@@ -139,6 +140,12 @@ def test_damaged_binance_messages(
 @given(damaged(binance_contract()))
 def test_damaged_contracts(contract: dict[str, Any]) -> None:
     for parsed in binance_parser.parse_instruments({"symbols": [contract]}, {}):
+        check(parsed)
+
+
+@given(damaged(bybit_contract()))
+def test_damaged_bybit_contracts(contract: dict[str, Any]) -> None:
+    for parsed in bybit_parser.parse_instruments({"result": {"list": [contract]}})[0]:
         check(parsed)
 
 

@@ -121,6 +121,7 @@ async def test_markets_as_elite_sees_them(site: Site) -> None:
     assert body["rows"][1] == {
         "symbol": "COIN1USDT",
         "base": "COIN1",
+        "asset_class": "crypto",
         "price": 101.0,
         "change_pct": -3.0,
         "volume_quote": 999e6,
@@ -131,6 +132,7 @@ async def test_markets_as_elite_sees_them(site: Site) -> None:
         "funding_interval_hours": 8,
         "next_funding_at": "2026-09-21T15:00:00.000Z",
         "spiking": True,
+        "market_closed": False,
         "ages_s": {},
     }
 
@@ -146,6 +148,22 @@ async def test_a_plan_gets_its_own_rows_and_fields(
     assert len(got) == rows
     assert all(("open_interest_usd" in row) is open_interest for row in got)
     assert all(("oi_change_1h_pct" in row) is open_interest for row in got)
+
+
+@pytest.mark.parametrize(("audience", "rest"), [("guest", 50), ("pro", 70), ("elite", 70)])
+async def test_the_rest_is_answered_where_it_is_asked_for(site: Site, audience: Audience, rest: int) -> None:
+    site.deliver(tradfi=70)
+    crypto = await site.get("/api/v1/markets", audience)
+    assert {row["asset_class"] for row in crypto.json()["rows"]} == {"crypto"}
+    assert (await site.get("/api/v1/markets?assets=crypto", audience)).content == crypto.content
+    tradfi = await site.get(
+        "/api/v1/markets?assets=tradfi", audience, headers={"If-None-Match": crypto.headers["ETag"]}
+    )
+    rows = tradfi.json()["rows"]
+    assert len(rows) == rest
+    assert {row["asset_class"] for row in rows} == {"stock", "commodity"}
+    wrong = await site.get("/api/v1/markets?assets=stocks", audience)
+    assert (wrong.status_code, wrong.json()["error"]) == (400, "assets: expected crypto or tradfi, was 'stocks'")
 
 
 async def test_delayed_plans_get_the_last_mark(site: Site) -> None:
