@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from flashcur.domain.ticks import Candle, Instrument, OpenInterest, Reject, Tick
+from flashcur.domain.ticks import Candle, Instrument, OpenInterest, Reject, Span, Tick
 from flashcur.services.kit.clock import now_ms
 from flashcur.services.market import binance_parser as parser
 from flashcur.services.market.feed import VenueFeed
-from flashcur.services.market.venues import Stream
+from flashcur.services.market.trading_hours import TradingHours
+from flashcur.services.market.venues import Stream, Venue
+
+if TYPE_CHECKING:
+    # At run time this module would import ccxt.
+    from flashcur.services.market.ccxt_client import Transport
 
 _TICKERS = "!ticker@arr"
 _MARK_PRICES = "!markPrice@arr@1s"
@@ -40,6 +45,16 @@ class BinanceFeed(VenueFeed):
     """All tickers and all mark prices on a connection each, candles on as many as they need."""
 
     wire = BinanceWire()
+
+    def __init__(
+        self,
+        venue: Venue,
+        transport: Transport,
+        on_tick: Callable[[Tick], None],
+        on_reject: Callable[[Reject], None],
+    ) -> None:
+        super().__init__(venue, transport, on_tick, on_reject)
+        self._hours = TradingHours(self._fetch_closed_hours)
 
     def _takers(self) -> dict[Stream, Callable[[object, int], int]]:
         return {
@@ -92,8 +107,13 @@ class BinanceFeed(VenueFeed):
         info = await self._transport.get("fapiPublicGetExchangeInfo")
         self._learn_clock(info, "serverTime", asked_ms, now_ms())
         intervals = await self._transport.get("fapiPublicGetFundingInfo")
+        await self._hours.refresh()
         # Some 700 kB of dicts: a few milliseconds that frames need not wait for.
-        return await asyncio.to_thread(parser.parse_instruments, info, parser.parse_funding_hours(intervals))
+        hours = parser.parse_funding_hours(intervals)
+        return await asyncio.to_thread(parser.parse_instruments, info, hours, self._hours.closed)
+
+    async def _fetch_closed_hours(self) -> dict[str, tuple[Span, ...]]:
+        return parser.parse_closed_hours(await self._transport.get("fapiPublicGetTradingSchedule"))
 
     async def _fetch_snapshot(self) -> list[Tick | Reject]:
         # The tickers cost 40 times as much as the rest, and ccxt lets later requests pay for it.

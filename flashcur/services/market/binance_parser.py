@@ -8,8 +8,10 @@ in `markPriceUpdate`, `P` is the change in percent in the first and the estimate
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flashcur.domain.assets import AssetClass
-from flashcur.domain.ticks import Candle, Funding, Instrument, OpenInterest, Reject, Ticker
+from flashcur.domain.ticks import Candle, Funding, Instrument, OpenInterest, Reject, Span, Ticker
 from flashcur.services.market import checks
 from flashcur.services.market.checks import HOUR_MS, MAX_CONTRACTS, MAX_FUNDING, Bad, Raw
 
@@ -32,6 +34,8 @@ _TRADFI = {
     "FX": AssetClass.FOREX,
 }
 """What `underlyingType` says of a contract."""
+
+_NO_TRADING = "NO_TRADING"
 
 _CLOSE_TOLERANCE = 0.01
 """The 24 h window moves in steps, so the last price may lie this share outside its low and high."""
@@ -68,7 +72,7 @@ def parse_rest_ticker(raw: object, seen_ms: int, skew_ms: int = 0) -> Ticker | R
             price=price,
             change_pct=checks.change_pct(checks.number(row.get("priceChangePercent"), "priceChangePercent", -1e9, 1e9)),
             volume_quote=checks.volume(row.get("quoteVolume"), "quoteVolume"),
-            event_ms=checks.moment(row.get("closeTime"), "closeTime", seen_ms + skew_ms),
+            event_ms=_last_trade(row.get("closeTime"), "closeTime", seen_ms + skew_ms),
             seen_ms=seen_ms,
         )
     except Bad as bad:
@@ -161,7 +165,7 @@ def parse_open_interest(raw: object, seen_ms: int, skew_ms: int = 0) -> OpenInte
         return OpenInterest(
             symbol=checks.text(row, "symbol"),
             contracts=checks.number(row.get("openInterest"), "openInterest", 0.0, MAX_CONTRACTS),
-            event_ms=checks.moment(row.get("time"), "time", seen_ms + skew_ms),
+            event_ms=_last_trade(row.get("time"), "time", seen_ms + skew_ms),
             seen_ms=seen_ms,
         )
     except Bad as bad:
@@ -203,9 +207,37 @@ def parse_funding_hours(raw: object) -> dict[str, int]:
     return hours
 
 
-def parse_instruments(exchange_info: object, funding_hours: dict[str, int]) -> list[Instrument | Reject]:
+def parse_closed_hours(raw: object) -> dict[str, tuple[Span, ...]]:
+    """When the markets of underlyings are closed, by `underlyingType`, from `GET /fapi/v1/tradingSchedule`.
+
+    It tells a week of sessions, of which those called `NO_TRADING` are meant. What cannot be read is left out.
+    """
+    closed: dict[str, tuple[Span, ...]] = {}
+    try:
+        markets = checks.fields(checks.fields(raw).get("marketSchedules"))
+    except Bad:
+        return closed
+    for market, schedule in markets.items():
+        spans: list[Span] = []
+        try:
+            for entry in checks.items(checks.fields(schedule).get("sessions")):
+                session = checks.fields(entry)
+                if session.get("type") == _NO_TRADING:
+                    begin_ms = int(checks.number(session.get("startTime"), "startTime", 0, 1e15))
+                    end_ms = int(checks.number(session.get("endTime"), "endTime", 0, 1e15))
+                    spans.append((begin_ms, end_ms))
+        except Bad:
+            continue
+        closed[market] = tuple(spans)
+    return closed
+
+
+def parse_instruments(
+    exchange_info: object, funding_hours: Mapping[str, int], closed: Mapping[str, tuple[Span, ...]] | None = None
+) -> list[Instrument | Reject]:
     """The USDT-quoted linear perpetuals in trading state of `GET /fapi/v1/exchangeInfo`.
 
+    `funding_hours` and `closed` are what `parse_funding_hours` and `parse_closed_hours` read.
     Contracts of other kinds or states are left out without a reject. A whole answer of the wrong shape is one reject.
     """
     try:
@@ -231,6 +263,7 @@ def parse_instruments(exchange_info: object, funding_hours: dict[str, int]) -> l
                     listed_ms=int(checks.number(listed, "onboardDate", 0, 1e15)) if listed else None,
                     delivery_ms=checks.delivery(row.get("deliveryDate")),
                     asset_class=_asset_class(row),
+                    closed=(closed or {}).get(str(row.get("underlyingType")), ()),
                 )
             )
         except Bad as bad:
@@ -269,6 +302,10 @@ def _event(raw: object, name: str) -> Raw:
     if row.get("e") != name:
         raise Bad("malformed", f"expected event {name}, was {checks.short(row.get('e'))}")
     return row
+
+
+def _last_trade(value: object, name: str, now_ms: int) -> int:
+    return checks.moment(value, name, now_ms, behind_ms=checks.MAX_REST_BEHIND_MS)
 
 
 def _within_day(price: float, low: object, high: object) -> None:

@@ -14,7 +14,7 @@ from flashcur.domain.assets import AssetClass
 from flashcur.errors import VenueBlocked, VenueError, VenueRateLimited, VenueSilent, VenueUnavailable
 from flashcur.services.market.feed import VenueFeed
 from flashcur.services.market.venues import BINANCE, Stream
-from flashcur.services.simulator import SimulatedExchange
+from flashcur.services.simulator import SimulatedExchange, sessions
 from flashcur.services.simulator.faults import GARBAGE, Garbage, Target
 from flashcur.services.simulator.recorder import Kind
 from tests.services.market.harness import Taken, feed_of, hasty
@@ -82,6 +82,18 @@ async def test_what_contracts_are_on(feed: VenueFeed) -> None:
         "CLUSDT",
         "NATGASUSDT",
     }
+
+
+async def test_trading_hours_come_with_the_second_answer(feed: VenueFeed, exchange: SimulatedExchange) -> None:
+    """The contracts do not wait for them."""
+    assert not any(instrument.closed for instrument in await feed.instruments())
+    closed = {instrument.symbol: instrument.closed for instrument in await feed.instruments()}
+    assert {symbol for symbol, spans in closed.items() if not spans} >= {"BTCUSDT", "OPENAIUSDT"}
+    now_ms = exchange.now_ms()
+    for symbol, market in (("TSLAUSDT", "EQUITY"), ("SAMSUNGUSDT", "KR_EQUITY"), ("XAUUSDT", "COMMODITY")):
+        rests = [s for s in sessions.week(market, now_ms) if s.kind == sessions.CLOSED]
+        assert closed[symbol] == tuple((s.begin_ms, s.end_ms) for s in rests)
+        assert closed[symbol]
 
 
 async def test_streamed_values_are_those_that_were_sent(

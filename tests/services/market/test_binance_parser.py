@@ -241,6 +241,45 @@ def test_what_a_contract_is_on(contract_type: str, underlying: object, asset: st
     assert instrument.asset_class == asset
 
 
+def test_closed_hours_are_those_without_trading() -> None:
+    def session(kind: object, begin: object, end: object) -> dict[str, object]:
+        return {"type": kind, "startTime": begin, "endTime": end}
+
+    answer = {
+        "updateTime": NOW_MS,
+        "marketSchedules": {
+            "EQUITY": {
+                "sessions": [session("OVERNIGHT", 1, 5), session("NO_TRADING", 5, 9), session("REGULAR", 9, 12)]
+            },
+            "COMMODITY": {"sessions": [session("NO_TRADING", 2, 3), session("NO_TRADING", 7, 8)]},
+            "KR_EQUITY": {"sessions": []},
+            "BAD": {"sessions": [session("NO_TRADING", "x", 3)]},
+            "WORSE": None,
+        },
+    }
+    closed = parser.parse_closed_hours(answer)
+    assert closed == {"EQUITY": ((5, 9),), "COMMODITY": ((2, 3), (7, 8)), "KR_EQUITY": ()}
+    for nonsense in (None, [], {}, {"marketSchedules": 5}, {"code": -1}):
+        assert parser.parse_closed_hours(nonsense) == {}
+    contracts = [binance_contract(contractType="TRADIFI_PERPETUAL", underlyingType="EQUITY"), binance_contract()]
+    stock, coin = parser.parse_instruments({"symbols": contracts}, {}, closed)
+    assert isinstance(stock, Instrument)
+    assert isinstance(coin, Instrument)
+    assert (stock.closed, coin.closed) == (((5, 9),), ())
+
+
+@pytest.mark.parametrize(("days", "taken"), [(0, True), (4, True), (8, False)])
+def test_what_has_not_traded_over_holidays_has_its_last_price(days: int, taken: bool) -> None:
+    last_ms = NOW_MS - days * 24 * HOUR_MS
+    ticker = {
+        "symbol": "TSLAUSDT", "lastPrice": "401.5", "priceChangePercent": "0.000", "lowPrice": "401.5",
+        "highPrice": "401.5", "quoteVolume": "0", "closeTime": last_ms,
+    }  # fmt: skip
+    assert isinstance(parser.parse_rest_ticker(ticker, SEEN_MS), Ticker) is taken
+    interest = {"symbol": "TSLAUSDT", "openInterest": "10.5", "time": last_ms}
+    assert isinstance(parser.parse_open_interest(interest, SEEN_MS), OpenInterest) is taken
+
+
 def test_funding_intervals_skip_what_cannot_be_read() -> None:
     rows = [{"symbol": "A", "fundingIntervalHours": 4}, {"symbol": "B", "fundingIntervalHours": "x"}, None, 5]
     assert parser.parse_funding_hours(rows) == {"A": 4}

@@ -81,13 +81,15 @@ def check(parsed: object) -> None:
         assert parsed.tick_size > 0
         assert parsed.price_decimals >= 0
     if not isinstance(parsed, Instrument):
-        assert NOW_MS - 86_400_000 <= parsed.event_ms <= NOW_MS + 10_000
+        assert NOW_MS - 7 * 86_400_000 <= parsed.event_ms <= NOW_MS + 10_000
         assert all(math.isfinite(getattr(parsed, name)) for name in ("event_ms", "seen_ms"))
 
 
 def parse_everything(raw: object) -> list[object]:
     """What every parser makes of `raw`."""
     hours = binance_parser.parse_funding_hours(raw)
+    closed = binance_parser.parse_closed_hours(raw) | binance_parser.parse_closed_hours({"marketSchedules": raw})
+    closed |= binance_parser.parse_closed_hours({"marketSchedules": {"COIN": {"sessions": [raw]}}})
     return [
         binance_parser.parse_ticker(raw, NOW_MS),
         binance_parser.parse_rest_ticker(raw, NOW_MS),
@@ -96,8 +98,8 @@ def parse_everything(raw: object) -> list[object]:
         binance_parser.parse_candle(raw, NOW_MS),
         binance_parser.parse_rest_candle("XUSDT", raw, NOW_MS, NOW_MS),
         binance_parser.parse_open_interest(raw, NOW_MS),
-        *binance_parser.parse_instruments(raw, hours),
-        *binance_parser.parse_instruments({"symbols": [raw]}, hours),
+        *binance_parser.parse_instruments(raw, hours, closed),
+        *binance_parser.parse_instruments({"symbols": [raw]}, hours, closed),
         *bybit_parser.TickerMerge().parse(raw, NOW_MS),
         *bybit_parser.TickerMerge().parse(bybit_ticker("snapshot", {"data": raw}), NOW_MS),
         *bybit_parser.parse_candles(raw, NOW_MS),
