@@ -94,8 +94,6 @@ class FeedState(rx.State):
     as_of: int = 0
     """Time of the newest live frame, Unix ms."""
     beat: int = 0
-    count: int = 0
-    """Contracts on the exchange."""
     strip: str = ""
     mark: int = 0
     """Time of the table's frame, Unix ms; 0 where the table is live."""
@@ -183,7 +181,6 @@ def feed_vars(audience: Audience, live: Frame | None, table: Frame | None) -> di
         "quiet": 0 if live.state == "live" else live.quiet_ms // 1000,
         "as_of": live.as_of_ms,
         "beat": live.seq,
-        "count": live.count,
         "strip": live.strip,
         "mark": table.as_of_ms if timed and table is not None else 0,
         "next_mark": next_mark_ms(plan.cadence_s, live.as_of_ms) if timed else 0,

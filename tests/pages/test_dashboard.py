@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from flashcur.domain.plans import Audience
+from flashcur.services.simulator import sessions, universe_data
 from flashcur.web.page.first_paint import ROWS as ROWS_AHEAD
 from tests.pages.conftest import DESKTOP, PHONE
 from tests.support.app import App, Exchange
@@ -21,6 +22,9 @@ from tests.support.people import enter, leave
 from tests.support.programs import require_program, wait_until
 
 ROWS = "tbody.rows tr[data-symbol]"
+LEAST = "[aria-label='Minimum 24h volume']"
+ASSETS = "[aria-label='Assets']"
+TRADFI = {f"{base}USDT" for base, *_ in universe_data.TRADFI}
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +173,7 @@ def test_filters(page: Page) -> None:
     page.get_by_role("button", name="Losers").click()
     assert all(text.startswith("-") for text in column(page, "change"))
     page.get_by_role("button", name="All", exact=True).click()
-    page.select_option(".least select", "100M")
+    page.select_option(LEAST, "100M")
     volumes = [amount(text) for text in column(page, "volume")]
     assert volumes
     assert min(volumes) >= 1e8
@@ -180,14 +184,93 @@ def test_the_count_says_how_many_of_all_are_shown(page: Page) -> None:
     note = page.locator(".note")
     expect(note).to_have_text(re.compile(r"^\d{3} contracts$"))
     everything = note.text_content()
+    # A search looks through what is no crypto, too.
+    searched = f"{int((everything or '').split()[0]) + len(TRADFI)} contracts"
     page.fill("#search", "1000")
-    expect(note).to_have_text(f"{page.locator(ROWS).count()} of {everything}")
+    expect(note).to_have_text(f"{page.locator(ROWS).count()} of {searched}")
     page.fill("#search", "no such thing")
-    expect(note).to_have_text(f"0 of {everything}")
+    expect(note).to_have_text(f"0 of {searched}")
     page.fill("#search", "")
     expect(note).to_have_text(everything or "")
-    page.select_option(".least select", "500M")
+    page.select_option(LEAST, "500M")
     expect(note).to_have_text(re.compile(rf"^\d+ of {everything}$"))
+
+
+def test_stocks_and_commodities_are_behind_a_choice(page: Page, exchange: Exchange) -> None:
+    open_dashboard(page)
+    assert not TRADFI & set(cells(page, "symbol"))
+    assert "XAU" not in (page.locator(".strip").text_content() or "")
+    page.select_option(ASSETS, "tradfi")
+    assert set(cells(page, "symbol")) == TRADFI
+    assert "assets=tradfi" in page.url
+    expect(page.locator(".note")).to_have_text(f"{len(TRADFI)} contracts")
+    marks = {symbol: text.removeprefix(symbol.removesuffix("USDT")) for symbol, text in cells(page, "symbol").items()}
+    assert marks["OPENAIUSDT"] == "Stock"
+    assert {mark.removesuffix(", closed") for mark in marks.values()} == {"Stock", "Commodity"}
+    page.reload()
+    page.wait_for_selector(ROWS)
+    expect(page.locator(ASSETS)).to_have_value("tradfi")
+    assert set(cells(page, "symbol")) == TRADFI
+    page.select_option(LEAST, "500M")
+    assert set(cells(page, "symbol")) <= {"XAUUSDT"}
+    page.fill("#search", "no such thing")
+    page.get_by_role("button", name="Show all contracts").click()
+    assert "assets" not in page.url
+    assert page.locator(ROWS).count() >= 495
+
+
+def test_what_is_closed_says_so_and_is_not_old(page: Page) -> None:
+    """Of the markets of the simulated exchange one or another is closed at any hour but a few."""
+    open_dashboard(page, "?assets=tradfi")
+    # The hours come with the second look at the contracts.
+    closed = page.locator(f"{ROWS} small", has_text=", closed")
+    resting = {
+        f"{base}USDT"
+        for base, market, *_ in universe_data.TRADFI
+        if sessions.rests(market, int(time.time()) // 3600) and sessions.rests(market, int(time.time() + 120) // 3600)
+    }
+    if not resting:
+        pytest.skip("no market is closed at this hour")
+    expect(closed.first).to_be_visible(timeout=40_000)
+    shown = {row for row, text in cells(page, "symbol").items() if text.endswith(", closed")}
+    assert shown >= resting
+    old = page.evaluate(
+        """symbols => symbols.flatMap(symbol =>
+            [...document.querySelectorAll(`tr[data-symbol="${symbol}"] td[data-age]`)].map(
+                cell => [symbol, cell.dataset.col, cell.dataset.age]))""",
+        sorted(resting),
+    )
+    assert [entry for entry in old if entry[1] in ("price", "change", "volume", "funding", "ratio")] == []
+
+
+def test_who_searches_finds_a_stock_and_sees_that_it_is_one(page: Page) -> None:
+    open_dashboard(page)
+    page.fill("#search", "aapl")
+    expect(page.locator(ROWS)).to_have_count(1)
+    expect(page.locator(f"{ROWS} small")).to_have_text(re.compile(r"^Stock(, closed)?$"))
+    expect(page.locator(ASSETS)).to_have_value("crypto")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [{"width": width, "height": 800} for width in (360, 390, 760, 800, 921, 1024, 1101, 1280)],
+    indirect=True,
+    ids=lambda size: str(size["width"]),
+)
+def test_marks_fit_beside_the_names(page: Page) -> None:
+    open_dashboard(page, "?assets=tradfi")
+    outside = page.evaluate(
+        """() => [...document.querySelectorAll('tbody.rows th')].flatMap(cell => {
+            const mark = cell.querySelector('small'), name = document.createRange();
+            const outer = cell.getBoundingClientRect();
+            if (!mark.textContent.endsWith('closed')) mark.textContent += ', closed';
+            name.selectNodeContents([...cell.childNodes].find(each => each.nodeType === 3));
+            return [name, mark].map(each => each.getBoundingClientRect()).filter(inner =>
+                inner.left < outer.left || inner.right > outer.right + .5
+                || inner.top < outer.top - .5 || inner.bottom > outer.bottom + .5).map(() => cell.textContent) })"""
+    )
+    assert outside == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.evaluate("innerWidth")
 
 
 def test_spiking_now_shows_the_contract_that_spikes(page: Page, exchange: Exchange) -> None:
@@ -202,7 +285,7 @@ def test_view_lives_in_the_url(page: Page) -> None:
     open_dashboard(page)
     page.click('th[data-col="change"] button')
     page.fill("#search", "1000")
-    page.select_option(".least select", "1M")
+    page.select_option(LEAST, "1M")
     page.get_by_role("button", name="Losers").click()
     assert re.search(r"\?(?=.*q=1000)(?=.*sort=change)(?=.*min=1M)(?=.*show=losers)", page.url)
     before = set(cells(page, "symbol"))

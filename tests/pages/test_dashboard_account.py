@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
@@ -90,6 +91,30 @@ def test_who_searches_in_a_list_can_add_to_it(page: Page, app: App) -> None:
     star(page, "SOLUSDT")
     page.get_by_label("Search contracts").fill("")
     expect(page.locator(ROWS)).to_have_count(2)
+
+
+def test_a_starred_stock_stays_in_its_list_and_a_view_of_the_rest_is_kept(page: Page, app: App) -> None:
+    sign_up(page, app)
+    visit(page, "/")
+    page.get_by_label("Search contracts").fill("aapl")
+    star(page, "AAPLUSDT")
+    page.get_by_label("Search contracts").fill("")
+    star(page, "BTCUSDT")
+    page.get_by_label("Watchlist").select_option(index=1)
+    expect(page.locator(ROWS)).to_have_count(2)
+    expect(page.locator(f"{ROWS} small")).to_have_count(1)
+    page.get_by_label("Assets").select_option("tradfi")
+    expect(page.locator(ROWS)).to_have_count(1)
+    page.get_by_label("Watchlist").select_option(index=0)
+    page.wait_for_timeout(1500)
+    # The rows that are sent ahead are of the view that is kept, in the markup of the live ones.
+    ahead = page.request.get("/").text()
+    visit(page, "/")
+    expect(page.get_by_label("Assets")).to_have_value("tradfi")
+    assert re.findall(r'<tr[^>]*data-symbol="([^"]+)"', ahead) == symbols(page)
+    live = page.locator(f'{ROWS}[data-symbol="OPENAIUSDT"] th').evaluate("cell => cell.innerHTML")
+    assert "<small>Stock</small>" in live
+    assert "OPENAI<small>Stock</small></th>" in ahead
 
 
 def test_a_plan_shows_in_the_open_tab_within_two_seconds(page: Page, app: App) -> None:

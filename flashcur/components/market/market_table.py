@@ -41,6 +41,7 @@ def market_row(
     move: rx.Var[str],
     age: rx.Var[str],
     hint: rx.Var[str],
+    mark: rx.Var[str],
     open_interest: rx.Var[bool],
     rest: rx.RestProp,
 ) -> rx.Component:
@@ -53,6 +54,7 @@ def market_row(
                 custom_attrs={"aria-pressed": star, "aria-label": "Watch " + base},
             ),
             base,
+            rx.cond(mark, rx.el.small(mark)),
             scope="row",
             role="rowheader",
             custom_attrs={"data-col": "symbol"},
@@ -109,6 +111,12 @@ def _described(hint: rx.Var[str]) -> rx.Var[str]:
     return rx.cond(hint != "", f"every {parts[0]} hours, {parts[2]} % a year", rx.Var("undefined")).to(str)
 
 
+def total_of() -> rx.Var[int]:
+    """How many contracts there are to filter: those on crypto, those on the rest, or all where one is named."""
+    universe = rx.Var.create({"symbol": MarketState.symbol, "asset": MarketState.asset})
+    return browser.function("rows", "totalOf").call(universe, browser.VIEW, AccountState.lists).to(int)
+
+
 def market_table() -> rx.Component:
     """The table in its scroller."""
     open_interest = FeedState.open_interest
@@ -160,14 +168,18 @@ def market_table() -> rx.Component:
             rx.cond(
                 (browser.list_choice() != "") & (browser.chosen("q") == "") & (browser.chosen("show") == "all"),
                 "This list has no contract of this table yet. Search for one, and put it in by its star. ",
-                "No contract matches these filters. ",
+                rx.cond(
+                    (browser.chosen("assets") == "crypto") | (total_of() > 0),
+                    "No contract matches these filters. ",
+                    "No stocks or commodities are traded here now. ",
+                ),
             ),
             rx.el.button(
                 "Show all contracts",
                 type="button",
                 custom_attrs={
                     "onClick": browser.handler(
-                        '() => setView({ q: "", min: "", show: "all", list: "" })', view="setView"
+                        '() => setView({ q: "", min: "", show: "all", assets: "crypto", list: "" })', view="setView"
                     )
                 },
             ),
@@ -192,6 +204,7 @@ def _row(row: rx.Var[dict[str, str]], open_interest: rx.Var[bool]) -> rx.Compone
         "move",
         "age",
         "hint",
+        "mark",
     )
     return market_row(**{name: row[name] for name in names}, open_interest=open_interest, key=row["symbol"])
 

@@ -7,6 +7,7 @@ import reflex as rx
 from flashcur.components.kit import browser
 from flashcur.components.kit.clipboard import copy_file
 from flashcur.components.kit.menus import menu
+from flashcur.components.market.market_table import total_of
 from flashcur.domain.plans import PLANS, least_plan
 from flashcur.domain.view import SEARCH_LENGTH
 from flashcur.state.account import AccountState
@@ -22,13 +23,24 @@ _LEAST = (
     ("500M", "≥ $500M"),
 )
 
-_FILTERED = ("symbol", "base", "change", "volume", "spike")
+_ASSETS = (("crypto", "Crypto"), ("tradfi", "Stocks and commodities"))
+
+_FILTERED = ("symbol", "base", "change", "volume", "spike", "asset")
 """The columns that filters look at."""
 
 
 def toolbar() -> rx.Component:
     return rx.el.div(
-        _search(), _show(), _list(), _least(), _export(), _named_here(), _note(), class_name="tools", role="search"
+        _search(),
+        _show(),
+        _assets(),
+        _list(),
+        _least(),
+        _export(),
+        _named_here(),
+        _note(),
+        class_name="tools",
+        role="search",
     )
 
 
@@ -91,6 +103,23 @@ def _least() -> rx.Component:
             },
         ),
         class_name="least",
+    )
+
+
+def _assets() -> rx.Component:
+    """Crypto, or what the exchange lists beside it, where it does: hidden until then, so that nothing moves later."""
+    there = browser.function("rows", "offersRest").call(MarketState.asset, browser.VIEW).to(bool)
+    return rx.el.label(
+        rx.el.select(
+            *(rx.el.option(title, value=value) for value, title in _ASSETS),
+            class_name="field",
+            aria_label="Assets",
+            custom_attrs={
+                "value": browser.chosen("assets"),
+                "onChange": browser.handler("(e) => setView({ assets: e.target.value })", view="setView"),
+            },
+        ),
+        class_name=rx.cond(there, "least assets", "least assets absent"),
     )
 
 
@@ -195,6 +224,7 @@ def _note() -> rx.Component:
     missing = missing_of.call(MarketState.symbol, MarketState.base, browser.VIEW, AccountState.lists).to(int)
     filtered = rx.Var.create({name: getattr(MarketState, name) for name in _FILTERED})
     shown = browser.function("rows", "shownOf").call(filtered, browser.VIEW, AccountState.lists).to(int)
+    total = total_of()
     return rx.el.div(
         rx.cond(
             missing > 0,
@@ -212,10 +242,7 @@ def _note() -> rx.Component:
         rx.cond(
             FeedState.mark > 0,
             rx.fragment("As of ", of, " UTC, next in ", left),
-            rx.cond(
-                FeedState.count > 0,
-                rx.fragment(rx.cond(shown >= 0, rx.fragment(shown, " of "), ""), FeedState.count, " contracts"),
-            ),
+            rx.cond(total > 0, rx.fragment(rx.cond(shown >= 0, rx.fragment(shown, " of "), ""), total, " contracts")),
         ),
         class_name=rx.cond(FeedState.mark > 0, "note timed", "note"),
     )

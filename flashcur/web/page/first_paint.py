@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+from flashcur.domain.assets import assets_of, mark
 from flashcur.domain.frames import FUNDING_ACCENT_PCT, Frame
 from flashcur.domain.plans import PLANS, Audience
 from flashcur.domain.view import View, select
@@ -37,6 +38,8 @@ _TABLE_WITHOUT_OI = 'class="market without-oi"'
 _STATUS_PLACE = '<span id="first-status"></span>'
 _NOTE = '<div class="note"></div>'
 _NOTE_OF_MARKS = '<div class="note timed"></div>'
+_ASSETS = 'class="least assets absent"'
+_ASSETS_THERE = 'class="least assets"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +127,10 @@ def fill(template: str, frame: Frame, sight: Sight) -> str:
     rows = _ROWS_PLACE.replace("></tbody>", f">{first_rows(frame, sight)}</tbody>")
     status = _STATUS_PLACE.replace("></span>", f">{_status(frame)}</span>")
     page = template.replace(_ROWS_PLACE, rows, 1).replace(_STATUS_PLACE, status, 1)
-    # React keeps classes as they are until the state arrives, so the columns and the line above them, which a phone
-    # shows of a table that moves at marks, stand where they will stay.
+    # React keeps classes as they are until the state arrives, so the columns, the choice of assets and the line above
+    # them, which a phone shows of a table that moves at marks, stand where they will stay.
+    if frame.of("tradfi") or sight.view.assets == "tradfi":
+        page = page.replace(_ASSETS, _ASSETS_THERE, 1)
     if not PLANS[sight.audience].live:
         page = page.replace(_NOTE, _NOTE_OF_MARKS, 1)
     return page if "oi" in frame.columns else page.replace(_TABLE, _TABLE_WITHOUT_OI, 1)
@@ -157,7 +162,8 @@ def _status(frame: Frame) -> str:
 
 def _row(row: dict[str, str], *, starred: bool) -> str:
     cells = [
-        f'<th scope="row" role="rowheader" data-col="symbol">{_star(row["base"], starred)}{escape(row["base"])}</th>',
+        f'<th scope="row" role="rowheader" data-col="symbol">{_star(row["base"], starred)}{escape(row["base"])}'
+        f"{_mark(row)}</th>",
         _cell("price", row["price"]),
         _cell("change", row["change"], suffix=" %", look=_direction(row["change"])),
         _cell("volume", row["volume"], prefix="$"),
@@ -167,7 +173,7 @@ def _row(row: dict[str, str], *, starred: bool) -> str:
     if "oi" in row:
         cells.append(_cell("oi", row["oi"], prefix="$"))
         cells.append(_cell("oi1h", row["oi1h"], suffix=" %", look=_direction(row["oi1h"])))
-    look = _look(row["funding"], row["spike"], row["fresh"])
+    look = _look(row["funding"], row["spike"], row["fresh"], row.get("asset", ""))
     return f'<tr role="row" class="{look}" data-symbol="{escape(row["symbol"])}">{"".join(cells)}</tr>'
 
 
@@ -188,7 +194,13 @@ def _direction(change: str) -> str:
     return {"+": "up", "-": "down"}.get(change[:1], "")
 
 
-def _look(funding: str, spike: str, fresh: str) -> str:
+def _mark(row: dict[str, str]) -> str:
+    text = mark(row.get("asset", ""), row.get("closed") == "1")
+    return f"<small>{text}</small>" if text else ""
+
+
+def _look(funding: str, spike: str, fresh: str, asset: str) -> str:
     extreme = bool(funding) and abs(float(funding)) >= FUNDING_ACCENT_PCT
     side = ("paid-short" if funding.startswith("-") else "paid-long") if extreme else ""
-    return " ".join(word for word in ("fresh" * (fresh == "1"), "spiking" * (spike == "1"), side) if word)
+    rest = "tradfi" if assets_of(asset) == "tradfi" else ""
+    return " ".join(word for word in (rest, "fresh" * (fresh == "1"), "spiking" * (spike == "1"), side) if word)
