@@ -30,11 +30,6 @@ RESUME_MS = 8 * 24 * HOUR_MS
 """Signals of so long are needed to resume: an episode of extreme funding may last for days."""
 
 
-def eligible(instrument: Instrument) -> bool:
-    """Whether signals are given for the contract: all that the exchange lists as crypto."""
-    return True
-
-
 class Runner:
     """See the module."""
 
@@ -64,7 +59,7 @@ class Runner:
             for kind in detector.takes:
                 self._by_tick[kind] = (*self._by_tick.get(kind, ()), detector)
         self._symbols = {row.instrument.symbol for row in self.book}
-        self._excluded = {row.instrument.symbol for row in self.book if not eligible(row.instrument)}
+        self._excluded = {row.instrument.symbol for row in self.book if not row.instrument.is_crypto}
         self._steps = tuple(detector for detector in self.detectors if detector is self.spikes)
 
     def take(self, tick: Tick, *, alone: bool = False) -> Sequence[Signal]:
@@ -97,7 +92,7 @@ class Runner:
     def observe_instruments(self, instruments: Iterable[Instrument], now_ms: int) -> Sequence[Signal]:
         """Compare a whole set of instruments, as of `now_ms` (Unix ms), with the last; the book has it already."""
         fresh = list(instruments)
-        self._excluded = {instrument.symbol for instrument in fresh if not eligible(instrument)}
+        self._excluded = {instrument.symbol for instrument in fresh if not instrument.is_crypto}
         symbols = {instrument.symbol for instrument in fresh}
         for symbol in (self._symbols | self.volumes.keys()) - symbols:
             self.volumes.pop(symbol, None)

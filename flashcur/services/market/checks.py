@@ -24,11 +24,10 @@ MAX_CONTRACTS = 1e16
 MAX_AHEAD_MS = 10_000
 """A later event than this could hold back true values until it has passed."""
 MAX_BEHIND_MS = 24 * HOUR_MS
-"""REST tickers of contracts without trades carry old times."""
-NEVER_MS = 4_070_908_800_000
-"""The year 2099: exchanges write 2100 for a contract without an end."""
 MAX_REST_BEHIND_MS = 7 * 24 * HOUR_MS
 """Answers about contracts without trades carry the time of the last one: a closed market's holidays are days long."""
+NEVER_MS = 4_070_908_800_000
+"""The year 2099: exchanges write 2100 for a contract without an end."""
 
 _SYMBOL_LENGTH = 64
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flashcur.domain.assets import AssetClass
 from flashcur.domain.book import MarketBook, remember_open_interest
-from flashcur.domain.signals import runner as runner_module
 from flashcur.domain.signals.runner import Runner
 from flashcur.domain.signals.signal import DETECTOR_NAMES, KINDS, Signal
 from flashcur.domain.spikes import HOUR_MS
-from flashcur.domain.ticks import Candle, Instrument, OpenInterest, Tick, Ticker
+from flashcur.domain.ticks import Candle, OpenInterest, Tick, Ticker
 from tests.domain.signals.market import (
     MINUTE_MS,
     ORIGIN,
@@ -136,13 +135,9 @@ def test_books_of_two_exchanges_never_mix() -> None:
     assert feed(small, [update(1, 59, 1e6)]) == []
 
 
-def test_only_eligible_contracts(monkeypatch: pytest.MonkeyPatch) -> None:
-    def crypto(each: Instrument) -> bool:
-        return each.symbol != B
-
-    monkeypatch.setattr(runner_module, "eligible", crypto)
+def test_only_contracts_on_coins() -> None:
     it = runner()
-    it.take_instruments([instrument(A), instrument(B)], T0)
+    it.take_instruments([instrument(A), instrument(B, asset_class=AssetClass.STOCK)], T0)
     assert feed(it, [close(0, 1e6, symbol=B), close(1, 9e6, symbol=B)]) == []
     assert not it.fill(B, [close(0, 1e6, symbol=B)])
     assert it.why_not(B, T0) == []
