@@ -61,6 +61,9 @@ config = rx.Config(
     redis_url=settings.redis_url,
     # Without Redis the sessions of one process live in memory; the default would scan files on the disk.
     state_manager_mode=_state_manager,
+    # Seconds after which the state of a tab is forgotten that nobody has let go: its process was killed. Others last as
+    # long as `state/wire/lifetimes.py` says.
+    redis_token_expiration=900,
     telemetry_enabled=False,
     show_built_with_reflex=False,
     plugins=[],

@@ -27,7 +27,7 @@ from flashcur.pages import (
     reset,
     watchlists,
 )
-from flashcur.services.kit.metrics import SOCKET_REFUSALS
+from flashcur.services.kit.metrics import SOCKET_REFUSALS, TABS
 from flashcur.settings import Settings
 from flashcur.settings.addresses import Addresses
 from flashcur.state import market, tabs, visit
@@ -37,6 +37,7 @@ from flashcur.state.wire.broadcast import Broadcaster
 from flashcur.state.wire.door import Door, arrival_of
 from flashcur.state.wire.failures import log_handler_error, log_page_error, shorten_library_records
 from flashcur.state.wire.gate import Gate
+from flashcur.state.wire.lifetimes import Lifetimes
 from flashcur.web.market_hub import MarketHub
 from flashcur.web.page import build
 from flashcur.web.page.csp import PagePolicy
@@ -110,12 +111,21 @@ visit.connect(runtime, broadcaster.tell, partial(arrival_of, app))
 runtime.watch_broadcast(broadcaster.counters)
 visitors.listen(tabs.follow(broadcaster, visitors))
 visitors.ask_presence(broadcaster.has_tab)
-door = Door(visitors.key_of, visitors.look_up, proxy_hops=settings.proxy_hops)
-gate = Gate(app, visitor_of=lambda sid: visitors.known(arrival_of(app, sid).visitor), proxy_hops=settings.proxy_hops)
+lifetimes = Lifetimes(app)
+lifetimes.install()
+runtime.attend("tabs", lifetimes.run)
+gate = Gate(
+    app,
+    visitor_of=lambda sid: visitors.known(arrival_of(app, sid).visitor),
+    has_room=lifetimes.make_room,
+    proxy_hops=settings.proxy_hops,
+)
+door = Door(visitors.key_of, visitors.look_up, admits=gate.admits_connection, proxy_hops=settings.proxy_hops)
 gate.install()
 connections.install(app)
 shorten_library_records()
 runtime.metrics.watch(SOCKET_REFUSALS, lambda: {(reason,): count for reason, count in gate.refused.items()})
+runtime.metrics.watch(TABS, lambda: {("open",): lifetimes.open, ("kept",): lifetimes.kept})
 app.register_lifespan_task(runtime.lifespan)
 
 # The first one stands right before Reflex, the last one is the outermost: nothing behind it learns under which name a

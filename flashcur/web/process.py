@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from time import perf_counter
 from typing import Protocol
@@ -89,6 +89,7 @@ class WebRuntime:
         self.engine_status: EngineStatus | None = None
         """What the active engine last said; may be of one that has gone."""
         self._make_engine = engine
+        self._attended: dict[str, Callable[[], Awaitable[None]]] = {}
         # Longer than the engine takes to end its own tasks.
         self._tasks = Supervisor(cancel_again_s=3.0)
 
@@ -111,6 +112,8 @@ class WebRuntime:
         self._tasks.start("follow engine", lambda: self._follow(ENGINE_TOPIC, self._note_status))
         self._tasks.start("database", self._prepare_database)
         self._tasks.start("visitors", self._follow_visitors)
+        for name, work in self._attended.items():
+            self._tasks.start(name, work)
         if self.settings.engine == "embedded":
             self._tasks.start("engine", self._run_engine)
 
@@ -128,6 +131,10 @@ class WebRuntime:
         if self.database is not None:
             # Closing waits for running work, and a server that hangs must not hold up the end.
             await asyncio.to_thread(self.database.close)
+
+    def attend(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work`, too, from `start` to `stop`, and again whenever it raises."""
+        self._attended[name] = work
 
     def watch_broadcast(self, counters: BroadcastCounters) -> None:
         """Show what is written to sockets in `/metrics`."""

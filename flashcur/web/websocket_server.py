@@ -75,6 +75,9 @@ class SharedFrameProtocol(WebSocketsSansIOProtocol):
             # request, too.
             self.request.headers.clear()
             del self.request, self.response
+        elif message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            # uvicorn takes a handshake that was refused with a status for one without an answer, and logs an error.
+            self.handshake_complete = True
 
     @property
     def closed(self) -> bool:

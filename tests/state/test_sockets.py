@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -250,3 +251,23 @@ async def test_many_tabs_get_the_same_bytes(app: App, elite: str) -> None:
 
 def market_updates(updates: list[dict]) -> list[dict]:
     return [changes for update in updates for state, changes in update.items() if state == MARKET]
+
+
+def held(app: App) -> dict[str, int]:
+    """Tabs by connection, as the figures have them."""
+    lines = re.findall(r'^flashcur_tabs\{connection="(\w+)"\} (\d+)', app.get("/metrics")[1], re.MULTILINE)
+    return {connection: int(number) for connection, number in lines}
+
+
+async def test_a_closed_tab_s_state_is_kept_for_a_while_and_found_again(app: App, elite: str) -> None:
+    token = str(uuid.uuid4())
+    async with tab(app.url, token=token, cookie=elite) as page:
+        before = held(app)
+        # A form that is done grows this number, which lives in the tab's state.
+        await page.call("watchlist_state.create", form={"name": "kept"})
+    await eventually(lambda: held(app)["open"] < before["open"], "the end", 10)
+    assert held(app)["kept"] >= 1
+    async with tab(app.url, token=token, cookie=elite) as again:
+        assert again.state("watchlist_state")["added"] == 1
+    async with tab(app.url, cookie=elite) as other:
+        assert other.state("watchlist_state")["added"] == 0

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -133,3 +134,20 @@ def live_epoch(runtime: WebRuntime) -> int:
 
 def _metrics(runtime: WebRuntime) -> str:
     return runtime.metrics.render().decode()
+
+
+async def test_what_else_is_attended_runs_and_is_started_again(settings: Settings) -> None:
+    runs: list[int] = []
+
+    async def work() -> None:
+        runs.append(len(runs))
+        if len(runs) == 1:
+            raise ValueError("the first time")
+        await asyncio.Event().wait()
+
+    runtime = WebRuntime(replace(settings, engine="external"), MarketHub(), WHERE)
+    runtime.attend("something", work)
+    async with runtime.lifespan():
+        await eventually(lambda: len(runs) == 2, "a second run", 20)
+        assert runtime.failures == {"something": 1}
+    assert runs == [0, 1]

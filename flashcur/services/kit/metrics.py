@@ -50,8 +50,15 @@ BROADCASTS = Family("flashcur_broadcast_messages_total", "Messages written to so
 SKIPPED_FRAMES = Family("flashcur_skipped_frames_total", "Frames a socket that did not drain never got")
 SOCKET_REFUSALS = Family(
     "flashcur_socket_refusals_total",
-    "Messages of sockets that were refused, by reason: size, rate, form, name, arguments, access; sockets: connections",
+    "Messages of sockets that were refused, by reason: size, rate, form, name, arguments, access, hydration; "
+    "and connections: sockets (too many of a network), connections (too many a second), tabs (too many in all)",
     ("reason",),
+)
+TABS = Family(
+    "flashcur_tabs",
+    "Tabs whose state is held: open, or kept for a minute after they were",
+    ("connection",),
+    kind="gauge",
 )
 JOB_RUNS = Family("flashcur_job_runs_total", "Runs of scheduled jobs; outcome is ok or failed", ("job", "outcome"))
 BUS_MESSAGES = Family(

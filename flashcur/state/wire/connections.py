@@ -156,7 +156,7 @@ class Connection(AsyncSocket):
 
 def forget_request(environ: dict[str, Any]) -> None:
     """Leave of a socket's request what is read later."""
-    environ["asgi.scope"]["headers"] = []
+    environ["asgi.scope"] |= {"headers": [], "subprotocols": []}
     for name in [name for name in environ if name[:1].isupper() and name not in _KEPT_ENVIRON]:
         del environ[name]
     for name in [name for name in environ if name.startswith("wsgi.")]:
@@ -215,8 +215,8 @@ def direct(asgi: ASGIApp, app: rx.App, door: Door) -> ASGIApp:
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket" and scope["path"].rstrip("/") == _PATH:
             app._set_contexts_internal()
-            await door.receive(scope)
-            await sio.handle_request(scope, receive, send)
+            if await door.receive(scope, send):
+                await sio.handle_request(scope, receive, send)
         else:
             await asgi(scope, receive, send)
 

@@ -21,6 +21,8 @@ from flashcur.web.routes.base import cookie_header
 
 _OPENING = frozenset({b"origin", b"upgrade", b"sec-websocket-protocol"})
 """The headers that Engine.IO and Reflex read to open a socket: from which page, that it is one, of which version."""
+_LONGEST = 200
+"""Characters of one of those; a browser's are shorter."""
 _CREDENTIALS = frozenset({b"cookie", b"authorization", b"proxy-authorization"})
 _ARRIVAL = "flashcur.arrival"
 
@@ -46,12 +48,15 @@ class Door:
         key_of: Callable[[str], str],
         greet: Callable[[str], Awaitable[object]],
         *,
+        admits: Callable[[Client], bool] = lambda client: True,
         proxy_hops: int = 0,
     ) -> None:
-        """`key_of` makes a visitor's key of a `Cookie` header; `greet` is awaited with it before a socket opens;
-        `proxy_hops`: how many of our own proxies stand in front of this process."""
+        """`key_of` makes a visitor's key of a `Cookie` header; `greet` is awaited with it before a socket opens, if
+        `admits` lets its client have one now; `proxy_hops`: how many of our own proxies stand in front of this
+        process."""
         self._key_of = key_of
         self._greet = greet
+        self._admits = admits
         self._proxy_hops = proxy_hops
 
     def wrap(self, inner: ASGIApp) -> ASGIApp:
@@ -59,7 +64,8 @@ class Door:
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "websocket":
-                await self.receive(scope)
+                if not await self.receive(scope, send):
+                    return
             elif scope["type"] == "http":
                 headers = [header for header in scope["headers"] if header[0] not in _CREDENTIALS]
                 scope = {**scope, "headers": headers}
@@ -67,16 +73,38 @@ class Door:
 
         return app
 
-    async def receive(self, scope: MutableMapping[str, Any]) -> None:
-        """Note in a socket's scope who it is, and take everything out of it that nobody behind this needs.
+    async def receive(self, scope: MutableMapping[str, Any], send: Send) -> bool:
+        """Note in a socket's scope who it is, and take everything out of it that nobody behind this needs. False if it
+        was turned away.
 
         The scope itself is changed: the server holds on to it for as long as the socket lasts.
         """
-        key = self._key_of(cookie_header(scope))
         peer = (scope.get("client") or ("",))[0]
-        scope[_ARRIVAL] = Arrival(key, client_of(scope["headers"], peer, self._proxy_hops))
-        scope["headers"] = [header for header in scope["headers"] if header[0] in _OPENING]
+        client = client_of(scope["headers"], peer, self._proxy_hops)
+        # Before anything is looked up for it.
+        if not self._admits(client):
+            await turn_away(scope, send, 429, "Your network has opened too many connections: try again in a moment.")
+            return False
+        key = self._key_of(cookie_header(scope))
+        scope[_ARRIVAL] = Arrival(key, client)
+        scope["headers"] = [
+            (name, value) for name, value in scope["headers"] if name in _OPENING and len(value) <= _LONGEST
+        ]
         await self._greet(key)
+        return True
+
+
+async def turn_away(scope: Mapping[str, Any], send: Send, status: int, words: str) -> None:
+    """Answer a socket's request with a status and words instead of opening it.
+
+    A page tries again by itself, every two seconds at most. A server that cannot answer so closes the connection.
+    """
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close"})
+        return
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"2"), (b"cache-control", b"no-store")]
+    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": words.encode()})
 
 
 def arrival_in(scope: Mapping[str, Any]) -> Arrival:

@@ -22,10 +22,11 @@ from urllib.parse import parse_qs
 
 import reflex as rx
 
+from flashcur.services.accounts.client import Client
 from flashcur.state.wire.access import Entrance, Identity, entrances, may_call
 from flashcur.state.wire.budgets import Budgets
 from flashcur.state.wire.connections import WHEN_ENDED
-from flashcur.state.wire.door import arrival_in
+from flashcur.state.wire.door import arrival_in, turn_away
 from flashcur.state.wire.messages import MAX_MESSAGE, NAMESPACE, CheckedPacket, Malformed, fault_in, page_of
 from flashcur.web.websocket_server import WHEN_LOST
 
@@ -38,6 +39,12 @@ MAX_DROPPED = 200
 """Dropped messages after which a socket is closed."""
 MAX_SOCKETS = 200
 """Open sockets from one network: an IPv4 address, or an IPv6 /64."""
+CONNECTIONS = MAX_SOCKETS
+"""Sockets that one network opens at once: after a restart all of its come back together."""
+CONNECTION_RATE = 10.0
+"""Sockets a second that it opens after that."""
+MAX_ADDRESS = 200
+"""Characters of the path with which a socket is opened, and of the query; a page's has 80."""
 HYDRATIONS = 2 * MAX_SOCKETS
 """Page loads at once from one network: after a restart all of its sockets come back together."""
 HYDRATION_RATE = 20.0
@@ -79,6 +86,14 @@ def everybody_is_a_guest(sid: str) -> Identity:
     return _GUEST
 
 
+async def everybody_fits() -> bool:
+    """True: for a process without a bound."""
+    return True
+
+
+async def _nowhere(message: Message) -> None: ...
+
+
 @dataclass(slots=True, eq=False)
 class Peer:
     """One socket's budget. It lives in the connection's environ and ends with it."""
@@ -101,21 +116,24 @@ class Gate:
         app: rx.App,
         *,
         visitor_of: Callable[[str], Identity] = everybody_is_a_guest,
+        has_room: Callable[[], Awaitable[bool]] = everybody_fits,
         proxy_hops: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`visitor_of` says who is behind a socket, by its id; `proxy_hops`: how many of our own proxies stand in
-        front of this process."""
+        """`visitor_of` says who is behind a socket, by its id; `has_room` whether this process can hold another tab;
+        `proxy_hops`: how many of our own proxies stand in front of this process."""
         self._app = app
         self._visitor_of = visitor_of
+        self._has_room = has_room
         self._proxy_hops = proxy_hops
         self._clock = clock
         self._entrances: dict[str, Entrance] = {}
         self._open: Counter[str] = Counter()
+        self._connections = Budgets(CONNECTIONS, CONNECTION_RATE)
         self._hydrations = Budgets(HYDRATIONS, HYDRATION_RATE)
         self.refused: Counter[str] = Counter()
         """Refused messages by reason: `size`, `rate`, `form`, `name`, `arguments`, `access`, `hydration`; and sockets:
-        `sockets`."""
+        `sockets`, `connections` (too many a second), `tabs` (no room in this process)."""
 
     def install(self) -> None:
         """Stand between the sockets and the app; after the app and all states were made, once."""
@@ -135,15 +153,19 @@ class Gate:
 
     async def _on_connect(self, eio_sid: str, environ: dict[str, Any]) -> Any:
         scope = environ["asgi.scope"]
-        network = self._network(scope)
+        network = self._network(arrival_in(scope).client)
         if network is not None and self._open[network] >= MAX_SOCKETS:
-            self.refused["sockets"] += 1
             if self._open[network] == MAX_SOCKETS:
                 logger.warning("%s has %d sockets open: refused another", network, MAX_SOCKETS)
-            return False
-        if not _has_one_token(environ.get("QUERY_STRING", "")):
+            words = f"Your network has {MAX_SOCKETS} tabs of FlashCur open, and may have no more: close some."
+            return await self._turn_away("sockets", environ, 429, words)
+        path: str = environ["asgi.scope"].get("path", "")
+        if len(path) > MAX_ADDRESS or not _has_one_token(environ.get("QUERY_STRING", "")):
             self.refused["sockets"] += 1
             return False
+        if not await self._has_room():
+            words = "FlashCur has as many visitors as it can carry: try again in a moment."
+            return await self._turn_away("tabs", environ, 503, words)
         environ[_PEER] = peer = Peer(network, BURST, self._clock())
         environ["asgi.receive"] = self._guarded(environ["asgi.receive"], environ["asgi.send"], peer)
         self._count(peer, environ)
@@ -154,6 +176,21 @@ class Gate:
             if answer is not None and answer is not True:
                 self._forget(peer)
         return answer
+
+    async def _turn_away(self, reason: str, environ: dict[str, Any], status: int, words: str) -> bool:
+        """False, once the answer was given; Engine.IO's own goes nowhere."""
+        self.refused[reason] += 1
+        await turn_away(environ["asgi.scope"], environ["asgi.send"], status, words)
+        environ["asgi.send"] = _nowhere
+        return False
+
+    def admits_connection(self, client: Client) -> bool:
+        """Whether a client's network may open another socket now; it is charged for it."""
+        network = self._network(client)
+        if network is None or self._connections.take(network, self._clock()):
+            return True
+        self.refused["connections"] += 1
+        return False
 
     def _count(self, peer: Peer, environ: dict[str, Any]) -> None:
         """Count a connection until it has ended: a socket that says goodbye may well stay."""
@@ -180,8 +217,7 @@ class Gate:
         if self._open[peer.network] <= 0:
             del self._open[peer.network]
 
-    def _network(self, scope: dict[str, Any]) -> str | None:
-        client = arrival_in(scope).client
+    def _network(self, client: Client) -> str | None:
         try:
             # Without proxies these are this machine's own programs: benchmarks, probes.
             if not self._proxy_hops and ip_address(client.ip).is_loopback:
@@ -252,7 +288,10 @@ class Gate:
         if entrance.name in _HYDRATING and not self._may_hydrate(sid):
             self._refuse_event(sid, "hydration", f"{entrance.name} more than {HYDRATION_RATE:.0f} times a second")
             return
-        await self._event(sid, {**data, "router_data": page_of(data.get("router_data", {}))})
+        await self._event(sid, {**data, "router_data": page_of(data.get("router_data", {}), self._is_page)})
+
+    def _is_page(self, path: str) -> bool:
+        return self._app.router(path) is not None
 
     def _may_hydrate(self, sid: str) -> bool:
         """Charge a page load to the network: two hundred sockets have two hundred budgets."""
@@ -285,6 +324,8 @@ def _has_one_token(query: str) -> bool:
 
     It takes the first of several, and reads names that are escaped.
     """
+    if len(query) > MAX_ADDRESS:
+        return False
     tokens = parse_qs(query, keep_blank_values=True).get("token", [])
     return len(tokens) == 1 and _TOKEN.fullmatch(tokens[0]) is not None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -121,16 +122,17 @@ def _fault_in_router(router: dict[str, Any]) -> str | None:
     return None
 
 
-def page_of(router: dict[str, Any]) -> dict[str, Any]:
+def page_of(router: dict[str, Any], is_page: Callable[[str], bool]) -> dict[str, Any]:
     """What Reflex is to know of the address of a page: its path, and of its query what a state reads.
 
     It keeps the address with a tab's state, several times over and in Redis. The rest of it is a visitor's own: what
-    they typed into the search field, the code of a mailed link behind its `#`.
+    they typed into the search field, the code of a mailed link behind its `#`. A path of no page is that of `/404`.
     """
     if "pathname" not in router:
         return {}
     path: str = router["pathname"]
-    if len(path) > MAX_PAGE or "?" in path or "#" in path:
+    # Reflex remembers the answers for thousands of paths.
+    if len(path) > MAX_PAGE or not is_page(path):
         path = "/404"
     query: dict[str, Any] = router.get("query", {})
     read = [f"{name}=1" for name in sorted(READ_QUERY) if query.get(name)]

@@ -108,7 +108,7 @@ async def test_the_request_is_forgotten(server: AsyncServer, client: Client) -> 
     client.say(f"40{NAMESPACE},")
     await client.until(f"40{NAMESPACE},")
     (environ,) = server.environ.values()
-    assert client.scope["headers"] == []
+    assert client.scope["headers"] == client.scope["subprotocols"] == []
     assert environ["QUERY_STRING"].endswith("token=t")
     assert not [name for name in environ if name.startswith(("HTTP_USER", "HTTP_COOKIE", "wsgi."))]
 

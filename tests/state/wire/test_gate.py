@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import json
 import logging
+import pickle
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
+import reflex as rx
+from starlette.types import Send
 
+from flashcur.services.accounts.client import Client
 from flashcur.state.wire import gate as module
 from flashcur.state.wire.access import ACCESS, REFLEX_ACCESS, Entrance
 from flashcur.state.wire.connections import WHEN_ENDED
 from flashcur.state.wire.door import Door
 from flashcur.state.wire.failures import log_handler_error, log_page_error
-from flashcur.state.wire.gate import BURST, HYDRATION_RATE, HYDRATIONS, MAX_DROPPED, MAX_SOCKETS, RATE, Gate, Guest
+from flashcur.state.wire.gate import (
+    BURST,
+    CONNECTION_RATE,
+    CONNECTIONS,
+    HYDRATION_RATE,
+    HYDRATIONS,
+    MAX_ADDRESS,
+    MAX_DROPPED,
+    MAX_SOCKETS,
+    RATE,
+    Gate,
+    Guest,
+)
 from flashcur.state.wire.messages import MAX_MESSAGE, NAMESPACE, CheckedPacket, Malformed, fault_in
 from flashcur.web.websocket_server import WHEN_LOST
 
@@ -69,7 +85,8 @@ class Site:
             self.calls.append((sid, data))
 
         self.namespace = SimpleNamespace(on_event=on_event)
-        app: Any = SimpleNamespace(sio=self.sio, event_namespace=self.namespace)
+        pages = {"/": "index", "/reset": "reset"}
+        app: Any = SimpleNamespace(sio=self.sio, event_namespace=self.namespace, router=pages.get)
         self.gate = Gate(app, clock=lambda: self.now, **options)
         self.door = Door(lambda cookies: "", greet, proxy_hops=options.get("proxy_hops", 0))
         self.gate.install()
@@ -81,22 +98,32 @@ class Site:
         query: str = "token=a-1",
         *,
         lost: list[Callable[[], object]] | None = None,
+        answers: bool = False,
+        path: str = NAMESPACE,
         **more: Any,
     ) -> Any:
+        """`answers`: the server can answer a handshake with a status."""
+
         async def send(message: dict[str, Any]) -> None:
             self.sent.append(message)
 
-        extensions = {} if lost is None else {WHEN_LOST: lost.append}
+        extensions: dict[str, Any] = {} if lost is None else {WHEN_LOST: lost.append}
+        if answers:
+            extensions["websocket.http.response"] = lambda _: None
         headers = [(name.replace("_", "-").encode(), value.encode()) for name, value in more.items()]
-        scope = {"client": (address, 1), "headers": headers, "extensions": extensions}
-        await self.door.receive(scope)
+        scope = {"path": path, "client": (address, 1), "headers": headers, "extensions": extensions}
+        await self.door.receive(scope, cast("Send", send))
         environ = {
             "asgi.scope": scope,
             "asgi.receive": self._receive,
             "asgi.send": send,
             "QUERY_STRING": query,
         }
-        return await self.sio.eio.handlers["connect"](sid, environ)
+        answer = await self.sio.eio.handlers["connect"](sid, environ)
+        if answer is False:
+            # As Engine.IO ends what is refused.
+            await environ["asgi.send"]({"type": "websocket.close"})
+        return answer
 
     async def say_goodbye(self, sid: str) -> None:
         """What Engine.IO does on a packet `1`: for it the socket is over."""
@@ -177,12 +204,28 @@ async def test_a_page_s_event_passes_with_the_page_s_path(site: Site, caplog: py
     ("/reset?token=id.code", "", {}, {**AT_HOME, "pathname": "/404", "asPath": "/404"}),
     ("/reset#id.code", "", {}, {**AT_HOME, "pathname": "/404", "asPath": "/404"}),
     ("/", "?" + "q=x&" * 4_000, {"q": "x" * 16_000}, AT_HOME),
+    ("/" + "\N{EARTH GLOBE EUROPE-AFRICA}" * 199, "", {}, {**AT_HOME, "pathname": "/404", "asPath": "/404"}),
+    ("/nowhere", "", {}, {**AT_HOME, "pathname": "/404", "asPath": "/404"}),
 ])  # fmt: skip
 async def test_of_an_address_only_what_states_read_goes_on(
     site: Site, path: str, rest: str, query: dict[str, str], kept: dict[str, Any]
 ) -> None:
     assert await site.ask(event(router_data={"pathname": path, "asPath": path + rest, "query": query}))
     assert site.calls[-1][1]["router_data"] == kept
+
+
+@pytest.mark.parametrize("path", ["/", "/reset", "/" + "\N{EARTH GLOBE EUROPE-AFRICA}" * 5_000])
+async def test_what_a_tab_s_address_costs_is_bounded(site: Site, path: str) -> None:
+    query = {f"q{number}": "x" * 50 for number in range(300)}
+    await site.ask(event(router_data={"pathname": path, "asPath": f"{path}?{'x' * 8_000}", "query": query}))
+    # As Reflex goes on with it.
+    connection = {"sid": "s" * 20, "token": "t" * 64, "ip": "2001:db8::1", "headers": {"asgi-scope-client": "1" * 45}}
+    router = site.calls[-1][1]["router_data"] | connection
+    state = rx.State(_reflex_internal_init=True)  # pyright: ignore[reportCallIssue]
+    state.router_data = state._update_router_vars(router, {})
+    kept = [getattr(state, name) for name in state.vars if name.startswith("rx_router")]
+    assert len(kept) == 5
+    assert len(pickle.dumps([state.router_data, *kept])) < 2_000
 
 
 @pytest.mark.parametrize("data", [
@@ -347,6 +390,49 @@ async def test_a_token_names_a_state_and_nothing_else(query: str) -> None:
     assert await site.connect(query=query) is False
     assert site.sio.environ == {}
     assert not site.gate._open
+
+
+async def test_a_socket_s_own_address_is_short(site: Site) -> None:
+    assert await site.connect("s2", query="token=a&x=" + "y" * MAX_ADDRESS) is False
+    # Socket.IO takes any number of slashes.
+    assert await site.connect("s3", path=NAMESPACE + "/" * MAX_ADDRESS) is False
+    assert await site.connect("s4", path=f"{NAMESPACE}/") is None
+
+
+async def test_connections_are_counted_for_the_network(site: Site) -> None:
+    def opened(ip: str, number: int) -> int:
+        return [site.gate.admits_connection(Client(ip, "")) for _ in range(number)].count(True)
+
+    assert opened("203.0.113.5", CONNECTIONS + 50) == CONNECTIONS
+    assert site.gate.refused["connections"] == 50
+    assert opened("2001:db8:1:2::1", CONNECTIONS) == CONNECTIONS
+    assert opened("2001:db8:1:2::2", 1) == 0
+    # Other networks, and programs of this machine, have their own, or none.
+    assert opened("198.51.100.9", 1) == 1
+    assert opened("127.0.0.1", 10 * CONNECTIONS) == 10 * CONNECTIONS
+    site.now += 2
+    assert opened("203.0.113.5", 100) == 2 * CONNECTION_RATE
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_who_cannot_be_held_is_told_so(answers: bool) -> None:
+    room = [True, False, True]
+
+    async def has_room() -> bool:
+        return room.pop(0)
+
+    site = Site(has_room=has_room)
+    assert await site.connect("s1", answers=answers) is None
+    assert await site.connect("s2", answers=answers) is False
+    assert site.gate.refused == {"tabs": 1}
+    kinds = ["websocket.http.response.start", "websocket.http.response.body"] if answers else ["websocket.close"]
+    assert [message["type"] for message in site.sent][: len(kinds)] == kinds
+    if answers:
+        assert len(site.sent) == 2, "expected Engine.IO's own answer to go nowhere"
+        assert site.sent[0]["status"] == 503
+        assert b"try again" in site.sent[1]["body"]
+    assert await site.connect("s3", answers=answers) is None
+    assert site.gate._open == {"203.0.113.5": 2}
 
 
 @pytest.mark.parametrize("query", ["token=a", "EIO=4&token=a-1&transport=websocket", "%74oken=a", "token=%61"])
