@@ -12,6 +12,7 @@ from flashcur.engine.engine import Office
 from flashcur.models import InstrumentEvent, JobRun
 from flashcur.services.records.mark_frames import last_mark
 from flashcur.services.simulator import SimulatedExchange
+from flashcur.services.simulator.universe_data import TRADFI
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from tests.support.running import Running, running_engine
@@ -21,13 +22,14 @@ BTC = "BTCUSDT"
 FILLED = ("price", "change", "volume", "funding")
 
 
+CONTRACTS = 20 + len(TRADFI)
+
+
 def blanks(frame: Frame, *columns: str) -> list[tuple[str, str]]:
-    return [
-        (symbol, column)
-        for column in columns
-        for symbol, text in zip(frame.values("symbol"), frame.values(column), strict=True)
-        if not text
-    ]
+    """Empty cells of contracts on coins: of the others some rest at any hour, without a volume to compare."""
+    symbols = frame.values("symbol")
+    texts = {column: frame.values(column) for column in columns}
+    return [(symbols[i], column) for column in columns for i in frame.of("crypto") if not texts[column][i]]
 
 
 def price(frame: Frame, symbol: str = BTC) -> float | None:
@@ -44,14 +46,14 @@ def age_s(cell: str, letter: str) -> int:
 
 async def test_frames_show_what_the_exchange_sent(running: Running, exchange: SimulatedExchange) -> None:
     frame = await running.frame_where(lambda f: not blanks(f, *FILLED, "ratio", "oi"), "every cell filled", 20)
-    assert frame.count == 20
+    assert (frame.count, len(frame.of("crypto"))) == (CONTRACTS, 20)
     assert frame.state == "live"
     assert (frame.exchange, frame.demo) == ("binanceusdm", False)
     later = await running.next_frame()
-    for symbol in later.values("symbol"):
+    for at in later.of("crypto"):
+        symbol = later.values("symbol")[at]
         sent = exchange.sent(symbol, 30, "ticker")
         row = running.row(symbol, later)
-        at = later.values("symbol").index(symbol)
         shown = later.exact["price"][at]
         assert shown is not None
         assert shown in [float(s.price) for s in sent if s.price is not None], symbol
@@ -84,14 +86,16 @@ async def test_rows_keep_their_place_and_a_new_contract_joins_at_the_end(
     before = running.last
     volumes = before.exact["volume_quote"]
     first = running.frames[0].exact["volume_quote"]
-    assert first == sorted(first, key=lambda volume: -(volume or 0))
-    assert len(volumes) == 20
+    # Crypto, and then the rest.
+    for half in (first[:20], first[20:]):
+        assert half == sorted(half, key=lambda volume: -(volume or 0))
+    assert len(volumes) == CONTRACTS
     spec = exchange.faults.list_new()
     await running.office.jobs.run("instruments")
-    frame = await running.frame_where(lambda f: f.count == 21, "the new contract")
+    frame = await running.frame_where(lambda f: f.count == CONTRACTS + 1, "the new contract")
     if frame.as_of_ms // 3_600_000 == before.as_of_ms // 3_600_000:
-        assert frame.values("symbol")[:20] == before.values("symbol")
-        assert frame.values("symbol")[20] == f"{spec.base}USDT"
+        assert frame.values("symbol")[:CONTRACTS] == before.values("symbol")
+        assert frame.values("symbol")[CONTRACTS] == f"{spec.base}USDT"
 
 
 async def test_listing_and_delisting_need_no_restart_and_are_recorded(
@@ -178,7 +182,7 @@ async def test_another_exchange_never_mixes_with_the_former(
         exchange.faults.refuse(451)
         exchange.faults.disconnect_all()
         first = await running.frame_where(lambda f: f.demo, "demo data", 20)
-        assert first.values("move") == ["-"] * 20
+        assert first.values("move") == ["-"] * CONTRACTS
         await running.frame_where(lambda f: price(f) == 70_000, "the price of the simulated exchange")
         for frame in running.frames[start:]:
             assert (price(frame) == 50_000) is not frame.demo
@@ -195,7 +199,7 @@ async def test_jobs_report_their_last_run(running: Running, sqlite_database: Dat
     await eventually(lambda: recorded().get("instruments") is True, "the run in the database")
     status = running.office.status()
     assert status.jobs["instruments"].ok
-    assert status.jobs["instruments"].detail == "20 contracts"
+    assert status.jobs["instruments"].detail == f"{CONTRACTS} contracts"
     assert set(status.jobs) == {
         "mark free",
         "mark pro",

@@ -18,6 +18,7 @@ import aiohttp
 import pytest
 
 from flashcur.domain.plans import PLANS
+from flashcur.services.simulator.universe_data import TRADFI
 from flashcur.state.wire.access import ACCESS
 from flashcur.web.routes.table import ALL_ROUTES
 from tests.support.accounts import PASSWORD
@@ -200,7 +201,8 @@ async def test_a_socket_is_sent_what_its_plan_may_see_and_nobody_else_s(role: st
     plan = PLANS["guest" if role == "guest" else "free" if role == "admin" else "elite" if role == "other" else role]  # type: ignore[index]
     async with tab(app.url, cookie=caller.cookie) as page:
         await page.call("feed_state.watch_table")
-        assert page.market["symbol"].count("|") + 1 == (plan.rows or 120)
+        assert page.market["asset"].count("c") == (plan.rows or 120)
+        assert page.market["symbol"].count("|") + 1 == (plan.rows or 120) + len(TRADFI)
         assert bool(page.market.get("oi")) is plan.open_interest
         assert page.account["plan"] == plan.audience
         assert page.account["admin"] is (role == "admin")

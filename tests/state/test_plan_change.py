@@ -105,7 +105,8 @@ async def watching(app: App, person: Person, audience: Audience) -> AsyncIterato
 
 
 def rows(page: Tab) -> int:
-    return page.market["symbol"].count("|") + 1
+    """Contracts on coins in the page's table."""
+    return page.market["asset"].count("c")
 
 
 def shows_open_interest(page: Tab) -> bool:

@@ -12,10 +12,12 @@ from typing import Any
 import aiohttp
 import pytest
 
+from flashcur.services.simulator.universe_data import TRADFI
 from tests.support.app import App
 from tests.support.sockets import NAMESPACE, STATE, event, tab
 from tests.support.waiting import eventually
 
+CONTRACTS = 120 + len(TRADFI)
 MARKET = f"{STATE}.flashcur___state___market____market_state"
 WATCH = "flashcur___state___market____feed_state.watch_table"
 
@@ -31,7 +33,7 @@ def no_traceback(app: App) -> Iterator[None]:
 async def test_the_page_s_state_comes_with_the_current_frame(app: App, elite: str) -> None:
     async with tab(app.url, cookie=elite) as page:
         first = page.updates[0]
-        assert page.market["symbol"].count("|") == 119
+        assert page.market["symbol"].count("|") + 1 == CONTRACTS
         assert any(name.endswith("market_state") for name in first)
         assert page.feed["state"] == "live"
 
@@ -57,7 +59,7 @@ async def test_a_reconnecting_tab_is_sent_the_frame_and_not_its_own_empty_state(
         for update in market_updates(again.updates):
             assert update.get("price_rx_state_", "|") != ""
             assert update.get("symbol_rx_state_", "|") != ""
-        assert again.market["price"].count("|") == 119
+        assert again.market["price"].count("|") + 1 == CONTRACTS
 
 
 async def test_a_page_without_the_table_gets_the_feed_and_no_frames(app: App, elite: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from flashcur.domain.frames import Frame
 from flashcur.services.simulator import SimulatedExchange, SimulatorProcess
+from flashcur.services.simulator.universe_data import TRADFI
 from flashcur.settings import Settings
 from flashcur.web.market_hub import MarketHub
 from flashcur.web.process import WebRuntime
@@ -56,7 +57,7 @@ async def test_one_process_does_everything_with_demo_data(
             begun_s = time.monotonic()
             await has_frames(runtime, 30)
             frame = live(runtime)
-            assert (frame.demo, frame.count) == (True, 30)
+            assert (frame.demo, len(frame.of("crypto")), len(frame.of("tradfi"))) == (True, 30, len(TRADFI))
             assert runtime.hub.table("guest") is not None
             await eventually(lambda: runtime.engine_status is not None, "the engine's status")
             assert runtime.failures == {}
@@ -112,7 +113,7 @@ async def test_frames_come_back_when_redis_does(
         own_redis.start()
         await eventually(lambda: live(runtime).seq > before.seq + 1, "frames again", 20)
         await eventually(lambda: runtime.hub.table("pro") is not None, "the marks", 15)
-        assert live(runtime).count == 20
+        assert len(live(runtime).of("crypto")) == 20
 
 
 async def test_a_database_that_comes_later_is_prepared_then(
