@@ -1,8 +1,9 @@
 """Funding that costs one side dearly: |rate| of 0.03 % per 8 h or more, whichever interval it is paid in.
 
 A signal is given when a contract enters the region of a sign, and once more for each rise in severity; again only after
-the rate has fallen below four fifths of the threshold. It says how the rate compares with the contract's own past
-payments, where enough of them are known.
+the rate has fallen below four fifths of the threshold. What comes back within one funding period is the same event, and
+told again only if it is more severe. A signal says how the rate compares with the contract's own past payments, where
+enough of them are known.
 """
 
 from __future__ import annotations
@@ -82,12 +83,14 @@ class _State:
     """+1 or -1 while the rate is in the region of that sign; 0 outside."""
     given: int = 0
     """Highest severity given since the contract entered it."""
-    keys: set[str] = field(default_factory=set[str])
-    """Given in this funding period; the same event is never given twice."""
+    told: dict[int, int] = field(default_factory=dict[int, int])
+    """Highest severity given in this funding period, by sign."""
+    resumed: bool = False
+    """`told` is what was stored before a restart, and no rate has come since."""
     due_ms: int = 0
     """When the payment of this period is due; 0 before the first rate."""
-    size: float = 0.0
-    """Of the last rate, per 8 h."""
+    size: float | None = None
+    """Of the last rate, per 8 h; None before the first."""
     history: _History = field(default_factory=_History)
 
 
@@ -112,6 +115,11 @@ class FundingExtreme:
             state = self._states[tick.symbol] = _State()
         rate = per_8h(tick.rate, row.instrument.funding_interval_hours)
         size = abs(rate)
+        sign = 1 if rate > 0 else -1
+        if state.resumed:
+            state.resumed = False
+            if size >= RATES[0] * LEAVE_SHARE and sign in state.told:
+                state.sign, state.given = sign, state.told[sign]
         _turn(state, _due_ms(row, tick), tick.event_ms, size)
         if size < RATES[0] and not state.sign:
             return NOTHING
@@ -122,20 +130,19 @@ class FundingExtreme:
             # The rate may be one of the new interval while the old one is still believed.
             self.counters.suppressed["unclear_interval"] += 1
             return NOTHING
-        sign = 1 if rate > 0 else -1
         if state.sign and (sign != state.sign or size < RATES[0] * LEAVE_SHARE):
             state.sign = state.given = 0
         severity = level(size, RATES)
         if severity <= state.given:
             return NOTHING
-        state.sign, state.given = sign, severity
-        signal = self._signal(row, state, tick, rate, severity)
-        if signal.key in state.keys:
+        told = state.told.get(sign, 0)
+        state.sign, state.given = sign, max(severity, told)
+        if severity <= told:
             self.counters.suppressed["cooldown"] += 1
             return NOTHING
-        state.keys.add(signal.key)
-        self.counters.fired[signal.kind] += 1
-        return (signal,)
+        state.told[sign] = severity
+        self.counters.fired["FUNDING_EXTREME"] += 1
+        return (self._signal(row, state, tick, rate, severity),)
 
     def on_step(self, book: MarketBook, now_ms: int) -> Sequence[Signal]:
         """Nothing: a rate that did not change is no news."""
@@ -151,20 +158,26 @@ class FundingExtreme:
         before: Payment | None = None
         for payment in payments:
             if before is not None:
-                hours = _nearest_interval(payment.paid_ms - before.paid_ms)
+                hours = nearest_interval(payment.paid_ms - before.paid_ms)
             state.history.put(payment.paid_ms, abs(per_8h(payment.rate, hours)))
             before = payment
 
     def resume(self, signals: Iterable[Signal]) -> None:
-        """See `Detector.resume`. A contract whose first rate has the sign of its last signal is still in its region."""
+        """See `Detector.resume`.
+
+        A contract whose first rate is in the region of what was told in its last period with a signal never left it.
+        """
         for signal in sorted(signals, key=lambda each: each.event_ms):
             rate = signal.evidence.value("rate")
             if signal.detector != self.name or rate is None:
                 continue
             state = self._states.setdefault(signal.symbol, _State())
-            # While it lasts severity only rises: a lower one after a higher one was another visit.
-            state.sign, state.given = 1 if rate > 0 else -1, signal.severity
-            state.keys.add(signal.key)
+            due_ms = signal.period_ms + signal.span_ms
+            if due_ms != state.due_ms:
+                state.due_ms = due_ms
+                state.told.clear()
+            state.told[1 if rate > 0 else -1] = signal.severity
+            state.resumed = True
 
     def forget(self, symbol: str) -> None:
         """See `Detector.forget`."""
@@ -245,9 +258,10 @@ def _due_ms(row: Row, tick: Funding) -> int:
 def _turn(state: _State, due_ms: int, event_ms: int, size: float) -> None:
     """Turn the contract to the funding period that ends at `due_ms`; what was last said before a payment was paid."""
     if due_ms != state.due_ms:
-        if state.due_ms and event_ms >= state.due_ms:
-            state.history.put(state.due_ms, state.size)
-            state.keys.clear()
+        if event_ms >= state.due_ms:
+            if state.size is not None:
+                state.history.put(state.due_ms, state.size)
+            state.told.clear()
         state.due_ms = due_ms
     state.size = size
 
@@ -260,6 +274,6 @@ def _interval_is_clear(row: Row, tick: Funding) -> bool:
     return tick.next_funding_ms - tick.event_ms <= span_ms + _PAYMENT_GRACE_MS
 
 
-def _nearest_interval(gap_ms: int) -> int:
+def nearest_interval(gap_ms: int) -> int:
     """The interval that a gap between two payments tells of; of a longer gap (payments missing) the longest."""
     return min(INTERVALS, key=lambda hours: abs(hours * HOUR_MS - gap_ms))

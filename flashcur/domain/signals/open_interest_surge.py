@@ -45,12 +45,12 @@ class Window:
 
     @property
     def ms(self) -> int:
-        """How long it is, in ms."""
+        """Its length in ms."""
         return self.minutes * MINUTE_MS
 
     @property
     def cooldown_ms(self) -> int:
-        """How long it stays silent after a signal, in ms."""
+        """The quiet after a signal in ms."""
         return self.cooldown_minutes * MINUTE_MS
 
 
