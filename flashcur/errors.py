@@ -7,6 +7,7 @@
     ├── DatabaseError          the database is missing, unreachable or of another version
     ├── BusError               the bus (Redis) cannot be reached
     ├── MailError              a mail could not be handed over
+    ├── BadFile                a file of market data cannot be read
     ├── Refusal                a person asked for what cannot be; the message is for them
     │   ├── SignInNeeded       they are not signed in, or no longer (401)
     │   │   └── SignInAgain    they are, but too long ago for this (403)
@@ -53,6 +54,10 @@ class BusError(FlashCurError):
     """The bus cannot be reached: check REDIS_URL."""
 
     retry_after = 1.0
+
+
+class BadFile(FlashCurError):
+    """The file cannot be used: correct the lines that are named here."""
 
 
 class MailError(FlashCurError):

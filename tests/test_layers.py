@@ -32,6 +32,7 @@ CONFINED = {
     "stripe": ("flashcur.services.billing",),
     "web3": ("flashcur.services.auth",),
     "eth_account": ("flashcur.services.auth",),
+    "duckdb": ("flashcur.services.history",),
     "sendgrid": ("flashcur.services.notify",),
     "twilio": ("flashcur.services.notify",),
     "alembic": ("flashcur.services",),

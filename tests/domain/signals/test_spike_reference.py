@@ -146,7 +146,7 @@ def spiked(signals: Sequence[Signal]) -> set[int]:
     return {signal.period_ms for signal in signals if signal.kind == "SPIKE"}
 
 
-@settings(max_examples=400)
+@settings(max_examples=300)
 @given(markets)
 def test_every_update(hours: list[Hour]) -> None:
     sent = messages(hours)
