@@ -7,7 +7,7 @@ or names a contract: `docs/decisions/crypto-and-the-rest.md`.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal, cast, get_args
+from typing import Literal, Self, cast, get_args
 
 Assets = Literal["crypto", "tradfi"]
 """The two halves of an exchange's universe."""
@@ -16,15 +16,25 @@ Assets = Literal["crypto", "tradfi"]
 class AssetClass(StrEnum):
     """What a contract is on; also the word that exports and the API use."""
 
-    CRYPTO = "crypto"
+    letter: str
+    """What the column `asset` of a frame calls it."""
+
+    def __new__(cls, word: str, letter: str) -> Self:
+        member = str.__new__(cls, word)
+        member._value_ = word
+        # An attribute of its own: every frame asks it of every contract.
+        member.letter = letter
+        return member
+
+    CRYPTO = "crypto", "c"
     """A coin, or an index of coins."""
-    STOCK = "stock"
+    STOCK = "stock", "s"
     """A share, also of a fund, and of a company before it is listed."""
-    COMMODITY = "commodity"
+    COMMODITY = "commodity", "m"
     """A metal, a fuel, a crop."""
-    FOREX = "forex"
+    FOREX = "forex", "f"
     """A currency."""
-    OTHER = "other"
+    OTHER = "other", "o"
     """No coin, and nothing that is known here: an exchange's new word."""
 
     @property
@@ -32,20 +42,8 @@ class AssetClass(StrEnum):
         """The half it belongs to."""
         return "crypto" if self is AssetClass.CRYPTO else "tradfi"
 
-    @property
-    def letter(self) -> str:
-        """What the column `asset` of a frame calls it."""
-        return _LETTERS[self]
 
-
-_LETTERS: dict[AssetClass, str] = {
-    AssetClass.CRYPTO: "c",
-    AssetClass.STOCK: "s",
-    AssetClass.COMMODITY: "m",
-    AssetClass.FOREX: "f",
-    AssetClass.OTHER: "o",
-}
-CLASS_OF: dict[str, AssetClass] = {letter: asset for asset, letter in _LETTERS.items()}
+CLASS_OF: dict[str, AssetClass] = {asset.letter: asset for asset in AssetClass}
 """A class by its letter."""
 
 MARKS: dict[str, str] = {

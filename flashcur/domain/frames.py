@@ -214,6 +214,7 @@ def take(
         "open_interest_usd": [row.open_interest_usd for row in rows],
         "oi_change_1h_pct": [row.open_interest_change_pct(HOUR_MS) for row in rows],
     }
+    closed = [row.instrument.is_closed(now_ms) for row in rows]
     prices = [formats.price(row.price, row.instrument.price_decimals) for row in rows]
     join = SEPARATOR.join
     columns = {
@@ -232,8 +233,8 @@ def take(
         "spike": "".join(["1" if rule.holds(*row.hour_volumes()) else "0" for row in rows]),
         "fresh": "".join(["1" if _is_fresh(row, now_ms) else "0" for row in rows]),
         "asset": "".join([row.instrument.asset_class.letter for row in rows]),
-        "closed": "".join(["1" if row.instrument.is_closed(now_ms) else "0" for row in rows]),
-        "age": join([_ages(book, row, now_ms) for row in rows]),
+        "closed": "".join(["1" if each else "0" for each in closed]),
+        "age": join([_ages(book, row, now_ms, rests) for row, rests in zip(rows, closed, strict=True)]),
     }
     frame = Frame(seq, now_ms, exchange, title, demo, state, len(rows), columns, "", exact, quiet_ms)
     return replace(frame, strip=_strip(frame))
@@ -271,9 +272,9 @@ def _next_funding(row: Row) -> str:
     return str(row.funding.next_funding_ms // 60_000)
 
 
-def _ages(book: MarketBook, row: Row, now_ms: int) -> str:
+def _ages(book: MarketBook, row: Row, now_ms: int, closed: bool) -> str:
     # Where nothing trades no candle streams: it is polled, as a small contract's is.
-    streamed = row.candle_streamed and not row.instrument.is_closed(now_ms)
+    streamed = row.candle_streamed and not closed
     close = {"candle": streamed, "open_interest": row.liquid}
     late = [
         f"{each.letter}{duration(age)}"

@@ -57,7 +57,7 @@ class Instrument:
 
         Its contract may trade on, or rest: no change then is not staleness.
         """
-        return any(begin_ms <= now_ms < end_ms for begin_ms, end_ms in self.closed)
+        return bool(self.closed) and any(begin_ms <= now_ms < end_ms for begin_ms, end_ms in self.closed)
 
 
 @dataclass(frozen=True, slots=True)
