@@ -176,6 +176,7 @@ def test_imports_point_upwards_and_vendors_stay_confined() -> None:
         ("flashcur/web/x.py", "import reflex as rx", "only the user interface"),
         ("flashcur/engine/x.py", "from reflex.config import get_config", "only the user interface"),
         ("flashcur/services/bus.py", "import ccxt.pro", "belongs to flashcur.services.market"),
+        ("flashcur/backtest.py", "import duckdb", "belongs to flashcur.services.history"),
         ("flashcur/domain/x.py", "import time", "pure"),
         ("flashcur/state/x.py", "from engineio.socket import Socket", "belongs to flashcur.state.wire"),
         ("flashcur/components/kit/x.py", "import socketio", "belongs to flashcur.state.wire"),

@@ -110,6 +110,26 @@ def test_a_move_of_nothing_is_no_hit() -> None:
     assert Outcome(A, 0, False, -0.1).hit
 
 
+def test_a_base_of_few_hours_is_not_taken_for_certain() -> None:
+    """As many hours to compare with as signals: the interval is wider by about the root of two."""
+    draw = random.Random(3)
+    outcomes = [Outcome(A, at(24 * n), True, draw.choice([1.0, -1.0])) for n in range(120)]
+
+    def width(hours_a_day: int) -> float:
+        quiet = [
+            QuietHour(A, at(24 * n + 1 + hour), draw.choice([1.0, -1.0]))
+            for n in range(120)
+            for hour in range(hours_a_day)
+        ]
+        found = lift(outcomes, Base(quiet, 1))
+        assert found is not None
+        assert found.low is not None
+        assert found.high is not None
+        return (found.high - found.low) / found.value
+
+    assert 1.25 < width(1) / width(22) < 1.6
+
+
 def test_one_swarm_however_large_makes_no_interval() -> None:
     quiet = [QuietHour(A, at(n), 1.0 if n % 2 else -1.0) for n in range(2_000)]
     outcomes = [Outcome(A, at(n / 1000), True, 1.0) for n in range(1_000)]
