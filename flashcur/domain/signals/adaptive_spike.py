@@ -122,6 +122,8 @@ class AdaptiveSpike:
         self._origin = origin
         self._volumes_of = volumes_of
         self._states: dict[str, _State] = {}
+        self._ready: dict[str, tuple[int, int, bool]] = {}
+        """Symbol to (hour, version of its volumes, whether it has a baseline), since it is asked each second."""
 
     def on_tick(self, row: Row, tick: Tick) -> Sequence[Signal]:
         """Evaluate the hour that the candle belongs to."""
@@ -168,6 +170,7 @@ class AdaptiveSpike:
     def forget(self, symbol: str) -> None:
         """See `Detector.forget`."""
         self._states.pop(symbol, None)
+        self._ready.pop(symbol, None)
 
     def why_not(self, row: Row, now_ms: int) -> Sequence[Distance]:
         """See `Detector.why_not`."""
@@ -202,7 +205,14 @@ class AdaptiveSpike:
     def is_ready(self, symbol: str, now_ms: int) -> bool:
         """Whether the contract has a baseline for the hour in progress at `now_ms`."""
         volumes = self._volumes_of(symbol)
-        return volumes is not None and baseline(volumes, now_ms // HOUR_MS * HOUR_MS) is not None
+        if volumes is None:
+            return False
+        hour_ms = now_ms // HOUR_MS * HOUR_MS
+        asked, version, ready = self._ready.get(symbol, (-1, -1, False))
+        if asked != hour_ms or version != volumes.version:
+            ready = baseline(volumes, hour_ms) is not None
+            self._ready[symbol] = hour_ms, volumes.version, ready
+        return ready
 
     def _turn(self, symbol: str, open_ms: int) -> _State:
         state = self._states.get(symbol)

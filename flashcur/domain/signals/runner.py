@@ -22,6 +22,7 @@ from flashcur.domain.signals.hourly_volumes import HourlyVolumes
 from flashcur.domain.signals.listings import Listings
 from flashcur.domain.signals.open_interest_surge import OpenInterestSurge
 from flashcur.domain.signals.signal import DETECTOR_NAMES, DetectorName, Origin, Signal
+from flashcur.domain.signals.silence import Sight, look
 from flashcur.domain.signals.volume_spike import VolumeSpike
 from flashcur.domain.spikes import HOUR_MS, SpikeRule
 from flashcur.domain.ticks import Candle, Instrument, Tick
@@ -149,6 +150,14 @@ class Runner:
     def is_ready(self, symbol: str, now_ms: int) -> bool:
         """Whether the contract has all that its detectors compare with, at `now_ms` (Unix ms)."""
         return self.adaptive.is_ready(symbol, now_ms)
+
+    def sights(self, now_ms: int) -> list[Sight]:
+        """What the detectors see of each contract at `now_ms` (Unix ms), for the ledger of silence."""
+        return [
+            look(self.book, row, now_ms, self.adaptive.is_ready(row.instrument.symbol, now_ms))
+            for row in self.book
+            if row.instrument.symbol not in self._excluded
+        ]
 
     def why_not(self, symbol: str, now_ms: int) -> list[Distance]:
         """How far the contract is from each signal at `now_ms` (Unix ms); empty for one that is not watched."""

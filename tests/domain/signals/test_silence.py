@@ -1,0 +1,171 @@
+"""The ledger of silence: what was seen and what was not adds up to the day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flashcur.domain.signals.silence import CAUSES, DAY_MS, Cause, Day, Sight, SilenceLedger
+from tests.domain.signals.market import T0, A, B, at, close, feed, funding, interest, past_hours, runner, ticker, update
+
+MIDNIGHT = T0 // DAY_MS * DAY_MS
+S = 1_000
+
+
+def fresh(now_ms: int, symbol: str = A) -> Sight:
+    return Sight(symbol, now_ms - 200, stale=False)
+
+
+def day(ledger: SilenceLedger, symbol: str = A, day_ms: int = MIDNIGHT) -> Day:
+    (found,) = [each for each in ledger.days() if (each.symbol, each.day_ms) == (symbol, day_ms)]
+    return found
+
+
+def watching(*symbols: str, cause: Cause | None = "engine_away") -> SilenceLedger:
+    ledger = SilenceLedger()
+    ledger.begin(symbols or (A,), T0, cause)
+    return ledger
+
+
+def seconds(ledger: SilenceLedger, start: int, stop: int, symbols: Iterable[str] = (A,)) -> None:
+    for second in range(start, stop):
+        now_ms = T0 + second * S
+        ledger.step(now_ms, [fresh(now_ms, symbol) for symbol in symbols])
+
+
+def test_what_was_before_the_engine_began_was_not_seen() -> None:
+    ledger = watching()
+    seconds(ledger, 1, 101)
+    assert (day(ledger).engine_away, day(ledger).seen) == (T0 - MIDNIGHT, 100 * S)
+
+
+def test_a_contract_that_was_listed_had_no_time_before() -> None:
+    ledger = watching(cause=None)
+    seconds(ledger, 1, 101)
+    assert (day(ledger).engine_away, day(ledger).seen) == (0, 100 * S)
+
+
+@pytest.mark.parametrize("allowance_s", [5, 10, 60])
+def test_a_feed_cut_for_ninety_seconds_leaves_ninety(allowance_s: int) -> None:
+    """Whatever the allowance: blind is the time since the last value, not since it was noticed."""
+    ledger = watching(cause=None)
+    seconds(ledger, 1, 100)
+    last_ms = T0 + 99 * S
+    for second in range(100, 190):
+        now_ms = T0 + second * S
+        ledger.step(now_ms, [Sight(A, last_ms, stale=now_ms - last_ms > allowance_s * S)])
+    seconds(ledger, 190, 300)
+    assert abs(day(ledger).stale - 90 * S) <= S
+    assert day(ledger).seen + day(ledger).stale == 299 * S
+
+
+def test_between_two_steps_it_is_known_when_it_went_blind() -> None:
+    ledger = watching(cause=None)
+    ledger.step(T0 + 2 * S, [Sight(A, T0 + 2 * S, stale=False)])
+    ledger.step(T0 + 11 * S, [Sight(A, T0 + 5 * S, stale=True)])
+    assert (day(ledger).seen, day(ledger).stale) == (5 * S, 6 * S)
+
+
+def test_a_gap_within_the_allowance_was_seen() -> None:
+    ledger = watching(cause=None)
+    for second in range(1, 60):
+        ledger.step(T0 + second * S, [Sight(A, T0 + second // 4 * 4 * S, stale=False)])
+    assert (day(ledger).seen, day(ledger).blind) == (59 * S, 0)
+
+
+def test_no_baseline_is_a_cause_of_its_own() -> None:
+    ledger = watching(cause=None)
+    for second in range(1, 31):
+        now_ms = T0 + second * S
+        ledger.step(now_ms, [Sight(A, now_ms, stale=False, ready=second > 20)])
+    assert (day(ledger).no_baseline, day(ledger).seen) == (20 * S, 10 * S)
+
+
+def test_an_engine_that_slept_was_away() -> None:
+    ledger = watching(cause=None)
+    seconds(ledger, 1, 11)
+    seconds(ledger, 300, 311)
+    assert (day(ledger).engine_away, day(ledger).seen) == (290 * S, 20 * S)
+
+
+def test_another_exchange_served() -> None:
+    ledger = watching(cause=None)
+    seconds(ledger, 1, 11)
+    ledger.blind(T0 + 500 * S, "switch")
+    seconds(ledger, 501, 511)
+    assert (day(ledger).switch, day(ledger).engine_away) == (490 * S + 200, 0)
+    assert day(ledger).seen + day(ledger).switch == 510 * S
+
+
+def test_a_restart_goes_on_with_what_was_stored() -> None:
+    ledger = watching(cause=None)
+    seconds(ledger, 1, 11)
+    stored = ledger.days()
+    again = SilenceLedger()
+    again.restore(stored, T0 + 10 * S, T0 + 40 * S)
+    again.begin([A, B], T0 + 40 * S)
+    seconds(again, 41, 51, (A, B))
+    assert (day(again).seen, day(again).engine_away) == (20 * S, 30 * S)
+    assert (day(again, B).seen, day(again, B).blind) == (10 * S, 0)
+
+
+def test_midnight_parts_the_days() -> None:
+    ledger = watching(cause=None)
+    seconds(ledger, 1, 11)
+    ledger.blind(MIDNIGHT + DAY_MS + 7 * S, "switch")
+    assert day(ledger, day_ms=MIDNIGHT + DAY_MS).switch == 7 * S
+    assert day(ledger).seen + day(ledger).switch == MIDNIGHT + DAY_MS - T0
+    ledger.prune(MIDNIGHT + DAY_MS)
+    assert [each.day_ms for each in ledger.days()] == [MIDNIGHT + DAY_MS]
+
+
+def test_what_left_has_no_more_time() -> None:
+    ledger = watching(A, B, cause=None)
+    seconds(ledger, 1, 11, (A, B))
+    ledger.leave([B], T0 + 11 * S)
+    seconds(ledger, 11, 21, (A, B))
+    assert (day(ledger).seen, day(ledger, B).seen) == (20 * S, 11 * S)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(-(10**7), 10**7), st.integers(0, 10**6), st.booleans(), st.booleans(), st.booleans()),
+        max_size=40,
+    ),
+    st.sampled_from([None, *CAUSES]),
+)
+def test_it_adds_up_whatever_the_clock_does(
+    steps: list[tuple[int, int, bool, bool, bool]], cause: Cause | None
+) -> None:
+    ledger = SilenceLedger()
+    ledger.begin([A], T0, cause)
+    began = MIDNIGHT if cause else T0
+    now_ms = latest = T0
+    for forward, age, stale, ready, switch in steps:
+        now_ms += forward
+        latest = max(latest, now_ms)
+        if switch:
+            ledger.blind(now_ms, "switch")
+        else:
+            ledger.step(now_ms, [Sight(A, now_ms - age, stale, ready)])
+        days = ledger.days()
+        assert sum(each.seen + each.blind for each in days) == latest - began
+        assert all(each.seen + each.blind <= DAY_MS for each in days)
+        assert all(min(each.seen, each.stale, each.switch, each.no_baseline, each.engine_away) >= 0 for each in days)
+
+
+def test_what_a_runner_sees_of_its_contracts() -> None:
+    it = runner(A)
+    assert [(s.stale, s.ready) for s in it.sights(T0)] == [(True, False)]
+    it.fill(A, past_hours([1e6] * 24))
+    feed(it, [close(-1, 1e6), update(0, 1, 1e5), ticker(at(0) + 60_000), funding(at(0) + 60_000, 0.0001)])
+    now_ms = at(0) + 62_000
+    # Liquid, and its open interest is not known yet.
+    assert [(s.confirmed_ms, s.stale) for s in it.sights(now_ms)] == [(0, True)]
+    feed(it, [interest(at(0) + 50_000, 1e6)])
+    assert [(s.confirmed_ms, s.stale, s.ready) for s in it.sights(now_ms)] == [(at(0) + 50_000, False, True)]
+    # The price is too old after 5 s; that is since when nothing is seen.
+    assert [(s.confirmed_ms, s.stale) for s in it.sights(now_ms + 4_000)] == [(at(0) + 60_000, True)]
