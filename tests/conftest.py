@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
@@ -31,6 +32,10 @@ GROUPS = {
 }
 # Measured in parts of a second, which a browser beside them would make longer: run after all others, by themselves.
 ALONE = ("tests/web/test_accounts_processes.py",)
+
+# How long one example takes says how busy the machine is.
+hypothesis.settings.register_profile("flashcur", deadline=None)
+hypothesis.settings.load_profile("flashcur")
 
 APP_TIMEOUT_S = 240
 """For the test that happens to start the app: on a fresh checkout it builds the frontend first."""
