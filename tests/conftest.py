@@ -33,8 +33,8 @@ GROUPS = {
 # Measured in parts of a second, which a browser beside them would make longer: run after all others, by themselves.
 ALONE = ("tests/web/test_accounts_processes.py",)
 
-# How long one example takes says how busy the machine is.
-hypothesis.settings.register_profile("flashcur", deadline=None)
+# How long an example takes, and to be made, says how busy the machine is.
+hypothesis.settings.register_profile("flashcur", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("flashcur")
 
 APP_TIMEOUT_S = 240

@@ -179,6 +179,36 @@ def test_stored_volumes_are_as_good_as_candles() -> None:
     assert it.is_ready(A, at(0))
 
 
+def test_a_history_that_was_refused_half_way_gives_nothing_false() -> None:
+    it = runner()
+    it.fill(A, past_hours([1e6] * 24)[:8])
+    assert not it.is_ready(A, at(0))
+    assert feed(it, [update(0, 10, 9e7)]) == []
+    # The rest comes: the hour before is known, and the spike that was there all along is told.
+    assert [signal.kind for signal in it.fill(A, past_hours([1e6] * 24)[8:])] == ["SPIKE"]
+    assert it.is_ready(A, at(0))
+    assert [signal.kind for signal in feed(it, [update(0, 11, 9e7)])] == ["ADAPTIVE"]
+
+
+def test_a_new_listing_has_no_hour_before() -> None:
+    it = runner(A)
+    it.take_instruments([instrument(A), instrument(B, listed_ms=at(0))], at(0.1))
+    assert feed(it, [update(0, 10, 9e7, symbol=B), close(0, 9e7, symbol=B)]) == []
+    assert [s.symbol for s in feed(it, [close(1, 3e8, symbol=B)])] == [B]
+
+
+def test_a_contract_that_is_renamed_while_it_is_hot() -> None:
+    """1000SHIB becomes SHIB: one notice, no update of the old name, and no spike from prices and amounts rescaled."""
+    old, new = "1000SHIBUSDT", "SHIBUSDT"
+    it = runner(A, old)
+    assert [s.kind for s in feed(it, [close(0, 1e6, symbol=old), update(1, 5, 4e6, symbol=old)])] == ["SPIKE"]
+    signals = list(it.take_instruments([instrument(A), instrument(new)], at(1.2)))
+    assert [(s.kind, s.symbol) for s in signals] == [("TERMS_CHANGED", new)]
+    it.book.set_streamed_candles([A, new])
+    assert feed(it, [update(1, 30, 4e9, symbol=new), update(1, 31, 9e6, symbol=old)]) == []
+    assert it.step(at(1.5) + 1_000) == []
+
+
 def test_a_missed_close_is_an_hour_that_is_nearly_whole() -> None:
     it = runner(only=["adaptive_spike"])
     for hour in range(13):
