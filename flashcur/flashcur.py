@@ -38,6 +38,7 @@ from flashcur.state.wire.door import Door, arrival_of
 from flashcur.state.wire.failures import log_handler_error, log_page_error, shorten_library_records
 from flashcur.state.wire.gate import Gate
 from flashcur.state.wire.lifetimes import Lifetimes
+from flashcur.state.wire.texts import settled
 from flashcur.web.market_hub import MarketHub
 from flashcur.web.page import build
 from flashcur.web.page.csp import PagePolicy
@@ -64,11 +65,11 @@ app = rx.App(
     # Reflex's own overlay announces a lost connection with an icon in the corner; the feed's status says it better.
     app_wraps={
         (55, "ErrorBoundary"): lambda stateful: default_error_boundary(fallback_render=rx.Var.create(error.fallback())),
-        (50, "Notice"): notice.everywhere,
+        (50, "Notice"): settled(notice.everywhere),
     },
 )
 app.add_page(
-    dashboard.dashboard,
+    settled(dashboard.dashboard),
     route="/",
     title=dashboard.TITLE,
     description=dashboard.DESCRIPTION,
@@ -92,7 +93,7 @@ for route, page, about in (
     ("404", not_found.not_found, not_found),
 ):
     app.add_page(
-        page,
+        settled(page),
         route=route,
         title=about.TITLE,
         description=about.DESCRIPTION,

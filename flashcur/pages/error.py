@@ -5,6 +5,7 @@ from __future__ import annotations
 import reflex as rx
 
 from flashcur.components.kit.forms import actions, button_primary, link_button
+from flashcur.components.kit.texts import untranslated
 
 # Links of the app change pages without loading them, and would leave the failed script running.
 _LEAVE = rx.Var('(event) => { event.preventDefault(); window.location.assign("/"); }')
@@ -14,9 +15,10 @@ def fallback() -> rx.Component:
     """It shares nothing with the page that failed, the header and its feed included, so it cannot fail with it."""
     return rx.el.div(
         rx.el.header(
-            rx.el.a(
+            untranslated(
                 rx.el.b("Flash"),
                 "Cur",
+                element=rx.el.a,
                 href="/",
                 class_name="brand",
                 aria_label="FlashCur, to the markets",

@@ -6,6 +6,7 @@ import reflex as rx
 
 from flashcur.components.account import auth_forms
 from flashcur.components.kit.site import link, page_frame
+from flashcur.components.kit.texts import untranslated
 
 TITLE = "Forgot password: FlashCur"
 DESCRIPTION = "Get a link that sets a new password for your FlashCur account."
@@ -19,7 +20,7 @@ def forgot() -> rx.Component:
             sent != "",
             auth_forms.sent_panel(
                 "forgot",
-                rx.fragment("If ", rx.el.b(sent), " has an account, a link is on its way to it."),
+                rx.fragment("If ", untranslated(sent, element=rx.el.b), " has an account, a link is on its way to it."),
                 "It works once, and for 60 minutes.",
                 back="Send it again, or correct the address",
             ),

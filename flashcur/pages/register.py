@@ -6,6 +6,7 @@ import reflex as rx
 
 from flashcur.components.account import auth_forms, wallet_buttons
 from flashcur.components.kit.site import link, page_frame
+from flashcur.components.kit.texts import untranslated
 
 TITLE = "Create an account: FlashCur"
 DESCRIPTION = "A free FlashCur account: rules, alerts, a watchlist and exports. No card, no time limit."
@@ -21,7 +22,7 @@ def register() -> rx.Component:
                     sent != "",
                     auth_forms.sent_panel(
                         "register",
-                        rx.fragment("We have sent a link to ", rx.el.b(sent), "."),
+                        rx.fragment("We have sent a link to ", untranslated(sent, element=rx.el.b), "."),
                         "Open it within 24 hours and your account is ready. If the address has an account already, "
                         "the mail says so.",
                         back="Send it again, or correct the address",

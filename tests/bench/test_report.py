@@ -59,4 +59,4 @@ def test_the_document_has_a_place_for_every_benchmark(name: str) -> None:
 def test_an_unknown_name_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["sokets"])
-    assert "expected frame, redis, feed, page, accounts, tabs, sockets, was sokets" in capsys.readouterr().err
+    assert f"expected {', '.join(NAMES)}, was sokets" in capsys.readouterr().err

@@ -16,6 +16,7 @@ from flashcur.components.kit import browser, colour_mode, forms
 from flashcur.components.kit.clipboard import copy_text
 from flashcur.components.kit.forms import Content, Text, button_danger, button_plain, button_primary
 from flashcur.components.kit.menus import menu
+from flashcur.components.kit.texts import as_written, untranslated
 from flashcur.domain.plans import PLAN_NAMES, PLANS, least_plan
 from flashcur.services.accounts.profile import DELETE_WORD
 from flashcur.services.kit.time_zones import time_zones
@@ -51,7 +52,7 @@ def plan() -> rx.Component:
     return forms.section(
         "Plan",
         rx.el.p(
-            rx.el.b(AccountState.plan_title, class_name="plan-title"),
+            untranslated(AccountState.plan_title, element=rx.el.b, class_name="plan-title"),
             rx.cond(AccountState.plan_note != "", rx.el.span(" " + AccountState.plan_note, class_name="soft")),
         ),
         rx.match(AccountState.plan, *((name, features(name)) for name in PLAN_NAMES), rx.fragment()),
@@ -65,7 +66,7 @@ def sign_in() -> rx.Component:
     return forms.section(
         "Sign-in",
         forms.definition_rows(
-            ("E-mail address", rx.cond(has_email, AccountState.email, "None")),
+            ("E-mail address", rx.cond(has_email, untranslated(AccountState.email), rx.el.span("None"))),
             ("Password", rx.cond(AccountState.has_password, "Set", "None")),
             ("Account since", AccountState.created),
         ),
@@ -135,9 +136,11 @@ def wallets() -> rx.Component:
     def row(wallet: Item) -> rx.Component:
         return rx.el.li(
             rx.el.div(
-                rx.el.b(wallet["short"], title=wallet["address"]),
+                untranslated(wallet["short"], element=rx.el.b, title=wallet["address"]),
                 rx.el.span(
-                    wallet["chain"], ", linked ", wallet["linked"], ", last used ", wallet["used"], class_name="soft"
+                    untranslated(wallet["chain"]),
+                    rx.el.span(", linked ", wallet["linked"], ", last used ", wallet["used"]),
+                    class_name="soft",
                 ),
             ),
             _asked(
@@ -164,8 +167,15 @@ def devices() -> rx.Component:
     def row(each: Item) -> rx.Component:
         return rx.el.li(
             rx.el.div(
-                rx.el.b(each["device"], rx.cond(each["current"] != "", rx.el.span("This device", class_name="badge"))),
-                rx.el.span(each["ip"], ", by ", each["method"], ", last used ", each["seen"], class_name="soft"),
+                rx.el.b(
+                    untranslated(each["device"]),
+                    rx.cond(each["current"] != "", rx.el.span("This device", class_name="badge")),
+                ),
+                rx.el.span(
+                    untranslated(each["ip"]),
+                    rx.el.span(", by ", each["method"], ", last used ", each["seen"]),
+                    class_name="soft",
+                ),
             ),
             rx.cond(
                 each["current"] == "",
@@ -227,7 +237,7 @@ def preferences() -> rx.Component:
                     value=AccountState.time_zone,
                     on_change=ProfileState.set_time_zone,
                     class_name="input",
-                    custom_attrs={"id": "time-zone", "aria-describedby": "time-zone-hint"},
+                    custom_attrs={"id": "time-zone", "aria-describedby": "time-zone-hint", **as_written()},
                 ),
                 button_plain("Use this device’s zone", on_click=ProfileState.set_time_zone(zone)),
                 class_name="beside",
@@ -253,7 +263,7 @@ def api() -> rx.Component:
     def row(each: Item) -> rx.Component:
         return rx.el.li(
             rx.el.div(
-                rx.el.b("…", each["hint"]),
+                untranslated("…", each["hint"], element=rx.el.b),
                 rx.el.span("made ", each["created"], ", last used ", each["used"], class_name="soft"),
             ),
             _asked(
@@ -275,7 +285,7 @@ def api() -> rx.Component:
                 forms.notice(
                     "done",
                     rx.el.p("Your new key. It is shown this once: copy it now."),
-                    rx.el.p(rx.el.code(key)),
+                    rx.el.p(untranslated(key, element=rx.el.code)),
                     button_plain(
                         "Copy",
                         custom_attrs={"onClick": copy_text(key)},
@@ -287,8 +297,13 @@ def api() -> rx.Component:
         forms.actions(button_plain("Create a key", on_click=ProfileState.create_api_key)),
         rx.el.p("A program sends its key with each request:", class_name="soft fine"),
         rx.el.pre(
-            rx.el.code(
-                'curl -H "Authorization: Bearer ', rx.cond(key != "", key, "YOUR_KEY"), '" ', origin, "/api/v1/markets"
+            untranslated(
+                'curl -H "Authorization: Bearer ',
+                rx.cond(key != "", key, "YOUR_KEY"),
+                '" ',
+                origin,
+                "/api/v1/markets",
+                element=rx.el.code,
             )
         ),
         description="For programs of yours, which see the market as your plan does.",
@@ -312,8 +327,11 @@ def activity() -> rx.Component:
     def row(event: Item) -> rx.Component:
         return rx.el.li(
             rx.el.div(
-                rx.el.b(event["what"], rx.cond(event["detail"] != "", rx.el.span(" ", event["detail"]))),
-                rx.el.span(event["when"], rx.cond(event["ip"] != "", ", " + event["ip"], ""), class_name="soft"),
+                rx.el.b(
+                    rx.el.span(event["what"]),
+                    rx.cond(event["detail"] != "", untranslated(" ", event["detail"], class_name="detail")),
+                ),
+                untranslated(event["when"], rx.cond(event["ip"] != "", ", " + event["ip"], ""), class_name="soft"),
             ),
             class_name=rx.cond(event["strange"] != "", "strange", ""),
         )

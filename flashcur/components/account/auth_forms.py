@@ -13,6 +13,7 @@ from reflex.config import get_config
 from flashcur.components.kit import browser, forms
 from flashcur.components.kit.browser import maybe, member
 from flashcur.components.kit.forms import Content, Text
+from flashcur.components.kit.texts import untranslated
 from flashcur.errors import SignInAgain
 from flashcur.services.accounts.passwords import MAX_CHARACTERS, MIN_CHARACTERS
 from flashcur.services.notify import describe
@@ -258,7 +259,7 @@ def or_line(text: str = "or") -> rx.Component:
 def signed_in_already() -> rx.Component:
     """For pages that lead into an account, where the visitor is in one."""
     return rx.el.div(
-        rx.el.p("You are signed in as ", rx.el.b(AccountState.name), "."),
+        rx.el.p("You are signed in as ", untranslated(AccountState.name, element=rx.el.b), "."),
         forms.actions(
             forms.link_button("Go to the markets", "/", primary=True), forms.link_button("Your account", "/account")
         ),

@@ -9,6 +9,7 @@ from flashcur.components.kit import browser, forms
 from flashcur.components.kit.browser import member
 from flashcur.components.kit.clipboard import copy_text
 from flashcur.components.kit.site import link
+from flashcur.components.kit.texts import untranslated
 from flashcur.settings import CHAINS
 
 NONE_FOUND = "No wallet in this browser. On a phone, open this page inside your wallet’s own browser."
@@ -69,7 +70,7 @@ def _buttons(purpose: str, next_: rx.Var[str], *, word: str) -> rx.Component:
                     _plain_icon(),
                 ),
                 rx.el.span(
-                    rx.el.span(word, name, class_name="of"),
+                    rx.el.span(word, untranslated(name), class_name="of"),
                     # Within the button, which keeps its height: nothing below it moves.
                     rx.cond(mine, rx.el.small(says), rx.fragment()),
                 ),

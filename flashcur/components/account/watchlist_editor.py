@@ -13,6 +13,7 @@ from flashcur.components.kit.clipboard import copy_file
 from flashcur.components.kit.forms import button_danger, button_plain, button_primary
 from flashcur.components.kit.menus import menu
 from flashcur.components.kit.site import link
+from flashcur.components.kit.texts import as_written, untranslated
 from flashcur.domain.plans import PLAN_NAMES, PLANS, Plan
 from flashcur.domain.watchlists import IMPORT_BYTES, NAME_LENGTH, lists_limit, symbols_limit
 from flashcur.state.account import AccountState
@@ -43,10 +44,12 @@ def watchlist_editor() -> rx.Component:
 def _limits() -> rx.Component:
     lists = rx.cond(AccountState.lists_most == 1, " list, ", " lists, ")
     return rx.el.p(
-        rx.el.b(_number(AccountState.lists_used)), " of ", _number(AccountState.lists_most), lists,
-        rx.el.b(_number(AccountState.symbols_used)), " of ", _number(AccountState.symbols_most),
+        untranslated(_number(AccountState.lists_used), element=rx.el.b), " of ",
+        untranslated(_number(AccountState.lists_most)), lists,
+        untranslated(_number(AccountState.symbols_used), element=rx.el.b), " of ",
+        untranslated(_number(AccountState.symbols_most)),
         " different contracts on ",
-        link(AccountState.plan_title, "/pricing"),
+        link(untranslated(AccountState.plan_title), "/pricing"),
         ".",
         class_name="lead",
     )  # fmt: skip
@@ -86,7 +89,7 @@ def _card(each: Item, index: rx.Var[int]) -> rx.Component:
     symbols = each["symbols"].split("|")
     return rx.el.section(
         rx.el.header(
-            rx.el.h2(each["name"], tab_index=-1, custom_attrs={"dir": "auto", "data-land": "card"}),
+            rx.el.h2(each["name"], tab_index=-1, custom_attrs={"dir": "auto", "data-land": "card", **as_written()}),
             rx.el.span(_contracts(each), class_name="soft count"),
             rx.cond(open_, rx.fragment(), rx.el.span("Read-only", class_name="badge")),
         ),
@@ -97,6 +100,7 @@ def _card(each: Item, index: rx.Var[int]) -> rx.Component:
                 rx.foreach(symbols, lambda symbol: _chip(each, symbol)),
                 class_name="symbols",
                 aria_label="Contracts in " + each["name"],
+                custom_attrs=as_written(),
             ),
         ),
         rx.cond(open_, _add(each)),
@@ -170,7 +174,7 @@ def _add(each: Item) -> rx.Component:
     return rx.el.form(
         hidden("id", each["id"]),
         rx.el.label(
-            rx.el.span("Add a contract to ", each["name"], class_name="unseen"),
+            rx.el.span("Add a contract to ", untranslated(each["name"]), class_name="unseen"),
             rx.el.input(
                 type="text",
                 name="symbol",
@@ -241,7 +245,7 @@ def _delete(each: Item) -> rx.Component:
     return menu(
         "delete-" + each["id"],
         "Delete",
-        rx.el.p("Delete “", each["name"], "” with ", _contracts(each), "? It cannot be brought back."),
+        rx.el.p("Delete “", untranslated(each["name"]), "” with ", _contracts(each), "? It cannot be brought back."),
         forms.actions(
             button_danger("Delete it", type_="button", on_click=WatchlistState.delete(each["id"])),
             button_plain("Keep it"),
@@ -366,7 +370,8 @@ def _files() -> rx.Component:
                     rx.foreach(
                         AccountState.lists,
                         lambda each: rx.cond(
-                            each["frozen"] == "", rx.el.option(each["name"], value=each["id"], key=each["id"])
+                            each["frozen"] == "",
+                            rx.el.option(each["name"], value=each["id"], key=each["id"], custom_attrs=as_written()),
                         ),
                     ),
                     name="list",

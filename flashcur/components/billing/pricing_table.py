@@ -8,6 +8,7 @@ import reflex as rx
 
 from flashcur.components.billing import plan_texts
 from flashcur.components.kit import forms
+from flashcur.components.kit.texts import untranslated
 from flashcur.domain.plans import AUDIENCES, PLAN_NAMES, PLANS, Plan
 
 PERIOD = "period"
@@ -38,7 +39,7 @@ def plan_cards(current: rx.Var[str] | str = "") -> rx.Component:
 def _card(plan: Plan, current: rx.Var[str] | str) -> rx.Component:
     return rx.el.section(
         rx.el.header(
-            rx.el.h2(plan.title, rx.el.span("Your plan", class_name="yours")),
+            rx.el.h2(untranslated(plan.title), rx.el.span("Your plan", class_name="yours")),
             rx.el.p(plan_texts.cadence(plan), class_name="soft"),
         ),
         _price(plan),
@@ -53,7 +54,7 @@ def _card(plan: Plan, current: rx.Var[str] | str) -> rx.Component:
 def _price(plan: Plan) -> rx.Component:
     if not plan.monthly or not plan.yearly:
         return rx.el.div(
-            rx.el.p(rx.el.b(plan_texts.money(Decimal(0)))),
+            rx.el.p(untranslated(plan_texts.money(Decimal(0)), element=rx.el.b)),
             rx.el.p("No card, no time limit", class_name="soft"),
             class_name="price",
         )
@@ -61,12 +62,12 @@ def _price(plan: Plan) -> rx.Component:
     saved = plan_texts.money(plan_texts.saving(plan))
     return rx.el.div(
         rx.el.div(
-            rx.el.p(rx.el.b(plan_texts.money(plan.monthly)), " a month"),
+            rx.el.p(untranslated(plan_texts.money(plan.monthly), element=rx.el.b), " a month"),
             rx.el.p(f"or {yearly} a year", class_name="soft"),
             class_name="when-monthly",
         ),
         rx.el.div(
-            rx.el.p(rx.el.b(yearly), " a year"),
+            rx.el.p(untranslated(yearly, element=rx.el.b), " a year"),
             rx.el.p(f"{saved} less than 12 months", class_name="soft"),
             class_name="when-yearly",
         ),

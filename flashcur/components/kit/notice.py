@@ -46,4 +46,4 @@ def notice_bar() -> rx.Component:
 
 def everywhere(*_: object) -> rx.Component:
     """What is around the whole app, and there before Reflex connects: Reflex puts the page in."""
-    return rx.fragment(browser.module("link"), notice_bar())
+    return rx.fragment(browser.module("guard"), browser.module("link"), notice_bar())

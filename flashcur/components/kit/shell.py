@@ -6,6 +6,7 @@ import reflex as rx
 
 from flashcur.components.kit import browser, colour_mode
 from flashcur.components.kit.menus import menu
+from flashcur.components.kit.texts import as_written, untranslated
 from flashcur.state.account import AccountState
 from flashcur.state.market import FeedState
 
@@ -23,7 +24,14 @@ PAGES = (("Markets", "/"), ("Watchlists", "/watchlists"), ("Pricing", "/pricing"
 
 def header() -> rx.Component:
     return rx.el.header(
-        rx.el.a(rx.el.b("Flash"), "Cur", href="/", class_name="brand", aria_label="FlashCur, to the markets"),
+        untranslated(
+            rx.el.b("Flash"),
+            "Cur",
+            element=rx.el.a,
+            href="/",
+            class_name="brand",
+            aria_label="FlashCur, to the markets",
+        ),
         rx.el.nav(*(rx.el.a(title, href=href) for title, href in PAGES[1:]), class_name="pages", aria_label="Pages"),
         ticker_strip(),
         feed_status(),
@@ -45,12 +53,14 @@ def account_corner() -> rx.Component:
             "menu",
             rx.cond(
                 signed_in,
-                rx.el.span(AccountState.name[:1].upper(), class_name="avatar"),
+                untranslated(AccountState.name[:1].upper(), class_name="avatar"),
                 _icon("M4 7h16M4 12h16M4 17h16", "bars"),
             ),
             rx.cond(
                 signed_in,
-                rx.el.p(rx.el.b(AccountState.name), rx.el.span(AccountState.plan_title), class_name="who"),
+                untranslated(
+                    rx.el.b(AccountState.name), rx.el.span(AccountState.plan_title), element=rx.el.p, class_name="who"
+                ),
             ),
             rx.el.nav(
                 *(rx.el.a(title, href=href, class_name="elsewhere") for title, href in PAGES),
@@ -98,6 +108,7 @@ def ticker_strip() -> rx.Component:
         rx.cond(FeedState.strip != "", rx.foreach(FeedState.strip.split(";"), item)),
         class_name="strip",
         aria_label="Five largest by volume",
+        custom_attrs=as_written(),
     )
 
 
@@ -140,12 +151,18 @@ def feed_status() -> rx.Component:
         rx.el.span(word, role="status", class_name="word"),
         rx.cond(
             FeedState.exchange,
-            rx.el.span(FeedState.exchange, class_name="soft name"),
+            untranslated(FeedState.exchange, class_name="soft name"),
             rx.el.span(id="first-status", custom_attrs={"dangerouslySetInnerHTML": rx.Var('({ __html: "" })')}),
         ),
         rx.cond(
             (FeedState.as_of > 0) | ((old > 0) & ~FeedState.reached),
-            rx.el.span(age, class_name=rx.cond(old > 0, "age", "soft clock"), title="Time of these numbers, UTC"),
+            rx.el.span(
+                age,
+                class_name=rx.cond(old > 0, "age", "soft clock"),
+                title="Time of these numbers, UTC",
+                # A time of day changes each second, and is the same in every language.
+                custom_attrs={"translate": rx.cond(old > 0, "yes", "no")},
+            ),
         ),
         class_name="feed",
         custom_attrs={"data-testid": "feed-status", "data-state": state},

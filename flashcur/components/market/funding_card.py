@@ -5,6 +5,7 @@ from __future__ import annotations
 import reflex as rx
 
 from flashcur.components.kit import browser
+from flashcur.components.kit.texts import untranslated
 from flashcur.state.market import FeedState
 
 
@@ -17,11 +18,11 @@ def funding_card() -> rx.Component:
         card.to(bool),
         rx.el.div(
             rx.el.span("Interval"),
-            rx.el.span(browser.maybe(card, "hours"), " h"),
+            untranslated(browser.maybe(card, "hours"), " h"),
             rx.el.span("A year"),
-            rx.el.span(browser.maybe(card, "yearly"), " %"),
+            untranslated(browser.maybe(card, "yearly"), " %"),
             rx.el.span("Next in"),
-            rx.el.span(rx.cond(left, left, "–")),
+            untranslated(rx.cond(left, left, "–")),
             class_name="card",
             role="tooltip",
             custom_attrs={"style": browser.part("card?.style", card)},

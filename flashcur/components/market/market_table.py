@@ -5,6 +5,7 @@ from __future__ import annotations
 import reflex as rx
 
 from flashcur.components.kit import browser, shell
+from flashcur.components.kit.texts import as_written
 from flashcur.domain import frames
 from flashcur.state.account import AccountState
 from flashcur.state.market import FeedState, MarketState
@@ -142,14 +143,19 @@ def market_table() -> rx.Component:
             ),
             rx.cond(
                 MarketState.symbol,
-                rx.el.tbody(rx.foreach(rows, lambda row: _row(row, open_interest)), class_name="rows", role="rowgroup"),
+                rx.el.tbody(
+                    rx.foreach(rows, lambda row: _row(row, open_interest)),
+                    class_name="rows",
+                    role="rowgroup",
+                    custom_attrs=as_written(),
+                ),
                 # The server puts the newest prices here before it sends the page (runtime.first_paint); without them
                 # stripes of the table's size stand in, since hundreds of empty cells would delay the paint.
                 rx.el.tbody(
                     id="first-rows",
                     class_name="ghost",
                     role="rowgroup",
-                    custom_attrs={"dangerouslySetInnerHTML": _EMPTY},
+                    custom_attrs={"dangerouslySetInnerHTML": _EMPTY, **as_written()},
                 ),
             ),
             role="table",

@@ -7,6 +7,7 @@ import reflex as rx
 from flashcur.components.kit import browser
 from flashcur.components.kit.clipboard import copy_file
 from flashcur.components.kit.menus import menu
+from flashcur.components.kit.texts import as_written, untranslated
 from flashcur.components.market.market_table import total_of
 from flashcur.domain.plans import PLANS, least_plan
 from flashcur.domain.view import SEARCH_LENGTH
@@ -134,7 +135,9 @@ def _list() -> rx.Component:
                     AccountState.lists,
                     # The star marks the list that stars belong to while all contracts are shown.
                     lambda each, number: rx.el.option(
-                        rx.cond(number == 0, "★ ", "") + each["name"] + " (" + each["count"] + ")", value=each["id"]
+                        rx.cond(number == 0, "★ ", "") + each["name"] + " (" + each["count"] + ")",
+                        value=each["id"],
+                        custom_attrs=as_written(),
                     ),
                 ),
                 class_name="field",
@@ -209,7 +212,7 @@ def _named_here() -> rx.Component:
     """Another exchange may count the coin that is searched for by another number: what it is called here."""
     name = browser.function("rows", "namedHere").call(MarketState.symbol, MarketState.base, browser.VIEW).to(str)
     return rx.el.span(
-        rx.cond(name != "", rx.fragment(browser.chosen("q"), " is called ", name, " here"), ""),
+        rx.cond(name != "", rx.fragment(untranslated(browser.chosen("q")), " is called ", untranslated(name), " here")),
         class_name="named-here",
         role="status",
     )
@@ -229,7 +232,7 @@ def _note() -> rx.Component:
         rx.cond(
             missing > 0,
             rx.el.span(
-                missing,
+                untranslated(missing),
                 rx.cond(missing == 1, " contract", " contracts"),
                 rx.cond(
                     FeedState.open_interest,
@@ -241,8 +244,13 @@ def _note() -> rx.Component:
         ),
         rx.cond(
             FeedState.mark > 0,
-            rx.fragment("As of ", of, " UTC, next in ", left),
-            rx.cond(total > 0, rx.fragment(rx.cond(shown >= 0, rx.fragment(shown, " of "), ""), total, " contracts")),
+            rx.fragment("As of ", untranslated(of), " UTC, next in ", untranslated(left)),
+            rx.cond(
+                total > 0,
+                rx.fragment(
+                    rx.cond(shown >= 0, rx.fragment(untranslated(shown), " of ")), untranslated(total), " contracts"
+                ),
+            ),
         ),
         class_name=rx.cond(FeedState.mark > 0, "note timed", "note"),
     )

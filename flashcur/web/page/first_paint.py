@@ -32,7 +32,7 @@ AsgiApp = Callable[[Scope, Callable[[], Awaitable[MutableMapping[str, Any]]], Se
 ROWS = 30
 """Rows that are sent ahead: a laptop's screen. Each ten more delay the first paint by some 10 ms."""
 
-_ROWS_PLACE = '<tbody class="ghost" id="first-rows" role="rowgroup"></tbody>'
+_ROWS_PLACE = '<tbody class="ghost" id="first-rows" role="rowgroup" translate="no"></tbody>'
 _TABLE = 'class="market"'
 _TABLE_WITHOUT_OI = 'class="market without-oi"'
 _STATUS_PLACE = '<span id="first-status"></span>'

@@ -13,7 +13,7 @@ from flashcur.web.page.first_paint import Sight, fill
 from tests.support.frames import NOW_MS, market_frame
 
 PAGE = (
-    '<table class="market"><tbody class="ghost" id="first-rows" role="rowgroup"></tbody></table>'
+    '<table class="market"><tbody class="ghost" id="first-rows" role="rowgroup" translate="no"></tbody></table>'
     '<span id="first-status"></span><div class="note"></div><label class="least assets absent"></label>'
 )
 
