@@ -1,0 +1,323 @@
+"""Pages whose texts a translator or an extension replaces, before they are alive and while they are used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from flashcur.domain.plans import Audience
+from flashcur.web.page.build import CLIENT
+from tests.pages.conftest import DESKTOP
+from tests.support.accounts import PASSWORD
+from tests.support.app import App
+from tests.support.people import enter, leave, new_address, visit
+
+ROWS = "tbody.rows tr[data-symbol]"
+WITHIN_MS = 15_000
+
+COMMON = """
+window.done = text => /\\S/.test(text) && !text.includes('»') ? text.replace(/\\S.*\\S|\\S/s, '«$&»') : text;
+const skipped = 'script, style, textarea, title, noscript, [translate=no], .notranslate';
+"""
+GENTLE = (
+    COMMON
+    + """
+// As Chrome does: the text in two elements in the place of each text node, also of those that come or change later.
+const put = (node) => {
+    const parent = node.parentElement;
+    if (!parent || parent.closest(skipped) || parent.closest('font') || done(node.data) === node.data) return;
+    if (parent.matches('option')) { node.data = done(node.data); return; }
+    const [outer, inner] = [document.createElement('font'), document.createElement('font')];
+    outer.style.verticalAlign = inner.style.verticalAlign = 'inherit';
+    inner.textContent = done(node.data);
+    outer.append(inner);
+    node.replaceWith(outer);
+};
+const all = (root) => {
+    if (root.nodeType === Node.TEXT_NODE) return put(root);
+    const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+    const nodes = [];
+    while (walker.nextNode()) nodes.push(walker.currentNode);
+    nodes.forEach(put);
+};
+const begin = () => {
+    all(document.body);
+    new MutationObserver(changes => {
+        for (const { type, target, addedNodes } of changes)
+            if (type === 'characterData') put(target);
+            else addedNodes.forEach(node => node.isConnected && all(node));
+    }).observe(document.body, { subtree: true, childList: true, characterData: true });
+};
+"""
+)
+CRUDE = (
+    COMMON
+    + """
+// As extensions do that replace words: whatever holds nothing but texts gets one new text node, and so does each text
+// beside elements; whether they should be left alone is not asked.
+const rewrite = (root) => {
+    const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+    const nodes = [];
+    while (walker.nextNode()) nodes.push(walker.currentNode);
+    for (const node of nodes) {
+        const parent = node.parentElement;
+        if (!parent || parent.closest('script, style, textarea, title') || done(node.data) === node.data) continue;
+        if (!parent.children.length) parent.textContent = done(parent.textContent);
+        else node.replaceWith(done(node.data));
+    }
+};
+const begin = () => rewrite(document.body);
+"""
+)
+"""Once: what changes later says what it is in its own words."""
+CRUDE_AGAIN = CRUDE.replace(
+    "rewrite(document.body);\n",
+    "{ rewrite(document.body); setInterval(() => rewrite(document.body), 500); };\n",
+)
+
+DRAWN_ANEW = "Minified React error #418"
+"""React says so where the page it takes over is not the one that was built: it draws all of it anew, and goes on."""
+
+TRANSLATORS = {"gentle": GENTLE, "crude": CRUDE, "again and again": CRUDE_AGAIN}
+
+
+@pytest.fixture(params=list(TRANSLATORS))
+def translator(request: pytest.FixtureRequest) -> str:
+    return TRANSLATORS[request.param]
+
+
+@pytest.fixture(params=["early", "late"])
+def early(request: pytest.FixtureRequest) -> bool:
+    """Whether a page is translated before its scripts have started, or once it is alive."""
+    return request.param == "early"
+
+
+@pytest.fixture
+def tab(browser: Browser, app: App, translator: str, early: bool) -> Iterator[Page]:
+    """A tab in which `open_` translates every page; no script of a page may have failed in the end."""
+    script = f"window.translate = () => {{ {translator} begin(); }};"
+    if early:
+        script += "document.addEventListener('DOMContentLoaded', () => translate());"
+    context = browser.new_context(viewport=DESKTOP, base_url=app.url)
+    page = context.new_page()
+    page.set_default_timeout(WITHIN_MS)
+    page.add_init_script(script)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    assert not stopped(page)
+    leave(context)
+    assert [error for error in errors if not (early and DRAWN_ANEW in error)] == []
+
+
+def open_(page: Page, path: str, early: bool) -> None:
+    visit(page, path)
+    if not early:
+        page.evaluate("translate()")
+        expect(page.locator("body")).to_contain_text("»")
+
+
+def stopped(page: Page) -> bool:
+    return "This page stopped working" in (page.text_content("body") or "")
+
+
+def routes() -> list[str]:
+    """Every page that was built."""
+    return sorted(f"/{file.parent.relative_to(CLIENT)}".replace("/.", "/") for file in CLIENT.rglob("index.html"))
+
+
+def expect_changes(page: Page, selector: str) -> None:
+    place = page.locator(selector).first
+    expect(place).not_to_have_text(place.text_content() or "", timeout=WITHIN_MS)
+
+
+@pytest.mark.parametrize(
+    ("translator", "early", "plan"),
+    [
+        (GENTLE, True, "guest"),
+        (GENTLE, False, "elite"),
+        (CRUDE, True, "elite"),
+        (CRUDE, False, "guest"),
+    ],
+    ids=["gentle-early-guest", "gentle-late-elite", "crude-early-elite", "crude-late-guest"],
+)
+def test_every_page_goes_on(tab: Page, app: App, early: bool, plan: Audience) -> None:
+    """Its numbers move; menus, the theme and the way to another page work."""
+    if plan != "guest":
+        enter(tab.context, app, plan)
+    found = routes()
+    assert {"/", "/register", "/account", "/legal/terms"} <= set(found)
+    for route in [*found, "/nowhere"]:
+        open_(tab, route, early)
+        expect_changes(tab, ".strip")
+        if plan != "guest":
+            # A guest's menu is for phones.
+            tab.locator("#menu").evaluate("menu => menu.showPopover()")
+            expect(tab.locator("#menu")).to_be_visible()
+            tab.keyboard.press("Escape")
+        tab.locator("button.icon").click()
+        expect_changes(tab, '[data-testid="feed-status"] .clock')
+        tab.get_by_role("link", name="FlashCur, to the markets").click()
+        expect(tab.locator(ROWS).first, f"the table after {route}").to_be_visible()
+        assert not stopped(tab), route
+
+
+def test_a_connection_that_goes_and_comes(tab: Page, early: bool) -> None:
+    open_(tab, "/pricing", early)
+    status = tab.get_by_test_id("feed-status")
+    for _ in range(2):
+        tab.context.set_offline(True)
+        expect(status).to_contain_text("Disconnected", timeout=WITHIN_MS)
+        expect(status.locator(".age")).to_contain_text("old")
+        tab.context.set_offline(False)
+        expect(status.locator(".word")).to_have_text(re.compile("^«?Live»?$"), timeout=WITHIN_MS)
+        expect_changes(tab, ".strip")
+
+
+def test_the_table(tab: Page, early: bool, app: App) -> None:
+    enter(tab.context, app, "elite")
+    open_(tab, "/", early)
+    expect_changes(tab, "tbody.rows")
+    note = tab.locator(".note")
+    everything = note.inner_text().strip("«»")
+    tab.click('th[data-col="change"] button')
+    expect(tab.locator('th[data-col="change"]')).to_have_attribute("aria-sort", "descending")
+    tab.fill("#search", "1000")
+    expect(note).to_contain_text(re.compile(r"\d»?\s*«?of»?\s"))
+    tab.fill("#search", "SHIB1000")
+    expect(tab.locator(".named-here")).to_contain_text("is called")
+    tab.fill("#search", "no such thing")
+    expect(tab.get_by_text("No contract matches these filters.")).to_be_visible()
+    expect(note).to_contain_text(re.compile(r"^«?0»?"))
+    tab.get_by_role("button", name="Show all contracts").click()
+    expect(note).to_contain_text(everything.partition(" ")[0])
+    for name in ("Gainers", "Losers", "All"):
+        tab.locator(".chips button").filter(has_text=re.compile(f"^«?{name}»?$")).click()
+        expect(tab.locator(ROWS).first).to_be_visible()
+    tab.locator('td[data-col="funding"][data-hint]').first.hover()
+    expect_changes(tab, ".card")
+    # In an order in which no row changes its place while a pointer is on its way.
+    tab.click('th[data-col="symbol"] button')
+    tab.locator("tbody.rows .star").first.click()
+    expect(tab.locator(".lists select")).to_be_visible()
+    expect_changes(tab, "tbody.rows")
+
+
+def test_a_guest_s_table_counts_down(tab: Page, early: bool) -> None:
+    open_(tab, "/", early)
+    expect(tab.locator(".note")).to_contain_text("next in")
+    expect_changes(tab, ".note")
+
+
+def test_registering_and_signing_in(tab: Page, early: bool) -> None:
+    open_(tab, "/register", early)
+    address = new_address()
+    tab.fill("[name=email]", address)
+    tab.fill("[name=password]", "short")
+    count = tab.locator(".count")
+    expect(count).to_contain_text("7 to go.")
+    send = tab.locator("form[data-form=register] button.primary")
+    send.click()
+    error = tab.locator("#register-password-error")
+    expect(error).to_contain_text("characters")
+    expect(count).to_have_text("")
+    tab.fill("[name=password]", "password1234")
+    send.click()
+    expect(error).to_contain_text(re.compile("common|guess|known|easy"))
+    tab.fill("[name=password]", PASSWORD)
+    send.click()
+    expect(tab.locator("#register-sent")).to_contain_text(address)
+    expect(tab.locator("h1")).to_contain_text("Look into your mailbox")
+    tab.locator("#register-sent button").click()
+    expect(tab.locator("h1")).to_contain_text("Create a free account")
+
+    open_(tab, "/login", early)
+    tab.fill("[name=email]", address)
+    for password in ("wrong and wrong", "and wrong again"):
+        tab.fill("[name=password]", password)
+        tab.locator("form[data-form=sign-in] button.primary").click()
+        expect(tab.locator("form[data-form=sign-in]")).to_contain_text("not right")
+    expect(tab.locator("form[data-form=sign-in] button.primary")).to_contain_text("Sign in")
+
+    open_(tab, "/forgot", early)
+    tab.fill("[name=email]", address)
+    tab.locator("form[data-form=forgot] button.primary").click()
+    expect(tab.locator("#forgot-sent")).to_contain_text(address)
+
+
+def test_the_account_s_forms(tab: Page, app: App, early: bool) -> None:
+    enter(tab.context, app, "elite")
+    open_(tab, "/account", early)
+    tab.get_by_text("Change the password").click()
+    form = tab.locator("form[data-form=password]")
+    for present, password, field in ((PASSWORD, "short", "new"), ("not mine", PASSWORD + " and more", "password")):
+        form.locator("[name=password]").fill(present)
+        form.locator("[name=new]").fill(password)
+        form.locator("button.primary").click()
+        expect(form.locator(f"#password-{field}-error")).not_to_have_text("")
+    expect(form.locator("#password-new-error")).to_have_text("")
+    tab.locator("#api button", has_text="Create a key").click()
+    expect(tab.locator("#api .notice code")).to_have_text(re.compile(r"^\S{20,}$"))
+    expect(tab.locator("#api pre")).not_to_contain_text("YOUR_KEY")
+    tab.locator("#api .notice button").click()
+    expect(tab.locator(".notice-bar")).to_contain_text(re.compile("Copied|did not allow"))
+    tab.locator(".notice-bar button").click()
+    expect(tab.locator(".notice-bar")).to_have_attribute("data-shown", "false")
+    tab.select_option("#time-zone", "Asia/Tokyo")
+    expect(tab.locator("#activity")).to_contain_text("API")
+
+
+def test_the_watchlist_editor(tab: Page, app: App, early: bool) -> None:
+    enter(tab.context, app, "pro")
+    open_(tab, "/watchlists", early)
+    lead = tab.locator(".watchlists .lead")
+    for number, name in enumerate(("Majors", "Memes"), 1):
+        tab.locator("#new [name=name]").fill(name)
+        tab.locator("#new button").click()
+        expect(tab.locator(".lists .list h2").filter(has_text=name)).to_be_visible()
+        expect(lead).to_contain_text(re.compile(rf"^«?{number}»?"))
+    majors = tab.locator(".lists .list").first
+    majors.locator("[name=symbol]").fill("nothing of this name")
+    majors.locator("form.add button").click()
+    expect(majors.locator(".error")).not_to_have_text("")
+    for number, symbol in enumerate(("BTC", "ETH"), 1):
+        majors.locator("[name=symbol]").fill(symbol)
+        majors.locator("form.add button").click()
+        expect(majors.locator(".symbols li").filter(has_text=symbol)).to_be_visible()
+        expect(majors.locator(".count")).to_contain_text(re.compile(rf"^«?{number} "))
+    expect(majors.locator(".error")).to_have_text("")
+    majors.locator(".menu.ask > button").first.click()
+    majors.locator("form.form [name=name]").fill("Both")
+    majors.locator("form.form button.primary").click()
+    expect(majors.locator("h2")).to_have_text(re.compile("^«?Both»?$"))
+    majors.locator(".symbols button").first.click()
+    expect(majors.locator(".count")).to_contain_text(re.compile("^«?1 "))
+    tab.locator("#import-text").fill("BTCUSDT\nNOSUCHTHING")
+    tab.locator("form[data-form=import] button.primary").first.click()
+    expect(tab.locator("#files .result")).not_to_have_text("")
+    tab.locator("#import-text").fill("")
+    tab.locator("form[data-form=import] button.primary").first.click()
+    expect(tab.locator("#files .result .error")).to_be_visible()
+
+
+def test_elements_that_an_extension_takes_away_or_wraps(page: Page) -> None:
+    visit(page, "/register")
+    page.evaluate(
+        """() => {
+            for (const each of document.querySelectorAll('.strip, .dot, .word, .entry .error')) each.remove();
+            for (const each of document.querySelectorAll('.hint, .entry, .wallets, footer')) {
+                const box = document.createElement('div');
+                each.replaceWith(box);
+                box.append(each);
+            }
+        }"""
+    )
+    page.fill("[name=email]", new_address())
+    page.fill("[name=password]", "short")
+    page.locator("form[data-form=register] button.primary").click()
+    page.get_by_role("link", name="FlashCur, to the markets").click()
+    expect(page.locator(ROWS).first).to_be_visible()
+    assert not stopped(page)
