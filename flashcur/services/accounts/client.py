@@ -20,6 +20,17 @@ class Client:
     """Printable characters only, at most 200."""
 
     @property
+    def site(self) -> str | None:
+        """The /48 of an IPv6 address, of which a line or a tunnel may have every /64; None for other addresses."""
+        try:
+            address = ip_address(_without_zone(self.ip))
+        except ValueError:
+            return None
+        if not isinstance(address, IPv6Address) or address.ipv4_mapped is not None:
+            return None
+        return f"{address.packed[:6].hex(':', 2)}::/48"
+
+    @property
     def network(self) -> str:
         """What limits count by: an IPv4 address, or the /64 of an IPv6 address, which one customer has whole."""
         try:

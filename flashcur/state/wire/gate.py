@@ -49,6 +49,12 @@ HYDRATIONS = 2 * MAX_SOCKETS
 """Page loads at once from one network: after a restart all of its sockets come back together."""
 HYDRATION_RATE = 20.0
 """Page loads a second from one network after that; each costs some 3 ms."""
+EVENTS = 5 * MAX_SOCKETS
+"""Greetings and events at once from one network, whatever they ask for; a page load is some five."""
+EVENT_RATE = 100.0
+"""Greetings and events a second from one network after that; each costs 1 to 2 ms, and sockets have budgets each."""
+SITE_SOCKETS = 5 * MAX_SOCKETS
+"""Open sockets from one IPv6 /48, which a line or a tunnel may have whole."""
 _HYDRATING = frozenset(
     {
         "state.hydrate_and_load",
@@ -64,6 +70,7 @@ _PEER = "flashcur.peer"
 # Engine.IO: 1 close, 3 pong, 4 message; Socket.IO inside it: 0 connect, 1 disconnect, 2 event. With another second
 # character Engine.IO would decode the rest as JSON, and fail on values nested deeply.
 _PACKET = re.compile(r"[13]\Z|4[012]")
+_GREETING, _GOODBYE = "0", "1"
 # Tokens name a visitor's state, in Redis too, where Reflex appends to them with an underscore.
 _TOKEN = re.compile(r"[0-9A-Za-z-]{1,64}")
 
@@ -104,8 +111,12 @@ class Peer:
     filled: float
     """Time at which `tokens` was right."""
     dropped: int = 0
+    site: str | None = None
+    """The wider network that its own is part of; None where there is none, or it is not counted."""
     counted: bool = False
     """It is among the open sockets of its network."""
+    greeted: bool = False
+    """It has asked for a session, and has had its only one."""
 
 
 class Gate:
@@ -131,8 +142,12 @@ class Gate:
         self._open: Counter[str] = Counter()
         self._connections = Budgets(CONNECTIONS, CONNECTION_RATE)
         self._hydrations = Budgets(HYDRATIONS, HYDRATION_RATE)
+        self._events = Budgets(EVENTS, EVENT_RATE)
+        self._full: set[str] = set()
+        """Networks that have all the sockets they may, which the log has said."""
         self.refused: Counter[str] = Counter()
-        """Refused messages by reason: `size`, `rate`, `form`, `name`, `arguments`, `access`, `hydration`; and sockets:
+        """Refused messages by reason: `size`, `rate`, `form`, `name`, `arguments`, `access`, `hydration`, `events` (too
+        many of a network); and sockets:
         `sockets`, `connections` (too many a second), `tabs` (no room in this process)."""
 
     def install(self) -> None:
@@ -153,10 +168,10 @@ class Gate:
 
     async def _on_connect(self, eio_sid: str, environ: dict[str, Any]) -> Any:
         scope = environ["asgi.scope"]
-        network = self._network(arrival_in(scope).client)
-        if network is not None and self._open[network] >= MAX_SOCKETS:
-            if self._open[network] == MAX_SOCKETS:
-                logger.warning("%s has %d sockets open: refused another", network, MAX_SOCKETS)
+        client = arrival_in(scope).client
+        network = self._network(client)
+        site = None if network is None else client.site
+        if self._is_full(network, MAX_SOCKETS) or self._is_full(site, SITE_SOCKETS):
             words = f"Your network has {MAX_SOCKETS} tabs of FlashCur open, and may have no more: close some."
             return await self._turn_away("sockets", environ, 429, words)
         path: str = environ["asgi.scope"].get("path", "")
@@ -166,7 +181,7 @@ class Gate:
         if not await self._has_room():
             words = "FlashCur has as many visitors as it can carry: try again in a moment."
             return await self._turn_away("tabs", environ, 503, words)
-        environ[_PEER] = peer = Peer(network, BURST, self._clock())
+        environ[_PEER] = peer = Peer(network, BURST, self._clock(), site=site)
         environ["asgi.receive"] = self._guarded(environ["asgi.receive"], environ["asgi.send"], peer)
         self._count(peer, environ)
         answer: Any = False
@@ -176,6 +191,14 @@ class Gate:
             if answer is not None and answer is not True:
                 self._forget(peer)
         return answer
+
+    def _is_full(self, network: str | None, most: int) -> bool:
+        if network is None or self._open[network] < most:
+            return False
+        if network not in self._full:
+            self._full.add(network)
+            logger.warning("%s has %d sockets open: refused another", network, most)
+        return True
 
     async def _turn_away(self, reason: str, environ: dict[str, Any], status: int, words: str) -> bool:
         """False, once the answer was given; Engine.IO's own goes nowhere."""
@@ -196,7 +219,9 @@ class Gate:
         """Count a connection until it has ended: a socket that says goodbye may well stay."""
         if peer.network is None:
             return
-        self._open[peer.network] += 1
+        for network in (peer.network, peer.site):
+            if network is not None:
+                self._open[network] += 1
         peer.counted = True
 
         def ended() -> None:
@@ -213,9 +238,13 @@ class Gate:
         if peer.network is None or not peer.counted:
             return
         peer.counted = False
-        self._open[peer.network] -= 1
-        if self._open[peer.network] <= 0:
-            del self._open[peer.network]
+        for network in (peer.network, peer.site):
+            if network is None:
+                continue
+            self._open[network] -= 1
+            self._full.discard(network)
+            if self._open[network] <= 0:
+                del self._open[network]
 
     def _network(self, client: Client) -> str | None:
         try:
@@ -258,17 +287,31 @@ class Gate:
 
     async def _on_message(self, eio_sid: str, data: Any) -> None:
         peer: Peer | None = self._sio.environ.get(eio_sid, {}).get(_PEER)
-        # Each greeting would make another session, which lasts as long as the connection.
-        if data[:1] == "0" and self._sio.manager.sid_from_eio_sid(eio_sid, NAMESPACE) is not None:
-            self._refuse(peer, "form", "a second greeting")
-            return
+        if data[:1] == _GREETING:
+            # Each would make another session, with a state that outlives it: after a goodbye, too.
+            if peer is None or peer.greeted:
+                self._refuse(peer, "form", "a second greeting")
+                return
+            peer.greeted = True
+            if not self._may_ask(peer):
+                self._refuse(peer, "events", "a session")
+                await self._sio.eio.disconnect(eio_sid)
+                return
         try:
             await self._message(eio_sid, data)
         except Malformed as error:
             self._refuse(peer, "form", str(error))
+        if data[:1] == _GOODBYE:
+            # It may have no other session, and whoever sends it anything finds out when it has closed.
+            await self._sio.eio.disconnect(eio_sid)
 
     async def on_event(self, sid: str, data: Any) -> None:
         """Pass an event on to Reflex if it is well-formed and its sender may call its handler."""
+        if not self._may_ask(self._peer(sid)):
+            self._refuse_event(
+                sid, "events", f"something, as its network did more than {EVENT_RATE:.0f} times a second"
+            )
+            return
         fault = fault_in(data)
         if fault is not None:
             self._refuse_event(sid, "form", fault)
@@ -292,6 +335,10 @@ class Gate:
 
     def _is_page(self, path: str) -> bool:
         return self._app.router(path) is not None
+
+    def _may_ask(self, peer: Peer | None) -> bool:
+        """Charge a greeting or an event to the network, before Reflex does anything for it."""
+        return peer is None or peer.network is None or self._events.take(peer.network, self._clock())
 
     def _may_hydrate(self, sid: str) -> bool:
         """Charge a page load to the network: two hundred sockets have two hundred budgets."""

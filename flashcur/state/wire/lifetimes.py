@@ -14,6 +14,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 import reflex as rx
@@ -108,12 +109,15 @@ class Lifetimes:
             self._ended[token] = self._clock()
 
     async def make_room(self) -> bool:
-        """Whether another tab may come; the one that has been unconnected the longest gives way to it if need be."""
-        if len(self._open) + len(self._ended) < self._most:
-            return True
-        if self._ended:
-            await self._forget([next(iter(self._ended))])
-        return len(self._open) + len(self._ended) < self._most
+        """Whether another tab may come; those that have been unconnected the longest give way to it if need be."""
+        if (over := self._over) > 0:
+            await self._forget(list(islice(self._ended, over)))
+        return self._over <= 0
+
+    @property
+    def _over(self) -> int:
+        """How many are too many for another one to come."""
+        return len(self._open) + len(self._ended) - self._most + 1
 
     async def run(self) -> None:
         """Let go, and renew, what is due, until cancelled."""

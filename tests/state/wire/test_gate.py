@@ -23,12 +23,14 @@ from flashcur.state.wire.gate import (
     BURST,
     CONNECTION_RATE,
     CONNECTIONS,
+    EVENTS,
     HYDRATION_RATE,
     HYDRATIONS,
     MAX_ADDRESS,
     MAX_DROPPED,
     MAX_SOCKETS,
     RATE,
+    SITE_SOCKETS,
     Gate,
     Guest,
 )
@@ -50,6 +52,8 @@ class Sio:
         self.eio.handlers |= {"connect": self._connect, "message": self._message, "disconnect": self._disconnect}
         self.manager = SimpleNamespace(sid_from_eio_sid=lambda eio_sid, namespace: self.sids.get(eio_sid))
         self.sids: dict[str, str] = {}
+        self.closed: list[str] = []
+        self.eio.disconnect = self._close
         self.packet_class: Any = None
         self.refuses: Callable[[], Any] | None = None
 
@@ -64,6 +68,9 @@ class Sio:
 
     async def _message(self, eio_sid: str, data: str) -> None:
         self.events.append(self.packet_class(encoded_packet=data).data)
+
+    async def _close(self, eio_sid: str) -> None:
+        self.closed.append(eio_sid)
 
     async def _disconnect(self, eio_sid: str, reason: str) -> None:
         del self.environ[eio_sid]
@@ -374,9 +381,38 @@ async def test_an_error_of_ours_is_not_taken_for_the_socket_s(site: Site, monkey
 async def test_one_greeting_a_connection(site: Site) -> None:
     greeting = f"0{NAMESPACE},{{}}"
     await site.sio.eio.handlers["message"]("s1", greeting)
-    site.sio.sids["s1"] = "s1"
     await site.sio.eio.handlers["message"]("s1", greeting)
     assert site.sio.events == [{}]
+    # Neither after it has said goodbye, which ends it.
+    assert site.sio.closed == []
+    await site.sio.eio.handlers["message"]("s1", f"1{NAMESPACE},")
+    assert site.sio.closed == ["s1"]
+    await site.sio.eio.handlers["message"]("s1", greeting)
+    assert site.sio.events == [{}, None]
+    assert site.gate.refused == {"form": 2}
+
+
+async def test_what_is_asked_is_counted_for_the_network_whatever_it_is(site: Site) -> None:
+    for number in range(2, 12):
+        await site.connect(f"s{number}")
+    passed = 0
+    for number in range(EVENTS + 5):
+        passed += await site.ask(event(SIGNED if number % 2 else OPEN), f"s{number % 10 + 2}")
+    assert site.gate.refused["events"] == 5
+    # Another network is not held up, and this one goes on as time passes.
+    await site.connect("other", "198.51.100.9")
+    assert await site.ask(event(), "other")
+    site.now += 1
+    assert await site.ask(event(), "s3")
+    assert passed == EVENTS // 2
+
+
+async def test_a_network_that_has_asked_for_too_much_is_given_no_session(site: Site) -> None:
+    for _ in range(EVENTS):
+        await site.ask(event())
+    await site.connect("s2")
+    await site.sio.eio.handlers["message"]("s2", f"0{NAMESPACE},{{}}")
+    assert (site.sio.events, site.sio.closed) == ([], ["s2"])
 
 
 @pytest.mark.parametrize(
@@ -497,6 +533,18 @@ async def test_an_ipv6_customer_is_one_network(site: Site) -> None:
         assert await site.connect(f"v{number}", f"2001:db8:1:2::{number:x}") is None
     assert await site.connect("more", "2001:db8:1:2:ffff::1") is False
     assert await site.connect("other", "2001:db8:1:3::1") is None
+
+
+async def test_the_networks_of_one_line_are_bounded_together(caplog: pytest.LogCaptureFixture) -> None:
+    site = Site()
+    for number in range(SITE_SOCKETS):
+        assert await site.connect(f"s{number}", f"2001:db8:1:{number:x}::1") is None
+    for number in range(9):
+        assert await site.connect("more", f"2001:db8:1:f{number}::1") is False
+    assert await site.connect("other", "2001:db8:2:1::1") is None
+    assert len([line for line in warnings(caplog) if "sockets open" in line]) == 1
+    await site.disconnect("s7")
+    assert await site.connect("again", "2001:db8:1:ff::1") is None
 
 
 def test_a_well_formed_event() -> None:

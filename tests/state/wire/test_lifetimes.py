@@ -228,6 +228,15 @@ async def test_the_longest_unconnected_give_way_and_then_nobody_more_comes(proce
     assert [await process.remembers(name) for name in "abcde"] == [False, False, True, True, True]
 
 
+async def test_room_is_made_however_many_are_too_many(processes: Processes) -> None:
+    process = processes.another(most=3)
+    for name in "abcdef":
+        await process.connect(name, f"s{name}")
+        await process.disconnect(name, f"s{name}")
+    assert await process.lifetimes.make_room()
+    assert [await process.remembers(name) for name in "abcdef"] == [False] * 4 + [True] * 2
+
+
 async def test_while_redis_is_away_nothing_fails(own_redis: RedisServer) -> None:
     processes = Processes(own_redis)
     process = processes.another()
