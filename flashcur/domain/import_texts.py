@@ -70,7 +70,7 @@ def notes(parsed: ImportPlan) -> list[str]:
     lines += _counted(parsed.skipped[NAMED:])
     lines += [f"“{entry}” is called {symbol} here" for entry, symbol in parsed.renamed[:NAMED]]
     if parsed.duplicates:
-        lines.append(f"{parsed.duplicates:,} {'entry' if parsed.duplicates == 1 else 'entries'} stood there twice")
+        lines.append(f"{parsed.duplicates:,} {'entry' if parsed.duplicates == 1 else 'entries'} appeared twice")
     return lines
 
 

@@ -348,12 +348,21 @@ class _Symbols:
         ids = [name.upper() if name.isascii() else name for name in names]
         lost = next(filter(_is_perpetual, ids), None)
         if lost is None:
-            return None, _NOT_OURS
+            return self._of_coin(entry.upper()) if entry.isalnum() else (None, _NOT_OURS)
         # Exchanges count one coin by different numbers: SHIB1000USDT is 1000SHIBUSDT elsewhere.
         others = self._by_coin.get(coin(lost), [])
         if others:
             return (others[0], _OTHERWISE) if len(others) == 1 else (None, f"either {' or '.join(others)}")
         return (None, _SPOT) if spot else (lost, "")
+
+    def _of_coin(self, base: str) -> tuple[str | None, str]:
+        """The contract of a coin that is named without its quote: `PEPE`, `xau`."""
+        if (plain := f"{base}USDT") in self.current:
+            return plain, ""
+        others = self._by_coin.get(coin(base), [])
+        if len(others) > 1:
+            return None, f"either {' or '.join(others)}"
+        return (others[0], _OTHERWISE) if others else (None, _NOT_OURS)
 
     def _current(self, name: str) -> list[str]:
         for spelling in (name, name.upper()):

@@ -42,7 +42,7 @@ def forgot() -> rx.Component:
         lead=rx.cond(
             sent != "",
             "With the link you choose a new password.",
-            "We send a link to your address. With it you choose a new password. A wallet needs none.",
+            "We send a link to your address. With it you choose a new password. With a wallet you need no password.",
         ).to(str),
         narrow=True,
     )

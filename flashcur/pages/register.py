@@ -42,13 +42,13 @@ def register() -> rx.Component:
                         busy="Sending the link",
                     ),
                     wallet_buttons.terms_line(),
-                    rx.el.p("You have one? ", link("Sign in", "/login"), class_name="fine"),
+                    rx.el.p("Already have an account? ", link("Sign in", "/login"), class_name="fine"),
                     hidden=sent != "",
                     class_name="stack",
                 ),
             )
         ),
         title=rx.cond(sent != "", "Look into your mailbox", "Create a free account").to(str),
-        lead=rx.cond(sent != "", "One click there is left.", "No card, no time limit.").to(str),
+        lead=rx.cond(sent != "", "One click to go.", "No card, no time limit.").to(str),
         narrow=True,
     )

@@ -34,7 +34,7 @@ def reset() -> rx.Component:
                     ),
                     conflict=actions(link_button("Ask for a new link", "/forgot", primary=True)),
                 ),
-                rx.el.p("All other devices are signed out by it.", class_name="soft fine"),
+                rx.el.p("This signs out all other devices.", class_name="soft fine"),
                 class_name="stack",
             ),
             rx.el.div(

@@ -188,6 +188,27 @@ def test_of_two_numbers_of_one_coin_none_is_guessed() -> None:
     assert (plan.sections, plan.skipped[0].reason) == ((), "either 1000XUSDT or XUSDT")
 
 
+@pytest.mark.parametrize(
+    ("text", "symbol", "renamed"),
+    [
+        ("BTC", "BTCUSDT", False),
+        ("btc", "BTCUSDT", False),
+        ("PEPE", "1000PEPEUSDT", True),
+        ("SHIB1000", "SHIB1000USDT", False),
+    ],
+)
+def test_a_coin_that_is_named_alone_is_its_contract(text: str, symbol: str, renamed: bool) -> None:
+    plan = parse_import(text, ("BTCUSDT", "1000PEPEUSDT", "SHIB1000USDT"))
+    assert plan.sections == ((None, (symbol,)),)
+    assert plan.renamed == (((text, symbol),) if renamed else ())
+
+
+def test_a_coin_that_nothing_is_about_is_no_contract() -> None:
+    plan = parse_import("FOO;X;BTC", ("1000XUSDT", "10000XUSDT", "BTCUSDT"))
+    assert plan.sections == ((None, ("BTCUSDT",)),)
+    assert [each.reason for each in plan.skipped] == ["not a USDT perpetual", "either 10000XUSDT or 1000XUSDT"]
+
+
 def test_an_ascii_name_of_two_contracts_is_not_guessed() -> None:
     plan = parse_import("BINANCE:LONGXIAUSDT.P", ("龙虾USDT", "龍蝦USDT", "BTCUSDT"))
     assert ascii_name("龍蝦USDT") == ascii_name("龙虾USDT")

@@ -107,7 +107,7 @@ def sign_in() -> rx.Component:
             has_email,
             _folded(
                 rx.cond(AccountState.has_password, "Change the password", "Set a password"),
-                rx.el.p("All other devices are signed out by it.", class_name="soft fine"),
+                rx.el.p("This signs out all other devices.", class_name="soft fine"),
                 _profile_form(
                     "password",
                     ProfileState.change_password,
@@ -155,7 +155,7 @@ def wallets() -> rx.Component:
 
     return forms.section(
         "Wallets",
-        _items(AccountState.wallets, row, "None is linked."),
+        _items(AccountState.wallets, row, "No wallet is linked."),
         rx.el.h3("Link a wallet"),
         wallet_buttons.link_buttons(),
         description="A linked wallet signs you in with a signature. It is never asked for a payment.",
@@ -278,7 +278,7 @@ def api() -> rx.Component:
 
     return forms.section(
         "API keys",
-        _items(AccountState.api_keys, row, "There is none."),
+        _items(AccountState.api_keys, row, "No keys yet."),
         rx.el.div(
             rx.cond(
                 key != "",
@@ -306,7 +306,7 @@ def api() -> rx.Component:
                 element=rx.el.code,
             )
         ),
-        description="For programs of yours, which see the market as your plan does.",
+        description="For your own programs. They see the market as your plan does.",
         id_="api",
     )
 

@@ -125,7 +125,7 @@ def _buttons(purpose: str, next_: rx.Var[str], *, word: str) -> rx.Component:
 def terms_line() -> rx.Component:
     """Below what may make an account."""
     return rx.el.p(
-        "With an account you agree to the ",
+        "By creating an account you agree to the ",
         link("terms", "/legal/terms"),
         ". What we keep and for how long is in the ",
         link("privacy notice", "/legal/privacy"),

@@ -345,7 +345,7 @@ def _files() -> rx.Component:
                     custom_attrs={"id": "import-file", "aria-describedby": "import-hint"},
                 ),
                 rx.el.p(
-                    "A list of TradingView, a CSV with a column “symbol”, or JSON of ours; in UTF-8 or UTF-16, at "
+                    "A TradingView list, a CSV with a “symbol” column, or our own JSON; in UTF-8 or UTF-16, at "
                     f"most {IMPORT_BYTES // 1000} kB.",
                     class_name="hint",
                     custom_attrs={"id": "import-hint"},

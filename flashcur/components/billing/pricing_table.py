@@ -83,7 +83,7 @@ def buy_button(plan: Plan, current: rx.Var[str] | str = "") -> rx.Component:
     smaller = PLAN_NAMES[: PLAN_NAMES.index(plan.audience)] if plan.audience in PLAN_NAMES else ()
     guest = rx.fragment(
         forms.link_button(f"Choose {plan.title}", "/register"),
-        rx.el.p("Begins with a free account. Payment opens soon", class_name="soft"),
+        rx.el.p("Starts with a free account. Payment opens soon", class_name="soft"),
     )
     later = rx.fragment(
         forms.button_plain("Payment opens soon", custom_attrs={"aria-disabled": "true"}),

@@ -173,7 +173,7 @@ def market_table() -> rx.Component:
         rx.el.div(
             rx.cond(
                 (browser.list_choice() != "") & (browser.chosen("q") == "") & (browser.chosen("show") == "all"),
-                "This list has no contract of this table yet. Search for one, and put it in by its star. ",
+                "None of this list is in the table. Search for a contract and click its star. ",
                 rx.cond(
                     (browser.chosen("assets") == "crypto") | (total_of() > 0),
                     "No contract matches these filters. ",

@@ -27,7 +27,7 @@ def clean_address(text: str, *, reachable: bool, mailable: bool = True, field: s
     try:
         found = validate_email(text, check_deliverability=False, globally_deliverable=reachable)
     except EmailNotValidError as error:
-        raise Refusal(f"This is not an e-mail address: {str(error).rstrip('.')}.", field=field) from None
+        raise Refusal(f"This is not an e-mail address: {_why(error)}.", field=field) from None
     if mailable and not found.local_part.isascii():
         strange = "".join(dict.fromkeys(char for char in found.local_part if not char.isascii()))[:_NAMED]
         raise Refusal(
@@ -42,3 +42,11 @@ def shortened(address: str) -> str:
     """An address as the audit log shows it, its first two characters and its domain: `ad…@example.com`."""
     local, _, host = shown_address(address).rpartition("@")
     return f"{local[:2]}…@{host}"
+
+
+def _why(error: EmailNotValidError) -> str:
+    """The library's reason as the end of a sentence; of domains it tells what the standard says of a code point."""
+    reason = str(error).rstrip(".")
+    if "IDNA" in reason:
+        return "the part after the @ has a character that no domain can have"
+    return reason[:1].lower() + reason[1:]

@@ -265,7 +265,7 @@ async def test_a_form_without_a_file_takes_what_was_pasted(site: Site) -> None:
     assert result["notes"] == ["Line 2: “NASDAQ:AAPL” is not a USDT perpetual"]
     result = await upload(browser, None, text="COIN2USDT\nCOIN2USDT", list="")
     assert result["said"] == "1 contract added into Favourites."
-    assert result["notes"] == ["1 entry stood there twice"]
+    assert result["notes"] == ["1 entry appeared twice"]
 
 
 async def test_what_stands_below_no_header_goes_into_the_first_list_by_its_name(site: Site) -> None:
