@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocket, WebSocketRoute, expect
 
 from flashcur.state.wire.broadcast import NOTHING_NEW
-from tests.pages.conftest import DESKTOP
+from tests.pages.conftest import DESKTOP, PHONE
 from tests.support.app import PORT, App
 from tests.support.network import Network, network
 from tests.support.people import leave, visit
@@ -127,6 +127,22 @@ def test_a_server_that_is_gone_for_a_while(far: Page, net: Network, sockets: Soc
     expect_state(far, "offline")
     net.restore()
     expect_state(far, "live")
+
+
+@pytest.mark.parametrize("page", [PHONE], indirect=True, ids=["phone"])
+def test_on_a_phone_nothing_moves_when_the_connection_is_lost(page: Page) -> None:
+    visit(page, "/")
+    expect_state(page, "live")
+    top = "document.querySelector('.scroller').getBoundingClientRect().y"
+    before = page.evaluate(top)
+    page.context.set_offline(True)
+    expect(page.get_by_test_id("feed-status")).to_contain_text(re.compile(r"\d\ds old"), timeout=WITHIN_S * 1000)
+    assert page.evaluate(top) == before
+    # A translator's words are long.
+    page.evaluate("document.querySelector('.feed .word').textContent = 'Соединение потеряно, ждём'")
+    assert page.evaluate(top) == before
+    page.context.set_offline(False)
+    expect_state(page, "live")
 
 
 HIDE = "Object.defineProperty(document, 'hidden', { configurable: true, get: () => window.hides ?? false })"
