@@ -187,6 +187,20 @@ async def test_messages_that_a_page_never_sends_change_nothing(app: App, elite: 
     assert app.get("/health")[0] == 200
 
 
+async def test_a_socket_that_says_goodbye_is_closed(app: App) -> None:
+    async with aiohttp.ClientSession() as session:
+        url = f"{app.url}/_event/?token={uuid.uuid4()}&EIO=4&transport=websocket"
+        async with session.ws_connect(url, headers={"Origin": app.url}) as socket:
+            await socket.send_str(f"40{NAMESPACE},{json.dumps({'event': event('hydrate_and_load')})}")
+            await beats(socket, 1)
+            await socket.send_str(f"41{NAMESPACE},")
+            await socket.send_str(f"40{NAMESPACE},{{}}")
+            while (message := await socket.receive(timeout=10)).type is aiohttp.WSMsgType.TEXT:
+                assert not message.data.startswith("40"), "a second session"
+            assert socket.closed, message
+    assert app.get("/health")[0] == 200
+
+
 async def beats(socket: aiohttp.ClientWebSocketResponse, count: int) -> None:
     """Wait for so many frames of the market."""
     while count:

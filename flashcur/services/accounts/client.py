@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 Headers = Iterable[tuple[bytes, bytes]]
 """(name in lower case, value) as ASGI has them."""
@@ -22,26 +22,25 @@ class Client:
     @property
     def site(self) -> str | None:
         """The /48 of an IPv6 address, of which a line or a tunnel may have every /64; None for other addresses."""
-        try:
-            address = ip_address(_without_zone(self.ip))
-        except ValueError:
-            return None
-        if not isinstance(address, IPv6Address) or address.ipv4_mapped is not None:
-            return None
-        return f"{address.packed[:6].hex(':', 2)}::/48"
+        address = self._address
+        return f"{address.packed[:6].hex(':', 2)}::/48" if isinstance(address, IPv6Address) else None
 
     @property
     def network(self) -> str:
         """What limits count by: an IPv4 address, or the /64 of an IPv6 address, which one customer has whole."""
+        address = self._address
+        if address is None:
+            return self.ip
+        return address.packed[:8].hex(":", 2) if isinstance(address, IPv6Address) else str(address)
+
+    @property
+    def _address(self) -> IPv4Address | IPv6Address | None:
+        """The address, an IPv4 one that is written as IPv6 as what it is; None for what is none."""
         try:
             address = ip_address(_without_zone(self.ip))
         except ValueError:
-            return self.ip
-        if isinstance(address, IPv6Address):
-            if address.ipv4_mapped is not None:
-                return str(address.ipv4_mapped)
-            return address.packed[:8].hex(":", 2)
-        return str(address)
+            return None
+        return getattr(address, "ipv4_mapped", None) or address
 
 
 NOBODY = Client("", "")

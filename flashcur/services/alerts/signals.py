@@ -12,8 +12,6 @@ from datetime import timedelta
 from typing import Any, Self, cast
 
 from sqlalchemy import ColumnElement, Select, and_, false, func, or_
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlmodel import Session, col, delete, select
 
 from flashcur.domain.multiples import coin
@@ -21,6 +19,7 @@ from flashcur.domain.plans import Plan, last_mark_ms
 from flashcur.domain.signals.filters import SignalFilter
 from flashcur.domain.signals.signal import SEVERITIES, Signal
 from flashcur.models import SignalOutcome, SignalRecord
+from flashcur.services.storage.inserts import insert_into
 from flashcur.services.storage.pruning import delete_unlocked
 
 KEPT = timedelta(days=400)
@@ -80,8 +79,9 @@ def store(session: Session, found: Iterable[Signal], stored_ms: int) -> list[Sig
     rows = [{**record_of(signal).model_dump(exclude={"id"}), "stored_ms": stored_ms} for signal in found]
     if not rows:
         return []
-    insert = insert_sqlite if session.get_bind().dialect.name == "sqlite" else insert_postgresql
-    statement = insert(SignalRecord).on_conflict_do_nothing(index_elements=["key"]).returning(SignalRecord)
+    statement = (
+        insert_into(session, SignalRecord).on_conflict_do_nothing(index_elements=["key"]).returning(SignalRecord)
+    )
     new = list(session.scalars(statement, rows).all())
     session.add_all(
         SignalOutcome(signal_id=cast("int", record.id), due_ms=record.event_ms + _FIRST_OUTCOME_MS) for record in new
@@ -114,11 +114,7 @@ def search(
     A plan with a limited history sees its newest signals, and of these what is wanted.
     """
     limit = max(1, min(limit, MOST))
-    query: Any = select(SignalRecord).where(*visible(plan, demo=demo, now_ms=now_ms))
-    if plan.history is not None:
-        newest = _newest_first(query.with_only_columns(col(SignalRecord.id))).limit(plan.history).subquery()
-        query = select(SignalRecord).where(col(SignalRecord.id).in_(select(newest.c.id)))
-    query = query.where(*_conditions(wanted, now_ms))
+    query = _seen_by(plan, demo=demo, now_ms=now_ms).where(*_conditions(wanted, now_ms))
     if after is not None:
         query = query.where(
             or_(
@@ -134,10 +130,7 @@ def search(
 
 def find(session: Session, plan: Plan, signal_id: int, *, demo: bool, now_ms: int) -> SignalRecord | None:
     """One signal; None if there is none, or the plan may not see it (any more)."""
-    query: Any = select(SignalRecord).where(*visible(plan, demo=demo, now_ms=now_ms))
-    if plan.history is not None:
-        newest = _newest_first(query.with_only_columns(col(SignalRecord.id))).limit(plan.history).subquery()
-        query = select(SignalRecord).where(col(SignalRecord.id).in_(select(newest.c.id)))
+    query = _seen_by(plan, demo=demo, now_ms=now_ms)
     return session.scalars(query.where(col(SignalRecord.id) == signal_id)).first()
 
 
@@ -180,6 +173,15 @@ def purge_demo(session: Session) -> int:
 def count(session: Session) -> int:
     """How many signals are stored."""
     return session.scalar(select(func.count()).select_from(SignalRecord)) or 0
+
+
+def _seen_by(plan: Plan, *, demo: bool, now_ms: int) -> Any:
+    """All that a plan may see at `now_ms`: its newest signals where its history is limited."""
+    query: Any = select(SignalRecord).where(*visible(plan, demo=demo, now_ms=now_ms))
+    if plan.history is not None:
+        newest = _newest_first(query.with_only_columns(col(SignalRecord.id))).limit(plan.history).subquery()
+        query = select(SignalRecord).where(col(SignalRecord.id).in_(select(newest.c.id)))
+    return query
 
 
 def _conditions(wanted: SignalFilter, now_ms: int) -> list[ColumnElement[bool]]:

@@ -7,13 +7,12 @@ from datetime import timedelta
 from itertools import groupby
 
 from sqlalchemy import func
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlmodel import Session, col, delete, select
 
 from flashcur.domain.spikes import HOUR_MS
 from flashcur.domain.ticks import Candle
 from flashcur.models import HourCandle
+from flashcur.services.storage.inserts import insert_into
 
 KEPT = timedelta(days=35)
 """Four weeks for the baselines, and the hours around a signal for as long as its outcome is fresh."""
@@ -37,8 +36,7 @@ def save_hours(session: Session, exchange: str, candles: Iterable[Candle], *, de
     }
     if not rows:
         return 0
-    insert = insert_sqlite if session.get_bind().dialect.name == "sqlite" else insert_postgresql
-    statement = insert(HourCandle)
+    statement = insert_into(session, HourCandle)
     replaced = {name: statement.excluded[name] for name in _VALUES}
     # In one order, so that two engines that overlap do not hold each other up.
     session.connection().execute(

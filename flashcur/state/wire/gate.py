@@ -308,9 +308,7 @@ class Gate:
     async def on_event(self, sid: str, data: Any) -> None:
         """Pass an event on to Reflex if it is well-formed and its sender may call its handler."""
         if not self._may_ask(self._peer(sid)):
-            self._refuse_event(
-                sid, "events", f"something, as its network did more than {EVENT_RATE:.0f} times a second"
-            )
+            self._refuse_event(sid, "events", f"more than {EVENT_RATE:.0f} things a second from its network")
             return
         fault = fault_in(data)
         if fault is not None:
