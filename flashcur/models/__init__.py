@@ -8,12 +8,14 @@ from flashcur.models.base import UtcDateTime, metadata
 from flashcur.models.hour_candle import HourCandle
 from flashcur.models.instrument_event import InstrumentEvent
 from flashcur.models.job_run import JobRun
+from flashcur.models.known_past import FundingPayment, InstrumentSet, SignalStatistics
 from flashcur.models.login_session import LoginSession
 from flashcur.models.mail import Mail
 from flashcur.models.mail_token import MailToken
 from flashcur.models.mark_frame import MarkFrame
 from flashcur.models.rate_limit import RateLimit
 from flashcur.models.signal_record import SignalOutcome, SignalRecord
+from flashcur.models.silence_day import SilenceDay
 from flashcur.models.wallet import Wallet, WalletChallenge
 from flashcur.models.watchlist import Watchlist, WatchlistItem
 
@@ -22,8 +24,10 @@ __all__ = [
     "AccountChange",
     "ApiKey",
     "AuditEvent",
+    "FundingPayment",
     "HourCandle",
     "InstrumentEvent",
+    "InstrumentSet",
     "JobRun",
     "LoginSession",
     "Mail",
@@ -32,6 +36,8 @@ __all__ = [
     "RateLimit",
     "SignalOutcome",
     "SignalRecord",
+    "SignalStatistics",
+    "SilenceDay",
     "UtcDateTime",
     "Wallet",
     "WalletChallenge",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import uuid4
 
+from sqlalchemy import BigInteger
 from sqlmodel import Field
 
 from flashcur.models.base import Table, UtcDateTime
@@ -35,6 +36,8 @@ class Account(Table, table=True):
     """IANA name."""
     table_view: str = Field(default="", max_length=400)
     """How the market table was last arranged: the URL-encoded parameters of its address (`domain.view`)."""
+    signals_read: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    """`id` of the newest signal that the owner has been shown; what came later is unread."""
     created_at: datetime = Field(sa_type=UtcDateTime)
     password_changed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     """When a password was last set by a signed-in owner or a reset link; None if never since registering."""

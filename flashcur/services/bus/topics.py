@@ -1,4 +1,4 @@
-"""The topics of frames: the live one, and one for the marks of each delayed audience."""
+"""The topics of the bus: the live frame, the marks of each delayed audience, and what is told of signals."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from flashcur.domain.plans import AUDIENCES, PLANS, Audience
 
 LIVE_TOPIC = "live"
 """The topic of the frames of every second."""
+SIGNALS_TOPIC = "signals"
+"""The topic that says that signals were stored: `{"last_id": …}`, the largest `SignalRecord.id` of the engine."""
+DISTANCES_TOPIC = "distances"
+"""The topic of how far each contract is from each signal."""
 
 
 def mark_topic(audience: Audience) -> str:

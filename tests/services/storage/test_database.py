@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, column, table, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlmodel import Session, select
 
@@ -470,8 +470,11 @@ def test_of_two_accounts_whose_address_is_one_neither_is_lost(database: Database
     with database.engine.begin() as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, "2026_11_25_accounts")
-    with database.session() as session:
-        session.add_all([Account(id=str(n), email=each, created_at=NOON) for n, each in enumerate(addresses)])
+        # As the table was then, which is not as the class has it now.
+        names = ("id", "email", "plan", "plan_source", "theme", "time_zone", "table_view", "created_at")
+        rows = [(str(n), each, "free", "none", "system", "UTC", "", NOON) for n, each in enumerate(addresses)]
+        old = table("account", *(column(name, UtcDateTime if name == "created_at" else None) for name in names))
+        connection.execute(old.insert(), [dict(zip(names, row, strict=True)) for row in rows])
     with database.engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
