@@ -84,15 +84,14 @@ DRAWN_ANEW = "Minified React error #418"
 TRANSLATORS = {"gentle": GENTLE, "crude": CRUDE, "again and again": CRUDE_AGAIN}
 
 
-@pytest.fixture(params=list(TRANSLATORS))
-def translator(request: pytest.FixtureRequest) -> str:
-    return TRANSLATORS[request.param]
+def translated(*how: tuple[str, str]) -> pytest.MarkDecorator:
+    """The test runs with each of these: a translator, and whether it comes before a page's scripts have started."""
+    values = [(TRANSLATORS[name], moment == "early") for name, moment in how]
+    return pytest.mark.parametrize(("translator", "early"), values, ids=["-".join(each) for each in how])
 
 
-@pytest.fixture(params=["early", "late"])
-def early(request: pytest.FixtureRequest) -> bool:
-    """Whether a page is translated before its scripts have started, or once it is alive."""
-    return request.param == "early"
+# Each translator and each moment, not every pair of them; the browser's own at both, since that is what people have.
+usually = translated(("gentle", "early"), ("gentle", "late"), ("crude", "early"), ("again and again", "late"))
 
 
 @pytest.fixture
@@ -165,6 +164,7 @@ def test_every_page_goes_on(tab: Page, app: App, early: bool, plan: Audience) ->
         assert not stopped(tab), route
 
 
+@translated(("gentle", "early"), ("again and again", "late"))
 def test_a_connection_that_goes_and_comes(tab: Page, early: bool) -> None:
     open_(tab, "/pricing", early)
     status = tab.get_by_test_id("feed-status")
@@ -177,6 +177,7 @@ def test_a_connection_that_goes_and_comes(tab: Page, early: bool) -> None:
         expect_changes(tab, ".strip")
 
 
+@usually
 def test_the_table(tab: Page, early: bool, app: App) -> None:
     enter(tab.context, app, "elite")
     open_(tab, "/", early)
@@ -206,12 +207,14 @@ def test_the_table(tab: Page, early: bool, app: App) -> None:
     expect_changes(tab, "tbody.rows")
 
 
+@usually
 def test_a_guest_s_table_counts_down(tab: Page, early: bool) -> None:
     open_(tab, "/", early)
     expect(tab.locator(".note")).to_contain_text("next in")
     expect_changes(tab, ".note")
 
 
+@usually
 def test_registering_and_signing_in(tab: Page, early: bool) -> None:
     open_(tab, "/register", early)
     address = new_address()
@@ -248,6 +251,7 @@ def test_registering_and_signing_in(tab: Page, early: bool) -> None:
     expect(tab.locator("#forgot-sent")).to_contain_text(address)
 
 
+@usually
 def test_the_account_s_forms(tab: Page, app: App, early: bool) -> None:
     enter(tab.context, app, "elite")
     open_(tab, "/account", early)
@@ -270,6 +274,7 @@ def test_the_account_s_forms(tab: Page, app: App, early: bool) -> None:
     expect(tab.locator("#activity")).to_contain_text("API")
 
 
+@usually
 def test_the_watchlist_editor(tab: Page, app: App, early: bool) -> None:
     enter(tab.context, app, "pro")
     open_(tab, "/watchlists", early)
