@@ -86,7 +86,7 @@ def completeness(session: Session, exchange: str, *, demo: bool, first_ms: int, 
         col(SilenceDay.day) >= first_ms // DAY_MS,
         col(SilenceDay.day) < -(-end_ms // DAY_MS),
     )
-    found = cast("tuple[int | None, ...]", tuple(session.exec(query).one()))
+    found = cast("tuple[int | None, ...]", tuple(cast("Any", session).exec(query).one()))
     # PostgreSQL's sums are decimals.
     first_day, contracts, seen, stale, switch, no_baseline, engine_away = (
         None if value is None else int(value) for value in found
