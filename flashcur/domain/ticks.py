@@ -127,7 +127,7 @@ class Reject:
     """A raw value that was refused, with what the log needs."""
 
     stream: str
-    """`ticker`, `funding`, `candle`, `open_interest` or `instrument`."""
+    """`ticker`, `funding`, `candle`, `open_interest`, `funding_payment` or `instrument`."""
     reason: str
     """Short stable word, a metric label: `missing`, `not_a_number`, `negative`, `crossed`, `absurd`, `malformed`."""
     symbol: str | None = None

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
+from flashcur.domain.signals.funding_extreme import Payment
 from flashcur.domain.ticks import Candle, Instrument, OpenInterest, Reject, Span, Tick
 from flashcur.services.kit.clock import now_ms
 from flashcur.services.market import binance_parser as parser
 from flashcur.services.market.feed import VenueFeed
+from flashcur.services.market.spacing import Spacing
 from flashcur.services.market.trading_hours import TradingHours
 from flashcur.services.market.venues import Stream, Venue
 
@@ -55,6 +57,7 @@ class BinanceFeed(VenueFeed):
     ) -> None:
         super().__init__(venue, transport, on_tick, on_reject)
         self._hours = TradingHours(self._fetch_closed_hours)
+        self._payments = Spacing(venue.payments_apart_ms / 1000)
 
     def _takers(self) -> dict[Stream, Callable[[object, int], int]]:
         return {
@@ -128,9 +131,10 @@ class BinanceFeed(VenueFeed):
             parsed.append(parser.parse_rest_funding(raw, marked_ms, self.skew_ms))
         return parsed
 
-    async def _fetch_candles(self, symbol: str, limit: int) -> list[Candle | Reject]:
+    async def _fetch_candles(self, symbol: str, limit: int, patient: bool) -> list[Candle | Reject]:
         asked_ms = now_ms()
-        rows = await self._transport.get("fapiPublicGetKlines", {"symbol": symbol, "interval": "1h", "limit": limit})
+        query = {"symbol": symbol, "interval": "1h", "limit": limit}
+        rows = await self._transport.get("fapiPublicGetKlines", query, patient=patient)
         seen_ms = now_ms()
         return [parser.parse_rest_candle(symbol, raw, asked_ms, seen_ms, self.skew_ms) for raw in _rows(rows)]
 
@@ -142,6 +146,13 @@ class BinanceFeed(VenueFeed):
         query = {"symbol": symbol, "period": "5m", "limit": limit}
         answer = await self._transport.get("fapiDataGetOpenInterestHist", query)
         return [parser.parse_past_open_interest(raw, now_ms(), self.skew_ms) for raw in _rows(answer)]
+
+    async def _fetch_payments(self, symbol: str, since_ms: int) -> list[Payment | Reject]:
+        await self._payments.turn()
+        # Without a beginning it answers with the newest 200, whatever the limit.
+        query = {"symbol": symbol, "startTime": since_ms, "limit": self.venue.payments_a_request}
+        answer = await self._transport.get("fapiPublicGetFundingRate", query, patient=True)
+        return [parser.parse_funding_payment(raw, now_ms(), self.skew_ms) for raw in _rows(answer)]
 
 
 def _rows(answer: object) -> list[object]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flashcur.domain.assets import AssetClass
+from flashcur.domain.signals.funding_extreme import Payment
 from flashcur.domain.ticks import Candle, Funding, Instrument, OpenInterest, Reject, Span, Ticker
 from flashcur.services.market import checks
 from flashcur.services.market.checks import HOUR_MS, MAX_CONTRACTS, MAX_FUNDING, Bad, Raw
@@ -184,6 +185,16 @@ def parse_past_open_interest(raw: object, seen_ms: int, skew_ms: int = 0) -> Ope
         )
     except Bad as bad:
         return bad.reject("open_interest", raw, "symbol")
+
+
+def parse_funding_payment(raw: object, seen_ms: int, skew_ms: int = 0) -> Payment | Reject:
+    """One row of `GET /fapi/v1/fundingRate`: what was paid at the end of one funding period."""
+    try:
+        row = checks.fields(raw)
+        rate = checks.number(row.get("fundingRate"), "fundingRate", -MAX_FUNDING, MAX_FUNDING)
+        return Payment(checks.past(row.get("fundingTime"), "fundingTime", seen_ms + skew_ms), rate)
+    except Bad as bad:
+        return bad.reject("funding_payment", raw, "symbol")
 
 
 def parse_funding_hours(raw: object) -> dict[str, int]:

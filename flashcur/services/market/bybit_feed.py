@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
+from flashcur.domain.signals.funding_extreme import Payment
 from flashcur.domain.ticks import Candle, Instrument, OpenInterest, Reject, Tick
 from flashcur.errors import VenueUnavailable
 from flashcur.services.kit.clock import now_ms
@@ -97,9 +98,9 @@ class BybitFeed(VenueFeed):
         answer = await self._transport.get("publicGetV5MarketTickers", {"category": "linear"})
         return parser.parse_tickers(answer, now_ms(), self.skew_ms)
 
-    async def _fetch_candles(self, symbol: str, limit: int) -> list[Candle | Reject]:
+    async def _fetch_candles(self, symbol: str, limit: int, patient: bool) -> list[Candle | Reject]:
         query = {"category": "linear", "symbol": symbol, "interval": "60", "limit": min(limit, _MAX_CANDLES)}
-        answer = await self._transport.get("publicGetV5MarketKline", query)
+        answer = await self._transport.get("publicGetV5MarketKline", query, patient=patient)
         return parser.parse_rest_candles(symbol, answer, now_ms(), self.skew_ms)
 
     async def _fetch_open_interest(self, symbol: str) -> OpenInterest | Reject:
@@ -111,3 +112,9 @@ class BybitFeed(VenueFeed):
         query = {"category": "linear", "symbol": symbol, "intervalTime": "5min", "limit": limit}
         answer = await self._transport.get("publicGetV5MarketOpenInterest", query)
         return parser.parse_past_open_interest(symbol, answer, now_ms(), self.skew_ms)
+
+    async def _fetch_payments(self, symbol: str, since_ms: int) -> list[Payment | Reject]:
+        # It refuses a beginning without an end, and answers with the newest.
+        query = {"category": "linear", "symbol": symbol, "limit": self.venue.payments_a_request}
+        answer = await self._transport.get("publicGetV5MarketFundingHistory", query, patient=True)
+        return parser.parse_funding_payments(symbol, answer, now_ms(), self.skew_ms)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import cast
 
 from flashcur.domain.assets import AssetClass
+from flashcur.domain.signals.funding_extreme import Payment
 from flashcur.domain.ticks import Candle, Funding, Instrument, OpenInterest, Reject, Tick, Ticker
 from flashcur.services.market import checks
 from flashcur.services.market.checks import HOUR_MS, MAX_CONTRACTS, MAX_FUNDING, Bad, Raw
@@ -241,6 +242,24 @@ def _past_open_interest(symbol: str, raw: object, seen_ms: int, skew_ms: int) ->
     except Bad as bad:
         return Reject("open_interest", bad.reason, symbol, bad.detail)
     return OpenInterest(symbol, contracts, event_ms, seen_ms)
+
+
+def parse_funding_payments(symbol: str, raw: object, seen_ms: int, skew_ms: int = 0) -> list[Payment | Reject]:
+    """`GET /v5/market/funding/history`: what was paid at the end of each funding period, newest first."""
+    try:
+        rows = checks.items(_result(raw).get("list"))
+    except Bad as bad:
+        return [Reject("funding_payment", bad.reason, symbol, bad.detail)]
+    return [_payment(symbol, row, seen_ms + skew_ms) for row in rows]
+
+
+def _payment(symbol: str, raw: object, now_ms: int) -> Payment | Reject:
+    try:
+        row = checks.fields(raw)
+        rate = checks.number(row.get("fundingRate"), "fundingRate", -MAX_FUNDING, MAX_FUNDING)
+        return Payment(checks.past(row.get("fundingRateTimestamp"), "fundingRateTimestamp", now_ms), rate)
+    except Bad as bad:
+        return Reject("funding_payment", bad.reason, symbol, bad.detail)
 
 
 def parse_instruments(raw: object) -> tuple[list[Instrument | Reject], str]:

@@ -21,7 +21,14 @@ from flashcur.errors import VenueError, VenueRateLimited, VenueUnavailable
 from flashcur.services.kit.clock import now_ms
 from flashcur.services.market.http_errors import venue_error
 from flashcur.services.market.venues import Venue
-from flashcur.services.market.waits import BYBIT_LIMITED, Pause, pause_of, spent_minute_s, stated_wait_s
+from flashcur.services.market.waits import (
+    BYBIT_LIMITED,
+    PATIENT_SHARE,
+    Pause,
+    pause_of,
+    spent_minute_s,
+    stated_wait_s,
+)
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +43,8 @@ OnMessage = Callable[[object, int], bool]
 
 _CONNECTED_ENDS = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR})
 _CLOSE_PATIENCE_S = 1.0
+_LOOK_S = 0.05
+"""How often a patient request looks whether the way is clear."""
 
 
 class RawClient(_client.Client):
@@ -81,7 +90,7 @@ class RawClient(_client.Client):
             log.exception("a message from %s could not be handled", self.url)
 
 
-def _raw_class(base: Any, venue: Venue, pause: Pause) -> Any:
+def _raw_class(base: Any, venue: Venue, pause: Pause, patience: Pause) -> Any:
     class RawExchange(base):
         """The ccxt class of one venue, raw."""
 
@@ -119,6 +128,9 @@ def _raw_class(base: Any, venue: Venue, pause: Pause) -> Any:
             spent_s = spent_minute_s(headers, venue.weight_a_minute)
             if spent_s is not None:
                 pause.begin(spent_s, asked=True, handshakes=False)
+            scarce_s = spent_minute_s(headers, venue.weight_a_minute, share=PATIENT_SHARE)
+            if scarce_s is not None:
+                patience.begin(scarce_s, asked=True, handshakes=False)
             base.handle_errors(self, code, reason, url, method, headers, body, response, *sent)
 
         async def fetch(self, url: str, *request: Any, **options: Any) -> Any:
@@ -182,7 +194,8 @@ class Transport:
         base: Any = getattr(import_module(f"ccxt.pro.{venue.id}"), venue.id)
         self.venue = venue
         self.pause = pause_of(venue.id, rest_url)
-        self._exchange: Any = _raw_class(base, venue, self.pause)(
+        self._patience = Pause()
+        self._exchange: Any = _raw_class(base, venue, self.pause, self._patience)(
             {
                 "enableRateLimit": True,
                 "rateLimit": venue.request_interval_ms,
@@ -203,12 +216,15 @@ class Transport:
         """The ccxt instance, for its address helpers."""
         return self._exchange
 
-    async def get(self, endpoint: str, params: Mapping[str, object] | None = None) -> object:
+    async def get(self, endpoint: str, params: Mapping[str, object] | None = None, *, patient: bool = False) -> object:
         """The decoded answer of one of ccxt's implicit endpoints (`fapiPublicGetExchangeInfo`).
 
+        A `patient` request is sent when no other waits for its turn, and while the exchange has weight to spare.
         After a refusal nothing is sent until the wait it states has passed; VenueRateLimited says how long that is.
         Raises another VenueError for any other failure.
         """
+        if patient:
+            await self._way_is_clear()
         self._rest()
         try:
             answer: object = await getattr(self._exchange, endpoint)(dict(params or {}))
@@ -240,6 +256,11 @@ class Transport:
             self._note(reason)
             raise reason
         return socket
+
+    async def _way_is_clear(self) -> None:
+        """Return when no request waits for its turn; the caller's takes it without another pause in between."""
+        while self._patience.left_s > 0 or self._exchange.throttler.queue:  # noqa: ASYNC110  (ccxt's queue tells nobody)
+            await asyncio.sleep(_LOOK_S)
 
     def _rest(self) -> None:
         wait_s, cause = self.pause.left_s, self.pause.cause

@@ -129,6 +129,14 @@ def moment(value: object, name: str, now_ms: int, *, behind_ms: int = MAX_BEHIND
     return result
 
 
+def past(value: object, name: str, now_ms: int) -> int:
+    """Unix ms of something that has happened, however long ago, by the exchange's clock `now_ms`."""
+    result = int(number(value, name, 1, 1e15))
+    if result > now_ms + MAX_AHEAD_MS:
+        raise Bad("absurd", f"expected {name} before {now_ms}, was {result}")
+    return result
+
+
 def next_funding(value: object, name: str, now_ms: int) -> int | None:
     """Unix ms of the next payment; None when the venue gives none (blank or 0)."""
     if value is None or value in ("", "0", 0):

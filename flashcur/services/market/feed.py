@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from flashcur.domain.assets import AssetClass
+from flashcur.domain.signals.funding_extreme import Payment
 from flashcur.domain.ticks import Candle, Instrument, OpenInterest, Reject, Tick
 from flashcur.errors import VenueError, VenueUnavailable
 from flashcur.services.market.connection import Channel, Wire
@@ -110,10 +111,13 @@ class VenueFeed(ABC):
         self._candle_symbols = frozenset(symbols)
         self._groups[Stream.CANDLE].set_topics(map(self._candle_topic, self._candle_symbols & self.symbols))
 
-    async def candles(self, symbol: str, limit: int) -> list[Candle]:
-        """The last `limit` hourly candles, oldest first, the last one usually still open. Raises VenueError."""
+    async def candles(self, symbol: str, limit: int, *, patient: bool = False) -> list[Candle]:
+        """The last `limit` (up to 1,000) hourly candles, oldest first, the last one usually still open.
+
+        `patient`: other requests go first. Raises VenueError.
+        """
         candles: list[Candle] = []
-        for entry in await self._fetch_candles(symbol, limit):
+        for entry in await self._fetch_candles(symbol, limit, patient):
             if isinstance(entry, Reject):
                 self._reject(entry)
             else:
@@ -137,6 +141,19 @@ class VenueFeed(ABC):
             else:
                 history.append(entry)
         return sorted(history, key=lambda value: value.event_ms)
+
+    async def funding_payments(self, symbol: str, since_ms: int) -> list[Payment]:
+        """Funding payments of one symbol from `since_ms` (Unix ms) on, oldest first; other requests go first.
+
+        At most `Venue.payments_a_request`: the exchange decides whether the oldest or the newest. Raises VenueError.
+        """
+        payments: list[Payment] = []
+        for entry in await self._fetch_payments(symbol, since_ms):
+            if isinstance(entry, Reject):
+                self._reject(entry)
+            elif entry.paid_ms >= since_ms:
+                payments.append(entry)
+        return sorted(payments, key=lambda payment: payment.paid_ms)
 
     async def close(self) -> None:
         """Close every connection. The feed cannot be used again."""
@@ -219,13 +236,16 @@ class VenueFeed(ABC):
     def _fetch_snapshot(self) -> Awaitable[list[Tick | Reject]]: ...
 
     @abstractmethod
-    def _fetch_candles(self, symbol: str, limit: int) -> Awaitable[list[Candle | Reject]]: ...
+    def _fetch_candles(self, symbol: str, limit: int, patient: bool) -> Awaitable[list[Candle | Reject]]: ...
 
     @abstractmethod
     def _fetch_open_interest(self, symbol: str) -> Awaitable[OpenInterest | Reject]: ...
 
     @abstractmethod
     def _fetch_open_interest_history(self, symbol: str, limit: int) -> Awaitable[list[OpenInterest | Reject]]: ...
+
+    @abstractmethod
+    def _fetch_payments(self, symbol: str, since_ms: int) -> Awaitable[list[Payment | Reject]]: ...
 
 
 def _first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from flashcur.domain.signals.funding_extreme import Payment
 from flashcur.domain.ticks import Candle, Funding, Instrument, OpenInterest, Reject, Tick, Ticker
 from flashcur.errors import VenueError, VenueUnavailable
 from flashcur.services.market.candidate import Candidate, State
@@ -207,10 +208,13 @@ class MarketSource:
         if self._current is not None and self._current.feed is not None:
             self._current.feed.set_candle_symbols(self._candle_symbols)
 
-    async def candles(self, symbol: str, limit: int) -> list[Candle]:
-        """The last `limit` hourly candles of the exchange that serves, oldest first. Raises VenueError."""
+    async def candles(self, symbol: str, limit: int, *, patient: bool = False) -> list[Candle]:
+        """The last `limit` hourly candles of the exchange that serves, oldest first.
+
+        `patient`: other requests go first. Raises VenueError.
+        """
         candidate, feed = self._serving()
-        candles = await feed.candles(symbol, limit)
+        candles = await feed.candles(symbol, limit, patient=patient)
         self._still(candidate)
         return candles
 
@@ -227,6 +231,16 @@ class MarketSource:
         history = await feed.open_interest_history(symbol, limit)
         self._still(candidate)
         return history
+
+    async def funding_payments(self, symbol: str, since_ms: int) -> list[Payment]:
+        """Funding payments of one symbol from `since_ms` (Unix ms) on, oldest first; other requests go first.
+
+        Raises VenueError.
+        """
+        candidate, feed = self._serving()
+        payments = await feed.funding_payments(symbol, since_ms)
+        self._still(candidate)
+        return payments
 
     def status(self) -> list[VenueStatus]:
         """Every exchange in order of preference."""

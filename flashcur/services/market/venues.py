@@ -37,6 +37,10 @@ class Venue:
     """Milliseconds between REST requests of cost 1 once the burst is used up."""
     request_burst: float
     """REST cost that may be spent at once."""
+    payments_a_request: int
+    """Most funding payments in one answer."""
+    payments_apart_ms: int = 0
+    """Milliseconds between two requests for funding payments, where they have a limit of their own."""
     weight_a_minute: int = 0
     """Request weight that is allowed, as the exchange's headers count it; 0 where they do not."""
 
@@ -53,6 +57,9 @@ BINANCE = Venue(
     # fills ratios and open interest after a start.
     request_interval_ms=40.0,
     request_burst=600.0,
+    payments_a_request=1000,
+    # 500 in 5 min are allowed, together with the funding intervals that are asked for each 15 s.
+    payments_apart_ms=700,
     weight_a_minute=2400,
 )
 
@@ -68,6 +75,7 @@ BYBIT = Venue(
     # 600 requests in 5 s are allowed; ccxt charges 5 a request.
     request_interval_ms=4.0,
     request_burst=100.0,
+    payments_a_request=200,
 )
 
 VENUES: Mapping[str, Venue] = MappingProxyType({venue.id: venue for venue in (BINANCE, BYBIT)})

@@ -24,6 +24,8 @@ TOO_FREQUENT_S = 600.0
 """Bybit: "terminate all HTTP sessions and wait for at least 10 minutes"."""
 WEIGHT_SHARE = 0.95
 """Of the allowed weight: what was used by then leaves nothing to spend in this minute."""
+PATIENT_SHARE = 0.8
+"""Of the allowed weight: what is left by then is for requests that cannot wait."""
 
 BYBIT_LIMITED = frozenset({10006, 10018, 10429})
 """`retCode` of Bybit's answers that refuse for the number of requests, of an account, an address, the system."""
@@ -66,13 +68,15 @@ def too_frequent(body: str) -> bool:
     return _TOO_FREQUENT.search(body[:2_000]) is not None
 
 
-def spent_minute_s(headers: Mapping[str, str] | None, allowed: int, now_s: float | None = None) -> float | None:
-    """Seconds until the next minute where nearly all weight of this one is used; None while there is some left.
+def spent_minute_s(
+    headers: Mapping[str, str] | None, allowed: int, now_s: float | None = None, *, share: float = WEIGHT_SHARE
+) -> float | None:
+    """Seconds until the next minute where `share` of the weight of this one is used; None while there is some left.
 
     `allowed`: weight a minute; 0 where the exchange counts none.
     """
     used = _header(headers, "x-mbx-used-weight-1m")
-    if not allowed or used is None or not used.isascii() or not used.isdigit() or int(used) < allowed * WEIGHT_SHARE:
+    if not allowed or used is None or not used.isascii() or not used.isdigit() or int(used) < allowed * share:
         return None
     return 60.0 - _now(now_s) % 60.0
 

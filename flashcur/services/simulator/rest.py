@@ -12,7 +12,7 @@ from flashcur.services.simulator import answers
 from flashcur.services.simulator.candles import MAX_ROWS, candles
 from flashcur.services.simulator.contract import LiveContract
 from flashcur.services.simulator.faults import Faults
-from flashcur.services.simulator.limits import WeightLimiter, request_weight
+from flashcur.services.simulator.limits import WeightLimiter, counts_as_funding, request_weight
 from flashcur.services.simulator.market import Market
 from flashcur.services.simulator.open_interest import open_interest
 from flashcur.services.simulator.recorder import Recorder
@@ -78,7 +78,8 @@ class Rest:
             refusal = self._faults.refusal()
             if refusal is not None:
                 return refusal_response(refusal, now_ms)
-            status, retry_after = self.limiter.charge(request_weight(request.path, request.query), now_ms)
+            weight, funding = request_weight(request.path, request.query), counts_as_funding(request.path)
+            status, retry_after = self.limiter.charge(weight, now_ms, funding=funding)
             if status == 429:
                 response = too_many(retry_after)
             elif status == 418:

@@ -1,7 +1,8 @@
 """A local server with Bybit's v5 public linear protocol, as far as a market feed needs it.
 
-REST: instruments-info with cursor paging, tickers, kline, open-interest. WebSocket: subscribe and unsubscribe with
-req_id, a snapshot and then deltas a topic, ping and pong. A subscribe request with an unknown topic is refused.
+REST: instruments-info with cursor paging, tickers, kline, open-interest, funding/history. WebSocket: subscribe and
+unsubscribe with req_id, a snapshot and then deltas a topic, ping and pong. A subscribe request with an unknown topic is
+refused.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ class BybitServer:
         app.router.add_get(f"{market}/tickers", self._tickers)
         app.router.add_get(f"{market}/kline", self._klines)
         app.router.add_get(f"{market}/open-interest", self._open_interest)
+        app.router.add_get(f"{market}/funding/history", self._funding_history)
         app.router.add_get("/proxy/v5/public/linear", self._stream)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
@@ -164,9 +166,22 @@ class BybitServer:
         start = now_ms() // HOUR_MS * HOUR_MS
         rows = [
             [str(start - index * HOUR_MS), "10", "12", "9", "11", "100", f"{1000 + index}"]
-            for index in range(int(request.query["limit"]))
+            for index in range(min(1000, int(request.query["limit"])))
         ]
         return self._answer({"category": "linear", "symbol": request.query["symbol"], "list": rows})
+
+    async def _funding_history(self, request: web.Request) -> web.Response:
+        assert "startTime" not in request.query or "endTime" in request.query
+        newest = now_ms() // (4 * HOUR_MS) * 4 * HOUR_MS
+        rows = [
+            {
+                "symbol": request.query["symbol"],
+                "fundingRate": f"{0.0001 * (index + 1):.4f}",
+                "fundingRateTimestamp": str(newest - index * 4 * HOUR_MS),
+            }
+            for index in range(min(200, int(request.query.get("limit", "200"))))
+        ]
+        return self._answer({"category": "linear", "list": rows})
 
     async def _open_interest(self, request: web.Request) -> web.Response:
         row = self.rows[request.query["symbol"]]

@@ -132,6 +132,64 @@ async def test_candles_and_open_interest_by_rest(feed: VenueFeed) -> None:
         await feed.open_interest("NOSUCHUSDT")
 
 
+async def test_four_weeks_of_hours_come_in_one_request(feed: VenueFeed, exchange: SimulatedExchange) -> None:
+    await feed.instruments()
+    used = exchange.rest.limiter.used
+    candles = await feed.candles("BTCUSDT", 673, patient=True)
+    assert len(candles) == 673
+    assert {b.open_ms - a.open_ms for a, b in pairwise(candles)} == {3_600_000}
+    assert [candle.closed for candle in candles] == [True] * 672 + [False]
+    assert exchange.rest.limiter.used - used == 5
+
+
+async def test_funding_payments_come_oldest_first_and_apart_from_one_another(
+    feed: VenueFeed, exchange: SimulatedExchange
+) -> None:
+    (btc,) = [each for each in await feed.instruments() if each.symbol == "BTCUSDT"]
+    since_ms = int(time.time() * 1000) - 40 * 24 * 3_600_000
+    started, counted = time.monotonic(), exchange.rest.limiter.funding
+    answers = await asyncio.gather(*[feed.funding_payments("BTCUSDT", since_ms) for _ in range(3)])
+    assert time.monotonic() - started >= 2 * BINANCE.payments_apart_ms / 1000 - 0.1
+    assert exchange.rest.limiter.funding - counted == 3
+    payments = answers[0]
+    assert answers[1] == answers[2] == payments
+    assert {b.paid_ms - a.paid_ms for a, b in pairwise(payments)} == {btc.funding_interval_hours * 3_600_000}
+    assert since_ms <= payments[0].paid_ms < since_ms + btc.funding_interval_hours * 3_600_000
+    assert len({payment.rate for payment in payments}) > 1
+
+
+async def test_requests_that_can_wait_are_sent_after_those_that_cannot(feed: VenueFeed) -> None:
+    await feed.instruments()
+    feed._transport.exchange.throttler.config["tokens"] = 0.0
+    order: list[str] = []
+
+    async def ask(kind: str) -> None:
+        if kind == "past":
+            await feed.candles("BTCUSDT", 500, patient=True)
+        else:
+            await feed.open_interest("BTCUSDT")
+        order.append(kind)
+
+    await asyncio.gather(*[ask("past") for _ in range(3)], *[ask("now") for _ in range(20)])
+    # The first took its turn before there was another request.
+    assert order.count("past") == 3
+    assert set(order[-2:]) == {"past"}
+
+
+async def test_requests_that_can_wait_leave_a_part_of_each_minute_to_the_others(
+    feed: VenueFeed, exchange: SimulatedExchange
+) -> None:
+    await feed.instruments()
+    exchange.rest.limiter.used = 2_000
+    await feed.open_interest("BTCUSDT")
+    past = asyncio.create_task(feed.candles("BTCUSDT", 500, patient=True))
+    for _ in range(5):
+        await feed.open_interest("BTCUSDT")
+    assert not past.done()
+    past.cancel()
+    await asyncio.wait({past})
+
+
 async def test_a_symbol_with_chinese_characters_works_everywhere(
     exchange: SimulatedExchange, running: asyncio.Task[None], feed: VenueFeed, taken: Taken
 ) -> None:

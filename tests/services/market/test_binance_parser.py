@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from flashcur.domain.signals.funding_extreme import Payment
 from flashcur.domain.ticks import Candle, Funding, Instrument, OpenInterest, Reject, Ticker
 from flashcur.services.market import binance_parser as parser
 from tests.services.market.samples import (
@@ -158,6 +159,13 @@ def test_rest_candles_are_closed_when_their_hour_is_over() -> None:
     assert isinstance(running, Candle)
     assert (running.closed, running.event_ms) == (False, NOW_MS)
     assert reason(parser.parse_rest_candle("XUSDT", row[:6], NOW_MS, SEEN_MS)) == "malformed"
+
+
+def test_a_funding_payment_of_the_past() -> None:
+    raw = {"symbol": "BTCUSDT", "fundingRate": "-0.03750000", "fundingTime": 1570608000005, "markPrice": ""}
+    assert parser.parse_funding_payment(raw, SEEN_MS) == Payment(1570608000005, -0.0375)
+    assert reason(parser.parse_funding_payment({**raw, "fundingRate": "NaN"}, SEEN_MS)) == "not_a_number"
+    assert reason(parser.parse_funding_payment({**raw, "fundingTime": NOW_MS + 60_000}, SEEN_MS)) == "absurd"
 
 
 def test_open_interest_in_contracts() -> None:

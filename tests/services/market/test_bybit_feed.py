@@ -135,6 +135,17 @@ async def test_rest_candles_and_open_interest(feed: VenueFeed) -> None:
     assert (await feed.open_interest("币安人生USDT")).contracts == 1234.5
 
 
+async def test_four_weeks_of_hours_and_the_newest_payments(feed: VenueFeed) -> None:
+    candles = await feed.candles("BTCUSDT", 673, patient=True)
+    assert len(candles) == 673
+    assert {b.open_ms - a.open_ms for a, b in pairwise(candles)} == {3_600_000}
+    payments = await feed.funding_payments("BTCUSDT", 0)
+    assert len(payments) == BYBIT.payments_a_request
+    assert {b.paid_ms - a.paid_ms for a, b in pairwise(payments)} == {4 * 3_600_000}
+    assert payments[-1].rate == 0.0001
+    assert await feed.funding_payments("BTCUSDT", payments[-3].paid_ms) == payments[-3:]
+
+
 async def test_one_refused_topic_does_not_cost_the_others_their_data(
     running: asyncio.Task[None], server: BybitServer, feed: VenueFeed, taken: Taken
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flashcur.domain.signals.funding_extreme import Payment
 from flashcur.domain.ticks import Candle, Funding, Instrument, OpenInterest, Reject, Ticker
 from flashcur.services.market import binance_parser, bybit_parser
 from tests.services.market.samples import (
@@ -60,6 +61,10 @@ def check(parsed: object) -> None:
         assert parsed.reason in {"missing", "not_a_number", "negative", "crossed", "absurd", "malformed"}
         assert len(parsed.detail) < 300
         return
+    if isinstance(parsed, Payment):
+        assert abs(parsed.rate) <= 0.1
+        assert 0 < parsed.paid_ms <= NOW_MS + 10_000
+        return
     assert isinstance(parsed, Ticker | Funding | Candle | OpenInterest | Instrument)
     for name in (parsed.symbol, parsed.base if isinstance(parsed, Instrument) else "BTC"):
         assert name == name.strip() != ""
@@ -98,6 +103,7 @@ def parse_everything(raw: object) -> list[object]:
         binance_parser.parse_candle(raw, NOW_MS),
         binance_parser.parse_rest_candle("XUSDT", raw, NOW_MS, NOW_MS),
         binance_parser.parse_open_interest(raw, NOW_MS),
+        binance_parser.parse_funding_payment(raw, NOW_MS),
         *binance_parser.parse_instruments(raw, hours, closed),
         *binance_parser.parse_instruments({"symbols": [raw]}, hours, closed),
         *bybit_parser.TickerMerge().parse(raw, NOW_MS),
@@ -108,6 +114,8 @@ def parse_everything(raw: object) -> list[object]:
         *bybit_parser.parse_rest_candles("XUSDT", raw, NOW_MS),
         *bybit_parser.parse_rest_candles("XUSDT", {"time": NOW_MS, "result": {"list": [raw]}}, NOW_MS),
         bybit_parser.parse_rest_open_interest("XUSDT", raw, NOW_MS),
+        *bybit_parser.parse_funding_payments("XUSDT", raw, NOW_MS),
+        *bybit_parser.parse_funding_payments("XUSDT", {"result": {"list": [raw]}}, NOW_MS),
         *bybit_parser.parse_instruments(raw)[0],
         *bybit_parser.parse_instruments({"result": {"list": [raw]}})[0],
     ]

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from flashcur.services.simulator import SimulatedExchange
-from flashcur.services.simulator.limits import BAN_AFTER, WeightLimiter
+from flashcur.services.simulator.limits import BAN_AFTER, FUNDING_REQUESTS, WeightLimiter
 from tests.services.simulator.conftest import MID_HOUR_MS, OTHERS, StartExchange
 
 
@@ -150,3 +150,11 @@ def test_the_limit_starts_anew_each_minute_and_a_ban_ends() -> None:
     assert status == 418
     assert limiter.charge(1, 120_000)[0] == 418
     assert limiter.charge(1, 61_000 + 121_000) == (200, 0)
+
+
+def test_requests_about_funding_have_a_limit_of_their_own() -> None:
+    limiter = WeightLimiter()
+    assert {limiter.charge(0, second * 500, funding=True) for second in range(FUNDING_REQUESTS)} == {(200, 0)}
+    assert limiter.charge(0, 290_000, funding=True) == (429, 10)
+    assert limiter.charge(5, 290_000) == (200, 0)
+    assert limiter.charge(0, 300_000, funding=True) == (200, 0)
