@@ -55,18 +55,25 @@ class Payment:
 class _History:
     """The sizes of past payments per 8 h, sorted, and in order of time to forget the oldest."""
 
-    newest_ms: int = 0
-    in_time: deque[float] = field(default_factory=deque[float])
+    in_time: deque[tuple[int, float]] = field(default_factory=deque[tuple[int, float]])
+    """(minute of the payment since 1970, size): exchanges state the same payment some milliseconds apart."""
     ranked: list[float] = field(default_factory=list[float])
 
     def put(self, paid_ms: int, size: float) -> None:
-        if paid_ms <= self.newest_ms:
+        minute = _minute(paid_ms)
+        if self.in_time and minute <= self.in_time[-1][0]:
             return
-        self.newest_ms = paid_ms
-        self.in_time.append(size)
+        self.in_time.append((minute, size))
         insort(self.ranked, size)
         if len(self.in_time) > KEPT_PAYMENTS:
-            del self.ranked[bisect_left(self.ranked, self.in_time.popleft())]
+            del self.ranked[bisect_left(self.ranked, self.in_time.popleft()[1])]
+
+    def merge(self, sizes: dict[int, float]) -> None:
+        """Take what is known of some payments, by `paid_ms`, in place of what was known of them."""
+        known = dict(self.in_time)
+        known.update((_minute(paid_ms), size) for paid_ms, size in sizes.items())
+        self.in_time = deque(sorted(known.items())[-KEPT_PAYMENTS:])
+        self.ranked = sorted(size for _, size in self.in_time)
 
     def percentile(self, size: float) -> float | None:
         """The share of past payments that were smaller, in percent; None where too few are known."""
@@ -149,18 +156,20 @@ class FundingExtreme:
         return NOTHING
 
     def fill(self, symbol: str, payments: Sequence[Payment], interval_hours: int = NORMAL_HOURS) -> None:
-        """Past payments of a contract, oldest first.
+        """Past payments of a contract, oldest first, whatever is known of it already.
 
         Each is scaled by the time since the one before it; `interval_hours` is that of the first one.
         """
         state = self._states.setdefault(symbol, _State())
         hours = interval_hours
         before: Payment | None = None
+        sizes: dict[int, float] = {}
         for payment in payments:
             if before is not None:
                 hours = nearest_interval(payment.paid_ms - before.paid_ms)
-            state.history.put(payment.paid_ms, abs(per_8h(payment.rate, hours)))
+            sizes[payment.paid_ms] = abs(per_8h(payment.rate, hours))
             before = payment
+        state.history.merge(sizes)
 
     def resume(self, signals: Iterable[Signal]) -> None:
         """See `Detector.resume`.
@@ -247,6 +256,11 @@ class FundingExtreme:
 def per_8h(rate: float, interval_hours: int) -> float:
     """A rate per interval as one per 8 hours."""
     return rate * NORMAL_HOURS / interval_hours
+
+
+def _minute(at_ms: int) -> int:
+    """The minute since 1970 that is nearest to a moment."""
+    return (at_ms + 30_000) // 60_000
 
 
 def _due_ms(row: Row, tick: Funding) -> int:

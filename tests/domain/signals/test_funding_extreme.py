@@ -92,6 +92,18 @@ def test_past_payments_are_scaled_by_their_own_interval() -> None:
     assert signal.evidence.value("percentile") == 50.0
 
 
+def test_payments_may_be_learned_after_newer_ones_were_seen_and_twice() -> None:
+    it = watched()
+    feed(it, [funding(T0, 0.0001, DUE), funding(at(9), 0.0002, at(16))])
+    # The exchange states what was paid a few milliseconds late, and otherwise than the rate that was said last.
+    past = [Payment(at(8 - 8 * n) + 5, 0.0005 if n == 0 else 0.0001) for n in range(40, -1, -1)]
+    it.fill_funding(A, past[:30], 8)
+    it.fill_funding(A, past[25:], 8)
+    (signal,) = feed(it, [funding(at(10), 0.0004, at(16))])
+    assert signal.evidence.value("payments") == 41.0
+    assert signal.evidence.value("percentile") == pytest.approx(40 / 41 * 100)
+
+
 def test_what_is_paid_becomes_history() -> None:
     it = watched()
     for period in range(40):
