@@ -20,7 +20,7 @@ from flashcur.engine.status import ENGINE_TOPIC, EngineStatus
 from flashcur.errors import DatabaseError
 from flashcur.services.accounts.wiring import Accounts
 from flashcur.services.bus import Bus, make_bus
-from flashcur.services.bus.topics import LIVE_TOPIC, TOPICS
+from flashcur.services.bus.topics import LIVE_TOPIC, SIGNALS_TOPIC, TOPICS
 from flashcur.services.kit.backoff import Backoff
 from flashcur.services.kit.clock import now_ms, utc_now
 from flashcur.services.kit.metrics import BROADCASTS, SKIPPED_FRAMES, SOCKETS, Metrics
@@ -31,6 +31,7 @@ from flashcur.settings import Settings
 from flashcur.settings.addresses import Addresses
 from flashcur.web.cookies import make_cookies
 from flashcur.web.market_hub import MarketHub
+from flashcur.web.signal_hub import SignalHub
 from flashcur.web.visitors import Visitors
 
 logger = logging.getLogger(__name__)
@@ -81,6 +82,7 @@ class WebRuntime:
         """None until the database is ready."""
         self.metrics = Metrics()
         self.clock = clock
+        self.signals = SignalHub(hub, clock)
         self.bus: Bus | None = None
         self.database: Database | None = None
         self.database_ready = asyncio.Event()
@@ -110,7 +112,9 @@ class WebRuntime:
         for topic in TOPICS:
             self._tasks.start(f"follow {topic}", lambda topic=topic: self._follow(topic, self._receive))
         self._tasks.start("follow engine", lambda: self._follow(ENGINE_TOPIC, self._note_status))
+        self._tasks.start(f"follow {SIGNALS_TOPIC}", lambda: self._follow(SIGNALS_TOPIC, self.signals.receive))
         self._tasks.start("database", self._prepare_database)
+        self._tasks.start("signals", self._follow_signals)
         self._tasks.start("visitors", self._follow_visitors)
         for name, work in self._attended.items():
             self._tasks.start(name, work)
@@ -157,6 +161,11 @@ class WebRuntime:
     async def _follow_visitors(self) -> None:
         await self.database_ready.wait()
         await self.visitors.run()
+
+    async def _follow_signals(self) -> None:
+        await self.database_ready.wait()
+        assert self.database is not None
+        await self.signals.run(self.database)
 
     def _receive(self, topic: str, payload: bytes) -> None:
         started_s = perf_counter()

@@ -99,6 +99,13 @@ def visible(plan: Plan, *, demo: bool, now_ms: int) -> list[ColumnElement[bool]]
     return conditions
 
 
+def sees(plan: Plan, record: SignalRecord, *, now_ms: int) -> bool:
+    """`visible` for one signal, but for whether it is of real or of demo data."""
+    if record.detector == "open_interest" and not plan.open_interest:
+        return False
+    return plan.live or record.stored_ms <= last_mark_ms(plan.cadence_s, now_ms)
+
+
 def search(
     session: Session,
     plan: Plan,
@@ -144,6 +151,11 @@ def newest(session: Session, *, limit: int) -> list[SignalRecord]:
     """The signals written last, real and demo ones, in the order they were written."""
     query = select(SignalRecord).order_by(col(SignalRecord.id).desc()).limit(limit)
     return list(session.exec(query).all())[::-1]
+
+
+def stored_after(session: Session, stored_ms: int) -> list[SignalRecord]:
+    """The signals written down after `stored_ms` (Unix ms), real and demo ones, in no order."""
+    return list(session.exec(select(SignalRecord).where(col(SignalRecord.stored_ms) > stored_ms)).all())
 
 
 def since(session: Session, exchange: str, *, demo: bool, first_ms: int) -> list[SignalRecord]:
