@@ -104,7 +104,7 @@ class Candles:
             self._first_hour[symbol] = candles[0].open_ms
         if target is self._market.target:
             for candle in candles:
-                target.book.apply(candle, alone=True)
+                self._market.apply(target, candle, alone=True)
 
 
 def is_broken(row: Row, now_ms: int) -> bool:

@@ -22,19 +22,32 @@ from flashcur.domain.spikes import SpikeRule
 from flashcur.engine.candles import Candles, CandleSource
 from flashcur.engine.database_writer import DatabaseWriter
 from flashcur.engine.delivery import Mailer
+from flashcur.engine.detection import Detection
 from flashcur.engine.framing import Framer
 from flashcur.engine.jobs import Jobs
 from flashcur.engine.live_market import InstrumentChange, LiveMarket, VenueBook
 from flashcur.engine.marks import MARK_AUDIENCES, Marks
 from flashcur.engine.open_interest import OpenInterestPoller, OpenInterestSource
 from flashcur.engine.publisher import FencedPublisher
-from flashcur.engine.schedule import FILL_JOBS, JobSource, Schedule
-from flashcur.engine.status import ENGINE_TOPIC, STATUS_EVERY_S, EngineStatus, MailStatus, engine_status
+from flashcur.engine.schedule import SWITCH_JOBS, JobSource, Schedule
+from flashcur.engine.signal_writer import SignalWriter
+from flashcur.engine.status import (
+    ENGINE_TOPIC,
+    STATUS_EVERY_S,
+    EngineStatus,
+    MailStatus,
+    SignalsStatus,
+    engine_status,
+)
 from flashcur.errors import ConfigError, DatabaseError
 from flashcur.models import InstrumentEvent
 from flashcur.services.bus import Bus
 from flashcur.services.kit.clock import from_ms, now_ms
 from flashcur.services.kit.metrics import (
+    CONTRACTS_READY,
+    DETECTOR_EVALUATIONS,
+    DETECTOR_FAILURES,
+    DETECTOR_SECONDS,
     ENGINE_ACTIVE,
     FRAME_AGE,
     FRAMES,
@@ -42,6 +55,10 @@ from flashcur.services.kit.metrics import (
     MAILS,
     PRICE_AGE,
     REJECTS,
+    SIGNALS_FIRED,
+    SIGNALS_STORED,
+    SIGNALS_SUPPRESSED,
+    SIGNALS_WAITING,
     STREAM_MESSAGES,
     STREAM_RECONNECTS,
     Metrics,
@@ -139,6 +156,14 @@ class Engine:
         metrics.watch(STREAM_MESSAGES, lambda: self._streams(lambda stream: stream.messages))
         metrics.watch(STREAM_RECONNECTS, lambda: self._streams(lambda stream: max(0, stream.connects - 1)))
         metrics.watch(REJECTS, self._rejects)
+        metrics.watch(DETECTOR_EVALUATIONS, lambda: self.office.detection.figures.evaluated if self.office else {})
+        metrics.watch(DETECTOR_SECONDS, lambda: self.office.detection.figures.seconds if self.office else {})
+        metrics.watch(DETECTOR_FAILURES, lambda: {(): self.office.detection.failures} if self.office else {})
+        metrics.watch(SIGNALS_FIRED, lambda: self.office.detection.figures.fired if self.office else {})
+        metrics.watch(SIGNALS_SUPPRESSED, lambda: self.office.detection.figures.suppressed if self.office else {})
+        metrics.watch(SIGNALS_STORED, self._signals_stored)
+        metrics.watch(SIGNALS_WAITING, lambda: {(): self.office.signal_writer.waiting} if self.office else {})
+        metrics.watch(CONTRACTS_READY, self._contracts_ready)
 
     def _frame_age(self) -> dict[tuple[str, ...], float]:
         last = self.office.framer.last if self.office else None
@@ -160,6 +185,18 @@ class Engine:
             return {}
         mailer = self.office.mailer
         return {("sent",): mailer.sent, ("failed",): mailer.failed, ("dead",): mailer.dead}
+
+    def _signals_stored(self) -> dict[tuple[str, ...], float]:
+        if self.office is None:
+            return {}
+        writer = self.office.signal_writer
+        return {("stored",): writer.stored, ("dropped",): writer.dropped}
+
+    def _contracts_ready(self) -> dict[tuple[str, ...], float]:
+        if self.office is None:
+            return {}
+        status = self.office.signals_status(self._clock())
+        return {("yes",): status.ready, ("no",): status.contracts - status.ready}
 
     def _streams(self, count: Callable[[StreamCounters], int]) -> dict[tuple[str, ...], float]:
         venues = self.office.source.status() if self.office else []
@@ -192,14 +229,19 @@ class Office:
         self._clock = clock
         self._status_seq = 0
         self._tasks = Supervisor(failures)
+        rule = SpikeRule(settings.spike_multiple, settings.spike_floor)
         self.writer = DatabaseWriter(database)
+        self.signal_writer = SignalWriter(
+            database, tenure, self._bus, clock=clock, observe=metrics.signal_delay.observe
+        )
         self.market = LiveMarket(clock, self._on_change, self._on_switch)
+        self.detection = Detection(self.market, self.signal_writer, database, rule, clock=clock)
         self.source = source(settings, self.market)
         self.marks = Marks(self._bus, self.writer)
         self.framer = Framer(
             self.market,
             self._bus,
-            SpikeRule(settings.spike_multiple, settings.spike_floor),
+            rule,
             clock=clock,
             observe=metrics.frame_build.observe,
             on_frame=self._on_frame,
@@ -222,6 +264,8 @@ class Office:
         """Start everything; frames begin as soon as an exchange has delivered."""
         await self._read_marks()
         self._tasks.start("database writer", self.writer.run)
+        self._tasks.start("signal writer", self.signal_writer.run)
+        self._tasks.start("detectors", self.detection.run)
         self._tasks.start("market source", self.source.run)
         self._tasks.start("frames", self.framer.run)
         self._tasks.start("engine status", self._tell_status)
@@ -236,6 +280,7 @@ class Office:
             async with asyncio.timeout(_STOP_TIMEOUT_S):
                 await self.jobs.stop()
                 await self._tasks.stop()
+                await self.signal_writer.flush()
         except TimeoutError:
             logger.error("the engine did not stop within %g s", _STOP_TIMEOUT_S)
 
@@ -261,7 +306,20 @@ class Office:
             failures=dict(self._tasks.failures),
             last_price_ms=None if price_age_ms is None else now_ms - price_age_ms,
             mail=MailStatus(self.mailer.state, self.mailer.sent, self.mailer.failed, self.mailer.dead),
+            signals=self.signals_status(now_ms),
         )
+
+    def signals_status(self, now_ms: int) -> SignalsStatus:
+        """How the detectors and their signals are at `now_ms` (Unix ms)."""
+        writer, watched = self.signal_writer, self.detection.watched()
+        ready = sum(self.detection.is_ready(symbol, now_ms) for symbol in watched)
+        if self.detection.runner is None:
+            state = "starting"
+        elif writer.is_held_up:
+            state = "waiting"
+        else:
+            state = "ok" if ready == len(watched) else "filling"
+        return SignalsStatus(state, writer.stored, writer.waiting, writer.dropped, len(watched), ready)
 
     async def _on_frame(self, frame: Frame) -> None:
         await self.marks.on_frame(frame)
@@ -293,7 +351,7 @@ class Office:
 
     def _on_switch(self) -> None:
         # The new exchange's snapshot is in the book by the time this is run.
-        asyncio.get_running_loop().call_soon(self.jobs.start_now, FILL_JOBS)
+        asyncio.get_running_loop().call_soon(self.jobs.start_now, SWITCH_JOBS)
 
     def _on_change(self, book: VenueBook, kind: InstrumentChange, symbol: str) -> None:
         seen_ms = self._clock()

@@ -9,13 +9,14 @@ because a price that is right now matters more. An exchange that comes back to i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
-from flashcur.domain.book import MarketBook, Row
+from flashcur.domain.book import MarketBook, Row, remember_open_interest
+from flashcur.domain.signals.signal import Origin
 from flashcur.domain.spikes import HOUR_MS
-from flashcur.domain.ticks import Instrument, Reject, Tick
+from flashcur.domain.ticks import Instrument, OpenInterest, Reject, Tick
 from flashcur.services.market.venues import Venue
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,11 @@ class VenueBook:
     sorted_hour: int = -1
     """Hour since 1970 in which `order` was sorted last; -1 before the first time."""
 
+    @property
+    def origin(self) -> Origin:
+        """Whose market it is."""
+        return Origin(self.venue.id, self.demo)
+
     def ranked(self) -> list[Row]:
         """All rows: crypto first, and of each half of the universe the largest 24 h volume first."""
         return sorted(self.book, key=_rank)
@@ -75,6 +81,22 @@ class VenueBook:
         self.order = kept + new
 
 
+class Observer(Protocol):
+    """Is told what the book that is being filled has taken, at once. Must not block, nor raise."""
+
+    def on_book(self, book: VenueBook) -> None:
+        """From now on this book is filled: a new one, or one of before that goes on."""
+        ...
+
+    def on_instruments(self, book: VenueBook, instruments: Sequence[Instrument]) -> None:
+        """The whole set of contracts, which the book holds already."""
+        ...
+
+    def on_tick(self, book: VenueBook, tick: Tick) -> None:
+        """A tick that was news to the book."""
+        ...
+
+
 class LiveMarket:
     """Receives the market from `MarketSource` (it is its `Sink`) and says which book is shown."""
 
@@ -89,8 +111,12 @@ class LiveMarket:
         self._switched = on_switch
         self.shown: VenueBook | None = None
         self._next: VenueBook | None = None
-        """How often another exchange began to serve."""
+        self._observers: tuple[Observer, ...] = ()
         self.rejects = 0
+
+    def observe(self, observer: Observer) -> None:
+        """Have `observer` told from now on."""
+        self._observers = (*self._observers, observer)
 
     @property
     def target(self) -> VenueBook | None:
@@ -105,8 +131,11 @@ class LiveMarket:
         shown = self.shown
         if shown is not None and shown.venue.id == venue.id and shown.demo == demo:
             shown.since_ms = now_ms
-            return
-        self._next = VenueBook(venue, demo, now_ms)
+            target = shown
+        else:
+            target = self._next = VenueBook(venue, demo, now_ms)
+        for observer in self._observers:
+            observer.on_book(target)
 
     def on_instruments(self, venue: Venue, instruments: list[Instrument]) -> None:
         """See `Sink.on_instruments`: what joins or leaves after the first time is told as listed or delisted."""
@@ -115,6 +144,8 @@ class LiveMarket:
             return
         first = not len(target.book)
         joined, left = target.book.set_instruments(instruments)
+        for observer in self._observers:
+            observer.on_instruments(target, instruments)
         if first:
             return
         for symbol in joined:
@@ -126,7 +157,25 @@ class LiveMarket:
         """See `Sink.on_tick`."""
         target = self._next or self.shown
         if target is not None:
-            target.book.apply(tick)
+            self.apply(target, tick)
+
+    def apply(self, target: VenueBook, tick: Tick, *, alone: bool = False) -> bool:
+        """Put a tick into a book (see `MarketBook.apply`), and tell of it if it was news. All ticks come this way."""
+        taken = target.book.apply(tick, alone=alone)
+        if taken:
+            for observer in self._observers:
+                observer.on_tick(target, tick)
+        return taken
+
+    def remember(self, target: VenueBook, symbol: str, history: Iterable[OpenInterest]) -> None:
+        """Put past values of a contract's open interest into a book: its newest one is then judged by them."""
+        row = target.book.row(symbol)
+        if row is None:
+            return
+        # All of them, before anything is judged.
+        if any([remember_open_interest(row, value) for value in history]) and row.open_interest is not None:
+            for observer in self._observers:
+                observer.on_tick(target, row.open_interest)
 
     def on_reject(self, venue: Venue, reject: Reject) -> None:
         """See `Sink.on_reject`."""

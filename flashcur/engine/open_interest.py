@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from flashcur.domain.book import Row, has_open_interest_hole, remember_open_interest
+from flashcur.domain.book import Row, has_open_interest_hole
 from flashcur.domain.ticks import OpenInterest
 from flashcur.engine.live_market import LiveMarket, VenueBook
 from flashcur.engine.polling import each
@@ -103,7 +103,7 @@ class OpenInterestPoller:
         self._asked[symbol] = self._clock()
         answer = await self._source.open_interest(symbol)
         if target is self._market.target:
-            target.book.apply(answer)
+            self._market.apply(target, answer)
 
     async def _ask_history(self, target: VenueBook, symbol: str) -> None:
         self._history_asked[symbol] = self._clock()
@@ -112,8 +112,7 @@ class OpenInterestPoller:
         if target is not self._market.target or row is None:
             return
         self._history_done[symbol] = row
-        for value in history:
-            remember_open_interest(row, value)
+        self._market.remember(target, symbol, history)
 
 
 def _symbols(rows: Iterable[Row]) -> list[str]:

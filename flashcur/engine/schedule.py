@@ -16,15 +16,18 @@ from flashcur.engine.live_market import LiveMarket
 from flashcur.engine.marks import MARK_AUDIENCES, Marks
 from flashcur.engine.open_interest import OpenInterestPoller
 from flashcur.services.accounts.upkeep import end_plans, prune_accounts
+from flashcur.services.alerts import signals
 from flashcur.services.kit.clock import from_ms
+from flashcur.services.records import hour_candles
 from flashcur.services.records.instrument_events import prune_events, purge_demo_events
+from flashcur.services.records.instrument_sets import purge_demo_sets
 from flashcur.services.storage.database import Database
 
 TICKER_SILENCE_MS = allowance("ticker").ms
 FUNDING_SILENCE_MS = allowance("funding").ms
 """Age of the freshest price, and of the freshest funding rate, at which both are asked for by REST."""
-FILL_JOBS = ("streamed candles", "candles", "open interest")
-"""What has to be asked for, contract by contract, when an exchange begins to serve."""
+SWITCH_JOBS = ("streamed candles", "candles", "open interest", "prune")
+"""When an exchange begins to serve: what has to be asked for, contract by contract, and what demo data leaves."""
 EVENTS_KEPT = timedelta(days=90)
 
 
@@ -107,17 +110,23 @@ class Schedule:
         return f"{sum(len(book.book) for book in (self._market.target,) if book)} contracts"
 
     async def prune(self) -> str:
-        """Delete old listings, and what was seen on demo data once real data serves."""
-        shown = self._market.shown
-        now = from_ms(self._clock())
-        real = shown is not None and not shown.demo
+        """Delete what is too old, and what was seen on demo data once real data serves."""
+        target = self._market.target
+        now_ms = self._clock()
+        real = target is not None and not target.demo
 
-        def work(session: Session) -> int:
+        def work(session: Session) -> tuple[int, int, int]:
             if real:
                 purge_demo_events(session)
-            return prune_events(session, now - EVENTS_KEPT)
+                purge_demo_sets(session)
+            return (
+                prune_events(session, from_ms(now_ms) - EVENTS_KEPT),
+                signals.prune(session, now_ms - _ms(signals.KEPT)) + (signals.purge_demo(session) if real else 0),
+                hour_candles.prune_hours(session, now_ms - _ms(hour_candles.KEPT))
+                + (hour_candles.purge_demo_hours(session) if real else 0),
+            )
 
-        return f"{await self._database.run(work)} listings deleted"
+        return "{} listings, {} signals, {} hours deleted".format(*await self._database.run(work))
 
     async def end_plans(self) -> str:
         """Plans that were given for some time become Free when it is over."""
@@ -128,3 +137,7 @@ class Schedule:
         """Delete sessions, links, mail and events whose time is over."""
         now = from_ms(self._clock())
         return await self._database.run(lambda session: prune_accounts(session, now))
+
+
+def _ms(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)

@@ -65,6 +65,23 @@ class MailStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class SignalsStatus:
+    """The detectors and what becomes of their signals, since the engine took office."""
+
+    state: str
+    """`ok`, `waiting` (the database does not take them), `filling` (not all baselines are there yet), or `starting`."""
+    stored: int
+    waiting: int
+    """Found and not in the database yet."""
+    dropped: int
+    """Lost, because the database was away for too long; the log says more."""
+    contracts: int
+    """Watched now."""
+    ready: int
+    """Of these, those with all that they are compared with."""
+
+
+@dataclass(frozen=True, slots=True)
 class EngineStatus:
     """The active engine."""
 
@@ -87,6 +104,7 @@ class EngineStatus:
     last_price_ms: int | None = None
     """When the table's newest price was last known to be true, Unix ms; None before the first."""
     mail: MailStatus | None = None
+    signals: SignalsStatus | None = None
 
     def encode(self) -> bytes:
         """The status as JSON bytes for the bus."""
@@ -100,8 +118,14 @@ class EngineStatus:
             values = cast("dict[str, Any]", raw)
             feeds = {key: FeedStatus(**value) for key, value in values.pop("feeds").items()}
             jobs = {key: JobStatus(**value) for key, value in values.pop("jobs").items()}
-            mail = values.pop("mail", None)
-            return cls(**values, feeds=feeds, jobs=jobs, mail=None if mail is None else MailStatus(**mail))
+            mail, signals = values.pop("mail", None), values.pop("signals", None)
+            return cls(
+                **values,
+                feeds=feeds,
+                jobs=jobs,
+                mail=None if mail is None else MailStatus(**mail),
+                signals=None if signals is None else SignalsStatus(**signals),
+            )
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"expected an engine status: {error}") from None
 
@@ -119,6 +143,7 @@ def engine_status(
     failures: dict[str, int],
     last_price_ms: int | None,
     mail: MailStatus,
+    signals: SignalsStatus,
 ) -> EngineStatus:
     """A status from what the engine's parts report."""
     return EngineStatus(
@@ -133,6 +158,7 @@ def engine_status(
         failures=failures,
         last_price_ms=last_price_ms,
         mail=mail,
+        signals=signals,
     )
 
 

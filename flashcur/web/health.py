@@ -59,7 +59,7 @@ class Health:
         """(whether it can serve, all of `/health` as a JSON object). Ends within PROBE_TIMEOUT_S, whatever hangs.
 
         Keys: `status` (`ok`, `degraded`, `unavailable`), `problems`, `version`, `database`, `redis`, `engine`,
-        `exchange`, `feeds`, `jobs`, `mail`, `web`. For the operator: it has what servers and exchanges said.
+        `exchange`, `feeds`, `jobs`, `mail`, `signals`, `web`. For the operator: it has what servers and exchanges said.
         """
         runtime = self._runtime
         database, redis = await asyncio.gather(self._database.state(), self._redis_state())
@@ -106,6 +106,9 @@ class Health:
             "feeds": _reports(status.feeds) if status is not None and present else {},
             "jobs": _reports(status.jobs) if status is not None and present else {},
             "mail": asdict(status.mail) if status is not None and present and status.mail is not None else None,
+            "signals": asdict(status.signals)
+            if status is not None and present and status.signals is not None
+            else None,
             "web": {"failures": runtime.failures},
         }
         return available, report
@@ -141,6 +144,7 @@ def in_words(report: Report) -> Report:
             for key, feed in report["feeds"].items()
         },
         "mail": report["mail"] and report["mail"]["state"],
+        "signals": report["signals"] and report["signals"]["state"],
     }
 
 

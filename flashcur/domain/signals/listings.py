@@ -92,6 +92,11 @@ class Listings:
         self._keys: set[str] = set()
         self._day = 0
 
+    @property
+    def known(self) -> Sequence[Instrument]:
+        """The set that the next one is compared with: to be stored for `restore`."""
+        return tuple(self._known.values())
+
     def restore(self, instruments: Iterable[Instrument]) -> None:
         """The set that was known before a restart, so that what changed in between is told."""
         self._known = {instrument.symbol: instrument for instrument in instruments}

@@ -12,7 +12,7 @@ come.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from flashcur.domain.book import MarketBook, stands_in
 from flashcur.domain.signals.adaptive_spike import AdaptiveSpike
@@ -41,8 +41,12 @@ class Runner:
         *,
         rule: SpikeRule | None = None,
         only: Iterable[DetectorName] = DETECTOR_NAMES,
+        timer: Callable[[], float] | None = None,
     ) -> None:
-        """`book` is the live market's; without one the runner keeps its own. `only`: which detectors run."""
+        """`book` is the live market's; without one the runner keeps its own. `only`: which detectors run.
+
+        With a `timer`, in seconds, `seconds` says how long each took for its ticks.
+        """
         self.origin = origin
         self.book = MarketBook() if book is None else book
         self.volumes: dict[str, HourlyVolumes] = {}
@@ -55,6 +59,8 @@ class Runner:
         everyone: tuple[Detector, ...] = (self.spikes, self.adaptive, self.open_interest, self.funding, self.listings)
         chosen = frozenset(only)
         self.detectors = tuple(detector for detector in everyone if detector.name in chosen)
+        self.seconds: dict[DetectorName, float] = dict.fromkeys((each.name for each in self.detectors), 0.0)
+        self._timer = timer
         self._by_tick: dict[type[Tick], tuple[Detector, ...]] = {}
         for detector in self.detectors:
             for kind in detector.takes:
@@ -73,8 +79,14 @@ class Runner:
         if row is None or tick.symbol in self._excluded:
             return NOTHING
         found: list[Signal] | None = None
+        timer = self._timer
+        began_s = 0.0 if timer is None else timer()
         for detector in self._by_tick.get(type(tick), ()):
             signals = detector.on_tick(row, tick)
+            if timer is not None:
+                ended_s = timer()
+                self.seconds[detector.name] += ended_s - began_s
+                began_s = ended_s
             if signals:
                 found = [*(found or ()), *signals]
         if type(tick) is Candle:
@@ -122,20 +134,15 @@ class Runner:
         for candle in candles:
             if candle.closed:
                 changed |= volumes.put(candle.open_ms, candle.volume_quote)
-        row = self.book.row(symbol)
-        if not changed or row is None or symbol in self._excluded or self.spikes not in self.detectors:
-            return NOTHING
-        return self.spikes.refill(row)
+        return self._judge_again(symbol) if changed else NOTHING
 
     def fill_volumes(self, symbol: str, hours: Iterable[tuple[int, float]]) -> Sequence[Signal]:
         """`fill` from what was stored: (beginning of a whole hour in Unix ms, quote volume in USDT)."""
         volumes = self._volumes(symbol)
+        changed = False
         for open_ms, volume in hours:
-            volumes.put(open_ms, volume)
-        row = self.book.row(symbol)
-        if row is None or symbol in self._excluded or self.spikes not in self.detectors:
-            return NOTHING
-        return self.spikes.refill(row)
+            changed |= volumes.put(open_ms, volume)
+        return self._judge_again(symbol) if changed else NOTHING
 
     def fill_funding(self, symbol: str, payments: Sequence[Payment], interval_hours: int) -> None:
         """Learn past funding payments of a contract, oldest first; `interval_hours` is that of the first one."""
@@ -165,6 +172,20 @@ class Runner:
         if row is None or symbol in self._excluded:
             return []
         return [distance for detector in self.detectors for distance in detector.why_not(row, now_ms)]
+
+    def _judge_again(self, symbol: str) -> Sequence[Signal]:
+        """The newest two hours of a contract, by earlier hours that have become known."""
+        row = self.book.row(symbol)
+        if row is None or symbol in self._excluded:
+            return NOTHING
+        found: list[Signal] = []
+        if self.spikes in self.detectors:
+            found += self.spikes.refill(row)
+        if self.adaptive in self.detectors:
+            for candle in (row.previous_hour, row.candle):
+                if candle is not None:
+                    found += self.adaptive.on_tick(row, candle)
+        return found
 
     def _volumes(self, symbol: str) -> HourlyVolumes:
         volumes = self.volumes.get(symbol)

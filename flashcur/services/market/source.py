@@ -290,6 +290,8 @@ class MarketSource:
     def _left(self, candidate: Candidate) -> None:
         if self._current is candidate:
             self._current = None
+            # What its streams still deliver until they are closed is not the next one's.
+            candidate.displaced.set()
             if not candidate.demo:
                 # When it was demo data that ended, nothing real has answered for longer.
                 self._alone_since = time.monotonic()

@@ -175,7 +175,7 @@ def test_stored_volumes_are_as_good_as_candles() -> None:
     it = runner()
     feed(it, [update(0, 10, 9e6)])
     signals = it.fill_volumes(A, [(at(hour), 1e6) for hour in range(-30, 0)])
-    assert [signal.kind for signal in signals] == ["SPIKE"]
+    assert [signal.kind for signal in signals] == ["SPIKE", "ADAPTIVE"]
     assert it.is_ready(A, at(0))
 
 
@@ -184,10 +184,24 @@ def test_a_history_that_was_refused_half_way_gives_nothing_false() -> None:
     it.fill(A, past_hours([1e6] * 24)[:8])
     assert not it.is_ready(A, at(0))
     assert feed(it, [update(0, 10, 9e7)]) == []
-    # The rest comes: the hour before is known, and the spike that was there all along is told.
-    assert [signal.kind for signal in it.fill(A, past_hours([1e6] * 24)[8:])] == ["SPIKE"]
+    # The rest comes: the hour before is known, and the spikes that were there all along are told.
+    assert [signal.kind for signal in it.fill(A, past_hours([1e6] * 24)[8:])] == ["SPIKE", "ADAPTIVE"]
     assert it.is_ready(A, at(0))
-    assert [signal.kind for signal in feed(it, [update(0, 11, 9e7)])] == ["ADAPTIVE"]
+    assert feed(it, [update(0, 11, 9e7)]) == []
+
+
+def test_a_timer_says_how_long_each_detector_took() -> None:
+    ticks = iter(range(100))
+    it = Runner(ORIGIN, timer=lambda: float(next(ticks)))
+    it.take_instruments([instrument(A)], T0)
+    feed(it, [update(0, 10, 9e6), update(0, 11, 9e6)])
+    assert it.seconds == {
+        "volume_spike": 2.0,
+        "adaptive_spike": 2.0,
+        "open_interest": 0.0,
+        "funding": 0.0,
+        "listing": 0.0,
+    }
 
 
 def test_a_new_listing_has_no_hour_before() -> None:

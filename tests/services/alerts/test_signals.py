@@ -172,8 +172,20 @@ def test_one_signal_is_found_by_those_who_may_see_it(database: Database) -> None
     assert not found("elite", demo + 1, NOON_MS)
 
 
+def test_a_number_is_never_given_anew(database: Database) -> None:
+    """Whoever reads on after the last one it knows misses nothing, though that one may be purged."""
+    first, last = store(database, signal(key="first", origin=DEMO), signal(key="last", origin=DEMO))
+    with database.session() as session:
+        assert signals.purge_demo(session) == 1
+    (next_one,) = store(database, signal(key="real"))
+    assert first < last < next_one
+    with database.session() as session:
+        assert signals.purge_demo(session) == 1
+        assert [record.key for record in signals.after_id(session, last)] == ["real"]
+
+
 def test_demo_signals_are_forgotten_and_old_ones_pruned_with_their_outcomes(database: Database) -> None:
-    kept, *_ = store(database, signal(key="new"), signal(key="old", minutes=10), signal(key="demo", origin=DEMO))
+    kept, *_ = store(database, signal(key="new"), signal(key="demo", origin=DEMO), signal(key="old", minutes=10))
     with database.session() as session:
         assert signals.purge_demo(session) == 1
         assert signals.prune(session, NOON_MS - MINUTE_MS) == 1

@@ -14,6 +14,7 @@ from flashcur.services.kit.metrics import (
     FAMILIES,
     FRAME_BUILD,
     REJECTS,
+    SIGNAL_DELAY,
     SOCKETS,
     Family,
     Metrics,
@@ -88,5 +89,5 @@ def test_names_follow_the_conventions(family: Family) -> None:
 
 def test_every_metric_is_documented() -> None:
     page = OPERATIONS.read_text()
-    names = [family.name for family in FAMILIES] + [FRAME_BUILD[0], BROADCAST[0]]
+    names = [family.name for family in FAMILIES] + [FRAME_BUILD[0], BROADCAST[0], SIGNAL_DELAY[0]]
     assert [name for name in names if f"`{name}" not in page] == []
