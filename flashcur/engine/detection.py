@@ -77,6 +77,11 @@ class Detection:
         return self._runner
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether the stored signals could not be read when it was last tried."""
+        return self._backoff.failures > 0
+
+    @property
     def figures(self) -> DetectorFigures:
         """What all detectors did in this time in office."""
         total = DetectorFigures()

@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import orjson
 from sqlmodel import select
 
+from flashcur.domain.ticks import Candle
 from flashcur.models import SignalRecord
+from flashcur.services.alerts import signals
 from flashcur.services.bus import Bus
 from flashcur.services.bus.topics import SIGNALS_TOPIC
+from flashcur.services.lease import FileLease
+from flashcur.services.records import hour_candles
 from flashcur.services.simulator import SimulatedExchange
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from tests.support.running import Running, running_engine
+from tests.support.signals import DEMO, NOON_MS, signal
 from tests.support.waiting import eventually
 
 BTC = "BTCUSDT"
@@ -82,3 +88,40 @@ async def test_a_volume_that_triples_is_one_row_and_one_word(
         await running.next_frame()
         await running.next_frame()
         assert len(stored(database)) == 1
+
+
+async def test_two_engines_on_one_database_tell_each_signal_once(
+    live_environ: dict[str, str], sqlite_database: Database, exchange: SimulatedExchange, tmp_path: Path
+) -> None:
+    """Each believes to be alone: the lease of one is not that of the other."""
+    settings = Settings.load(live_environ)
+    async with (
+        running_engine(settings, sqlite_database, lease=FileLease(tmp_path / "one.lock")) as one,
+        running_engine(settings, sqlite_database, lease=FileLease(tmp_path / "other.lock")) as other,
+    ):
+        await asyncio.gather(has_ratio(one), has_ratio(other))
+        exchange.faults.volume_spike(BTC, ratio=6.0, over_s=1.0)
+
+        def both_saw() -> bool:
+            offices = (one.office, other.office)
+            return all(each.detection.figures.fired["volume_spike", "SPIKE"] for each in offices)
+
+        await eventually(both_saw, "both to see it", 10)
+        await eventually(
+            lambda: not one.office.signal_writer.waiting and not other.office.signal_writer.waiting, "all written"
+        )
+        assert len(stored(sqlite_database)) == 1
+
+
+async def test_what_demo_data_left_is_purged_and_real_signals_are_kept(
+    running: Running, sqlite_database: Database
+) -> None:
+    hour = Candle(BTC, NOON_MS, 1, 1, 1, 1, 5.0, True, NOON_MS, NOON_MS)
+    with sqlite_database.session() as session:
+        signals.store(session, [signal(1), signal(2, key="demo", origin=DEMO), signal(3)], NOON_MS)
+        hour_candles.save_hours(session, "binanceusdm", [hour], demo=True)
+    await running.office.jobs.run("prune")
+    with sqlite_database.session(readonly=True) as session:
+        assert {signal(1).key, signal(3).key} <= {each.key for each in signals.newest(session, limit=99)}
+        assert not [each for each in signals.newest(session, limit=99) if each.demo]
+        assert not hour_candles.last_hours(session, "binanceusdm", demo=True)
