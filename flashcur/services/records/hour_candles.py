@@ -65,6 +65,29 @@ def load_hours(
         yield symbol, [_candle(row) for row in hours]
 
 
+def load_volumes(
+    session: Session, exchange: str, symbols: Sequence[str], *, demo: bool, first_ms: int
+) -> dict[str, list[tuple[int, float]]]:
+    """The hours of `symbols` from `first_ms` (Unix ms) on: (beginning in Unix ms, volume in USDT), oldest first.
+
+    Contracts without any are left out.
+    """
+    query = (
+        select(HourCandle.symbol, HourCandle.hour, HourCandle.volume_quote)
+        .where(
+            col(HourCandle.exchange) == exchange,
+            col(HourCandle.demo).is_(demo),
+            col(HourCandle.symbol).in_(symbols),
+            col(HourCandle.hour) >= first_ms // HOUR_MS,
+        )
+        .order_by(col(HourCandle.symbol), col(HourCandle.hour))
+    )
+    found: dict[str, list[tuple[int, float]]] = {}
+    for symbol, hour, volume in session.exec(query):
+        found.setdefault(symbol, []).append((hour * HOUR_MS, volume))
+    return found
+
+
 def last_hours(session: Session, exchange: str, *, demo: bool) -> dict[str, int]:
     """By symbol, the beginning of the newest hour that is known, Unix ms."""
     query = (

@@ -7,6 +7,7 @@ from flashcur.domain.ticks import Candle
 from flashcur.services.records.hour_candles import (
     last_hours,
     load_hours,
+    load_volumes,
     prune_hours,
     purge_demo_hours,
     save_hours,
@@ -40,6 +41,17 @@ def test_hours_come_back_as_they_were_oldest_first(database: Database) -> None:
     assert loaded(database) == {"BTCUSDT": [hours[0], hours[2]], "ETHUSDT": [hours[1]]}
     assert loaded(database, symbols=["ETHUSDT"]) == {"ETHUSDT": [hours[1]]}
     assert loaded(database, hours=1) == {"BTCUSDT": [hours[2]], "ETHUSDT": [hours[1]]}
+
+
+def test_volumes_alone_are_read_for_some_contracts(database: Database) -> None:
+    save(database, hour("BTCUSDT", 2, 5.0), hour("BTCUSDT", 1, 6.0), hour("ETHUSDT", 1, 7.0), hour("XUSDT", 1, 8.0))
+    save(database, hour("BTCUSDT", 3, 9.0), demo=True)
+    with database.session(readonly=True) as session:
+        first_ms = NOON_MS - 100 * HOUR_MS
+        assert load_volumes(session, VENUE, ["BTCUSDT", "ETHUSDT", "NEWUSDT"], demo=False, first_ms=first_ms) == {
+            "BTCUSDT": [(NOON_MS - 2 * HOUR_MS, 5.0), (NOON_MS - HOUR_MS, 6.0)],
+            "ETHUSDT": [(NOON_MS - HOUR_MS, 7.0)],
+        }
 
 
 def test_an_hour_in_progress_is_not_kept(database: Database) -> None:
