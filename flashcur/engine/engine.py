@@ -28,6 +28,7 @@ from flashcur.engine.jobs import Jobs
 from flashcur.engine.live_market import InstrumentChange, LiveMarket, VenueBook
 from flashcur.engine.marks import MARK_AUDIENCES, Marks
 from flashcur.engine.open_interest import OpenInterestPoller, OpenInterestSource
+from flashcur.engine.outcomes import Outcomes
 from flashcur.engine.publisher import FencedPublisher
 from flashcur.engine.schedule import SWITCH_JOBS, JobSource, Schedule
 from flashcur.engine.signal_writer import SignalWriter
@@ -248,6 +249,7 @@ class Office:
         )
         self.candles = Candles(self.market, self.source, clock=clock)
         self.open_interest = OpenInterestPoller(self.market, self.source, clock=clock)
+        self.outcomes = Outcomes(self.market, database, clock)
         self.mailer = Mailer(database, sender, settings, clock)
         self.jobs = Jobs(self.writer)
         self._schedule = Schedule(
@@ -256,6 +258,7 @@ class Office:
             marks=self.marks,
             candles=self.candles,
             open_interest=self.open_interest,
+            outcomes=self.outcomes,
             database=database,
             clock=clock,
         )

@@ -15,6 +15,7 @@ from flashcur.engine.jobs import Jobs, every, on_the_clock
 from flashcur.engine.live_market import LiveMarket
 from flashcur.engine.marks import MARK_AUDIENCES, Marks
 from flashcur.engine.open_interest import OpenInterestPoller
+from flashcur.engine.outcomes import Outcomes
 from flashcur.services.accounts.upkeep import end_plans, prune_accounts
 from flashcur.services.alerts import signals
 from flashcur.services.kit.clock import from_ms
@@ -50,6 +51,7 @@ class Schedule:
         marks: Marks,
         candles: Candles,
         open_interest: OpenInterestPoller,
+        outcomes: Outcomes,
         database: Database,
         clock: Callable[[], int],
     ) -> None:
@@ -59,6 +61,7 @@ class Schedule:
         self._marks = marks
         self._candles = candles
         self._open_interest = open_interest
+        self._outcomes = outcomes
         self._database = database
         self._clock = clock
 
@@ -79,6 +82,9 @@ class Schedule:
         jobs.add("candles", every(2), self._candles.poll, timeout_s=120)
         jobs.add("open interest", every(5), self._open_interest.poll, timeout_s=120)
         jobs.add("open interest history", every(10), self._open_interest.backfill, timeout_s=300)
+        jobs.add("outcomes", every(60), self._outcomes.fill, timeout_s=50)
+        # Looked at often, so that an exchange that begins to serve need not wait; computed each hour.
+        jobs.add("statistics", every(300), self._outcomes.sum_up, timeout_s=120)
         jobs.add("prune", every(3600), self.prune, timeout_s=60)
         jobs.add("end plans", every(60), self.end_plans, timeout_s=30)
         jobs.add("prune accounts", every(3600), self.prune_accounts, timeout_s=60)

@@ -209,6 +209,8 @@ async def test_jobs_report_their_last_run(running: Running, sqlite_database: Dat
         "candles",
         "open interest",
         "open interest history",
+        "outcomes",
+        "statistics",
         "prune",
         "end plans",
         "prune accounts",

@@ -263,8 +263,8 @@ class Profile:
 
         return await self._change(caller, work)
 
-    async def use_api_key(self, key: str) -> Plan:
-        """The plan that a key gives; counts one request, and notes the time of use.
+    async def use_api_key(self, key: str) -> KeyHolder:
+        """Whose key it is, and the plan that it gives; counts one request, and notes the time of use.
 
         Raises SignInNeeded for a wrong key, Throttled after too many requests, PlanNeeded while the plan has no API.
         """
@@ -276,7 +276,7 @@ class Profile:
         api_keys.require_plan(plan)
         if found.used_at is None or now - found.used_at > sessions.SEEN_EVERY:
             await self._context.run(lambda session: api_keys.touch(session, found, now))
-        return plan
+        return KeyHolder(account.id, plan)
 
     async def delete_api_key(self, caller: Caller, key_id: str) -> None:
         """Delete a key by its id. Raises NotFound, for another account's key as well."""
