@@ -24,6 +24,7 @@ from flashcur.engine.database_writer import DatabaseWriter
 from flashcur.engine.delivery import Mailer
 from flashcur.engine.detection import Detection
 from flashcur.engine.framing import Framer
+from flashcur.engine.history import History, HistorySource
 from flashcur.engine.jobs import Jobs
 from flashcur.engine.live_market import InstrumentChange, LiveMarket, VenueBook
 from flashcur.engine.marks import MARK_AUDIENCES, Marks
@@ -80,7 +81,7 @@ _STORED_MARKS_TIMEOUT_S = 3.0
 _STOP_TIMEOUT_S = 4.0
 
 
-class Source(JobSource, CandleSource, OpenInterestSource, Protocol):
+class Source(JobSource, HistorySource, CandleSource, OpenInterestSource, Protocol):
     """What the engine needs of `MarketSource`; see there."""
 
     async def run(self) -> None: ...
@@ -250,6 +251,7 @@ class Office:
         self.candles = Candles(self.market, self.source, clock=clock)
         self.open_interest = OpenInterestPoller(self.market, self.source, clock=clock)
         self.outcomes = Outcomes(self.market, database, clock)
+        self.history = History(self.market, self.source, self.detection, database, clock=clock)
         self.mailer = Mailer(database, sender, settings, clock)
         self.jobs = Jobs(self.writer)
         self._schedule = Schedule(
@@ -259,6 +261,7 @@ class Office:
             candles=self.candles,
             open_interest=self.open_interest,
             outcomes=self.outcomes,
+            history=self.history,
             database=database,
             clock=clock,
         )
@@ -310,6 +313,7 @@ class Office:
             last_price_ms=None if price_age_ms is None else now_ms - price_age_ms,
             mail=MailStatus(self.mailer.state, self.mailer.sent, self.mailer.failed, self.mailer.dead),
             signals=self.signals_status(now_ms),
+            history=self.history.status(),
         )
 
     def signals_status(self, now_ms: int) -> SignalsStatus:

@@ -11,6 +11,7 @@ from sqlmodel import Session
 from flashcur.domain.ages import allowance
 from flashcur.domain.plans import PLANS, Audience, last_mark_ms
 from flashcur.engine.candles import Candles
+from flashcur.engine.history import History
 from flashcur.engine.jobs import Jobs, every, on_the_clock
 from flashcur.engine.live_market import LiveMarket
 from flashcur.engine.marks import MARK_AUDIENCES, Marks
@@ -20,6 +21,8 @@ from flashcur.services.accounts.upkeep import end_plans, prune_accounts
 from flashcur.services.alerts import signals
 from flashcur.services.kit.clock import from_ms
 from flashcur.services.records import hour_candles
+from flashcur.services.records.funding_payments import KEPT as PAYMENTS_KEPT
+from flashcur.services.records.funding_payments import prune_payments, purge_demo_payments
 from flashcur.services.records.instrument_events import prune_events, purge_demo_events
 from flashcur.services.records.instrument_sets import purge_demo_sets
 from flashcur.services.storage.database import Database
@@ -27,7 +30,7 @@ from flashcur.services.storage.database import Database
 TICKER_SILENCE_MS = allowance("ticker").ms
 FUNDING_SILENCE_MS = allowance("funding").ms
 """Age of the freshest price, and of the freshest funding rate, at which both are asked for by REST."""
-SWITCH_JOBS = ("streamed candles", "candles", "open interest", "prune")
+SWITCH_JOBS = ("streamed candles", "candles", "open interest", "history", "prune")
 """When an exchange begins to serve: what has to be asked for, contract by contract, and what demo data leaves."""
 EVENTS_KEPT = timedelta(days=90)
 
@@ -52,6 +55,7 @@ class Schedule:
         candles: Candles,
         open_interest: OpenInterestPoller,
         outcomes: Outcomes,
+        history: History,
         database: Database,
         clock: Callable[[], int],
     ) -> None:
@@ -62,6 +66,7 @@ class Schedule:
         self._candles = candles
         self._open_interest = open_interest
         self._outcomes = outcomes
+        self._history = history
         self._database = database
         self._clock = clock
 
@@ -85,6 +90,7 @@ class Schedule:
         jobs.add("outcomes", every(60), self._outcomes.fill, timeout_s=50)
         # Looked at often, so that an exchange that begins to serve need not wait; computed each hour.
         jobs.add("statistics", every(300), self._outcomes.sum_up, timeout_s=120)
+        jobs.add("history", every(3), self._history.fill, timeout_s=300)
         jobs.add("prune", every(3600), self.prune, timeout_s=60)
         jobs.add("end plans", every(60), self.end_plans, timeout_s=30)
         jobs.add("prune accounts", every(3600), self.prune_accounts, timeout_s=60)
@@ -125,6 +131,8 @@ class Schedule:
             if real:
                 purge_demo_events(session)
                 purge_demo_sets(session)
+                purge_demo_payments(session)
+            prune_payments(session, now_ms - _ms(PAYMENTS_KEPT))
             return (
                 prune_events(session, from_ms(now_ms) - EVENTS_KEPT),
                 signals.prune(session, now_ms - _ms(signals.KEPT)) + (signals.purge_demo(session) if real else 0),

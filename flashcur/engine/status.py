@@ -9,6 +9,7 @@ from typing import Any, Self, cast
 
 import orjson
 
+from flashcur.engine.history_status import HistoryStatus
 from flashcur.engine.jobs import JobReport
 from flashcur.services.market.source import VenueStatus
 
@@ -105,6 +106,7 @@ class EngineStatus:
     """When the table's newest price was last known to be true, Unix ms; None before the first."""
     mail: MailStatus | None = None
     signals: SignalsStatus | None = None
+    history: HistoryStatus | None = None
 
     def encode(self) -> bytes:
         """The status as JSON bytes for the bus."""
@@ -119,12 +121,14 @@ class EngineStatus:
             feeds = {key: FeedStatus(**value) for key, value in values.pop("feeds").items()}
             jobs = {key: JobStatus(**value) for key, value in values.pop("jobs").items()}
             mail, signals = values.pop("mail", None), values.pop("signals", None)
+            history = values.pop("history", None)
             return cls(
                 **values,
                 feeds=feeds,
                 jobs=jobs,
                 mail=None if mail is None else MailStatus(**mail),
                 signals=None if signals is None else SignalsStatus(**signals),
+                history=None if history is None else HistoryStatus(**history),
             )
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"expected an engine status: {error}") from None
@@ -144,6 +148,7 @@ def engine_status(
     last_price_ms: int | None,
     mail: MailStatus,
     signals: SignalsStatus,
+    history: HistoryStatus,
 ) -> EngineStatus:
     """A status from what the engine's parts report."""
     return EngineStatus(
@@ -159,6 +164,7 @@ def engine_status(
         last_price_ms=last_price_ms,
         mail=mail,
         signals=signals,
+        history=history,
     )
 
 

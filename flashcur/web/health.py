@@ -59,7 +59,8 @@ class Health:
         """(whether it can serve, all of `/health` as a JSON object). Ends within PROBE_TIMEOUT_S, whatever hangs.
 
         Keys: `status` (`ok`, `degraded`, `unavailable`), `problems`, `version`, `database`, `redis`, `engine`,
-        `exchange`, `feeds`, `jobs`, `mail`, `signals`, `web`. For the operator: it has what servers and exchanges said.
+        `exchange`, `feeds`, `jobs`, `mail`, `signals`, `baselines`, `web`. For the operator: it has what servers and
+        exchanges said.
         """
         runtime = self._runtime
         database, redis = await asyncio.gather(self._database.state(), self._redis_state())
@@ -82,6 +83,9 @@ class Health:
         if live is not None and live.state != "live":
             newest = "" if price_age_s is None else f": newest {price_age_s:.0f} s old"
             problems.append(f"prices are {live.state}{newest}")
+        baselines = status.history if status is not None and present else None
+        if baselines is not None and baselines.problem:
+            problems.append(baselines.problem)
         # Frames are taken each second whatever the exchanges do; a frame of old prices serves nobody. The frame's
         # own state decides (stale: older than frames.STALE_MS): the engine's word on the age may be seconds late.
         available = (
@@ -109,6 +113,7 @@ class Health:
             "signals": asdict(status.signals)
             if status is not None and present and status.signals is not None
             else None,
+            "baselines": None if baselines is None else asdict(baselines),
             "web": {"failures": runtime.failures},
         }
         return available, report
@@ -145,6 +150,7 @@ def in_words(report: Report) -> Report:
         },
         "mail": report["mail"] and report["mail"]["state"],
         "signals": report["signals"] and report["signals"]["state"],
+        "baselines": report["baselines"] and {name: report["baselines"][name] for name in ("ready", "contracts")},
     }
 
 

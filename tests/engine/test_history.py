@@ -28,7 +28,11 @@ from flashcur.errors import DatabaseError, VenueRateLimited, VenueUnavailable
 from flashcur.services.market.venues import BINANCE, BYBIT, Venue
 from flashcur.services.records.funding_payments import load_payments
 from flashcur.services.records.hour_candles import load_volumes
+from flashcur.services.simulator import SimulatedExchange
 from flashcur.services.storage.database import Database
+from flashcur.settings import Settings
+from tests.support.running import running_engine
+from tests.support.waiting import eventually
 
 HOUR = 3_600_000
 NOON = 1_795_428_000_000
@@ -427,3 +431,26 @@ async def test_many_liquid_contracts_without_a_baseline_are_a_problem(bench: Ben
     assert bench.status().blind == 0
     bench.now_ms += FILL_MS
     assert (bench.status().blind, bench.status().liquid) == (2, 2)
+
+
+async def test_an_engine_fills_its_baselines_and_the_next_one_asks_for_none(
+    exchange: SimulatedExchange, live_settings: Settings, sqlite_database: Database
+) -> None:
+    async with running_engine(live_settings, sqlite_database) as running:
+        await eventually(
+            lambda: (
+                running.engine.office is not None
+                and (status := running.office.history.status()).ready == status.contracts > 0
+            ),
+            "all baselines",
+            60,
+        )
+        status = running.office.status().history
+        assert status is not None
+        assert (status.contracts, status.waiting, status.not_ready) == (20, 0, {})
+    exchange.rest.limiter.used = 0
+    async with running_engine(live_settings, sqlite_database) as running:
+        await eventually(
+            lambda: running.engine.office is not None and running.office.history.status().ready > 0, "baselines", 30
+        )
+        assert running.office.history.status().asked == 0

@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 
 from flashcur.domain.frames import Liveness
+from flashcur.engine.history_status import HistoryStatus
 from flashcur.engine.status import ENGINE_TOPIC, EngineStatus
 from flashcur.services.bus.topics import LIVE_TOPIC
 from flashcur.settings import Settings
-from flashcur.web.health import Health
+from flashcur.web.health import Health, in_words
 from flashcur.web.market_hub import MarketHub
 from flashcur.web.process import WebRuntime
 from tests.support.accounts import WHERE
@@ -29,9 +30,10 @@ async def runtime(settings: Settings) -> AsyncIterator[WebRuntime]:
         yield runtime
 
 
-async def tell(runtime: WebRuntime, price_age_ms: int) -> None:
+async def tell(runtime: WebRuntime, price_age_ms: int, history: HistoryStatus | None = None) -> None:
     assert runtime.bus is not None
-    status = EngineStatus(NOW_MS, 1, "host:1", "0.1.0", NOW_MS, 12, last_price_ms=NOW_MS - price_age_ms)
+    last_price_ms = NOW_MS - price_age_ms
+    status = EngineStatus(NOW_MS, 1, "host:1", "0.1.0", NOW_MS, 12, last_price_ms=last_price_ms, history=history)
     await runtime.bus.publish(ENGINE_TOPIC, 1, status.encode())
     await eventually(lambda: runtime.engine_status is not None, "the engine's status")
 
@@ -58,6 +60,19 @@ async def test_old_prices_are_named_without_the_engines_word(runtime: WebRuntime
     runtime.hub.receive(LIVE_TOPIC, market_frame(state="stale").encode())
     available, report = await Health(runtime).report()
     assert (available, report["problems"]) == (False, ["prices are stale"])
+
+
+async def test_baselines_that_are_not_ready_are_named_to_the_operator_alone(runtime: WebRuntime) -> None:
+    runtime.hub.receive(LIVE_TOPIC, market_frame(state="live").encode())
+    history = HistoryStatus(480, 500, 490, 20, 310, 12, {"BTCUSDT": "is asked for again: no"})
+    await tell(runtime, 1_000, history)
+    available, report = await Health(runtime).report()
+    assert (available, report["status"]) == (True, "degraded")
+    assert report["problems"] == ["baselines of 12 of 310 liquid contracts are not ready"]
+    assert report["baselines"]["not_ready"] == {"BTCUSDT": "is asked for again: no"}
+    assert in_words(report)["baselines"] == {"ready": 480, "contracts": 500}
+    assert runtime.engine_status is not None
+    assert runtime.engine_status.history == history
 
 
 async def test_the_engine_tells_the_age_of_the_newest_price(running: Running) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from importlib import import_module
 from string import punctuation
@@ -45,6 +46,8 @@ _CONNECTED_ENDS = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSE
 _CLOSE_PATIENCE_S = 1.0
 _LOOK_S = 0.05
 """How often a patient request looks whether the way is clear."""
+_PATIENCE_S = 3.0
+"""After so long it stands in line with the others: a few get through while an exchange is asked for everything."""
 
 
 class RawClient(_client.Client):
@@ -219,7 +222,8 @@ class Transport:
     async def get(self, endpoint: str, params: Mapping[str, object] | None = None, *, patient: bool = False) -> object:
         """The decoded answer of one of ccxt's implicit endpoints (`fapiPublicGetExchangeInfo`).
 
-        A `patient` request is sent when no other waits for its turn, and while the exchange has weight to spare.
+        A `patient` request is sent when no other waits for its turn, or after a few seconds, and only while the
+        exchange has weight to spare.
         After a refusal nothing is sent until the wait it states has passed; VenueRateLimited says how long that is.
         Raises another VenueError for any other failure.
         """
@@ -259,7 +263,9 @@ class Transport:
 
     async def _way_is_clear(self) -> None:
         """Return when no request waits for its turn; the caller's takes it without another pause in between."""
-        while self._patience.left_s > 0 or self._exchange.throttler.queue:  # noqa: ASYNC110  (ccxt's queue tells nobody)
+        until = time.monotonic() + _PATIENCE_S
+        waiting = self._exchange.throttler.queue
+        while self._patience.left_s > 0 or (waiting and time.monotonic() < until):  # noqa: ASYNC110  (it tells nobody)
             await asyncio.sleep(_LOOK_S)
 
     def _rest(self) -> None:
