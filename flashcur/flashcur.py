@@ -47,6 +47,7 @@ from flashcur.web.page.public_address import PublicAddress
 from flashcur.web.process import WebRuntime
 from flashcur.web.routes.auth import AuthRoutes
 from flashcur.web.routes.files import ExportRoutes
+from flashcur.web.routes.signals import SignalRoutes
 from flashcur.web.routes.table import HttpRoutes
 
 theme.write_stylesheet(Path(__file__).parent.parent / "assets")
@@ -135,7 +136,11 @@ app.api_transformer = (
     door.wrap,
     lambda asgi: FirstPaint(asgi, runtime.hub, build.CLIENT / "index.html", visitors),
     HttpRoutes(
-        runtime, AuthRoutes(runtime), ExportRoutes(runtime), page_policy=PagePolicy(build.CLIENT, config.api_url)
+        runtime,
+        AuthRoutes(runtime),
+        ExportRoutes(runtime),
+        SignalRoutes(runtime),
+        page_policy=PagePolicy(build.CLIENT, config.api_url),
     ).wrap,
     lambda asgi: PublicAddress(asgi, where.backend, build.CLIENT),
 )

@@ -106,6 +106,10 @@ REQUESTS: dict[tuple[str, str], Request] = {
     ("GET", "/health"): Request(ALL_OK),
     ("GET", "/metrics"): Request(ALL_OK),
     ("GET", "/api/v1/markets"): Request(ALL_OK),
+    ("GET", "/api/v1/openapi.json"): Request(ALL_OK),
+    ("GET", "/api/v1/signals"): Request(statuses(NEEDS_SIGN_IN, OK, OK, OK, other=MISSING), query="list={list}"),
+    # Called without a number, which names no signal.
+    ("GET", "/api/v1/signals/{id}"): Request(statuses(MISSING, MISSING, MISSING, MISSING)),
     ("POST", "/auth/register"): Request(ALL_BAD, fields=plain(email="nobody", password="x")),
     ("POST", "/auth/confirm"): Request(ALL_BAD, fields=plain(token="f" * 64)),
     ("POST", "/auth/sign-in"): Request(ALL_BAD, fields=plain(email="nobody", password="x")),

@@ -26,6 +26,7 @@ from flashcur.web.market_hub import MarketHub
 from flashcur.web.process import WebRuntime
 from flashcur.web.routes.auth import AuthRoutes
 from flashcur.web.routes.files import ExportRoutes
+from flashcur.web.routes.signals import SignalRoutes
 from flashcur.web.routes.table import HttpRoutes
 from tests.support.accounts import ADDRESS, PASSWORD, WHERE, add_account, add_session
 from tests.support.frames import market_frame
@@ -151,7 +152,7 @@ async def running_site(settings: Settings, where: Addresses = WHERE) -> AsyncIte
     It waits for the database for longer than a visitor would: on a loaded machine they would be shown as guests.
     """
     runtime = WebRuntime(replace(settings, engine="external"), MarketHub(), where)
-    routes = HttpRoutes(runtime, AuthRoutes(runtime), ExportRoutes(runtime))
+    routes = HttpRoutes(runtime, AuthRoutes(runtime), ExportRoutes(runtime), SignalRoutes(runtime))
     site = Site(runtime, routes.wrap(Starlette()))
     await runtime.start()
     patience = pytest.MonkeyPatch()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -44,6 +45,14 @@ _OWN = {
     "created_at",
 }
 """What of the account's row its owner's export holds; named one by one, so that no secret slips in."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHolder:
+    """Whose API key it is."""
+
+    account_id: str
+    plan: Plan
 
 
 class Profile:

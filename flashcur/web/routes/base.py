@@ -1,9 +1,9 @@
-"""What the HTTP routes have in common: the table's rows, reading a body, answering with an error."""
+"""What the HTTP routes have in common: the table's rows, reading parameters and a body, answers and errors."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, ClassVar, Literal, cast
@@ -18,6 +18,7 @@ from starlette.responses import Response
 from flashcur.domain.texts import checked_text
 from flashcur.errors import Conflict, Refusal
 from flashcur.services.accounts.client import Client, client_of
+from flashcur.web.api.schema import Parameter
 
 JSON = "application/json"
 MAX_BODY = 16_384
@@ -37,8 +38,13 @@ class Route:
 
     method: Literal["GET", "POST"]
     path: str
+    """Its last part may be a parameter in braces: the handler finds it in `request.path_params`."""
     handler: Handler
     who: Who = "anyone"
+    parameters: tuple[Parameter, ...] = ()
+    """Of the API: what may be asked for."""
+    answers: str = ""
+    """Of the API: the name of the answer's object in `web.api.schema.OBJECTS`; empty for what is not documented."""
 
     @property
     def meaning(self) -> str:
@@ -72,6 +78,28 @@ def from_our_pages(request: Request, origins: Collection[str]) -> bool:
     if origin is not None:
         return origin in origins
     return request.headers.get("sec-fetch-site", "none") in ("same-origin", "none")
+
+
+def known_parameters(request: Request, known: Iterable[Parameter]) -> dict[str, str]:
+    """The query's parameters. Raises Refusal, which names them, for those that are unknown or come twice."""
+    names = [each.name for each in known if each.where == "query"]
+    given = [name for name, _ in request.query_params.multi_items()]
+    unknown = [name for name in dict.fromkeys(given) if name not in names]
+    if unknown:
+        shown = ", ".join(repr(name[:40]) for name in unknown[:5])
+        raise Refusal(f"expected {', '.join(names) or 'no parameters'}, was {shown}", field=unknown[0][:40])
+    for name in names:
+        if given.count(name) > 1:
+            raise Refusal(f"{name}: expected once, came {given.count(name)} times", field=name)
+    return dict(request.query_params)
+
+
+def tagged(request: Request, tag: str, body: Callable[[], bytes]) -> Response:
+    """JSON that the caller may keep and ask about: 304 without a body where they have the one of this `tag`."""
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Cookie, Authorization"}
+    if tag in [known.strip().removeprefix("W/") for known in request.headers.get("If-None-Match", "").split(",")]:
+        return Response(None, 304, headers)
+    return Response(body(), 200, headers, JSON)
 
 
 def json_answer(body: Any, status: int = 200) -> Response:

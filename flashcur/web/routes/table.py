@@ -7,6 +7,7 @@ not one of these paths goes on to it, with the usual security headers added to w
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -23,12 +24,16 @@ from flashcur.domain.plans import Audience
 from flashcur.errors import Refusal, SignInNeeded
 from flashcur.services.kit.metrics import CONTENT_TYPE, Family
 from flashcur.settings import Secret
+from flashcur.web.api.callers import api_caller
+from flashcur.web.api.openapi import document
+from flashcur.web.api.schema import MARKET_PARAMETERS
 from flashcur.web.health import Health, in_words
 from flashcur.web.page.csp import MINIMAL
 from flashcur.web.process import WebRuntime
 from flashcur.web.routes.auth import AuthRoutes
-from flashcur.web.routes.base import JSON, Route, RouteGroup, cookie_header, error, refused
+from flashcur.web.routes.base import JSON, Route, RouteGroup, error, refused, tagged
 from flashcur.web.routes.files import ExportRoutes
+from flashcur.web.routes.signals import SignalRoutes
 
 logger = logging.getLogger(__name__)
 
@@ -57,10 +62,18 @@ class HttpRoutes(RouteGroup):
         for group in (self, *groups):
             for route in group.ROUTES:
                 self._routes.setdefault(route.path, {})[route.method] = (group, route)
+        self._parameters: dict[str, str] = {}
+        """By all that stands before it, the name of the parameter at the end of a path."""
+        for path in self._routes:
+            if path.endswith("}"):
+                parent, _, name = path.rpartition("/")
+                self._parameters[parent] = name[1:-1]
         self._page_policy = page_policy
         https = (runtime.settings.public_url or "").startswith("https:")
         self._headers = (*SECURITY_HEADERS, HSTS) if https else SECURITY_HEADERS
         self._health = Health(runtime)
+        described = orjson.dumps(document(ALL_ROUTES))
+        self._openapi = (f'"{hashlib.sha256(described).hexdigest()[:24]}"', described)
         self._requests: Counter[tuple[str, str]] = Counter()
         self._bodies: dict[tuple[Audience, Assets], tuple[str, bytes]] = {}
         runtime.metrics.watch(REQUESTS, lambda: dict(self._requests))
@@ -74,15 +87,25 @@ class HttpRoutes(RouteGroup):
                 return
             guarded = self._with_security_headers(send)
             path = scope["path"].rstrip("/")
-            methods = self._routes.get(path)
-            if methods is None:
+            found = self._find(path)
+            if found is None:
                 await inner(scope, receive, guarded)
                 return
-            response = await self._answer(methods, Request(scope, receive))
-            self._requests[path, str(response.status_code)] += 1
+            known_as, values = found
+            scope["path_params"] = values
+            response = await self._answer(self._routes[known_as], Request(scope, receive))
+            self._requests[known_as, str(response.status_code)] += 1
             await response(scope, receive, guarded)
 
         return app
+
+    def _find(self, path: str) -> tuple[str, dict[str, str]] | None:
+        """The path as its route writes it, and the parameter in it; None where there is no such route."""
+        if path in self._routes:
+            return path, {}
+        parent, _, last = path.rpartition("/")
+        below = self._parameters.get(parent)
+        return None if below is None or not last else (f"{parent}/{{{below}}}", {below: last})
 
     def _with_security_headers(self, send: Send) -> Send:
         async def guarded(message: Message) -> None:
@@ -145,7 +168,7 @@ class HttpRoutes(RouteGroup):
         """JSON: exchange, whether it is demo data, time, and the contracts as the caller's plan allows. A program sends
         `Authorization: Bearer` and a key of its account; without key and session the caller is a guest. `assets=tradfi`
         asks for stocks, commodities and currencies instead of crypto."""
-        audience = await self._audience_of(request)
+        audience = (await api_caller(self._runtime, request)).audience
         try:
             assets = assets_named(request.query_params.get("assets", "crypto"))
         except ValueError as problem:
@@ -154,13 +177,18 @@ class HttpRoutes(RouteGroup):
         if frame is None:
             return error(503, "no market data yet: the first frame has not arrived", retry_after=1)
         tag = f'"{audience}-{assets}-{frame.exchange}-{frame.as_of_ms}"'
-        headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Cookie, Authorization"}
-        if tag in [known.strip().removeprefix("W/") for known in request.headers.get("If-None-Match", "").split(",")]:
-            return Response(None, 304, headers)
-        kept = self._bodies.get((audience, assets))
-        if kept is None or kept[0] != tag:
-            kept = self._bodies[audience, assets] = (tag, api_json(frame, audience, assets))
-        return Response(kept[1], 200, headers, JSON)
+
+        def body() -> bytes:
+            kept = self._bodies.get((audience, assets))
+            if kept is None or kept[0] != tag:
+                kept = self._bodies[audience, assets] = (tag, api_json(frame, audience, assets))
+            return kept[1]
+
+        return tagged(request, tag, body)
+
+    async def get_openapi(self, request: Request) -> Response:
+        """JSON: the API as an OpenAPI 3.1 document, made from its code."""
+        return tagged(request, self._openapi[0], lambda: self._openapi[1])
 
     def _is_operator(self, request: Request) -> bool:
         """Whether the operator's token came. Raises SignInNeeded for another one.
@@ -174,21 +202,18 @@ class HttpRoutes(RouteGroup):
             raise SignInNeeded("expected `Authorization: Bearer` and the token in FLASHCUR_OPERATOR_TOKEN")
         return True
 
-    async def _audience_of(self, request: Request) -> Audience:
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        if scheme:
-            if scheme.lower() != "bearer" or self._runtime.accounts is None:
-                raise SignInNeeded("expected `Authorization: Bearer` and an API key")
-            return (await self._runtime.accounts.profile.use_api_key(key.strip())).audience
-        visitors = self._runtime.visitors
-        return visitors.audience(await visitors.identify(cookie_header(request.scope), anew=True))
-
     ROUTES: ClassVar[tuple[Route, ...]] = (
         Route("GET", "/health", get_health),
         Route("GET", "/metrics", get_metrics),
-        Route("GET", "/api/v1/markets", get_markets),
+        Route("GET", "/api/v1/markets", get_markets, parameters=MARKET_PARAMETERS, answers="Markets"),
+        Route("GET", "/api/v1/openapi.json", get_openapi),
     )
 
 
-ALL_ROUTES: tuple[Route, ...] = (*HttpRoutes.ROUTES, *AuthRoutes.ROUTES, *ExportRoutes.ROUTES)
+ALL_ROUTES: tuple[Route, ...] = (
+    *HttpRoutes.ROUTES,
+    *SignalRoutes.ROUTES,
+    *AuthRoutes.ROUTES,
+    *ExportRoutes.ROUTES,
+)
 """Every route; the docs and the test of who may call what are drawn from it."""

@@ -153,7 +153,7 @@ async def test_a_route_that_fails_says_so_whatever_it_was_called(
     server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("flashcur.web.routes.table.api_json", None)
-    monkeypatch.setattr(HttpRoutes, "_audience_of", None)
+    monkeypatch.setattr("flashcur.web.routes.table.api_caller", None)
     status, _, answer = await server.ask("/api/v1/markets", "[::1")
     assert (status, b"it has been logged" in answer) == (500, True)
     assert "/api/v1/markets failed" in caplog.text
