@@ -8,8 +8,9 @@ from math import nan
 from flashcur.domain.spikes import HOUR_MS
 
 WEEK_HOURS = 168
-KEPT_HOURS = 4 * WEEK_HOURS + 1
-"""Four weeks and the hour after them, so that the same hour four weeks ago is still there."""
+KEPT_HOURS = 4 * WEEK_HOURS + 2
+"""Four weeks and two hours, so that the same hour four weeks ago is still there, also for an hour that is judged again
+when the next one is over."""
 
 _EMPTY = array("d", [nan]) * KEPT_HOURS
 

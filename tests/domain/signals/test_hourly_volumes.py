@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flashcur.domain.signals.hourly_volumes import KEPT_HOURS, HourlyVolumes
+from flashcur.domain.signals.hourly_volumes import KEPT_HOURS, WEEK_HOURS, HourlyVolumes
 from tests.domain.signals.market import at
 
 
@@ -32,3 +32,10 @@ def test_what_is_known_newest_first() -> None:
     assert ring.known(at(4), 4) == [3.0, 1.0, 0.0]
     assert ring.known(at(4), 2, stride=3) == [1.0]
     assert ring.at(at(2)) is None
+
+
+def test_an_hour_that_is_judged_when_the_next_is_over_still_has_its_four_weeks() -> None:
+    volumes = HourlyVolumes()
+    for hour in range(-4 * WEEK_HOURS, 2):
+        volumes.put(at(hour), 1.0)
+    assert volumes.known(at(0), 4, WEEK_HOURS) == [1.0] * 4
