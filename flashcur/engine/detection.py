@@ -115,6 +115,11 @@ class Detection:
         if (runner := self._of(book)) is not None:
             runner.fill_funding(symbol, payments, interval_hours)
 
+    def learn_prices(self, book: VenueBook, symbol: str, prices: Sequence[tuple[int, float]]) -> None:
+        """Learn a contract's prices of the past hour, (Unix ms, USDT) in order of time."""
+        if (runner := self._of(book)) is not None:
+            runner.fill_prices(symbol, prices)
+
     def on_book(self, book: VenueBook) -> None:
         """See `Observer.on_book`."""
         self._book = book

@@ -1,4 +1,5 @@
-"""The past that detectors compare with: four weeks of hours and the funding payments of each contract on crypto.
+"""The past that detectors compare with: four weeks of hours and the funding payments of each contract on crypto, and
+the past hour's prices of the liquid ones.
 
 What was kept comes first, of all contracts; then what is missing (a gap since the last run, a hole, or everything) is
 asked of the exchange, the largest contracts first, a few requests at a time, when nothing else waits to be asked. A
@@ -48,6 +49,8 @@ LATE_MS = 10 * 60_000
 """After its end, an hour that the live market has not brought is asked for."""
 DATABASE_PATIENCE_MS = 60_000
 """How long stored hours are waited for, before all are asked for anew."""
+PRICE_MINUTES = 70
+"""An hour, its tolerance, and the time until they are asked for."""
 PAYMENTS_AGE_MS = 48 * HOUR_MS
 """Payments are asked for once the newest that is known is older: a few more hardly move a rank among hundreds."""
 PAYMENTS_AGAIN_MS = 6 * HOUR_MS
@@ -67,6 +70,8 @@ class HistorySource(Protocol):
 
     async def candles(self, symbol: str, limit: int, *, patient: bool = False) -> list[Candle]: ...
 
+    async def past_prices(self, symbol: str, minutes: int) -> list[tuple[int, float]]: ...
+
     async def funding_payments(self, symbol: str, since_ms: int) -> list[Payment]: ...
 
 
@@ -85,6 +90,8 @@ class Learner(Protocol):
     def learn_payments(
         self, book: VenueBook, symbol: str, payments: Sequence[Payment], interval_hours: int
     ) -> None: ...
+
+    def learn_prices(self, book: VenueBook, symbol: str, prices: Sequence[tuple[int, float]]) -> None: ...
 
     def is_ready(self, symbol: str, now_ms: int) -> bool: ...
 
@@ -106,6 +113,9 @@ class _Past:
     """Its hours are not asked for before, Unix ms."""
     pause_ms: int = 0
     """How long the last pause was after an answer without the missing hours."""
+    is_priced: bool = False
+    """Its prices of the hour before are known."""
+    prices_again_ms: int = 0
     paid_ms: int = 0
     """The newest payment that is known, Unix ms."""
     payments_again_ms: int = 0
@@ -248,14 +258,19 @@ class History:
         hours = [
             symbol for symbol, past in self._pasts.items() if now_ms >= past.again_ms and self._missing(past, now_ms)
         ]
+        prices = [symbol for symbol, past in self._pasts.items() if self._owes_prices(past, now_ms)]
         payments = [symbol for symbol, past in self._pasts.items() if self._owes_payments(past, now_ms)]
-        if not hours and not payments:
+        if not hours and not prices and not payments:
             return "nothing missing"
         try:
             if hours:
                 some = hours[:A_RUN]
                 answered = await each(some, PARALLEL, lambda symbol: self._ask_hours(target, symbol))
                 return f"hours of {answered} of {len(hours)} contracts"
+            if prices:
+                some = prices[:A_RUN]
+                answered = await each(some, PARALLEL, lambda symbol: self._ask_prices(target, symbol))
+                return f"past prices of {answered} of {len(prices)} contracts"
             some = payments[:A_RUN]
             answered = await each(some, PARALLEL, lambda symbol: self._ask_payments(target, symbol))
             return f"payments of {answered} of {len(payments)} contracts"
@@ -288,6 +303,16 @@ class History:
         else:
             past.again_ms = past.pause_ms = 0
 
+    async def _ask_prices(self, target: VenueBook, symbol: str) -> None:
+        past, now_ms = self._pasts.get(symbol), self._clock()
+        if past is None or not self._is_current(target):
+            return
+        past.prices_again_ms = now_ms + RETRY_MS
+        prices = await self._source.past_prices(symbol, PRICE_MINUTES)
+        if self._pasts.get(symbol) is past and self._is_current(target):
+            self._detection.learn_prices(target, symbol, prices)
+            past.is_priced = True
+
     async def _ask_payments(self, target: VenueBook, symbol: str) -> None:
         past, now_ms = self._pasts.get(symbol), self._clock()
         if past is None or not self._is_current(target):
@@ -316,6 +341,15 @@ class History:
             interval_hours = nearest_interval(payments[1].paid_ms - payments[0].paid_ms)
         self._detection.learn_payments(target, symbol, payments, interval_hours)
         past.paid_ms = max(past.paid_ms, payments[-1].paid_ms)
+
+    def _owes_prices(self, past: _Past, now_ms: int) -> bool:
+        """Whether the prices of before the start are of use: only the liquid ones' quadrants are told, for an hour."""
+        return (
+            past.row.liquid
+            and not past.is_priced
+            and now_ms >= past.prices_again_ms
+            and now_ms < self._since_ms + HOUR_MS
+        )
 
     def _owes_payments(self, past: _Past, now_ms: int) -> bool:
         if now_ms < past.payments_again_ms or past.paid_ms >= now_ms - PAYMENTS_AGE_MS:

@@ -5,6 +5,7 @@ What is to be kept waits here while the database is away: detectors go on with w
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from flashcur.services.storage.database import Database
 
 ROWS = 2_000
 """In one transaction: some 30 ms in which nothing else is written to an SQLite file."""
+PAUSE_S = 0.05
+"""Between two transactions: those who wait to write come in between."""
 CAPACITY = 60_000
 """Rows that wait while the database is away; the oldest give way, and are asked for again after the next start."""
 
@@ -77,6 +80,8 @@ class HistoryStore:
         """Write what waits; returns how many rows. Raises DatabaseError, after which the rest still waits."""
         written = 0
         while self._pieces:
+            if written:
+                await asyncio.sleep(PAUSE_S)
             batch = self._batch()
             await self._database.run(lambda session, batch=batch: _save(session, batch))
             for piece in batch:

@@ -73,6 +73,10 @@ class Detectors:
         if (runner := self._of(book)) is not None:
             runner.fill_funding(symbol, payments, interval_hours)
 
+    def learn_prices(self, book: VenueBook, symbol: str, prices: Sequence[tuple[int, float]]) -> None:
+        if (runner := self._of(book)) is not None:
+            runner.fill_prices(symbol, prices)
+
     def is_ready(self, symbol: str, now_ms: int) -> bool:
         return self.runner is not None and self.runner.is_ready(symbol, now_ms)
 
@@ -87,6 +91,8 @@ class Bench:
         """Contracts and how many hours were asked for."""
         self.paid: list[tuple[str, int]] = []
         """Contracts and since when payments were asked for."""
+        self.priced: list[str] = []
+        """Contracts whose past prices were asked for."""
         self.refusals: dict[str, Exception] = {}
         self.listed: dict[str, int] = {}
         self.away = False
@@ -123,6 +129,11 @@ class Bench:
         newest = self.now_ms // HOUR * HOUR
         first = max(newest - (limit - 1) * HOUR, self.listed.get(symbol, 0))
         return [self.hour(symbol, open_ms) for open_ms in range(first, newest + 1, HOUR)]
+
+    async def past_prices(self, symbol: str, minutes: int) -> list[tuple[int, float]]:
+        self.priced.append(symbol)
+        minute = self.now_ms // 60_000
+        return [(number * 60_000, 1.0) for number in range(minute - minutes + 2, minute + 1)]
 
     async def funding_payments(self, symbol: str, since_ms: int) -> list[Payment]:
         self.paid.append((symbol, since_ms))
@@ -175,6 +186,8 @@ async def test_four_weeks_are_asked_for_once_the_largest_contracts_first(bench: 
     assert await bench.history.fill() == "hours of 3 of 3 contracts"
     assert bench.taken() == [(symbol, WANTED_HOURS + 1) for symbol in VOLUMES]
     assert bench.ready() == list(VOLUMES)
+    assert await bench.history.fill() == "past prices of 2 of 2 contracts"
+    assert bench.priced == ["BIG", "MID"]
     assert await bench.history.fill() == "payments of 3 of 3 contracts"
     assert await bench.history.fill() == "nothing missing"
     status = bench.status()
@@ -192,7 +205,10 @@ async def test_a_restart_asks_for_nothing_and_after_a_pause_for_the_gap_alone(be
     await bench.fill()
     bench.start()
     bench.serve()
+    assert await bench.history.fill() == "past prices of 2 of 2 contracts"
     assert await bench.history.fill() == "nothing missing"
+    assert not bench.asked
+    assert not bench.paid
     assert bench.ready() == list(VOLUMES)
     assert bench.detectors.learned == [(symbol, WANTED_HOURS) for symbol in VOLUMES]
     bench.now_ms += 3 * HOUR

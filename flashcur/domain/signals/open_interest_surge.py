@@ -157,14 +157,9 @@ class OpenInterestSurge:
                     region.inside = 1 if change > 0 else -1
                     region.resumed = True
 
-    def fill_prices(self, symbol: str, prices: Iterable[tuple[int, float]]) -> None:
-        """Past prices of a contract, (Unix ms, USDT) in order of time, so that quadrants need not wait for an hour.
-
-        Kept only while nothing newer is known.
-        """
-        state = self._states.setdefault(symbol, _State())
-        for event_ms, price in prices:
-            state.prices.put(event_ms, price)
+    def fill_prices(self, symbol: str, prices: Sequence[tuple[int, float]]) -> None:
+        """Past prices of a contract, (Unix ms, USDT) in order of time, so that quadrants need not wait for an hour."""
+        self._states.setdefault(symbol, _State()).prices.fill(prices)
 
     def forget(self, symbol: str) -> None:
         """See `Detector.forget`."""

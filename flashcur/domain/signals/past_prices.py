@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
+from collections.abc import Sequence
 
 STEP_MS = 60_000
 _STEPS = 70
@@ -24,6 +25,15 @@ class PastPrices:
         if not self._times or event_ms >= self._times[-1] + STEP_MS:
             self._times.append(event_ms)
             self._prices.append(price)
+
+    def fill(self, prices: Sequence[tuple[int, float]]) -> None:
+        """Prices of before, (Unix ms, USDT) in order of time: what is kept already stays."""
+        for event_ms, price in reversed(prices):
+            if self._times and event_ms <= self._times[0] - STEP_MS and len(self._times) < _STEPS:
+                self._times.appendleft(event_ms)
+                self._prices.appendleft(price)
+        for event_ms, price in prices:
+            self.put(event_ms, price)
 
     def at(self, at_ms: int, tolerance_ms: int) -> float | None:
         """The price nearest to a moment; None if none is within the tolerance."""

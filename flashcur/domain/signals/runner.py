@@ -148,6 +148,10 @@ class Runner:
         """Learn past funding payments of a contract, oldest first; `interval_hours` is that of the first one."""
         self.funding.fill(symbol, payments, interval_hours)
 
+    def fill_prices(self, symbol: str, prices: Sequence[tuple[int, float]]) -> None:
+        """Learn past prices of a contract, (Unix ms, USDT) in order of time, those of the past hour."""
+        self.open_interest.fill_prices(symbol, prices)
+
     def resume(self, signals: Iterable[Signal]) -> None:
         """Go on after a restart, before the first tick: the stored signals of this origin of the past `RESUME_MS`."""
         mine = [signal for signal in signals if signal.origin == self.origin]

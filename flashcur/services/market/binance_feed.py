@@ -138,6 +138,13 @@ class BinanceFeed(VenueFeed):
         seen_ms = now_ms()
         return [parser.parse_rest_candle(symbol, raw, asked_ms, seen_ms, self.skew_ms) for raw in _rows(rows)]
 
+    async def _fetch_minutes(self, symbol: str, limit: int) -> list[Candle | Reject]:
+        asked_ms = now_ms()
+        query = {"symbol": symbol, "interval": "1m", "limit": limit}
+        rows = await self._transport.get("fapiPublicGetKlines", query, patient=True)
+        seen_ms = now_ms()
+        return [parser.parse_rest_candle(symbol, raw, asked_ms, seen_ms, self.skew_ms, "1m") for raw in _rows(rows)]
+
     async def _fetch_open_interest(self, symbol: str) -> OpenInterest | Reject:
         answer = await self._transport.get("fapiPublicGetOpenInterest", {"symbol": symbol})
         return parser.parse_open_interest(answer, now_ms(), self.skew_ms)

@@ -140,22 +140,25 @@ def parse_candle(raw: object, seen_ms: int, skew_ms: int = 0, interval: str = "1
         return bad.reject("candle", raw, "s")
 
 
-def parse_rest_candle(symbol: str, raw: object, asked_ms: int, seen_ms: int, skew_ms: int = 0) -> Candle | Reject:
-    """One row of `GET /fapi/v1/klines` at one hour; `asked_ms` is our clock when the request was sent.
+def parse_rest_candle(
+    symbol: str, raw: object, asked_ms: int, seen_ms: int, skew_ms: int = 0, interval: str = "1h"
+) -> Candle | Reject:
+    """One row of `GET /fapi/v1/klines`; `asked_ms` is our clock when the request was sent.
 
-    The row has no event time: a closed candle gets the end of its hour, the open one the moment of the request.
+    The row has no event time: a closed candle gets its end, the open one the moment of the request.
     """
+    length_ms = _INTERVALS_MS[interval]
     try:
         row = checks.items(raw)
         if len(row) < 8:
             raise Bad("malformed", f"expected 8 or more columns, was {len(row)}")
-        start = checks.candle_start(row[0], "open time", seen_ms + skew_ms, HOUR_MS)
+        start = checks.candle_start(row[0], "open time", seen_ms + skew_ms, length_ms)
         opened, high, low, close = checks.candle_prices(row[1], row[2], row[3], row[4])
         volume = checks.volume(row[7], "quote volume")
     except Bad as bad:
         return Reject("candle", bad.reason, symbol, bad.detail)
-    event_ms = min(asked_ms + skew_ms, start + HOUR_MS)
-    closed = event_ms == start + HOUR_MS
+    event_ms = min(asked_ms + skew_ms, start + length_ms)
+    closed = event_ms == start + length_ms
     return Candle(symbol, start, opened, high, low, close, volume, closed, event_ms, seen_ms)
 
 

@@ -103,6 +103,11 @@ class BybitFeed(VenueFeed):
         answer = await self._transport.get("publicGetV5MarketKline", query, patient=patient)
         return parser.parse_rest_candles(symbol, answer, now_ms(), self.skew_ms)
 
+    async def _fetch_minutes(self, symbol: str, limit: int) -> list[Candle | Reject]:
+        query = {"category": "linear", "symbol": symbol, "interval": "1", "limit": limit}
+        answer = await self._transport.get("publicGetV5MarketKline", query, patient=True)
+        return parser.parse_rest_candles(symbol, answer, now_ms(), self.skew_ms, 60_000)
+
     async def _fetch_open_interest(self, symbol: str) -> OpenInterest | Reject:
         query = {"category": "linear", "symbol": symbol, "intervalTime": "5min", "limit": 1}
         answer = await self._transport.get("publicGetV5MarketOpenInterest", query)

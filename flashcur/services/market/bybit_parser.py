@@ -193,28 +193,30 @@ def _candle(symbol: str, raw: object, seen_ms: int, now_ms: int) -> Candle | Rej
         return Reject("candle", bad.reason, symbol, bad.detail)
 
 
-def parse_rest_candles(symbol: str, raw: object, seen_ms: int, skew_ms: int = 0) -> list[Candle | Reject]:
-    """`GET /v5/market/kline` at one hour, newest first there, oldest first here."""
+def parse_rest_candles(
+    symbol: str, raw: object, seen_ms: int, skew_ms: int = 0, length_ms: int = HOUR_MS
+) -> list[Candle | Reject]:
+    """`GET /v5/market/kline`, newest first there, oldest first here; `length_ms` is that of a candle."""
     try:
         answered_ms = checks.moment(checks.fields(raw).get("time"), "time", seen_ms + skew_ms)
         rows = checks.items(_result(raw).get("list"))
     except Bad as bad:
         return [Reject("candle", bad.reason, symbol, bad.detail)]
-    return [_rest_candle(symbol, row, answered_ms, seen_ms) for row in reversed(rows)]
+    return [_rest_candle(symbol, row, answered_ms, seen_ms, length_ms) for row in reversed(rows)]
 
 
-def _rest_candle(symbol: str, raw: object, answered_ms: int, seen_ms: int) -> Candle | Reject:
+def _rest_candle(symbol: str, raw: object, answered_ms: int, seen_ms: int, length_ms: int) -> Candle | Reject:
     try:
         row = checks.items(raw)
         if len(row) < 7:
             raise Bad("malformed", f"expected 7 columns, was {len(row)}")
-        start = checks.candle_start(row[0], "start", answered_ms, HOUR_MS)
+        start = checks.candle_start(row[0], "start", answered_ms, length_ms)
         opened, high, low, close = checks.candle_prices(row[1], row[2], row[3], row[4])
         volume = checks.volume(row[6], "turnover")
     except Bad as bad:
         return Reject("candle", bad.reason, symbol, bad.detail)
-    event_ms = min(answered_ms, start + HOUR_MS)
-    closed = event_ms == start + HOUR_MS
+    event_ms = min(answered_ms, start + length_ms)
+    closed = event_ms == start + length_ms
     return Candle(symbol, start, opened, high, low, close, volume, closed, event_ms, seen_ms)
 
 

@@ -142,6 +142,19 @@ class VenueFeed(ABC):
                 history.append(entry)
         return sorted(history, key=lambda value: value.event_ms)
 
+    async def past_prices(self, symbol: str, minutes: int) -> list[tuple[int, float]]:
+        """The prices at the end of each of the last minutes: (Unix ms, USDT), oldest first; other requests go first.
+
+        Of the last `minutes` (up to 99) the one in progress has none. Raises VenueError.
+        """
+        prices: list[tuple[int, float]] = []
+        for entry in await self._fetch_minutes(symbol, minutes):
+            if isinstance(entry, Reject):
+                self._reject(entry)
+            elif entry.closed:
+                prices.append((entry.event_ms, entry.close))
+        return prices
+
     async def funding_payments(self, symbol: str, since_ms: int) -> list[Payment]:
         """Funding payments of one symbol from `since_ms` (Unix ms) on, oldest first; other requests go first.
 
@@ -237,6 +250,9 @@ class VenueFeed(ABC):
 
     @abstractmethod
     def _fetch_candles(self, symbol: str, limit: int, patient: bool) -> Awaitable[list[Candle | Reject]]: ...
+
+    @abstractmethod
+    def _fetch_minutes(self, symbol: str, limit: int) -> Awaitable[list[Candle | Reject]]: ...
 
     @abstractmethod
     def _fetch_open_interest(self, symbol: str) -> Awaitable[OpenInterest | Reject]: ...

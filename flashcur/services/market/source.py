@@ -232,6 +232,16 @@ class MarketSource:
         self._still(candidate)
         return history
 
+    async def past_prices(self, symbol: str, minutes: int) -> list[tuple[int, float]]:
+        """The prices at the end of each of the last minutes: (Unix ms, USDT), oldest first; other requests go first.
+
+        Raises VenueError.
+        """
+        candidate, feed = self._serving()
+        prices = await feed.past_prices(symbol, minutes)
+        self._still(candidate)
+        return prices
+
     async def funding_payments(self, symbol: str, since_ms: int) -> list[Payment]:
         """Funding payments of one symbol from `since_ms` (Unix ms) on, oldest first; other requests go first.
 

@@ -162,10 +162,10 @@ class BybitServer:
         return self._answer({"category": "linear", "list": list(self.rows.values())})
 
     async def _klines(self, request: web.Request) -> web.Response:
-        assert request.query["interval"] == "60"
-        start = now_ms() // HOUR_MS * HOUR_MS
+        length = {"60": HOUR_MS, "1": 60_000}[request.query["interval"]]
+        start = now_ms() // length * length
         rows = [
-            [str(start - index * HOUR_MS), "10", "12", "9", "11", "100", f"{1000 + index}"]
+            [str(start - index * length), "10", "12", "9", "11", "100", f"{1000 + index}"]
             for index in range(min(1000, int(request.query["limit"])))
         ]
         return self._answer({"category": "linear", "symbol": request.query["symbol"], "list": rows})

@@ -158,6 +158,16 @@ async def test_funding_payments_come_oldest_first_and_apart_from_one_another(
     assert len({payment.rate for payment in payments}) > 1
 
 
+async def test_prices_of_the_past_minutes_weigh_little(feed: VenueFeed, exchange: SimulatedExchange) -> None:
+    await feed.instruments()
+    used = exchange.rest.limiter.used
+    prices = await feed.past_prices("BTCUSDT", 70)
+    assert len(prices) == 69
+    assert {b - a for (a, _), (b, _) in pairwise(prices)} == {60_000}
+    assert 0 <= time.time() * 1000 - prices[-1][0] < 61_000
+    assert exchange.rest.limiter.used - used == 1
+
+
 async def test_requests_that_can_wait_are_sent_after_those_that_cannot(feed: VenueFeed) -> None:
     await feed.instruments()
     feed._transport.exchange.throttler.config["tokens"] = 0.0

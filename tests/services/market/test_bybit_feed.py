@@ -146,6 +146,12 @@ async def test_four_weeks_of_hours_and_the_newest_payments(feed: VenueFeed) -> N
     assert await feed.funding_payments("BTCUSDT", payments[-3].paid_ms) == payments[-3:]
 
 
+async def test_prices_of_the_past_minutes(feed: VenueFeed) -> None:
+    prices = await feed.past_prices("BTCUSDT", 10)
+    assert {b - a for (a, _), (b, _) in pairwise(prices)} == {60_000}
+    assert (len(prices), {price for _, price in prices}) == (9, {11.0})
+
+
 async def test_one_refused_topic_does_not_cost_the_others_their_data(
     running: asyncio.Task[None], server: BybitServer, feed: VenueFeed, taken: Taken
 ) -> None:

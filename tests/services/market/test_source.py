@@ -156,6 +156,8 @@ async def test_the_first_exchange_serves_a_whole_market(
         await eventually(lambda: any(isinstance(tick, Candle) for _, tick in sink.ticks), "streamed candles")
         assert (await source.candles("BTCUSDT", 2))[0].closed
         assert (await source.open_interest("BTCUSDT")).contracts > 0
+        assert (await source.funding_payments("BTCUSDT", int(time.time() * 1000) - 40 * 86_400_000))[0].rate
+        assert len(await source.past_prices("BTCUSDT", 5)) == 4
         before = len(sink.ticks)
         await source.refresh_snapshot()
         assert len(sink.ticks) > before
