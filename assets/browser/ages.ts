@@ -1,4 +1,5 @@
 // How old the values are.
+import { useEffect, useSyncExternalStore } from "react";
 import { AGE_ALLOWANCES } from "./facts.ts";
 
 export function duration(seconds: number): string {
@@ -34,4 +35,41 @@ export function countdown(seconds: number): string {
   const minutes = Math.floor(seconds / 60);
   const hours = Math.floor(minutes / 60);
   return `${hours ? `${hours}:${two(minutes % 60)}` : minutes}:${two(seconds % 60)}`;
+}
+
+const MINUTE = 60_000;
+const UNITS: [number, Intl.RelativeTimeFormatUnit][] = [
+  [1440 * MINUTE, "day"],
+  [60 * MINUTE, "hour"],
+  [MINUTE, "minute"],
+  [1000, "second"],
+];
+const words = new Intl.RelativeTimeFormat("en", { style: "short" });
+
+// "3 min. ago": a time (Unix ms) as seen at `now`; "" while either is not known.
+export function ago(now: number, ms: number): string {
+  if (!now || !ms) return "";
+  const past = Math.max(0, now - ms);
+  const [size, unit] = UNITS.find(([least]) => past >= least) ?? [1000, "second" as const];
+  return words.format(-Math.floor(past / size), unit).replace(".", "");
+}
+
+// The server's time, in steps of ten seconds: what shows how long ago things were follows it.
+let now = 0;
+const waiting = new Set<() => void>();
+const coarse = () => Math.floor(now / 10_000) * 10_000;
+export function usePast(asOf: number): number {
+  useEffect(() => {
+    const before = coarse();
+    now = Math.max(now, asOf);
+    if (coarse() !== before) for (const each of waiting) each();
+  }, [asOf]);
+  return useSyncExternalStore(
+    (notify) => {
+      waiting.add(notify);
+      return () => void waiting.delete(notify);
+    },
+    coarse,
+    () => 0,
+  );
 }

@@ -8,6 +8,7 @@ from flashcur.components.kit.shell import header
 from flashcur.components.market.funding_card import funding_card
 from flashcur.components.market.market_table import market_table
 from flashcur.components.market.toolbar import toolbar
+from flashcur.components.signals.evidence_sheet import evidence_sheet
 
 TITLE = "FlashCur: live crypto perpetual futures"
 DESCRIPTION = "Every USDT perpetual future of an exchange, live: price, volume spikes, funding and open interest."
@@ -20,5 +21,6 @@ def dashboard() -> rx.Component:
         toolbar(),
         market_table(),
         funding_card(),
+        evidence_sheet(),
         class_name="shell",
     )

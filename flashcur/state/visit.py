@@ -35,6 +35,11 @@ def connect(runtime: WebRuntime, tell: Callable[[str, States], None], arrival_of
     _runtime, _tell, _arrival = runtime, tell, arrival_of
 
 
+def runtime() -> WebRuntime | None:
+    """What this process has besides its pages; None before `connect`."""
+    return _runtime
+
+
 def tell(state: rx.State, states: States) -> None:
     """Send vars to the tab of `state` without any state keeping them."""
     if _tell is not None:

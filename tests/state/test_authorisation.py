@@ -54,6 +54,8 @@ def plain(**arguments: Any) -> Callable[[dict[str, str]], dict[str, Any]]:
 CALLS: dict[str, Call] = {
     "feed_state.watch_table": Call(plain(), NOBODY),
     "feed_state.watch_feed": Call(plain(), NOBODY),
+    "signal_state.open_signal": Call(plain(signal_id=1), NOBODY),
+    "signal_state.read_signal": Call(plain(signal_id=1), NOBODY),
     "watchlist_state.star": Call(plain(symbol="ETHUSDT", list_id="{list}"), OWN),
     # Free has one list only, and has it already.
     "watchlist_state.create": Call(form(name="Another"), SIGNED_IN - {"free", "admin"}),

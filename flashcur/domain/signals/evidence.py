@@ -58,6 +58,9 @@ LABELS: dict[str, str] = {
 }
 """The stable name of every number, and what a person reads."""
 
+_SHARES = frozenset({"hour_passed", "percentile"})
+"""Percent that are a part of a whole: no change, so without a sign."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
@@ -77,6 +80,8 @@ class Measure:
     @property
     def text(self) -> str:
         """The value as a person reads it, with its unit."""
+        if self.name in _SHARES and not isinstance(self.value, str):
+            return f"{self.value:.0f} %"
         return measure_text(self.value, self.unit)
 
 

@@ -29,6 +29,8 @@ ACCESS: Mapping[str, Caller] = {
     "watchlist_state.move": "account",
     "watchlist_state.add": "account",
     "watchlist_state.remove": "account",
+    "signal_state.open_signal": "anyone",
+    "signal_state.read_signal": "anyone",
     "profile_state.change_address": "account",
     "profile_state.change_password": "account",
     "profile_state.set_theme": "account",

@@ -26,6 +26,7 @@ from reflex_base.constants.state import FIELD_MARKER
 from flashcur.domain.plans import AUDIENCES, Audience
 from flashcur.state.account import AccountState
 from flashcur.state.market import TRANSIENT, FeedState, MarketState, feed_vars, shown, table_vars
+from flashcur.state.signal import SignalState
 from flashcur.web.market_hub import MarketHub, Update
 from flashcur.web.shared_frame import SharedFrame, SharedFrameWriter
 
@@ -39,6 +40,9 @@ _BATCH = 100
 QUIET_S = 2.0
 """After so long without a frame sockets are told nothing new, so that a page can tell a market that stands still from
 a connection that died (`assets/browser/link.ts`)."""
+
+TOLD: tuple[type[rx.State], ...] = (SignalState,)
+"""States whose vars are told to a tab that asks (`state.visit.tell`), and held by its page alone."""
 
 Group = tuple[Audience, bool]
 """An audience, and whether its page shows the table."""
@@ -323,9 +327,17 @@ def _dict_with_frame(
     return whole
 
 
+def _dict_without_own(self: rx.State, *, initial: bool = False, **kw: Any) -> dict[str, Any]:
+    whole = rx.State.dict(self, initial=initial, **kw)
+    # What was told to the page alone is still there: nothing is said of it.
+    return whole if initial else {**whole, self.get_full_name(): {}}
+
+
 # What Reflex sends of a state when a page loads or a lost connection returns is what its `dict` says; a state's own
 # body may not define a method of that name, so it is put in its place here.
 for _state in (MarketState, FeedState, AccountState):
     _state.dict = _dict_with_frame  # type: ignore[method-assign]
+for _state in TOLD:
+    _state.dict = _dict_without_own  # type: ignore[method-assign]
 for _state in TRANSIENT:
     _state.dict = _dict_from_the_start  # type: ignore[method-assign]

@@ -1,0 +1,74 @@
+"""Reading signals for a tab: by the visitor's plan, from the database, as often as is fair."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+import reflex as rx
+from sqlmodel import Session
+
+from flashcur.domain.plans import Plan
+from flashcur.errors import DatabaseError, Throttled, Unavailable
+from flashcur.state import visit
+from flashcur.state.wire.budgets import Budgets
+from flashcur.web.visitors import Visitor
+
+T = TypeVar("T")
+
+READS = 400
+"""Reads of signals at once from one network: twice the tabs that it may have open."""
+READ_RATE = 20.0
+"""Reads a second from one network after that; each costs the database some milliseconds."""
+
+_reads = Budgets(READS, READ_RATE)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """By what signals are read for a tab."""
+
+    visitor: Visitor
+    plan: Plan
+    exchange: str
+    """ccxt id of the exchange that serves now."""
+    title: str
+    """What it is called."""
+    demo: bool
+    """Whether that is the simulated one: real signals and those of demo data are never shown together."""
+    now_ms: int
+    """Unix ms."""
+    zone: tzinfo
+    """The visitor's."""
+
+
+async def read(state: rx.State, work: Callable[[Session, Reader], T]) -> T:
+    """What `work` reads for the visitor whose tab `state` is.
+
+    Raises what `work` raises, Throttled where their network asks too often, and Unavailable while there is no database
+    or no market.
+    """
+    runtime = visit.runtime()
+    if not _reads.take(visit.client_of(state).network, time.monotonic()):
+        raise Throttled("Too much is asked for at once from your network: wait a moment, then try again.")
+    if runtime is None or runtime.database is None or not runtime.database_ready.is_set() or runtime.hub.live is None:
+        raise Unavailable("Signals cannot be read at this moment: try again in a few seconds.")
+    visitor = await visit.visitor_of(state)
+    live = runtime.hub.live
+    reader = Reader(
+        visitor,
+        runtime.visitors.plan(visitor),
+        live.exchange,
+        live.title,
+        live.demo,
+        runtime.clock(),
+        ZoneInfo("UTC" if visitor.account is None else visitor.account.time_zone),
+    )
+    try:
+        return await runtime.database.run(lambda session: work(session, reader), readonly=True)
+    except DatabaseError:
+        raise Unavailable("Signals cannot be read at this moment: try again in a few seconds.") from None
