@@ -179,3 +179,9 @@ def last_mark_ms(cadence_s: int, now_ms: int) -> int:
     """The newest mark at or before `now_ms` (Unix ms)."""
     step = cadence_s * 1000
     return now_ms // step * step
+
+
+def shown_from_ms(cadence_s: int, at_ms: int) -> int:
+    """When a plan is shown what was there at `at_ms` (Unix ms): at once if it is live, else at its first mark since."""
+    step = cadence_s * 1000
+    return at_ms if cadence_s == 1 else -(-at_ms // step) * step

@@ -70,6 +70,8 @@ class AccountState(rx.State):
     time_zone: str = "UTC"
     table_view: str = ""
     """How the market table was last arranged, as its address has it."""
+    signals_read: int = 0
+    """`id` of the newest signal that its owner has been shown."""
     created: str = ""
     wallets: list[dict[str, str]] = []
     """`address`, `short`, `chain`, `linked`, `used`."""
@@ -113,6 +115,7 @@ def account_vars(visitor: Visitor, plan: Plan) -> dict[str, Any]:
         "theme": account.theme,
         "time_zone": account.time_zone,
         "table_view": account.table_view,
+        "signals_read": account.signals_read,
         "created": _day(account.created_at, zone),
         "wallets": [_wallet(wallet, zone) for wallet in account.wallets],
         "api": plan.api,

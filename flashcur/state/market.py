@@ -19,8 +19,10 @@ from flashcur.domain.plans import PLANS, Audience, next_mark_ms
 from flashcur.state.account import AccountState, account_vars
 from flashcur.state.notice import NoticeState, say
 from flashcur.state.profile import ProfileState
+from flashcur.state.signals import SignalsState, signals_vars
 from flashcur.state.visit import known_visitor, visitor_of
 from flashcur.web.market_hub import MarketHub
+from flashcur.web.signal_hub import SignalHub
 from flashcur.web.visitors import Visitors
 
 
@@ -45,14 +47,15 @@ TRANSIENT: tuple[type[rx.State], ...] = (NoticeState, ProfileState)
 WELCOME = "Welcome to FlashCur: your account is ready."
 
 _hub: MarketHub | None = None
+_signals: SignalHub | None = None
 _viewers: Viewers | None = None
 _visitors: Visitors | None = None
 
 
-def connect(hub: MarketHub, viewers: Viewers, visitors: Visitors) -> None:
-    """Tell the states of this process where the market is, who sends it, and who is looking."""
-    global _hub, _viewers, _visitors
-    _hub, _viewers, _visitors = hub, viewers, visitors
+def connect(hub: MarketHub, signals: SignalHub, viewers: Viewers, visitors: Visitors) -> None:
+    """Tell the states of this process where the market and its signals are, who sends them, and who is looking."""
+    global _hub, _signals, _viewers, _visitors
+    _hub, _signals, _viewers, _visitors = hub, signals, viewers, visitors
 
 
 class MarketState(rx.State):
@@ -130,7 +133,7 @@ class FeedState(rx.State):
 
 def shown(state: rx.State) -> dict[str, Any]:
     """Vars by name that the page shows at this moment in place of a state's own; {} before `connect`."""
-    if _hub is None or _visitors is None:
+    if _hub is None or _signals is None or _visitors is None:
         return {}
     if isinstance(state, AccountState):
         visitor = known_visitor(state)
@@ -138,6 +141,8 @@ def shown(state: rx.State) -> dict[str, Any]:
     audience = audience_of(state)
     if isinstance(state, MarketState):
         return table_vars(_hub.table(audience))
+    if isinstance(state, SignalsState):
+        return signals_vars(_signals, audience)
     return feed_vars(audience, _hub.live, _hub.table(audience))
 
 
@@ -148,12 +153,16 @@ def audience_of(state: rx.State) -> Audience:
 
 def moved_vars(audience: Audience) -> dict[type[rx.State], dict[str, Any]]:
     """Vars, by state and name, that a page is told at once when its visitor's plan becomes `audience`."""
-    if _hub is None:
+    if _hub is None or _signals is None:
         return {}
     table = _hub.table(audience)
     # What the former plan showed and this one does not must not stay in the page.
     hidden = {} if PLANS[audience].open_interest else dict.fromkeys(OPEN_INTEREST_COLUMNS, "")
-    return {MarketState: hidden | table_vars(table), FeedState: feed_vars(audience, _hub.live, table)}
+    return {
+        MarketState: hidden | table_vars(table),
+        FeedState: feed_vars(audience, _hub.live, table),
+        SignalsState: signals_vars(_signals, audience),
+    }
 
 
 def table_vars(frame: Frame | None) -> dict[str, Any]:

@@ -114,10 +114,10 @@ class SignalHub:
             audience: tuple(_seen_by(PLANS[audience], known, now_ms)) for audience in AUDIENCES
         }
         before, self._lists = self._lists, lists
-        changed = tuple(a for a in AUDIENCES if before is None or _ids(before[a]) != _ids(lists[a]))
+        changed: list[Audience] = [a for a in AUDIENCES if before is None or _ids(before[a]) != _ids(lists[a])]
         if changed:
             for listener in self._listeners:
-                listener(changed)
+                listener(tuple(changed))
 
     async def _read(self, database: Database, *, again: bool) -> None:
         last_id, now_ms = self._last_id, self._clock()
@@ -131,13 +131,17 @@ class SignalHub:
                 # Deleted, as those of demo data are, or this is another database by now.
                 self._last_id = None
                 return await self._read(database, again=again)
-        new = [record for record in found if record.id not in self._known]
-        self._last_id = max([last_id or 0, *(_id(record) for record in found)])
-        if new or last_id is None:
-            self._known |= {_id(record): record for record in new}
-            self._version += 1
-            self._forget(now_ms)
+        self.take(found, now_ms)
         return None
+
+    def take(self, found: Iterable[SignalRecord], now_ms: int) -> None:
+        """Know these signals, too; `refresh` tells of them."""
+        new = {_id(record): record for record in found if record.id not in self._known}
+        if new or self._last_id is None:
+            self._known |= new
+            self._version += 1
+            self._last_id = max(self._last_id or 0, *new, 0)
+            self._forget(now_ms)
 
     def _forget(self, now_ms: int) -> None:
         """Keep what somebody is shown or will be, of both kinds of data."""

@@ -21,6 +21,7 @@ from flashcur.services.accounts.context import Context
 from flashcur.services.accounts.entitlement import plan_of
 from flashcur.services.accounts.passwords import check_length
 from flashcur.services.accounts.sessions import Caller
+from flashcur.services.alerts import signals
 from flashcur.services.kit.time_zones import is_time_zone
 from flashcur.services.notify import enqueue
 from flashcur.settings.idn import shown_address
@@ -42,6 +43,7 @@ _OWN = {
     "theme",
     "time_zone",
     "table_view",
+    "signals_read",
     "created_at",
 }
 """What of the account's row its owner's export holds; named one by one, so that no secret slips in."""
@@ -127,6 +129,17 @@ class Profile:
 
         def work(session: Session, account: Account, login: LoginSession) -> None:
             account.table_view = kept
+
+        await self._change(caller, work)
+
+    async def read_signals(self, caller: Caller, signal_id: int) -> None:
+        """Note that the owner has been shown the signals up to that one, by its id; it never goes back.
+
+        A signal that is not stored yet cannot have been shown.
+        """
+
+        def work(session: Session, account: Account, login: LoginSession) -> None:
+            account.signals_read = max(account.signals_read, min(signal_id, signals.last_id(session)))
 
         await self._change(caller, work)
 

@@ -74,6 +74,8 @@ class AccountView:
     theme: str
     time_zone: str
     table_view: str
+    signals_read: int
+    """`id` of the newest signal that its owner has been shown."""
     created_at: datetime
     admin: bool
     """Whether its address is among those that administrate."""
@@ -111,6 +113,7 @@ def read_account(session: Session, account: Account, admins: tuple[str, ...], no
         theme=account.theme,
         time_zone=account.time_zone,
         table_view=account.table_view,
+        signals_read=account.signals_read,
         created_at=account.created_at,
         admin=account.email is not None and account.email in admins,
         wallets=tuple(

@@ -153,6 +153,11 @@ def newest(session: Session, *, limit: int) -> list[SignalRecord]:
     return list(session.exec(query).all())[::-1]
 
 
+def last_id(session: Session) -> int:
+    """The largest id of a stored signal; 0 where there is none."""
+    return session.scalar(select(func.max(SignalRecord.id))) or 0
+
+
 def stored_after(session: Session, stored_ms: int) -> list[SignalRecord]:
     """The signals written down after `stored_ms` (Unix ms), real and demo ones, in no order."""
     return list(session.exec(select(SignalRecord).where(col(SignalRecord.stored_ms) > stored_ms)).all())

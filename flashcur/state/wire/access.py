@@ -31,6 +31,7 @@ ACCESS: Mapping[str, Caller] = {
     "watchlist_state.remove": "account",
     "signal_state.open_signal": "anyone",
     "signal_state.read_signal": "anyone",
+    "signals_state.mark_read": "account",
     "profile_state.change_address": "account",
     "profile_state.change_password": "account",
     "profile_state.set_theme": "account",

@@ -7,6 +7,8 @@ is assumed here.
 A socket that has not drained the last message is left out: it gets the whole newest frame once it has, so no queue
 grows and nobody is shown an old frame. On `flashcur.serve` the message is a finished WebSocket frame, compressed once
 for everyone, and goes straight to the transport; on other servers it goes through the socket's ASGI `send`.
+
+Signals go the same way, at once, or with a frame where one is about to be written.
 """
 
 from __future__ import annotations
@@ -16,19 +18,22 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import orjson
 import reflex as rx
 from reflex_base.constants.state import FIELD_MARKER
 
+from flashcur.domain.frames import Frame
 from flashcur.domain.plans import AUDIENCES, Audience
 from flashcur.state.account import AccountState
 from flashcur.state.market import TRANSIENT, FeedState, MarketState, feed_vars, shown, table_vars
 from flashcur.state.signal import SignalState
+from flashcur.state.signals import SignalsState, on_any_page, signals_vars
 from flashcur.web.market_hub import MarketHub, Update
 from flashcur.web.shared_frame import SharedFrame, SharedFrameWriter
+from flashcur.web.signal_hub import SignalHub
 
 logger = logging.getLogger(__name__)
 
@@ -98,21 +103,25 @@ class _Job:
 
 
 class Broadcaster:
-    """Writes the hub's updates to the sockets that show the table."""
+    """Writes what the hubs tell to the sockets that show it."""
 
-    def __init__(self, app: rx.App, hub: MarketHub) -> None:
+    def __init__(self, app: rx.App, hub: MarketHub, signals: SignalHub) -> None:
         self._app = app
+        self._signals = signals
         self._groups: dict[Group, dict[str, Viewer]] = {(a, table): {} for a in AUDIENCES for table in (True, False)}
         self._tabs: dict[str, dict[str, Group]] = {}
         self._writing: asyncio.Future[None] | None = None
         self._telling: set[asyncio.Future[None]] = set()
         self._next: dict[Group, _Job] = {}
+        self._tidings: dict[Group, _Job] = {}
+        """Signals that no frame takes along."""
         self._superseded = False
         self._round = 0
         self._quiet: asyncio.TimerHandle | None = None
         self._assuring: asyncio.Future[None] | None = None
         self.counters = Counters()
         hub.listen(self._on_updates)
+        signals.listen(lambda audiences: self._on_signals(hub, audiences))
 
     def join(self, sid: str, audience: Audience, *, table: bool, visitor: str = "") -> None:
         """Send frames of this audience to a socket from now on; with the table's columns or without."""
@@ -158,7 +167,7 @@ class Broadcaster:
             told = dict(states)
             if before != audience:
                 self.join(sid, audience, table=table, visitor=visitor)
-                told |= {state: values for state, values in moved().items() if table or state is not MarketState}
+                told |= moved() if table else _without_table(moved())
             self.tell(sid, told)
 
     def tell(self, sid: str, states: Mapping[type[rx.State], dict[str, Any]]) -> None:
@@ -184,11 +193,29 @@ class Broadcaster:
                 for viewer in dropped.viewers.values() if dropped else ():
                     viewer.behind = True
                 self._next[group] = job
-        if self._writing is not None and not self._writing.done():
+        if not self._begin():
             self._superseded = True
-        else:
-            self._writing = asyncio.ensure_future(self._write_all())
         self._wait_for_quiet()
+
+    def _on_signals(self, hub: MarketHub, audiences: tuple[Audience, ...]) -> None:
+        """Take lists that changed. Whoever misses one is behind, and gets it with the whole frame."""
+        for audience in reversed(audiences):
+            for table in (True, False):
+                if viewers := self._groups[audience, table]:
+                    group = audience, table
+                    news = SharedFrame(encode({}, {}, self._listed(*group)))
+                    frame = hub.table(audience)
+                    feed = feed_vars(audience, hub.live, frame)
+                    self._tidings[group] = _Job(viewers, news, partial(self._make_whole, frame, feed, group))
+        if self._tidings:
+            self._begin()
+
+    def _begin(self) -> bool:
+        """Write what waits; False while the last is still being written, which then goes on with it."""
+        if self._writing is not None and not self._writing.done():
+            return False
+        self._writing = asyncio.ensure_future(self._write_all())
+        return True
 
     def _wait_for_quiet(self) -> None:
         if self._quiet is not None:
@@ -211,23 +238,32 @@ class Broadcaster:
 
     def _jobs(self, update: Update) -> Iterator[tuple[Group, _Job]]:
         feed = feed_vars(update.audience, update.live, update.table)
-        if viewers := self._groups[update.audience, True]:
-            news = SharedFrame(encode(_news(update), feed))
-            table = update.table
-            yield (update.audience, True), _Job(viewers, news, lambda: SharedFrame(encode(table_vars(table), feed)))
-        if viewers := self._groups[update.audience, False]:
-            status = SharedFrame(encode({}, feed))
-            yield (update.audience, False), _Job(viewers, status, lambda: status)
+        for table in (True, False):
+            group = update.audience, table
+            waits = self._tidings.pop(group, None) is not None
+            if viewers := self._groups[group]:
+                news = encode(_news(update) if table else {}, feed, self._listed(*group) if waits else {})
+                yield group, _Job(viewers, SharedFrame(news), partial(self._make_whole, update.table, feed, group))
+
+    def _make_whole(self, frame: Frame | None, feed: dict[str, Any], group: Group) -> SharedFrame:
+        return SharedFrame(encode(table_vars(frame) if group[1] else {}, feed, self._listed(*group)))
+
+    def _listed(self, audience: Audience, table: bool) -> dict[str, Any]:
+        """SignalsState's vars for a group."""
+        values = signals_vars(self._signals, audience)
+        return values if table else on_any_page(values)
 
     async def _write_all(self) -> None:
-        while self._next:
-            work, self._next = self._next, {}
+        while self._next or self._tidings:
+            tidings, self._tidings = self._tidings, {}
+            frames, self._next = self._next, {}
             self._superseded = False
             started = time.perf_counter()
             # Those that have waited longest come first, so that under overload nobody is left out again and again.
             self._round += 1
-            for job in sorted(work.values(), key=lambda job: job.served):
-                await self._write(job)
+            for work in (tidings, frames):
+                for job in sorted(work.values(), key=lambda job: job.served):
+                    await self._write(job)
             self.counters.seconds = time.perf_counter() - started
 
     async def _write(self, job: _Job) -> None:
@@ -292,12 +328,18 @@ NOTHING_NEW = SharedFrame(encode_delta({}))
 """A message that changes nothing."""
 
 
-def encode(table: dict[str, Any], feed: dict[str, Any]) -> str:
-    """A frame's message: the vars of the table that it tells, and those of the feed."""
-    delta = {FeedState.get_full_name(): marked(feed)}
-    if table:
-        delta[MarketState.get_full_name()] = marked(table)
-    return encode_delta(delta)
+def encode(table: dict[str, Any], feed: dict[str, Any], signals: dict[str, Any] | None = None) -> str:
+    """A message: the vars that it tells of the table, the feed and the signals."""
+    told = {FeedState: feed, MarketState: table, SignalsState: signals or {}}
+    return encode_delta({state.get_full_name(): marked(values) for state, values in told.items() if values})
+
+
+def _without_table(states: Mapping[type[rx.State], dict[str, Any]]) -> dict[type[rx.State], dict[str, Any]]:
+    """What of these vars a page without the table is told."""
+    told = {state: values for state, values in states.items() if state is not MarketState}
+    if SignalsState in told:
+        told[SignalsState] = on_any_page(told[SignalsState])
+    return told
 
 
 def marked(values: dict[str, Any]) -> dict[str, Any]:
@@ -335,7 +377,7 @@ def _dict_without_own(self: rx.State, *, initial: bool = False, **kw: Any) -> di
 
 # What Reflex sends of a state when a page loads or a lost connection returns is what its `dict` says; a state's own
 # body may not define a method of that name, so it is put in its place here.
-for _state in (MarketState, FeedState, AccountState):
+for _state in (MarketState, FeedState, SignalsState, AccountState):
     _state.dict = _dict_with_frame  # type: ignore[method-assign]
 for _state in TOLD:
     _state.dict = _dict_without_own  # type: ignore[method-assign]

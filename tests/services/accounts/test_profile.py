@@ -12,6 +12,7 @@ import pytest
 from flashcur.errors import Conflict, NotFound, Refusal, SignInNeeded, Throttled
 from flashcur.models import Account, AuditEvent, LoginSession, Mail, MailToken, Wallet
 from flashcur.services.accounts.sessions import Caller
+from flashcur.services.alerts import signals
 from tests.support.accounts import (
     ADDRESS,
     BASE,
@@ -25,6 +26,7 @@ from tests.support.accounts import (
     wallet_person,
     wallet_sign_in,
 )
+from tests.support.signals import NOON_MS, signal
 
 NEW = "new@example.com"
 
@@ -455,3 +457,12 @@ async def test_a_new_address_is_kept_in_ascii_and_named_in_unicode(services: Ser
     assert asked.values["new_email"] == "ann@bücher.de"
     refusal = await refused(services.profile.change_address(person.caller, "ünal@example.com", PASSWORD))
     assert (refusal.field, "“ü” stands before the @" in str(refusal)) == ("email", True)
+
+
+async def test_what_was_read_never_goes_back_nor_ahead_of_what_is_stored(services: Services) -> None:
+    person = services.person()
+    with services.database.session() as session:
+        signals.store(session, [signal(1), signal(2), signal(3)], NOON_MS)
+    for asked, kept in ((2, 2), (1, 2), (0, 2), (10**9, 3)):
+        await services.profile.read_signals(person.caller, asked)
+        assert services.account(person.account_id).signals_read == kept

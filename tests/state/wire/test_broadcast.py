@@ -11,12 +11,16 @@ import pytest
 import reflex as rx
 
 from flashcur.domain.frames import Frame
+from flashcur.services.alerts import signals
 from flashcur.services.bus.topics import LIVE_TOPIC, mark_topic
 from flashcur.state.market import FeedState, MarketState
+from flashcur.state.signals import SignalsState
 from flashcur.state.wire.broadcast import Broadcaster
 from flashcur.web.market_hub import MarketHub
 from flashcur.web.shared_frame import SharedFrame, SharedFrameWriter
+from flashcur.web.signal_hub import SignalHub
 from tests.support.frames import market_frame
+from tests.support.signals import NOON_MS, signal
 from tests.support.waiting import eventually
 
 
@@ -71,7 +75,10 @@ class Room:
         self.told: list[tuple[str, dict[str, Any]]] = []
         namespace = SimpleNamespace(emit=self._emit)
         self.hub = MarketHub()
-        self.broadcaster = Broadcaster(cast("rx.App", SimpleNamespace(sio=sio, event_namespace=namespace)), self.hub)
+        self.signals = SignalHub(self.hub, lambda: NOON_MS)
+        self.broadcaster = Broadcaster(
+            cast("rx.App", SimpleNamespace(sio=sio, event_namespace=namespace)), self.hub, self.signals
+        )
         self.last: Frame | None = None
 
     async def _emit(self, event: str, update: dict[str, Any], *, to: str) -> None:
@@ -94,6 +101,14 @@ class Room:
             "asgi.send": None if direct else socket.send,
         }
         self.broadcaster.join(sid, cast("Any", audience), table=table, visitor=visitor)
+
+    def find(self, *ids: int) -> None:
+        """Signals are stored."""
+        records = [signals.record_of(signal(id_)) for id_ in ids]
+        for id_, record in zip(ids, records, strict=True):
+            record.id = id_
+        self.signals.take(records, NOON_MS)
+        self.signals.refresh()
 
     async def frame(self, seq: int, topic: str = LIVE_TOPIC, price: float | None = None) -> None:
         frame = market_frame(seq, price=price if price is not None else 100.0 + seq, previous=self.last)
@@ -258,13 +273,18 @@ async def test_a_new_plan_moves_a_visitor_s_tabs(room: Room) -> None:
     room.enter("c", other, "free", visitor="bob")
 
     def moved() -> dict[type[rx.State], dict[str, Any]]:
-        return {MarketState: {"price": "1"}, FeedState: {"open_interest": True}}
+        listed = {"known": True, "ids": "1", "text": "x"}
+        return {MarketState: {"price": "1"}, FeedState: {"open_interest": True}, SignalsState: listed}
 
     room.broadcaster.show("ann", "elite", {}, moved)
     await eventually(lambda: len(room.told) == 2, "two tabs that are told")
     told = dict(room.told)
-    assert told["a"] == {"market_state": {"price": "1"}, "feed_state": {"open_interest": True}}
-    assert told["b"] == {"feed_state": {"open_interest": True}}
+    assert told["a"] == {
+        "market_state": {"price": "1"},
+        "feed_state": {"open_interest": True},
+        "signals_state": {"known": True, "ids": "1", "text": "x"},
+    }
+    assert told["b"] == {"feed_state": {"open_interest": True}, "signals_state": {"known": True, "ids": "1"}}
     assert room.broadcaster.counters.viewers == {"guest": 0, "free": 1, "pro": 0, "elite": 2}
     await room.frame(1)
     assert [("market_state" in socket.messages[-1]) for socket in (with_table, without, other)] == [True, False, False]
@@ -321,3 +341,64 @@ async def test_while_frames_come_nothing_else_is_sent_nor_to_sockets_that_left(
     count = len(socket.messages)
     await eventually(lambda: room.broadcaster._quiet is None, "no timer for nobody")
     assert (len(socket.messages), gone.messages) == (count, [])
+
+
+async def test_signals_come_at_once_and_only_where_they_changed(room: Room) -> None:
+    with_table, without, guest = Socket(), Socket(), Socket()
+    room.enter("a", with_table)
+    room.enter("b", without, table=False)
+    room.enter("c", guest, "guest")
+    room.find(1)
+    await room.frame(1)
+    await room.frame(2)
+    # With the whole frame that a page begins with, and no more while nothing changes.
+    assert [("signals_state" in message) for message in with_table.messages] == [True, False]
+    assert with_table.messages[0]["signals_state"]["id"] == "1"
+    assert without.messages[0]["signals_state"] == {"known": True, "ids": "1"}
+    room.find(2)
+    await eventually(lambda: len(with_table.messages) == 3 and len(without.messages) == 3, "the signal")
+    assert with_table.messages[2].keys() == {"signals_state"}
+    assert with_table.messages[2]["signals_state"]["ids"] == "2|1"
+    assert with_table.messages[2]["signals_state"]["text"].count("|") == 1
+    assert without.messages[2] == {"signals_state": {"known": True, "ids": "2|1"}}
+    await room.frame(3)
+    assert "signals_state" not in with_table.messages[3]
+
+
+async def test_a_frame_that_is_due_takes_signals_along(room: Room) -> None:
+    socket, other = Socket(), Socket()
+    room.enter("a", socket)
+    room.enter("b", other, table=False)
+    room.find(1)
+    await room.frame(1)
+    room.find(2)
+    await room.frame(2)
+    await room.frame(3)
+    assert [message.keys() for message in socket.messages[1:]] == [
+        {"feed_state", "market_state", "signals_state"},
+        {"feed_state", "market_state"},
+    ]
+    assert [message.keys() for message in other.messages[1:]] == [{"feed_state", "signals_state"}, {"feed_state"}]
+
+
+async def test_a_stalled_socket_gets_the_signals_it_missed_with_the_whole_frame(room: Room) -> None:
+    stalled, other = Socket(), Socket()
+    room.enter("a", stalled)
+    room.enter("b", other)
+    room.find(1)
+    await room.frame(1)
+    stalled.drains = False
+    room.find(2)
+    await eventually(lambda: len(other.messages) == 2, "the signal")
+    stalled.drains = True
+    await room.frame(2)
+    assert "signals_state" not in other.messages[-1]
+    assert stalled.messages[-1]["signals_state"]["ids"] == "2|1"
+    assert "symbol" in stalled.messages[-1]["market_state"]
+
+
+async def test_before_signals_are_known_nothing_is_said_of_them(room: Room) -> None:
+    socket = Socket()
+    room.enter("a", socket)
+    await room.frame(1)
+    assert "signals_state" not in socket.messages[0]

@@ -1,0 +1,107 @@
+"""The newest signals as the browser holds them, and what their owner has read of them.
+
+Like the market they are the same for everybody of a plan: column by column, one packed text each, written to all
+sockets by `broadcast`, and put in the place of this state's own values when a page loads or reconnects.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import reflex as rx
+
+from flashcur.domain.plans import PLANS, Audience, Plan, shown_from_ms
+from flashcur.domain.signals.words import KIND_TITLES
+from flashcur.domain.venue_links import exchange_page, tradingview_chart
+from flashcur.errors import Refusal
+from flashcur.models import SignalRecord
+from flashcur.services.accounts.sessions import Caller
+from flashcur.services.accounts.wiring import Accounts
+from flashcur.state.visit import act, text
+from flashcur.web.signal_hub import SignalHub
+
+_ON_ANY_PAGE = ("known", "ids")
+_LARGEST = 2**53
+
+
+class SignalsState(rx.State):
+    """See the module. Every var is a placeholder; columns hold a value a signal, joined by |, the newest first."""
+
+    known: bool = False
+    """The server has read the signals; there may be none."""
+    ids: str = ""
+    """On every page, to count those that are unread."""
+    watched: int = 0
+    """How many contracts detectors look at."""
+    id: str = ""
+    title: str = ""
+    """The kind in words."""
+    severity: str = ""
+    direction: str = ""
+    symbol: str = ""
+    base: str = ""
+    text: str = ""
+    """The signal in one line."""
+    at: str = ""
+    """The exchange's time, Unix ms."""
+    later: str = ""
+    """Ms from then until this plan was shown it."""
+    page: str = ""
+    """Address of the contract's page at the exchange; empty where there is none."""
+    chart: str = ""
+    """Address of its chart at TradingView."""
+
+    @rx.event
+    async def mark_read(self, signal_id: str) -> None:
+        """The owner has been shown the signals up to this one, by its id. Says nothing: nobody asked for it."""
+        read = text(signal_id, 16)
+        if not (read.isascii() and read.isdigit()) or int(read) > _LARGEST:
+            return
+
+        async def work(accounts: Accounts, caller: Caller) -> None:
+            await accounts.profile.read_signals(caller, int(read))
+
+        with contextlib.suppress(Refusal):
+            await act(self, work)
+
+
+def signals_vars(hub: SignalHub, audience: Audience) -> dict[str, Any]:
+    """SignalsState's vars by name for an audience; {} while its signals are not known."""
+    shown = hub.shown(audience)
+    if shown is None:
+        return {}
+    rows = [_row(record, PLANS[audience]) for record in shown]
+    columns = zip(*rows, strict=True) if rows else [()] * len(_COLUMNS)
+    packed = {name: "|".join(values) for name, values in zip(_COLUMNS, columns, strict=True)}
+    return {"known": True, "ids": packed["id"], "watched": hub.watched, **packed}
+
+
+def on_any_page(values: dict[str, Any]) -> dict[str, Any]:
+    """What of these vars a page without the table is told."""
+    return {name: values[name] for name in _ON_ANY_PAGE if name in values}
+
+
+_COLUMNS = ("id", "title", "severity", "direction", "symbol", "base", "text", "at", "later", "page", "chart")
+
+
+def _row(record: SignalRecord, plan: Plan) -> tuple[str, ...]:
+    later = max(0, shown_from_ms(plan.cadence_s, record.stored_ms) - record.event_ms)
+    return (
+        str(record.id),
+        _one(KIND_TITLES.get(record.kind, record.kind)),  # pyright: ignore[reportArgumentType, reportCallIssue]
+        str(record.severity),
+        record.direction,
+        _one(record.symbol),
+        _one(record.base),
+        _one(record.text),
+        str(record.event_ms),
+        str(later),
+        _one(exchange_page(record.exchange, record.symbol)),
+        _one(tradingview_chart(record.exchange, record.symbol)),
+    )
+
+
+def _one(value: str) -> str:
+    """A text that stays one value of a packed column."""
+    return value.replace("|", "/")
