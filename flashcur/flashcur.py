@@ -10,6 +10,7 @@ from reflex.app import default_error_boundary
 from reflex.config import get_config
 
 from flashcur.components.kit import notice, theme
+from flashcur.components.signals.panel import BEFORE_PAINT
 from flashcur.pages import (
     account,
     confirm,
@@ -62,6 +63,7 @@ app = rx.App(
     head_components=[
         rx.el.link(rel="icon", href="/favicon.svg", type="image/svg+xml"),
         rx.el.meta(name="theme-color", content=theme.DARK["ground"]),
+        rx.el.script(BEFORE_PAINT),
     ],
     # Reflex's own overlay announces a lost connection with an icon in the corner; the feed's status says it better.
     app_wraps={

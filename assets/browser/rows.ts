@@ -7,6 +7,7 @@ import type { View } from "./query.ts";
 
 type List = Record<string, string>; // `id`, `symbols`
 type Market = Record<string, string>;
+type Fired = Record<string, { says: string; side: string }>; // by symbol; see fired.ts
 
 // "1.23B", "2.5m", "3000000" -> a number; NaN for anything else that is not blank.
 export function amount(text: string | undefined): number {
@@ -110,7 +111,13 @@ export function shownOf(market: Market, chosen: View, lists: List[]): number {
 
 // The rows to show, in order: everything a row displays, as plain strings. `lag` is how many seconds ago the last frame
 // came, while none comes.
-export function marketRows(market: Market, chosen: View, lag: number, lists: List[] = []): Record<string, string>[] {
+export function marketRows(
+  market: Market,
+  chosen: View,
+  lag: number,
+  lists: List[] = [],
+  fired: Fired = {},
+): Record<string, string>[] {
   const starred = contractsOf(shownList(chosen, lists) ?? lists[0]);
   const symbols = column("symbol", market.symbol);
   const columns: Record<string, string[]> = {};
@@ -135,6 +142,8 @@ export function marketRows(market: Market, chosen: View, lag: number, lists: Lis
     oi: oi[i] ?? "",
     oi1h: oi1h[i] ?? "",
     mark: mark(asset[i], closed[i]),
+    fired: fired[symbols[i]]?.says ?? "",
+    side: fired[symbols[i]]?.side ?? "",
     look: look(funding[i], spike[i], fresh[i], asset[i]),
     move: move[i] === "-" ? "" : move[i],
     age: lag ? older(age[i], lag, amount(volume[i])) : age[i],

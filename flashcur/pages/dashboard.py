@@ -9,6 +9,7 @@ from flashcur.components.market.funding_card import funding_card
 from flashcur.components.market.market_table import market_table
 from flashcur.components.market.toolbar import toolbar
 from flashcur.components.signals.evidence_sheet import evidence_sheet
+from flashcur.components.signals.panel import signals_button, signals_panel
 
 TITLE = "FlashCur: live crypto perpetual futures"
 DESCRIPTION = "Every USDT perpetual future of an exchange, live: price, volume spikes, funding and open interest."
@@ -17,9 +18,10 @@ DESCRIPTION = "Every USDT perpetual future of an exchange, live: price, volume s
 def dashboard() -> rx.Component:
     return rx.el.main(
         rx.el.h1("Live perpetual futures", class_name="unseen"),
-        header(),
+        header(signals_button()),
         toolbar(),
         market_table(),
+        signals_panel(),
         funding_card(),
         evidence_sheet(),
         class_name="shell",

@@ -564,7 +564,8 @@ SIDEWAYS = "(box => box.scrollWidth - box.clientWidth)(document.querySelector('.
 ROW_MARKUP = """place => [...document.querySelectorAll(`${place} tr[data-symbol]`)].map(row => ({
     symbol: row.dataset.symbol,
     shape: [...row.children].map(cell =>
-        [cell.tagName, cell.getAttribute('role'), cell.dataset.col, cell.children.length]),
+        [cell.tagName, cell.getAttribute('role'), cell.dataset.col,
+         cell.querySelectorAll(':scope > :not(.fired)').length]),
 }))"""
 
 

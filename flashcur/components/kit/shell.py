@@ -22,7 +22,8 @@ def lag() -> rx.Var[int]:
 PAGES = (("Markets", "/"), ("Watchlists", "/watchlists"), ("Pricing", "/pricing"))
 
 
-def header() -> rx.Component:
+def header(*tools: rx.Component) -> rx.Component:
+    """`tools`: buttons that a page adds."""
     return rx.el.header(
         untranslated(
             rx.el.b("Flash"),
@@ -35,6 +36,7 @@ def header() -> rx.Component:
         rx.el.nav(*(rx.el.a(title, href=href) for title, href in PAGES[1:]), class_name="pages", aria_label="Pages"),
         ticker_strip(),
         feed_status(),
+        *tools,
         theme_button(),
         account_corner(),
         class_name="head",

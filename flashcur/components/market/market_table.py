@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import reflex as rx
 
 from flashcur.components.kit import browser, shell
@@ -9,6 +11,7 @@ from flashcur.components.kit.texts import as_written
 from flashcur.domain import frames
 from flashcur.state.account import AccountState
 from flashcur.state.market import FeedState, MarketState
+from flashcur.state.signals import SignalsState
 from flashcur.state.watchlists import WatchlistState
 
 COLUMNS: tuple[tuple[str, str, str], ...] = (
@@ -43,6 +46,8 @@ def market_row(
     age: rx.Var[str],
     hint: rx.Var[str],
     mark: rx.Var[str],
+    fired: rx.Var[str],
+    side: rx.Var[str],
     open_interest: rx.Var[bool],
     rest: rx.RestProp,
 ) -> rx.Component:
@@ -56,6 +61,7 @@ def market_row(
             ),
             base,
             rx.cond(mark, rx.el.small(mark)),
+            rx.cond(fired, rx.el.i(class_name="fired " + side, role="img", title=fired, aria_label=fired)),
             scope="row",
             role="rowheader",
             custom_attrs={"data-col": "symbol"},
@@ -131,6 +137,7 @@ def market_table() -> rx.Component:
             browser.VIEW,
             lag,
             AccountState.lists,
+            _fired(),
         )
         .to(list[dict[str, str]])
     )
@@ -199,6 +206,13 @@ def market_table() -> rx.Component:
     )
 
 
+def _fired() -> rx.Var[Any]:
+    """What has just fired, by symbol: joined to the rows in the browser, so that no frame has to tell it."""
+    columns = {name: getattr(SignalsState, name) for name in ("id", "symbol", "title", "direction", "at", "later")}
+    past = browser.hook("past", "ages", "usePast", FeedState.as_of)
+    return browser.function("fired", "firedOf").call(rx.Var.create(columns), past)
+
+
 def _flash() -> rx.Var[object]:
     return browser.hook("flash", "beat", "useFlash", MarketState.beat)
 
@@ -211,6 +225,8 @@ def _row(row: rx.Var[dict[str, str]], open_interest: rx.Var[bool]) -> rx.Compone
         "age",
         "hint",
         "mark",
+        "fired",
+        "side",
     )
     return market_row(**{name: row[name] for name in names}, open_interest=open_interest, key=row["symbol"])
 
