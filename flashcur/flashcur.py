@@ -26,6 +26,7 @@ from flashcur.pages import (
     pricing,
     register,
     reset,
+    signals,
     watchlists,
 )
 from flashcur.services.kit.metrics import SOCKET_REFUSALS, TABS
@@ -90,6 +91,7 @@ for route, page, about in (
     ("/confirm-change", confirm_change.confirm_change, confirm_change),
     ("/account", account.account, account),
     ("/watchlists", watchlists.watchlists, watchlists),
+    ("/signals", signals.signals, signals),
     ("/legal/terms", legal_terms.legal_terms, legal_terms),
     ("/legal/privacy", legal_privacy.legal_privacy, legal_privacy),
     ("/legal/risk", legal_risk.legal_risk, legal_risk),

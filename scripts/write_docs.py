@@ -18,6 +18,7 @@ from flashcur.domain import assets, multiples  # noqa: E402
 from flashcur.domain.ages import ALLOWANCES  # noqa: E402
 from flashcur.domain.frames import FUNDING_ACCENT_PCT  # noqa: E402
 from flashcur.domain.plans import PLANS, Plan  # noqa: E402
+from flashcur.domain.signals.words import FILTER_TITLES  # noqa: E402
 from flashcur.domain.view import CHOICES, SCALES, SEARCH_LENGTH, Direction, Show, Sort, View  # noqa: E402
 from flashcur.services.accounts.limits import LIMITS  # noqa: E402
 from flashcur.settings import CHAINS  # noqa: E402
@@ -106,6 +107,7 @@ def facts_module() -> str:
         # What is no crypto, by its letter.
         "ASSET_MARKS": assets.MARKS,
         "CLOSED_MARK": assets.CLOSED_MARK,
+        "SIGNAL_FILTERS": [name for name in FILTER_TITLES if name != "time"],
     }
     types = {
         "AGE_ALLOWANCES": ": [string, number, number, number][]",

@@ -37,21 +37,19 @@ export function countdown(seconds: number): string {
   return `${hours ? `${hours}:${two(minutes % 60)}` : minutes}:${two(seconds % 60)}`;
 }
 
-const MINUTE = 60_000;
-const UNITS: [number, Intl.RelativeTimeFormatUnit][] = [
-  [1440 * MINUTE, "day"],
-  [60 * MINUTE, "hour"],
-  [MINUTE, "minute"],
-  [1000, "second"],
+const UNITS: [number, string, string][] = [
+  [86_400_000, "day", "days"],
+  [3_600_000, "h", "h"],
+  [60_000, "min", "min"],
+  [1000, "s", "s"],
 ];
-const words = new Intl.RelativeTimeFormat("en", { style: "short" });
 
-// "3 min. ago": a time (Unix ms) as seen at `now`; "" while either is not known.
+// "3 min ago": a time (Unix ms) as seen at `now`; "" while either is not known.
 export function ago(now: number, ms: number): string {
   if (!now || !ms) return "";
-  const past = Math.max(0, now - ms);
-  const [size, unit] = UNITS.find(([least]) => past >= least) ?? [1000, "second" as const];
-  return words.format(-Math.floor(past / size), unit).replace(".", "");
+  const [size, one, many] = UNITS.find(([least]) => now - ms >= least) ?? UNITS[UNITS.length - 1];
+  const count = Math.max(0, Math.floor((now - ms) / size));
+  return `${count} ${count === 1 ? one : many} ago`;
 }
 
 // The server's time, in steps of ten seconds: what shows how long ago things were follows it.

@@ -10,3 +10,4 @@ export const VIEW: Record<Choice, string> = {"q": "", "sort": "volume", "dir": "
 export const CHOICES: Partial<Record<Choice, string[]>> = {"sort": ["symbol", "price", "change", "volume", "ratio", "funding", "oi", "oi1h"], "dir": ["asc", "desc"], "show": ["all", "gainers", "losers", "spiking"], "assets": ["crypto", "tradfi"]};
 export const ASSET_MARKS: Record<string, string> = {"s": "Stock", "m": "Commodity", "f": "Currency", "o": "Other"};
 export const CLOSED_MARK = ", closed";
+export const SIGNAL_FILTERS = ["kind", "direction", "severity", "quadrant", "contract", "list", "since", "from", "to"];

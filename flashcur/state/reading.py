@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TypeVar
@@ -14,6 +14,7 @@ from sqlmodel import Session
 
 from flashcur.domain.plans import Plan
 from flashcur.errors import DatabaseError, Throttled, Unavailable
+from flashcur.models import SignalRecord
 from flashcur.state import visit
 from flashcur.state.wire.budgets import Budgets
 from flashcur.web.visitors import Visitor
@@ -44,30 +45,39 @@ class Reader:
     """Unix ms."""
     zone: tzinfo
     """The visitor's."""
+    newest: Sequence[SignalRecord]
+    """The newest signals that they see, as this process knows without asking."""
 
 
-async def read(state: rx.State, work: Callable[[Session, Reader], T]) -> T:
-    """What `work` reads for the visitor whose tab `state` is.
+def reader_of(state: rx.State) -> Reader:
+    """By what signals are read for the visitor whose tab `state` is; asks no database.
 
-    Raises what `work` raises, Throttled where their network asks too often, and Unavailable while there is no database
-    or no market.
+    Raises Throttled where their network asks too often, and Unavailable while there is no database or no market.
     """
     runtime = visit.runtime()
     if not _reads.take(visit.client_of(state).network, time.monotonic()):
         raise Throttled("Too much is asked for at once from your network: wait a moment, then try again.")
     if runtime is None or runtime.database is None or not runtime.database_ready.is_set() or runtime.hub.live is None:
         raise Unavailable("Signals cannot be read at this moment: try again in a few seconds.")
-    visitor = await visit.visitor_of(state)
+    visitor = visit.known_visitor(state)
     live = runtime.hub.live
-    reader = Reader(
-        visitor,
-        runtime.visitors.plan(visitor),
-        live.exchange,
-        live.title,
-        live.demo,
-        runtime.clock(),
-        ZoneInfo("UTC" if visitor.account is None else visitor.account.time_zone),
-    )
+    plan = runtime.visitors.plan(visitor)
+    zone = ZoneInfo("UTC" if visitor.account is None else visitor.account.time_zone)
+    newest = runtime.signals.shown(plan.audience) or ()
+    return Reader(visitor, plan, live.exchange, live.title, live.demo, runtime.clock(), zone, newest)
+
+
+async def read(state: rx.State, work: Callable[[Session, Reader], T]) -> T:
+    """What `work` reads for the visitor whose tab `state` is.
+
+    Raises what `work` and `reader_of` raise.
+    """
+    # Whoever has just come may not be known yet.
+    await visit.visitor_of(state)
+    reader = reader_of(state)
+    runtime = visit.runtime()
+    assert runtime is not None
+    assert runtime.database is not None
     try:
         return await runtime.database.run(lambda session: work(session, reader), readonly=True)
     except DatabaseError:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import tzinfo
-from typing import Any
+from typing import Any, cast
 
 from flashcur.domain.signals.evidence import Evidence, Measure
 from flashcur.domain.signals.outcomes import HORIZONS_H
 from flashcur.domain.signals.picture import Picture
+from flashcur.domain.signals.signal import DetectorName
 from flashcur.domain.signals.words import (
     DETECTOR_TITLES,
     DIRECTION_WORDS,
@@ -221,6 +223,38 @@ def _past_of(groups: tuple[GroupStatistics, ...]) -> str:
         return ""
     group = groups[0]
     return f"{group.count:,} signals: {group_title(group.detector, group.severity, group.quadrant)}"
+
+
+def statistics_texts(groups: Iterable[GroupStatistics]) -> list[Texts]:
+    """One row a group and horizon: a detector's own first, then those by severity and by quadrant."""
+    order = list(DETECTOR_TITLES)
+    known = [group for group in groups if group.detector in order]
+    known.sort(key=lambda g: (g.horizon_h, order.index(cast("DetectorName", g.detector)), _depth(g), g.severity or 0))
+    return [
+        {
+            "horizon": str(group.horizon_h),
+            "title": _row_title(group),
+            "part": "1" if _depth(group) else "",
+            "count": f"{group.count:,}",
+            "median": move_text(group.median),
+            "half": f"{move_text(group.lower_quartile)} to {move_text(group.upper_quartile)}",
+            "hits": "–" if group.hit_rate is None else f"{group.hit_rate * 100:.0f} %",
+            "base": "–" if group.base_rate is None else f"{group.base_rate * 100:.0f} %",
+            "verdict": lift_text(group.lift, group.low, group.high, "") if group.lift is not None else "",
+        }
+        for group in known
+    ]
+
+
+def _depth(group: GroupStatistics) -> int:
+    return 2 if group.quadrant else 0 if group.severity is None else 1
+
+
+def _row_title(group: GroupStatistics) -> str:
+    if not _depth(group):
+        return group_title(group.detector, None, "")
+    title = group_title("", group.severity, group.quadrant).removeprefix(", ")
+    return title[:1].upper() + title[1:]
 
 
 def group_title(detector: str, severity: int | None, quadrant: str) -> str:

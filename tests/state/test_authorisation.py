@@ -56,6 +56,9 @@ CALLS: dict[str, Call] = {
     "feed_state.watch_feed": Call(plain(), NOBODY),
     "signal_state.open_signal": Call(plain(signal_id=1), NOBODY),
     "signal_state.read_signal": Call(plain(signal_id=1), NOBODY),
+    "signal_list_state.show": Call(plain(query="kind=funding&list={list}"), NOBODY),
+    "signal_list_state.count_arrived": Call(plain(query="newer=0&list={list}"), NOBODY),
+    "signal_list_state.show_statistics": Call(plain(), NOBODY),
     "watchlist_state.star": Call(plain(symbol="ETHUSDT", list_id="{list}"), OWN),
     # Free has one list only, and has it already.
     "watchlist_state.create": Call(form(name="Another"), SIGNED_IN - {"free", "admin"}),

@@ -19,7 +19,7 @@ def lag() -> rx.Var[int]:
     return browser.hook("lag", "beat", "useLag", FeedState.beat).to(int)
 
 
-PAGES = (("Markets", "/"), ("Watchlists", "/watchlists"), ("Pricing", "/pricing"))
+PAGES = (("Markets", "/"), ("Signals", "/signals"), ("Watchlists", "/watchlists"), ("Pricing", "/pricing"))
 
 
 def header(*tools: rx.Component) -> rx.Component:

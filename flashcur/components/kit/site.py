@@ -11,6 +11,7 @@ CONTENT = "content"
 
 FOOTER_LINKS = (
     ("Markets", "/"),
+    ("Signals", "/signals"),
     ("Pricing", "/pricing"),
     ("Terms", "/legal/terms"),
     ("Privacy", "/legal/privacy"),

@@ -34,7 +34,7 @@ def evidence_sheet() -> rx.Component:
             rx.cond(
                 here,
                 rx.cond(SignalState.problem != "", _problem(), _signal()),
-                rx.el.p("Loading the signal …", class_name="soft waiting", role="status"),
+                rx.el.p("Loading the signal …", class_name="soft loading", role="status"),
             ),
             rx.el.button(
                 "×",

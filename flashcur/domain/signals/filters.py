@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal, Self, TypeVar, get_args
+from typing import Literal, Protocol, Self, TypeVar, get_args
 from urllib.parse import urlencode
 
 from flashcur.domain.multiples import coin
@@ -29,6 +29,40 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 class WrongFilter(ValueError):
     """A parameter of an address that cannot be understood; its text names what was expected and what came."""
+
+
+class Found(Protocol):
+    """A signal, or its row in the database."""
+
+    @property
+    def detector(self) -> str:
+        """One of `DETECTOR_NAMES`."""
+        ...
+
+    @property
+    def base(self) -> str:
+        """The base asset of its contract."""
+        ...
+
+    @property
+    def severity(self) -> int:
+        """One of `SEVERITIES`."""
+        ...
+
+    @property
+    def direction(self) -> str:
+        """One of `DIRECTIONS`."""
+        ...
+
+    @property
+    def quadrant(self) -> str | None:
+        """One of `QUADRANTS`; None or empty where there is none."""
+        ...
+
+    @property
+    def event_ms(self) -> int:
+        """The exchange's time, Unix ms."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +131,20 @@ class SignalFilter:
             "list": self.list_id,
         }
         return urlencode({name: str(value) for name, value in given.items() if value}, safe=",")
+
+    def matches(self, found: Found, now_ms: int) -> bool:
+        """Whether a signal is wanted, at `now_ms` (Unix ms)."""
+        first, end = self.span_ms(now_ms)
+        coins = self.coins
+        return (
+            (not self.detectors or found.detector in self.detectors)
+            and found.severity >= self.severity
+            and self.direction in (None, found.direction)
+            and self.quadrant in (None, found.quadrant)
+            and (coins is None or coin(found.base) in coins)
+            and (first is None or found.event_ms >= first)
+            and (end is None or found.event_ms < end)
+        )
 
     def span_ms(self, now_ms: int) -> tuple[int | None, int | None]:
         """(first, end): times from `first` on and before `end`, Unix ms; None where there is no bound."""

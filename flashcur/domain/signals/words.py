@@ -53,6 +53,20 @@ ROLE_TITLES: dict[Role, str] = {
 }
 """What the numbers of the evidence are for, in the order in which they are read."""
 
+FILTER_TITLES: dict[str, str] = {
+    "kind": "Kind",
+    "direction": "Direction",
+    "severity": "Severity",
+    "quadrant": "Quadrant",
+    "contract": "Contract",
+    "list": "Watchlist",
+    "since": "Time",
+    "from": "First day",
+    "to": "Last day",
+    "time": "Time",
+}
+"""The filters, by the parameters of an address; `time` stands for all that say when."""
+
 _UNITS = ((86_400_000, "days"), (3_600_000, "h"), (60_000, "min"))
 
 
@@ -79,11 +93,13 @@ def move_text(fraction: float) -> str:
     return f"{'0.00' if text.strip('+-0.') == '' else text.replace('-', '−')} %"
 
 
-def lift_text(lift: float | None, low: float | None, high: float | None) -> str:
+def lift_text(
+    lift: float | None, low: float | None, high: float | None, subject: str = "The price went where they pointed "
+) -> str:
     """How often the price went where signals pointed, against chance: a sentence that promises nothing."""
     if lift is None:
         return "Nothing to compare with yet."
-    times = f"The price went where they pointed {lift:.2f} times as often as without a signal"
+    times = f"{subject}{lift:.2f} times as often as without a signal"
     if low is None or high is None:
         return f"{times}; too little time has passed to tell this from chance."
     interval = f"{times}; 95 % interval {low:.2f} to {high:.2f}"

@@ -1,0 +1,193 @@
+"""`/signals`: what the address asks for, page by page, and what followed signals in the past.
+
+Like `SignalState` it tells the tab and keeps nothing (see `state.signal`).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import date
+from typing import Any
+from urllib.parse import parse_qsl
+
+import reflex as rx
+from sqlmodel import Session
+
+from flashcur.domain.plans import Plan
+from flashcur.domain.signals.filters import SignalFilter, WrongFilter
+from flashcur.domain.signals.words import FILTER_TITLES
+from flashcur.errors import Refusal
+from flashcur.services.alerts.signal_list import how_complete, read_list
+from flashcur.services.alerts.signals import Cursor
+from flashcur.services.alerts.statistics import read_statistics
+from flashcur.state.reading import Reader, read, reader_of
+from flashcur.state.signal_texts import entry_texts, moment, statistics_texts
+from flashcur.state.visit import tell, text
+
+MOST_QUERY = 2_000
+"""Characters of a query; longer than any that the page writes."""
+
+
+class SignalListState(rx.State):
+    """Every var is a placeholder."""
+
+    query: str = ""
+    """What the following answers, as it was asked."""
+    number: int = 0
+    """Grows with each answer."""
+    entries: list[dict[str, str]] = []
+    """One page; see `signal_texts.entry_texts`."""
+    next: str = ""
+    """Where the next page begins; empty on the last one."""
+    newest: int = 0
+    """Id of the newest signal there was then; larger ones arrived later."""
+    arrived: int = 0
+    """How many of those are asked for."""
+    ignored: list[str] = []
+    """Sentences about parts of the address that were not understood."""
+    without: list[dict[str, str]] = []
+    """Where nothing was found: `title` of a filter and the `query` without it, which finds something."""
+    complete: str = ""
+    """How complete what is shown is."""
+    limits: str = ""
+    """What the visitor's plan shows; empty where it shows all at once."""
+    problem: str = ""
+    problem_link: str = ""
+    problem_link_text: str = ""
+    groups: list[dict[str, str]] = []
+    """What followed signals in the past; see `signal_texts.statistics_texts`."""
+    groups_of: str = ""
+    """When that was computed; empty without any."""
+    groups_known: bool = False
+    """Whether `groups` were told."""
+
+    @rx.event
+    async def show(self, query: str) -> None:
+        """Tell a page of signals; `query` is that of its address, with `after` from the second page on."""
+        told: dict[str, Any] = {"problem": "", "problem_link": "", "problem_link_text": ""}
+        try:
+            asked = _params(text(query, MOST_QUERY))
+            told |= await read(self, lambda session, reader: _list_vars(session, reader, asked))
+        except Refusal as refusal:
+            link, link_text = refusal.way_out
+            told = {"problem": str(refusal), "problem_link": link, "problem_link_text": link_text}
+        tell(self, {SignalListState: {**told, "query": str(query)[:MOST_QUERY], "number": _number()}})
+
+    @rx.event
+    async def count_arrived(self, query: str) -> None:
+        """Tell how many signals that are asked for have arrived since the one with the id `newer` in the query."""
+        try:
+            asked = _params(text(query, MOST_QUERY))
+            reader = reader_of(self)
+        except Refusal:
+            # It is asked again when the next one arrives.
+            return
+        newer = asked.get("newer", "")
+        since = int(newer) if newer.isascii() and newer.isdigit() and len(newer) < 16 else 0
+        wanted = _wanted(asked, reader)[0]
+        found = [each for each in reader.newest if (each.id or 0) > since and wanted.matches(each, reader.now_ms)]
+        tell(self, {SignalListState: {"arrived": len(found)}})
+
+    @rx.event
+    async def show_statistics(self) -> None:
+        """Tell what followed signals of each kind in the past."""
+        try:
+            told = await read(self, _statistics_vars)
+        except Refusal:
+            # The list says what is wrong.
+            return
+        tell(self, {SignalListState: told})
+
+
+def _number() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _params(query: str) -> dict[str, str]:
+    """Raises Refusal for what no page of ours asks."""
+    try:
+        return dict(parse_qsl(query, max_num_fields=30))
+    except ValueError:
+        raise Refusal("This address asks for too much at once: begin anew at /signals.") from None
+
+
+def _list_vars(session: Session, reader: Reader, params: dict[str, str]) -> dict[str, Any]:
+    wanted, ignored = _wanted(params, reader)
+    after = Cursor.parse(params.get("after", ""))
+    page = read_list(session, reader.plan, wanted, demo=reader.demo, now_ms=reader.now_ms, after=after)
+    vars_: dict[str, Any] = {
+        "entries": [entry_texts(record, outcome, reader.zone) for record, outcome in page.entries],
+        "next": "" if page.next is None else str(page.next),
+    }
+    if after is not None:
+        return vars_
+    shown = [record for record, _ in page.entries]
+    complete = how_complete(session, wanted, shown, reader.exchange, demo=reader.demo, now_ms=reader.now_ms)
+    return {
+        **vars_,
+        "newest": max((record.id or 0 for record in (*shown, *reader.newest)), default=0),
+        "arrived": 0,
+        "ignored": ignored,
+        "without": [{"title": FILTER_TITLES[name], "query": instead.query()} for name, instead in page.without],
+        "complete": complete.text,
+        "limits": _limits(reader.plan),
+    }
+
+
+def _wanted(params: dict[str, str], reader: Reader) -> tuple[SignalFilter, list[str]]:
+    """The filter of an address for a visitor, and sentences about what of it counts as not given."""
+    wanted, ignored = SignalFilter.parse(params), _not_understood(params)
+    if wanted.list_id:
+        lists = () if reader.visitor.account is None else reader.visitor.account.lists
+        found = next((each for each in lists if each.id == wanted.list_id), None)
+        if found is not None:
+            return replace(wanted, symbols=frozenset(found.symbols)), ignored
+        ignored.append("That watchlist is not yours, or no longer there: signals of all contracts are shown.")
+    return replace(wanted, list_id=""), ignored
+
+
+def _not_understood(params: dict[str, str]) -> list[str]:
+    """A sentence for each filter of the address that counts as not given."""
+    faults: list[str] = []
+    for name, value in params.items():
+        if name not in FILTER_TITLES or not value:
+            continue
+        try:
+            SignalFilter.parse({name: value}, strict=True)
+        except WrongFilter as fault:
+            faults.append(f"{FILTER_TITLES[name]} in the address was not understood and counts as not given ({fault}).")
+    if not faults and _backwards(params):
+        faults.append("The last day in the address is before the first one, and counts as not given.")
+    return faults
+
+
+def _backwards(params: dict[str, str]) -> bool:
+    try:
+        return date.fromisoformat(params.get("to", "")) < date.fromisoformat(params.get("from", ""))
+    except ValueError:
+        return False
+
+
+def _limits(plan: Plan) -> str:
+    whose = "Without an account you see" if plan.audience == "guest" else f"{plan.title} shows"
+    parts: list[str] = []
+    if plan.history is not None:
+        parts.append(f"the newest {plan.history} signals")
+    if not plan.live:
+        parts.append(f"each from the next mark on, every {plan.cadence_s // 60} minutes")
+    if not plan.open_interest:
+        parts.append("none of open interest")
+    return f"{whose} {', '.join(parts)}." if parts else ""
+
+
+def _statistics_vars(session: Session, reader: Reader) -> dict[str, Any]:
+    known = read_statistics(session, reader.exchange, demo=reader.demo)
+    groups = () if known is None else known.groups
+    if not reader.plan.open_interest:
+        groups = tuple(group for group in groups if group.detector != "open_interest")
+    return {
+        "groups": statistics_texts(groups),
+        "groups_of": "" if known is None else moment(known.computed_ms, reader.zone),
+        "groups_known": True,
+    }
