@@ -13,6 +13,7 @@ import reflex as rx
 from sqlmodel import Session
 
 from flashcur.domain.plans import Plan
+from flashcur.engine.history_status import HistoryStatus
 from flashcur.errors import DatabaseError, Throttled, Unavailable
 from flashcur.models import SignalRecord
 from flashcur.state import visit
@@ -47,6 +48,8 @@ class Reader:
     """The visitor's."""
     newest: Sequence[SignalRecord]
     """The newest signals that they see, as this process knows without asking."""
+    history: HistoryStatus | None
+    """How far baselines are filled, as the engine last said; None while it has not."""
 
 
 def reader_of(state: rx.State) -> Reader:
@@ -64,7 +67,9 @@ def reader_of(state: rx.State) -> Reader:
     plan = runtime.visitors.plan(visitor)
     zone = ZoneInfo("UTC" if visitor.account is None else visitor.account.time_zone)
     newest = runtime.signals.shown(plan.audience) or ()
-    return Reader(visitor, plan, live.exchange, live.title, live.demo, runtime.clock(), zone, newest)
+    status = runtime.engine_status
+    history = None if status is None else status.history
+    return Reader(visitor, plan, live.exchange, live.title, live.demo, runtime.clock(), zone, newest, history)
 
 
 async def read(state: rx.State, work: Callable[[Session, Reader], T]) -> T:

@@ -17,6 +17,7 @@ from sqlmodel import Session
 from flashcur.domain.plans import Plan
 from flashcur.domain.signals.filters import SignalFilter, WrongFilter
 from flashcur.domain.signals.words import FILTER_TITLES
+from flashcur.engine.history_status import HistoryStatus
 from flashcur.errors import Refusal
 from flashcur.services.alerts.signal_list import how_complete, read_list
 from flashcur.services.alerts.signals import Cursor
@@ -50,6 +51,8 @@ class SignalListState(rx.State):
     """Where nothing was found: `title` of a filter and the `query` without it, which finds something."""
     complete: str = ""
     """How complete what is shown is."""
+    baselines: str = ""
+    """How far the past that detectors compare with is filled; empty once it is."""
     limits: str = ""
     """What the visitor's plan shows; empty where it shows all at once."""
     problem: str = ""
@@ -131,6 +134,7 @@ def _list_vars(session: Session, reader: Reader, params: dict[str, str]) -> dict
         "ignored": ignored,
         "without": [{"title": FILTER_TITLES[name], "query": instead.query()} for name, instead in page.without],
         "complete": complete.text,
+        "baselines": _baselines(reader.history),
         "limits": _limits(reader.plan),
     }
 
@@ -167,6 +171,15 @@ def _backwards(params: dict[str, str]) -> bool:
         return date.fromisoformat(params.get("to", "")) < date.fromisoformat(params.get("from", ""))
     except ValueError:
         return False
+
+
+def _baselines(history: HistoryStatus | None) -> str:
+    if history is None or history.ready >= history.contracts:
+        return ""
+    return (
+        f"{history.ready:,} of {history.contracts:,} contracts have enough of a past to compare with; the rest follow, "
+        "the largest first."
+    )
 
 
 def _limits(plan: Plan) -> str:

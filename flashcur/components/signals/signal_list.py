@@ -88,6 +88,7 @@ def _said() -> rx.Component:
             SignalListState.complete != "",
             rx.el.p(SignalListState.complete, class_name="soft", custom_attrs={"data-testid": "completeness"}),
         ),
+        rx.cond(SignalListState.baselines != "", rx.el.p(SignalListState.baselines, class_name="soft")),
         class_name="said",
     )
 
@@ -174,9 +175,10 @@ def _nothing() -> rx.Component:
                 rx.el.p("No signal fits all of these filters."),
                 rx.cond(
                     SignalListState.without.length() > 0,
-                    rx.fragment(
-                        rx.el.p("There are some", class_name="soft"),
-                        rx.el.ul(rx.foreach(SignalListState.without, instead), class_name="actions"),
+                    rx.el.ul(
+                        rx.el.li("There are some"),
+                        rx.foreach(SignalListState.without, instead),
+                        class_name="actions",
                     ),
                 ),
                 rx.el.p(button_plain("Show all signals", custom_attrs={"onClick": every})),
