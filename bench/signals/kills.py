@@ -123,6 +123,9 @@ class ReplaySource:
     async def funding_payments(self, symbol: str, since_ms: int) -> list[Payment]:
         return []
 
+    async def past_prices(self, symbol: str, minutes: int) -> list[tuple[int, float]]:
+        return []
+
     def status(self) -> list[VenueStatus]:
         return []
 
