@@ -209,6 +209,7 @@ async def test_jobs_report_their_last_run(running: Running, sqlite_database: Dat
         "candles",
         "open interest",
         "open interest history",
+        "history",
         "outcomes",
         "statistics",
         "prune",
