@@ -33,7 +33,7 @@ from flashcur.services.storage.database import Database
 logger = logging.getLogger(__name__)
 
 CAPACITY = 50_000
-"""Signals kept while the database is away, some 150 MB: what 500 contracts give in weeks."""
+"""Signals kept while the database is away, some 75 MB: what 500 contracts give in weeks."""
 BATCH = 500
 """Signals of one transaction."""
 

@@ -17,7 +17,7 @@ from flashcur.errors import ConfigError, VenueBlocked, VenueError, VenueRateLimi
 from flashcur.services.market.candidate import Candidate, State
 from flashcur.services.market.feed import VenueFeed
 from flashcur.services.market.feeds import open_feed
-from flashcur.services.market.source import MarketSource, VenueStatus
+from flashcur.services.market.source import MarketSource, VenueStatus, _Session
 from flashcur.services.market.venues import Venue, venue_by_id
 from flashcur.services.simulator import SimulatedExchange, SimulatorProcess
 from flashcur.settings import Settings, VenueUrls
@@ -396,3 +396,18 @@ async def test_a_sink_that_fails_does_not_end_the_stream(
         sink.on_tick = broken  # type: ignore[method-assign]
         await eventually(lambda: calls >= 3, "calls after the first failure", 8)
         assert serves(source, "binanceusdm")()
+
+
+async def test_what_an_exchange_delivers_after_it_has_failed_is_passed_on_to_nobody(
+    settings: Settings, sink: RecordingSink
+) -> None:
+    """Its streams are closed while the next one may serve already, and values of two must not meet."""
+    source = MarketSource(replace(settings, exchanges=("binanceusdm",), demo="off"), sink)
+    (candidate,) = source._candidates
+    session = _Session(candidate, sink)
+    source._current = candidate
+    session.activate([])
+    for price in (1.0, 2.0):
+        session.on_tick(Ticker("BTCUSDT", price, 0.0, 1e9, 1, 1))
+        source._left(candidate)
+    assert [tick.price for _, tick in sink.ticks if isinstance(tick, Ticker)] == [1.0]
