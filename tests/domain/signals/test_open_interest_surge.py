@@ -182,6 +182,19 @@ def test_past_prices_give_the_quadrant_at_once() -> None:
     assert signal.quadrant == "long_build_up"
 
 
+def test_past_prices_may_come_after_newer_ones_were_seen() -> None:
+    it = watched()
+    row = it.book.row(A)
+    assert row is not None
+    for number in range(0, 61, 5):
+        remember_open_interest(row, interest(minute(number), 1e6))
+    feed(it, [ticker(minute(59), 10.0), ticker(minute(60), 10.0)])
+    it.fill_prices(A, [(minute(number), 11.0) for number in range(-10, 61)])
+    (*_, signal) = feed(it, [interest(minute(60) + 1, 1.2e6)])
+    assert (signal.span_ms, signal.quadrant) == (60 * MINUTE_MS, "short_build_up")
+    assert signal.evidence.value("price_change") == pytest.approx((10 / 11 - 1) * 100)
+
+
 def test_how_far_a_contract_is() -> None:
     it = watched()
     five, fifteen, sixty = it.why_not(A, T0)
