@@ -13,6 +13,7 @@ from flashcur.components.kit import notice, theme
 from flashcur.components.signals.panel import BEFORE_PAINT
 from flashcur.pages import (
     account,
+    api,
     confirm,
     confirm_change,
     dashboard,
@@ -92,6 +93,7 @@ for route, page, about in (
     ("/account", account.account, account),
     ("/watchlists", watchlists.watchlists, watchlists),
     ("/signals", signals.signals, signals),
+    ("/api", api.api, api),
     ("/legal/terms", legal_terms.legal_terms, legal_terms),
     ("/legal/privacy", legal_privacy.legal_privacy, legal_privacy),
     ("/legal/risk", legal_risk.legal_risk, legal_risk),

@@ -306,7 +306,10 @@ def api() -> rx.Component:
                 element=rx.el.code,
             )
         ),
-        description="For your own programs. They see the market as your plan does.",
+        description=rx.fragment(
+            "For your own programs. They see the market as your plan does. ",
+            rx.el.a("What the API answers", href="/api", class_name="link"),
+        ),
         id_="api",
     )
 
@@ -315,7 +318,9 @@ def no_api() -> rx.Component:
     return forms.section(
         "API keys",
         rx.el.p(
-            f"{least_plan('api', True).title} has an API for programs of yours. ",
+            f"{least_plan('api', True).title} has an ",
+            rx.el.a("API", href="/api", class_name="link"),
+            " for programs of yours. ",
             rx.el.a("Compare plans", href="/pricing", class_name="link"),
             class_name="soft",
         ),

@@ -52,6 +52,11 @@ def backend() -> rx.Var[str]:
     return function("server", "backendOrigin").call(backend_port()).to(str)
 
 
+def routes_origin() -> str:
+    """Where programs reach the HTTP routes, as it is built into the pages."""
+    return get_config().api_url
+
+
 def backend_port() -> int:
     """The port of the HTTP routes; 0 where it is the pages' own."""
     config = get_config()

@@ -13,6 +13,7 @@ FOOTER_LINKS = (
     ("Markets", "/"),
     ("Signals", "/signals"),
     ("Pricing", "/pricing"),
+    ("API", "/api"),
     ("Terms", "/legal/terms"),
     ("Privacy", "/legal/privacy"),
     ("Risk", "/legal/risk"),

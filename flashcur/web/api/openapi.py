@@ -8,6 +8,7 @@ from typing import Any
 
 from flashcur import __version__
 from flashcur.services.accounts.limits import API_ACCOUNT
+from flashcur.web.api.examples import EXAMPLES
 from flashcur.web.api.schema import OBJECTS, Parameter, of
 from flashcur.web.routes.base import Route
 
@@ -73,7 +74,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "200": {
             "description": OBJECTS[route.answers]["description"],
             "headers": headers,
-            "content": {"application/json": {"schema": of(route.answers)}},
+            "content": {"application/json": {"schema": of(route.answers), "example": EXAMPLES[route.answers]}},
         },
         "304": {"description": "Nothing has changed since the answer whose ETag came as If-None-Match."},
     }
