@@ -33,6 +33,7 @@ from flashcur.engine.outcomes import Outcomes
 from flashcur.engine.publisher import FencedPublisher
 from flashcur.engine.schedule import SWITCH_JOBS, JobSource, Schedule
 from flashcur.engine.signal_writer import SignalWriter
+from flashcur.engine.silence_keeper import SilenceKeeper
 from flashcur.engine.status import (
     ENGINE_TOPIC,
     STATUS_EVERY_S,
@@ -239,6 +240,7 @@ class Office:
         self.market = LiveMarket(clock, self._on_change, self._on_switch)
         self.detection = Detection(self.market, self.signal_writer, database, rule, clock=clock)
         self.source = source(settings, self.market)
+        self.silence = SilenceKeeper(self.market, self.detection, database, tenure, clock=clock)
         self.marks = Marks(self._bus, self.writer)
         self.framer = Framer(
             self.market,
@@ -272,6 +274,7 @@ class Office:
         self._tasks.start("database writer", self.writer.run)
         self._tasks.start("signal writer", self.signal_writer.run)
         self._tasks.start("detectors", self.detection.run)
+        self._tasks.start("silence", self.silence.run)
         self._tasks.start("market source", self.source.run)
         self._tasks.start("frames", self.framer.run)
         self._tasks.start("engine status", self._tell_status)
@@ -287,6 +290,7 @@ class Office:
                 await self.jobs.stop()
                 await self._tasks.stop()
                 await self.signal_writer.flush()
+                await self.silence.flush()
         except TimeoutError:
             logger.error("the engine did not stop within %g s", _STOP_TIMEOUT_S)
 

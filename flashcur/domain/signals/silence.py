@@ -7,7 +7,7 @@ until a value is too old, the time since it was confirmed is undecided, and coun
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -86,6 +86,16 @@ class SilenceLedger:
         self._until: dict[str, int] = {}
         """Up to when each contract's time is decided, Unix ms."""
         self._stepped_ms = 0
+
+    @property
+    def watched(self) -> Collection[str]:
+        """The contracts whose time is being accounted for."""
+        return self._until.keys()
+
+    @property
+    def until_ms(self) -> int:
+        """Up to when `days` accounts for them, Unix ms; 0 before the first step."""
+        return self._stepped_ms
 
     def begin(self, symbols: Iterable[str], now_ms: int, cause: Cause | None = None) -> None:
         """Watch contracts from `now_ms` on (Unix ms); those that are watched already stay as they are.
