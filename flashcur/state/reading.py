@@ -18,6 +18,7 @@ from flashcur.errors import DatabaseError, Throttled, Unavailable
 from flashcur.models import SignalRecord
 from flashcur.state import visit
 from flashcur.state.wire.budgets import Budgets
+from flashcur.web.distances import Snapshot
 from flashcur.web.visitors import Visitor
 
 T = TypeVar("T")
@@ -48,6 +49,10 @@ class Reader:
     """The visitor's."""
     newest: Sequence[SignalRecord]
     """The newest signals that they see, as this process knows without asking."""
+    distances: Snapshot | None
+    """How far contracts are from signals, as their plan is shown it; None while that is not known of this exchange."""
+    table: frozenset[str]
+    """The contracts of their table."""
     history: HistoryStatus | None
     """How far baselines are filled, as the engine last said; None while it has not."""
 
@@ -69,7 +74,23 @@ def reader_of(state: rx.State) -> Reader:
     newest = runtime.signals.shown(plan.audience) or ()
     status = runtime.engine_status
     history = None if status is None else status.history
-    return Reader(visitor, plan, live.exchange, live.title, live.demo, runtime.clock(), zone, newest, history)
+    distances = runtime.distances.shown(plan)
+    if distances is not None and (distances.exchange, distances.demo) != (live.exchange, live.demo):
+        distances = None
+    table = runtime.hub.table(plan.audience)
+    return Reader(
+        visitor,
+        plan,
+        live.exchange,
+        live.title,
+        live.demo,
+        runtime.clock(),
+        zone,
+        newest,
+        distances,
+        frozenset() if table is None else frozenset(table.values("symbol")),
+        history,
+    )
 
 
 async def read(state: rx.State, work: Callable[[Session, Reader], T]) -> T:

@@ -14,6 +14,7 @@ from sqlmodel import Session
 from flashcur.domain.plans import Plan
 from flashcur.errors import NotFound, PlanNeeded, Refusal
 from flashcur.services.alerts.signal_details import Details, Hidden, read_details
+from flashcur.state.distance_texts import distance_vars
 from flashcur.state.reading import Reader, read
 from flashcur.state.signal_texts import detail_vars
 from flashcur.state.visit import tell
@@ -61,6 +62,10 @@ class SignalState(rx.State):
     past: list[dict[str, str]] = []
     """`after`, `median`, `half`, `verdict`."""
     past_of: str = ""
+    distances_of: str = ""
+    distances: list[dict[str, str]] = []
+    """`text`, `share` (in percent of the way there), `near` (`there` where a signal is due)."""
+    distances_note: str = ""
     links: list[dict[str, str]] = []
     """`text`, `href`."""
 
@@ -97,7 +102,10 @@ def _details(session: Session, reader: Reader, signal_id: int) -> dict[str, Any]
         raise NotFound("There is no such signal, or no longer.")
     if isinstance(found, Hidden):
         raise PlanNeeded(_hidden_text(found, reader.plan))
-    return detail_vars(found, reader.zone, reader.now_ms)
+    return {
+        **detail_vars(found, reader.zone, reader.now_ms),
+        **distance_vars(reader, found.signal.symbol),
+    }
 
 
 def _hidden_text(hidden: Hidden, plan: Plan) -> str:

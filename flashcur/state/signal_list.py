@@ -22,6 +22,7 @@ from flashcur.errors import Refusal
 from flashcur.services.alerts.signal_list import how_complete, read_list
 from flashcur.services.alerts.signals import Cursor
 from flashcur.services.alerts.statistics import read_statistics
+from flashcur.state.distance_texts import distance_vars
 from flashcur.state.reading import Reader, read, reader_of
 from flashcur.state.signal_texts import entry_texts, moment, statistics_texts
 from flashcur.state.visit import tell, text
@@ -53,6 +54,11 @@ class SignalListState(rx.State):
     """How complete what is shown is."""
     baselines: str = ""
     """How far the past that detectors compare with is filled; empty once it is."""
+    distances_of: str = ""
+    """The one contract that is asked for; empty without one."""
+    distances: list[dict[str, str]] = []
+    """How far it is from each signal now; see `distance_texts`."""
+    distances_note: str = ""
     limits: str = ""
     """What the visitor's plan shows; empty where it shows all at once."""
     problem: str = ""
@@ -134,6 +140,7 @@ def _list_vars(session: Session, reader: Reader, params: dict[str, str]) -> dict
         "ignored": ignored,
         "without": [{"title": FILTER_TITLES[name], "query": instead.query()} for name, instead in page.without],
         "complete": complete.text,
+        **distance_vars(reader, wanted.contract),
         "baselines": _baselines(reader.history),
         "limits": _limits(reader.plan),
     }

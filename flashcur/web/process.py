@@ -20,7 +20,7 @@ from flashcur.engine.status import ENGINE_TOPIC, EngineStatus
 from flashcur.errors import DatabaseError
 from flashcur.services.accounts.wiring import Accounts
 from flashcur.services.bus import Bus, make_bus
-from flashcur.services.bus.topics import LIVE_TOPIC, SIGNALS_TOPIC, TOPICS
+from flashcur.services.bus.topics import DISTANCES_TOPIC, LIVE_TOPIC, SIGNALS_TOPIC, TOPICS
 from flashcur.services.kit.backoff import Backoff
 from flashcur.services.kit.clock import now_ms, utc_now
 from flashcur.services.kit.metrics import BROADCASTS, SKIPPED_FRAMES, SOCKETS, Metrics
@@ -30,6 +30,7 @@ from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from flashcur.settings.addresses import Addresses
 from flashcur.web.cookies import make_cookies
+from flashcur.web.distances import Distances
 from flashcur.web.market_hub import MarketHub
 from flashcur.web.signal_hub import SignalHub
 from flashcur.web.visitors import Visitors
@@ -83,6 +84,7 @@ class WebRuntime:
         self.metrics = Metrics()
         self.clock = clock
         self.signals = SignalHub(hub, clock)
+        self.distances = Distances()
         self.bus: Bus | None = None
         self.database: Database | None = None
         self.database_ready = asyncio.Event()
@@ -113,6 +115,7 @@ class WebRuntime:
             self._tasks.start(f"follow {topic}", lambda topic=topic: self._follow(topic, self._receive))
         self._tasks.start("follow engine", lambda: self._follow(ENGINE_TOPIC, self._note_status))
         self._tasks.start(f"follow {SIGNALS_TOPIC}", lambda: self._follow(SIGNALS_TOPIC, self.signals.receive))
+        self._tasks.start(f"follow {DISTANCES_TOPIC}", lambda: self._follow(DISTANCES_TOPIC, self.distances.receive))
         self._tasks.start("database", self._prepare_database)
         self._tasks.start("signals", self._follow_signals)
         self._tasks.start("visitors", self._follow_visitors)

@@ -9,11 +9,14 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from flashcur.domain.plans import Audience
+from flashcur.services.alerts import signals
+from flashcur.services.kit.clock import now_ms
 from flashcur.web.page.build import CLIENT
 from tests.pages.conftest import DESKTOP
 from tests.support.accounts import PASSWORD
 from tests.support.app import App
 from tests.support.people import enter, leave, new_address, visit
+from tests.support.seeded_signals import fill_signals
 
 ROWS = "tbody.rows tr[data-symbol]"
 WITHIN_MS = 15_000
@@ -326,3 +329,33 @@ def test_elements_that_an_extension_takes_away_or_wraps(page: Page) -> None:
     page.get_by_role("link", name="FlashCur, to the markets").click()
     expect(page.locator(ROWS).first).to_be_visible()
     assert not stopped(page)
+
+
+def test_the_page_of_signals(tab: Page, app: App, early: bool) -> None:
+    with app.database() as database, database.session() as session:
+        fill_signals(session, now_ms(), count=60)
+    enter(tab.context, app, "elite")
+    open_(tab, "/signals", early)
+    entries = tab.locator("[data-signal-id]")
+    expect(entries).to_have_count(50)
+    tab.locator(".signal-filters .chips button").nth(3).click()
+    expect(entries).to_have_count(12)
+    tab.locator(".signal-filters .chips button").nth(3).click()
+    expect(entries).to_have_count(50)
+    tab.locator(".more button").click()
+    expect(entries).to_have_count(60)
+    sheet = tab.get_by_test_id("signal-sheet")
+    for number in (0, 1):
+        entries.nth(number).locator("a").click()
+        expect(sheet).to_have_attribute("data-signal", entries.nth(number).get_attribute("data-signal-id") or "")
+        coin = entries.nth(number).locator(".coin").inner_text().strip("«»")
+        expect(sheet.locator("h2")).to_contain_text(coin)
+        sheet.locator(".close").click()
+        expect(sheet).to_be_hidden()
+    tab.locator(".narrow-by input").fill("nothing of this name")
+    tab.keyboard.press("Enter")
+    expect(tab.get_by_test_id("no-signals")).to_be_visible()
+    tab.get_by_test_id("no-signals").locator("button").last.click()
+    expect(entries).to_have_count(50)
+    with app.database() as database, database.session() as session:
+        signals.prune(session, now_ms() + 60_000)

@@ -8,6 +8,7 @@ from flashcur.components.kit import browser
 from flashcur.components.kit.site import link
 from flashcur.components.kit.texts import as_written, untranslated
 from flashcur.components.signals import marks
+from flashcur.components.signals.distances import distances
 from flashcur.components.signals.picture import picture
 from flashcur.state.account import AccountState
 from flashcur.state.signal import SignalState
@@ -78,6 +79,7 @@ def _signal() -> rx.Component:
         _part("What followed", _outcomes()),
         _part("What followed such signals in the past", _past()),
         _part("How it came here", _receipt()),
+        rx.cond(SignalState.distances_of != "", _part("How far it is from firing now", distances(SignalState))),
         _links(),
     )
 

@@ -9,6 +9,7 @@ from flashcur.components.kit.forms import button_plain
 from flashcur.components.kit.site import link
 from flashcur.components.kit.texts import untranslated
 from flashcur.components.signals import marks
+from flashcur.components.signals.distances import contract_distances
 from flashcur.state.account import AccountState
 from flashcur.state.signal_list import SignalListState
 from flashcur.state.signals import SignalsState
@@ -22,6 +23,7 @@ def signal_list() -> rx.Component:
     near = browser.hook("nearFocus", "focus", "useNearFocus", ".signal-list")
     return rx.el.section(
         _said(),
+        contract_distances(),
         _arrived(),
         rx.cond(
             browser.maybe(found, "there").to(bool),

@@ -1,0 +1,100 @@
+"""How far each contract is from each signal, as the engine said last: for those who ask why there is none."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any, cast
+
+import orjson
+
+from flashcur.domain.plans import PLANS, Plan, last_mark_ms
+from flashcur.domain.signals.detector import Distance
+from flashcur.domain.signals.evidence import UNITS
+from flashcur.domain.signals.signal import DETECTOR_NAMES
+
+logger = logging.getLogger(__name__)
+
+_CADENCES = sorted({plan.cadence_s for plan in PLANS.values() if not plan.live})
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All contracts of one exchange at one moment."""
+
+    as_of_ms: int
+    """Unix ms."""
+    exchange: str
+    """ccxt id."""
+    demo: bool
+    contracts: dict[str, list[Any]]
+    """By symbol, the fields of its distances; see `of`."""
+
+    @property
+    def symbols(self) -> list[str]:
+        """The contracts that are watched."""
+        return list(self.contracts)
+
+    def of(self, symbol: str) -> list[Distance]:
+        """How far a contract is from each signal; empty for one that is not watched, or told by another version."""
+        try:
+            return [_distance(fields) for fields in self.contracts.get(symbol, ())]
+        except (TypeError, ValueError):
+            return []
+
+
+class Distances:
+    """The newest snapshot, and those of the marks that plans which are not live are shown."""
+
+    def __init__(self) -> None:
+        self._live: Snapshot | None = None
+        self._marks: dict[int, Snapshot] = {}
+        """By cadence in seconds."""
+
+    def receive(self, topic: str, payload: bytes) -> None:
+        """Take one message of the bus. Never raises: one that cannot be read is logged and dropped."""
+        try:
+            snapshot = _decode(payload)
+        except (ValueError, TypeError, KeyError) as error:
+            logger.error("dropped a message on %s: %s", topic, error)
+            return
+        self._live = snapshot
+        for cadence_s in _CADENCES:
+            held = self._marks.get(cadence_s)
+            if held is None or not _same_mark(held, snapshot, cadence_s):
+                self._marks[cadence_s] = snapshot
+
+    def shown(self, plan: Plan) -> Snapshot | None:
+        """What a plan is shown: the newest, or, where it is not live, the first since its mark. None before that."""
+        return self._live if plan.live else self._marks.get(plan.cadence_s)
+
+    @property
+    def as_of_ms(self) -> int:
+        """Time of the newest snapshot, Unix ms; 0 before the first."""
+        return 0 if self._live is None else self._live.as_of_ms
+
+    def of(self, symbol: str) -> list[Distance]:
+        """How far a contract is from each signal now; empty where that is not known."""
+        return [] if self._live is None else self._live.of(symbol)
+
+
+def _same_mark(held: Snapshot, new: Snapshot, cadence_s: int) -> bool:
+    marks = (last_mark_ms(cadence_s, each.as_of_ms) for each in (held, new))
+    return len(set(marks)) == 1 and (held.exchange, held.demo) == (new.exchange, new.demo)
+
+
+def _decode(payload: bytes) -> Snapshot:
+    raw = cast("dict[str, Any]", orjson.loads(payload))
+    contracts: Any = raw["contracts"]
+    if not isinstance(contracts, dict):
+        raise ValueError(f"expected contracts by symbol, was {type(contracts).__name__}")
+    by_symbol = cast("dict[str, list[Any]]", contracts)
+    return Snapshot(int(raw["as_of_ms"]), str(raw["exchange"]), bool(raw["demo"]), by_symbol)
+
+
+def _distance(fields: Any) -> Distance:
+    detector, what, value, needed, unit, share, missing = fields
+    if detector not in DETECTOR_NAMES or unit not in UNITS:
+        raise ValueError(f"expected a known detector and unit, was {detector!r}, {unit!r}")
+    known = None if value is None else float(value)
+    return Distance(detector, str(what), known, float(needed), unit, float(share), str(missing))
