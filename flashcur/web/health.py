@@ -86,6 +86,11 @@ class Health:
         baselines = status.history if status is not None and present else None
         if baselines is not None and baselines.problem:
             problems.append(baselines.problem)
+        signals = status.signals if status is not None and present else None
+        if signals is not None and signals.state == "waiting":
+            problems.append("signals wait for the database")
+        if signals is not None and signals.dropped:
+            problems.append(f"{signals.dropped} signals were lost")
         # Frames are taken each second whatever the exchanges do; a frame of old prices serves nobody. The frame's
         # own state decides (stale: older than frames.STALE_MS): the engine's word on the age may be seconds late.
         available = (
@@ -110,9 +115,7 @@ class Health:
             "feeds": _reports(status.feeds) if status is not None and present else {},
             "jobs": _reports(status.jobs) if status is not None and present else {},
             "mail": asdict(status.mail) if status is not None and present and status.mail is not None else None,
-            "signals": asdict(status.signals)
-            if status is not None and present and status.signals is not None
-            else None,
+            "signals": None if signals is None else asdict(signals),
             "baselines": None if baselines is None else asdict(baselines),
             "web": {"failures": runtime.failures},
         }

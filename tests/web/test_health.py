@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from flashcur.domain.frames import Liveness
 from flashcur.engine.history_status import HistoryStatus
-from flashcur.engine.status import ENGINE_TOPIC, EngineStatus
+from flashcur.engine.status import ENGINE_TOPIC, EngineStatus, SignalsStatus
 from flashcur.services.bus.topics import LIVE_TOPIC
 from flashcur.settings import Settings
 from flashcur.web.health import Health, in_words
@@ -30,10 +30,17 @@ async def runtime(settings: Settings) -> AsyncIterator[WebRuntime]:
         yield runtime
 
 
-async def tell(runtime: WebRuntime, price_age_ms: int, history: HistoryStatus | None = None) -> None:
+async def tell(
+    runtime: WebRuntime,
+    price_age_ms: int,
+    history: HistoryStatus | None = None,
+    signals: SignalsStatus | None = None,
+) -> None:
     assert runtime.bus is not None
     last_price_ms = NOW_MS - price_age_ms
-    status = EngineStatus(NOW_MS, 1, "host:1", "0.1.0", NOW_MS, 12, last_price_ms=last_price_ms, history=history)
+    status = EngineStatus(
+        NOW_MS, 1, "host:1", "0.1.0", NOW_MS, 12, last_price_ms=last_price_ms, history=history, signals=signals
+    )
     await runtime.bus.publish(ENGINE_TOPIC, 1, status.encode())
     await eventually(lambda: runtime.engine_status is not None, "the engine's status")
 
@@ -73,6 +80,30 @@ async def test_baselines_that_are_not_ready_are_named_to_the_operator_alone(runt
     assert in_words(report)["baselines"] == {"ready": 480, "contracts": 500}
     assert runtime.engine_status is not None
     assert runtime.engine_status.history == history
+
+
+@pytest.mark.parametrize(
+    ("state", "dropped", "problems"),
+    [
+        ("ok", 0, []),
+        ("filling", 0, []),
+        ("waiting", 0, ["signals wait for the database"]),
+        ("ok", 3, ["3 signals were lost"]),
+    ],
+)
+async def test_what_becomes_of_signals_is_said(
+    runtime: WebRuntime, state: str, dropped: int, problems: list[str]
+) -> None:
+    runtime.hub.receive(LIVE_TOPIC, market_frame(state="live").encode())
+    signals = SignalsStatus(state, 12, 4, dropped, 500, 480)
+    await tell(runtime, 1_000, signals=signals)
+    available, report = await Health(runtime).report()
+    assert (available, report["problems"]) == (True, problems)
+    assert report["signals"] == asdict(signals)
+    # In words for everybody: how many there are tells nobody whether it works.
+    assert in_words(report)["signals"] == state
+    assert runtime.engine_status is not None
+    assert runtime.engine_status.signals == signals
 
 
 async def test_the_engine_tells_the_age_of_the_newest_price(running: Running) -> None:
