@@ -42,6 +42,7 @@ from flashcur.engine.status import (
     SignalsStatus,
     engine_status,
 )
+from flashcur.engine.why_not import WhyNot
 from flashcur.errors import ConfigError, DatabaseError
 from flashcur.models import InstrumentEvent
 from flashcur.services.bus import Bus
@@ -241,6 +242,7 @@ class Office:
         self.detection = Detection(self.market, self.signal_writer, database, rule, clock=clock)
         self.source = source(settings, self.market)
         self.silence = SilenceKeeper(self.market, self.detection, database, tenure, clock=clock)
+        self.why_not = WhyNot(self.detection, self._bus, clock=clock)
         self.marks = Marks(self._bus, self.writer)
         self.framer = Framer(
             self.market,
@@ -275,6 +277,7 @@ class Office:
         self._tasks.start("signal writer", self.signal_writer.run)
         self._tasks.start("detectors", self.detection.run)
         self._tasks.start("silence", self.silence.run)
+        self._tasks.start("why not", self.why_not.run)
         self._tasks.start("market source", self.source.run)
         self._tasks.start("frames", self.framer.run)
         self._tasks.start("engine status", self._tell_status)
