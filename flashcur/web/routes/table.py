@@ -101,7 +101,8 @@ class HttpRoutes(RouteGroup):
 
     def _find(self, path: str) -> tuple[str, dict[str, str]] | None:
         """The path as its route writes it, and the parameter in it; None where there is no such route."""
-        if path in self._routes:
+        # Somebody may ask for the very words of a path with a parameter: these are one, too.
+        if path in self._routes and not path.endswith("}"):
             return path, {}
         parent, _, last = path.rpartition("/")
         below = self._parameters.get(parent)

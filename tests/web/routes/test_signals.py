@@ -209,7 +209,7 @@ async def test_a_plan_sees_what_it_may_and_when_it_may(site: Site) -> None:
     assert (await shown(browsers["pro"]))[0] == "fresh"
 
 
-@pytest.mark.parametrize("wrong", ["0", "999", "x", "1.0", "-1", "9" * 30, "٣", "1/2"])
+@pytest.mark.parametrize("wrong", ["0", "999", "x", "1.0", "-1", "9" * 30, "٣", "1/2", "{id}"])
 async def test_what_is_no_signal_is_not_found(site: Site, wrong: str) -> None:
     store(site, signal())
     answer = await site.browser_of(site.account(plan="elite")).get(f"{PATH}/{quote(wrong)}")
