@@ -253,6 +253,8 @@ async def test_the_public_is_told_in_words_and_nothing_that_names_a_machine(site
             }
         },
         "mail": "failing",
+        "signals": None,
+        "baselines": None,
     }
     operators = await site.health()
     assert operators.status_code == public.status_code == 200
