@@ -80,7 +80,6 @@ globalThis.window?.addEventListener("pagehide", () => {
   untold = null;
 });
 
-const seen = () => isOpen() && !document.hidden;
 function followSeen(notify: () => void) {
   const leave = followPanel(notify);
   document.addEventListener("visibilitychange", notify);
@@ -90,9 +89,19 @@ function followSeen(notify: () => void) {
   };
 }
 
-// Counts `ids`, those that are shown, as read while the panel is open in a tab that can be seen.
-export function useReading(ids: string, unread: number, signedIn: boolean, tell: (id: string) => void) {
-  const watched = useSyncExternalStore(followSeen, seen, () => false);
+// Counts `ids`, those that are shown, as read while the tab can be seen and, where they are `inPanel`, that is open.
+export function useReading(
+  ids: string,
+  unread: number,
+  signedIn: boolean,
+  inPanel: boolean,
+  tell: (id: string) => void,
+) {
+  const watched = useSyncExternalStore(
+    followSeen,
+    () => !document.hidden && (!inPanel || isOpen()),
+    () => false,
+  );
   const upTo = largest(ids);
   useEffect(() => {
     if (!watched || !unread || !upTo || upTo <= read.get()) return undefined;

@@ -16,13 +16,10 @@ from flashcur.domain.signals.words import KIND_TITLES
 from flashcur.domain.venue_links import exchange_page, tradingview_chart
 from flashcur.errors import Refusal
 from flashcur.models import SignalRecord
-from flashcur.services.accounts.sessions import Caller
-from flashcur.services.accounts.wiring import Accounts
 from flashcur.state.visit import act, text
 from flashcur.web.signal_hub import SignalHub
 
 _ON_ANY_PAGE = ("known", "ids")
-_LARGEST = 2**53
 
 
 class SignalsState(rx.State):
@@ -55,15 +52,10 @@ class SignalsState(rx.State):
     @rx.event
     async def mark_read(self, signal_id: str) -> None:
         """The owner has been shown the signals up to this one, by its id. Says nothing: nobody asked for it."""
-        read = text(signal_id, 16)
-        if not (read.isascii() and read.isdigit()) or int(read) > _LARGEST:
-            return
-
-        async def work(accounts: Accounts, caller: Caller) -> None:
-            await accounts.profile.read_signals(caller, int(read))
-
         with contextlib.suppress(Refusal):
-            await act(self, work)
+            read = text(signal_id, 16)
+            if read.isascii() and read.isdigit():
+                await act(self, lambda accounts, caller: accounts.profile.read_signals(caller, int(read)))
 
 
 def signals_vars(hub: SignalHub, audience: Audience) -> dict[str, Any]:

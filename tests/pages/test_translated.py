@@ -160,7 +160,7 @@ def test_every_page_goes_on(tab: Page, app: App, early: bool, plan: Audience) ->
             tab.locator("#menu").evaluate("menu => menu.showPopover()")
             expect(tab.locator("#menu")).to_be_visible()
             tab.keyboard.press("Escape")
-        tab.locator("button.icon").click()
+        tab.locator(".head > button.icon:not(.signals-button)").click()
         expect_changes(tab, '[data-testid="feed-status"] .clock')
         tab.get_by_role("link", name="FlashCur, to the markets").click()
         expect(tab.locator(ROWS).first, f"the table after {route}").to_be_visible()

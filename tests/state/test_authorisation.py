@@ -67,6 +67,8 @@ CALLS: dict[str, Call] = {
     "watchlist_state.move": Call(plain(list_id="{second}", to_position=0), frozenset({"pro", "elite"})),
     "watchlist_state.add": Call(form(id="{list}", symbol="eth"), OWN),
     "watchlist_state.remove": Call(plain(list_id="{list}", symbol="BTCUSDT"), OWN),
+    # What has not been stored cannot have been read.
+    "signals_state.mark_read": Call(plain(signal_id="0"), NOBODY),
     "profile_state.change_address": Call(form(email="new@example.com", password=PASSWORD), SIGNED_IN),
     "profile_state.change_password": Call(form(password=PASSWORD, new="nine purple teapots sing"), SIGNED_IN),
     "profile_state.set_theme": Call(plain(theme="light"), SIGNED_IN),

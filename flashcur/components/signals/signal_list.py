@@ -10,6 +10,7 @@ from flashcur.components.kit.site import link
 from flashcur.components.kit.texts import untranslated
 from flashcur.components.signals import marks
 from flashcur.components.signals.distances import contract_distances
+from flashcur.components.signals.unread import read_on_page
 from flashcur.state.account import AccountState
 from flashcur.state.signal_list import SignalListState
 from flashcur.state.signals import SignalsState
@@ -119,7 +120,12 @@ def _arrived() -> rx.Component:
         ),
         class_name="arrived",
         role="status",
-        custom_attrs={"data-leave": "signal", "data-watch": watch},
+        custom_attrs={
+            "data-leave": "signal",
+            "data-watch": watch,
+            # What is new is read once it is shown.
+            "data-watched": read_on_page(rx.cond(count > 0, "", SignalsState.ids).to(str)),
+        },
     )
 
 

@@ -17,8 +17,17 @@ def unread() -> rx.Var[int]:
 def read_while_open(ids: rx.Var[str]) -> rx.Var[bool]:
     """Count those of `ids` (joined by |) as read while the panel is open in a tab that can be seen; whether it is.
 
-    Once on a page.
+    This or `read_on_page` once on a page.
     """
+    return _reading(ids, in_panel=True)
+
+
+def read_on_page(ids: rx.Var[str]) -> rx.Var[bool]:
+    """Count those of `ids` as read while the tab can be seen: for a page of which they are the subject."""
+    return _reading(ids, in_panel=False)
+
+
+def _reading(ids: rx.Var[str], *, in_panel: bool) -> rx.Var[bool]:
     return browser.hook(
         "watched",
         "unread",
@@ -26,6 +35,7 @@ def read_while_open(ids: rx.Var[str]) -> rx.Var[bool]:
         ids,
         _unread("unreadHere", ids),
         AccountState.signed_in,
+        in_panel,
         browser.event(SignalsState.mark_read),
     ).to(bool)
 
