@@ -116,8 +116,10 @@ SECTIONS = (
                     (
                         "Local and session storage",
                         "your choice of light or dark, a random number that tells one tab from another, a copy of the "
-                        "marker (flashcur_mark), and the number of the last message that a tab has shown "
-                        "(flashcur_notice).",
+                        "marker (flashcur_mark), the number of the last message that a tab has shown "
+                        "(flashcur_notice), and of signals whether you closed their panel, which was the last you have "
+                        "seen, and what may ring (flashcur_signals, flashcur_signals_read, flashcur_alerts, "
+                        "flashcur_rung).",
                     ),
                 )
             ),
