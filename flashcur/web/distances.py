@@ -73,6 +73,16 @@ class Distances:
         """Time of the newest snapshot, Unix ms; 0 before the first."""
         return 0 if self._live is None else self._live.as_of_ms
 
+    @property
+    def exchange(self) -> str:
+        """ccxt id of the exchange it is of; empty before the first."""
+        return "" if self._live is None else self._live.exchange
+
+    @property
+    def demo(self) -> bool:
+        """Whether that is the simulated one."""
+        return self._live is not None and self._live.demo
+
     def of(self, symbol: str) -> list[Distance]:
         """How far a contract is from each signal now; empty where that is not known."""
         return [] if self._live is None else self._live.of(symbol)

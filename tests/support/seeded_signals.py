@@ -22,31 +22,36 @@ from flashcur.services.alerts.statistics import GroupStatistics, save_statistics
 from flashcur.services.records.hour_candles import save_hours
 
 COINS = ("BTC", "ETH", "SOL", "XRP", "DOGE", "1000PEPE", "LINK", "AVAX")
+UNLISTED = ("SEEDLING",)
+"""A coin that no simulated exchange lists: the running engine finds no signals of it."""
 SPACING_MS = 7 * 60_000
 """Between two signals; the newest is as old as that."""
 
 
 def fill_signals(
-    session: Session, now_ms: int, *, count: int = 300, exchange: str = "binanceusdm", demo: bool = False, seed: int = 1
+    session: Session, now_ms: int, *, count: int = 300, coins: Sequence[str] = COINS, demo: bool = False
 ) -> list[SignalRecord]:
     """Store `count` signals before `now_ms` (Unix ms) with all that goes with them; returns them, the oldest first."""
-    chance = Random(seed)
+    chance, exchange = Random(1), "binanceusdm"
     origin = Origin(exchange, demo)
-    for coin in COINS:
+    for coin in coins:
         save_hours(session, exchange, _hours(chance, f"{coin}USDT", now_ms), demo=demo)
-    made = [_signal(chance, origin, number, now_ms - (count - number) * SPACING_MS) for number in range(count)]
+    made = [
+        _signal(chance, origin, coins[number % len(coins)], number, now_ms - (count - number) * SPACING_MS)
+        for number in range(count)
+    ]
     stored: list[SignalRecord] = []
     for signal in made:
         stored += signals.store(session, [signal], signal.seen_ms + chance.randrange(20, 180))
     session.flush()
     for record in stored:
         _follow(session, chance, record, now_ms)
-    _pay(session, chance, exchange, now_ms, demo=demo)
+    _pay(session, chance, exchange, coins, now_ms, demo=demo)
     save_statistics(session, exchange, demo=demo, computed_ms=now_ms - 600_000, groups=_groups(chance))
     today = now_ms // DAY_MS * DAY_MS
     days = [
         Day(f"{coin}USDT", day_ms, seen=(min(now_ms, day_ms + DAY_MS) - day_ms) - 90_000, stale=90_000)
-        for coin in COINS
+        for coin in coins
         for day_ms in (today - DAY_MS, today)
     ]
     save_days(session, exchange, days, demo=demo, until_ms=now_ms)
@@ -67,8 +72,7 @@ def _hours(chance: Random, symbol: str, now_ms: int) -> list[Candle]:
     return hours
 
 
-def _signal(chance: Random, origin: Origin, number: int, event_ms: int) -> Signal:
-    base = COINS[number % len(COINS)]
+def _signal(chance: Random, origin: Origin, base: str, number: int, event_ms: int) -> Signal:
     symbol = f"{base}USDT"
     hour_ms = event_ms // HOUR_MS * HOUR_MS
     direction = cast("Direction", chance.choice(("bullish", "bearish")))
@@ -186,9 +190,9 @@ def _follow(session: Session, chance: Random, record: SignalRecord, now_ms: int)
         session.exec(update(SignalOutcome).where(col(SignalOutcome.signal_id) == record.id).values(**known))
 
 
-def _pay(session: Session, chance: Random, exchange: str, now_ms: int, *, demo: bool) -> None:
+def _pay(session: Session, chance: Random, exchange: str, coins: Sequence[str], now_ms: int, *, demo: bool) -> None:
     eight_h = 8 * HOUR_MS
-    for coin in COINS:
+    for coin in coins:
         for paid_ms in range((now_ms // eight_h - 60) * eight_h, now_ms, eight_h):
             rate = chance.gauss(0.0001, 0.0002)
             session.merge(
