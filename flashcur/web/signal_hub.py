@@ -127,7 +127,8 @@ class SignalHub:
         else:
             first = last_id - _OVERLAP if again else last_id
             found = await database.run(lambda session: signals.after_id(session, first), readonly=True)
-            if again and not found and self._known:
+            there = set(map(_id, found))
+            if again and any(id_ > first and id_ not in there for id_ in self._known):
                 # Deleted, as those of demo data are, or this is another database by now.
                 self._last_id = None
                 return await self._read(database, again=again)

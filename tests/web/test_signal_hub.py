@@ -131,13 +131,17 @@ async def test_real_and_demo_data_never_meet(database: Database) -> None:
 
 async def test_what_was_deleted_goes(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signal_hub, "_POLL_S", 0.02)
-    store(sqlite_database, signal(1, origin=DEMO))
+    store(sqlite_database, signal(1, origin=DEMO), signal(2, minutes=1, origin=DEMO))
     stage = Stage(demo=True)
     async with stage.running(sqlite_database):
         await stage.reads()
         with sqlite_database.session() as session:
             signals.purge_demo(session)
-        await eventually(lambda: stage.keys("elite") == [], "the list is empty")
+        # The last one stays, for its number.
+        await eventually(lambda: stage.keys("elite") == [signal(2, minutes=1).key], "one is gone")
+        with sqlite_database.session() as session:
+            signals.prune(session, NOON_MS)
+        await eventually(lambda: stage.keys("elite") == [], "all are gone")
 
 
 async def test_a_signal_whose_number_was_passed_over_is_found(
