@@ -15,6 +15,7 @@ from flashcur.services.kit.clock import now_ms
 from tests.pages.conftest import DESKTOP, PHONE
 from tests.support.app import App
 from tests.support.people import enter, leave, path_of, visit
+from tests.support.programs import wait_until
 from tests.support.seeded_signals import UNLISTED, fill_signals
 from tests.support.signals import signal
 
@@ -154,6 +155,21 @@ def test_what_is_wrong_or_finds_nothing_is_said_with_what_helps(page: Page, stor
     expect(page).to_have_url(re.compile(r"from=\d{4}-\d\d-\d\d$"))
     visit(page, "/signals?signal=999999999")
     expect(page.locator(SHEET)).to_contain_text("There is no such signal, or no longer.")
+
+
+def test_why_a_contract_has_no_signal_now(page: Page) -> None:
+    def told() -> bool:
+        visit(page, "/signals?contract=btc")
+        folded = page.get_by_test_id("distances")
+        expect(folded.locator("summary")).to_contain_text("How far BTCUSDT is from firing now")
+        folded.locator("summary").click()
+        return folded.locator("li").count() > 0
+
+    # The engine says it every ten seconds, from its beginning on.
+    wait_until(told, "distances", 30)
+    expect(page.get_by_test_id("distances").locator("li").first).to_contain_text(
+        re.compile(r"Volume spike: .*× of 3\.00×")
+    )
 
 
 def test_statistics_say_what_they_are_worth(page: Page, stored: list[SignalRecord]) -> None:

@@ -24,7 +24,7 @@ def contract_distances() -> rx.Component | rx.Var[object]:
     return rx.cond(
         SignalListState.distances_of != "",
         rx.el.details(
-            rx.el.summary("How far ", untranslated(SignalListState.distances_of), " is from firing now"),
+            rx.el.summary(rx.el.span("How far ", untranslated(SignalListState.distances_of), " is from firing now")),
             rx.el.div(distances(SignalListState)),
             class_name="fold",
             custom_attrs={"data-testid": "distances"},
