@@ -46,6 +46,7 @@ def upgrade() -> None:
         sa.Column("switch", sa.Integer(), nullable=False),
         sa.Column("no_baseline", sa.Integer(), nullable=False),
         sa.Column("engine_away", sa.Integer(), nullable=False),
+        sa.Column("not_begun", sa.Integer(), nullable=False),
         sa.Column("until_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("exchange", "demo", "day", "symbol", name=op.f("pk_silence_day")),
     )

@@ -146,7 +146,7 @@ class SilenceKeeper:
         if ledger is None:
             ledger = known[runner.origin] = SilenceLedger()
             # Its contracts were there before, and nobody looked.
-            ledger.begin(symbols, now_ms, "switch" if self._served else "engine_away")
+            ledger.begin(symbols, now_ms, "switch" if self._served else "not_begun")
         self._served = True
         if ledger.watched != symbols:
             ledger.leave([symbol for symbol in list(ledger.watched) if symbol not in symbols], now_ms)

@@ -23,5 +23,7 @@ class SilenceDay(Table, table=True):
     switch: int
     no_baseline: int
     engine_away: int
+    not_begun: int
+    """Before the exchange was watched for the first time: neither seen nor blind."""
     until_ms: int = Field(sa_type=BigInteger)
     """Up to when the contract's time is accounted for, Unix ms."""

@@ -99,8 +99,10 @@ async def test_a_feed_that_is_cut_for_90_seconds_leaves_90_seconds(world: World)
     assert told.contracts == 3
     assert abs(told.stale_ms - 3 * 90_000) <= 3 * 1_000
     # Before this engine there was none, and all of it is the day so far.
-    assert told.engine_away_ms == 3 * (START + 1_000 - MIDNIGHT)
-    assert told.seen_ms + told.blind_ms == 3 * (world.now_ms - MIDNIGHT)
+    assert told.not_begun_ms == 3 * (START + 1_000 - MIDNIGHT)
+    assert told.accounted_ms == 3 * (world.now_ms - MIDNIGHT)
+    # What was before is no part of what is complete or not.
+    assert told.share == pytest.approx(1 - 90 / 690, abs=0.002)
     assert "blind per contract since 23 November" in told.text
 
 
@@ -119,7 +121,7 @@ async def test_an_engine_that_was_killed_is_told_as_away_and_the_sum_is_the_day(
     await world.keeper.save()
     told = world.told()
     assert told.engine_away_ms - before.engine_away_ms == 3 * 67_000
-    assert told.seen_ms + told.blind_ms == 3 * (world.now_ms - MIDNIGHT)
+    assert told.accounted_ms == 3 * (world.now_ms - MIDNIGHT)
 
 
 async def test_while_another_exchange_serves_each_is_blind_for_that(world: World) -> None:
@@ -134,7 +136,7 @@ async def test_while_another_exchange_serves_each_is_blind_for_that(world: World
     assert binance.switch_ms == 3 * 40_000
     assert bybit.switch_ms == 3 * (START + 61_000 - MIDNIGHT + 20_000)
     for told in (binance, bybit):
-        assert told.seen_ms + told.blind_ms == 3 * (world.now_ms - MIDNIGHT)
+        assert told.accounted_ms == 3 * (world.now_ms - MIDNIGHT)
 
 
 async def test_without_any_exchange_all_are_blind(world: World) -> None:
@@ -158,7 +160,7 @@ async def test_contracts_join_and_leave(world: World) -> None:
     assert told.contracts == 4
     day_ms = world.now_ms - MIDNIGHT
     # One was there all the time, two for all but the last 19 s, one for these.
-    assert told.seen_ms + told.blind_ms == day_ms + 2 * (day_ms - 19_000) + 19_000
+    assert told.accounted_ms == day_ms + 2 * (day_ms - 19_000) + 19_000
     # Those that left are not waited for after a restart.
     world.now_ms += 5_000
     world.start()
@@ -187,7 +189,7 @@ async def test_over_midnight_each_day_has_its_own(world: World) -> None:
     world.live(60)
     await world.keeper.save()
     today = world.told()
-    assert today.seen_ms + today.blind_ms == 3 * DAY_MS
+    assert today.accounted_ms == 3 * DAY_MS
     with world.database.session(readonly=True) as session:
         first_ms = MIDNIGHT + DAY_MS
         after = completeness(session, "binanceusdm", demo=False, first_ms=first_ms, end_ms=first_ms + 1)

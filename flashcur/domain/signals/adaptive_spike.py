@@ -200,7 +200,7 @@ class AdaptiveSpike:
         share = max(LEAST_SHARE, min(1.0, (now_ms - hour_ms) / HOUR_MS))
         score = None if usual is None or volume is None else usual.score(volume, share)
         way = min(part(score, SCORES[0]), part(volume, FLOOR_USD))
-        return (Distance(self.name, "Adaptive spike", score, SCORES[0], "score", way, "; ".join(missing)),)
+        return (Distance(self.name, "Unusual volume", score, SCORES[0], "score", way, "; ".join(missing)),)
 
     def is_ready(self, symbol: str, now_ms: int) -> bool:
         """Whether the contract has a baseline for the hour in progress at `now_ms`."""

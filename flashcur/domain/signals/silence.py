@@ -18,6 +18,8 @@ from flashcur.domain.ticks import TickKind
 
 Cause = Literal["stale", "switch", "no_baseline", "engine_away"]
 """Why detectors are blind: values too old, another exchange serves, too little history, no engine runs."""
+Before = Literal["not_begun"]
+"""The exchange had never been watched: its detectors were neither seeing nor blind."""
 CAUSES: tuple[Cause, ...] = get_args(Cause)
 
 DAY_MS = 24 * HOUR_MS
@@ -55,10 +57,12 @@ class Day:
     switch: int = 0
     no_baseline: int = 0
     engine_away: int = 0
+    not_begun: int = 0
+    """Before the exchange was watched for the first time: neither seen nor blind."""
 
     @property
     def blind(self) -> int:
-        """All causes together, in ms."""
+        """All causes together, in ms, but for what was before the first watch."""
         return self.stale + self.switch + self.no_baseline + self.engine_away
 
 
@@ -97,10 +101,10 @@ class SilenceLedger:
         """Up to when `days` accounts for them, Unix ms; 0 before the first step."""
         return self._stepped_ms
 
-    def begin(self, symbols: Iterable[str], now_ms: int, cause: Cause | None = None) -> None:
+    def begin(self, symbols: Iterable[str], now_ms: int, cause: Cause | Before | None = None) -> None:
         """Watch contracts from `now_ms` on (Unix ms); those that are watched already stay as they are.
 
-        With a cause the day's time before `now_ms` was blind for it; without one the contract did not exist.
+        With a cause the day's time before `now_ms` is told as that; without one the contract did not exist.
         """
         for symbol in symbols:
             if symbol not in self._until:
@@ -163,7 +167,7 @@ class SilenceLedger:
         """Forget the days that began before `before_ms`, Unix ms."""
         self._days = {key: day for key, day in self._days.items() if day.day_ms >= before_ms}
 
-    def _decide(self, symbol: str, cause: Cause | None, to_ms: int) -> None:
+    def _decide(self, symbol: str, cause: Cause | Before | None, to_ms: int) -> None:
         """Account the contract's time up to `to_ms` as blind for a cause, or as seen; split by day."""
         from_ms = self._until[symbol]
         if to_ms <= from_ms:
@@ -187,8 +191,10 @@ class SilenceLedger:
                     day.no_baseline += spent
                 case "engine_away":
                     day.engine_away += spent
+                case "not_begun":
+                    day.not_begun += spent
             from_ms = end_ms
 
 
 def _copy(day: Day) -> Day:
-    return Day(day.symbol, day.day_ms, day.seen, day.stale, day.switch, day.no_baseline, day.engine_away)
+    return Day(day.symbol, day.day_ms, day.seen, day.stale, day.switch, day.no_baseline, day.engine_away, day.not_begun)

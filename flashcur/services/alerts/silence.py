@@ -19,7 +19,7 @@ KEPT = timedelta(days=90)
 """How long a contract's days are kept."""
 
 _KEY = ("exchange", "demo", "day", "symbol")
-_VALUES = ("seen", "stale", "switch", "no_baseline", "engine_away", "until_ms")
+_VALUES = ("seen", "stale", "switch", "no_baseline", "engine_away", "not_begun", "until_ms")
 
 _REASONS: dict[Cause, str] = {
     "stale": "because the exchange’s data came late",
@@ -45,11 +45,18 @@ class Completeness:
     engine_away_ms: int
     contracts: int
     """Contracts that were watched at any time."""
+    not_begun_ms: int = 0
+    """Before the exchange was watched for the first time: no part of what is complete or not."""
 
     @property
     def blind_ms(self) -> int:
         """All causes together."""
         return self.stale_ms + self.switch_ms + self.no_baseline_ms + self.engine_away_ms
+
+    @property
+    def accounted_ms(self) -> int:
+        """Everything: the days, as far as they are over."""
+        return self.seen_ms + self.blind_ms + self.not_begun_ms
 
     @property
     def share(self) -> float | None:
@@ -77,7 +84,7 @@ class Completeness:
 
 def completeness(session: Session, exchange: str, *, demo: bool, first_ms: int, end_ms: int) -> Completeness:
     """How complete what was found from `first_ms` to `end_ms` (Unix ms) is; days are taken whole."""
-    sums = [func.coalesce(func.sum(getattr(SilenceDay, name)), 0) for name in ("seen", *CAUSES)]
+    sums = [func.coalesce(func.sum(getattr(SilenceDay, name)), 0) for name in ("seen", *CAUSES, "not_begun")]
     # SQLModel's types end at four columns.
     columns = cast("Any", select)(func.min(SilenceDay.day), func.count(func.distinct(SilenceDay.symbol)), *sums)
     query = columns.where(
@@ -88,12 +95,19 @@ def completeness(session: Session, exchange: str, *, demo: bool, first_ms: int, 
     )
     found = cast("tuple[int | None, ...]", tuple(cast("Any", session).exec(query).one()))
     # PostgreSQL's sums are decimals.
-    first_day, contracts, seen, stale, switch, no_baseline, engine_away = (
+    first_day, contracts, seen, stale, switch, no_baseline, engine_away, not_begun = (
         None if value is None else int(value) for value in found
     )
     first_ms = (first_ms // DAY_MS if first_day is None else first_day) * DAY_MS
     return Completeness(
-        first_ms, seen or 0, stale or 0, switch or 0, no_baseline or 0, engine_away or 0, contracts or 0
+        first_ms,
+        seen or 0,
+        stale or 0,
+        switch or 0,
+        no_baseline or 0,
+        engine_away or 0,
+        contracts or 0,
+        not_begun or 0,
     )
 
 
@@ -158,7 +172,9 @@ def purge_demo_days(session: Session) -> int:
 
 
 def _day(row: SilenceDay) -> Day:
-    return Day(row.symbol, row.day * DAY_MS, row.seen, row.stale, row.switch, row.no_baseline, row.engine_away)
+    return Day(
+        row.symbol, row.day * DAY_MS, row.seen, row.stale, row.switch, row.no_baseline, row.engine_away, row.not_begun
+    )
 
 
 def _span_text(ms: float) -> str:

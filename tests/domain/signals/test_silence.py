@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flashcur.domain.signals.silence import CAUSES, DAY_MS, Cause, Day, Sight, SilenceLedger
+from flashcur.domain.signals.silence import CAUSES, DAY_MS, Before, Cause, Day, Sight, SilenceLedger
 from tests.domain.signals.market import T0, A, B, at, close, feed, funding, interest, past_hours, runner, ticker, update
 
 MIDNIGHT = T0 // DAY_MS * DAY_MS
@@ -135,10 +135,10 @@ def test_what_left_has_no_more_time() -> None:
         st.tuples(st.integers(-(10**7), 10**7), st.integers(0, 10**6), st.booleans(), st.booleans(), st.booleans()),
         max_size=40,
     ),
-    st.sampled_from([None, *CAUSES]),
+    st.sampled_from([None, "not_begun", *CAUSES]),
 )
 def test_it_adds_up_whatever_the_clock_does(
-    steps: list[tuple[int, int, bool, bool, bool]], cause: Cause | None
+    steps: list[tuple[int, int, bool, bool, bool]], cause: Cause | Before | None
 ) -> None:
     ledger = SilenceLedger()
     ledger.begin([A], T0, cause)
@@ -152,7 +152,7 @@ def test_it_adds_up_whatever_the_clock_does(
         else:
             ledger.step(now_ms, [Sight(A, now_ms - age, stale, ready)])
         days = ledger.days()
-        assert sum(each.seen + each.blind for each in days) == latest - began
+        assert sum(each.seen + each.blind + each.not_begun for each in days) == latest - began
         assert all(each.seen + each.blind <= DAY_MS for each in days)
         assert all(min(each.seen, each.stale, each.switch, each.no_baseline, each.engine_away) >= 0 for each in days)
 
