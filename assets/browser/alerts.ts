@@ -3,7 +3,7 @@
 import { useEffect } from "react";
 import type { Columns } from "./arrivals.ts";
 import { type Claim, claim } from "./owner.ts";
-import { store } from "./store.ts";
+import { shared, store } from "./store.ts";
 import { allowSound, canSound, sound } from "./tone.ts";
 
 const KEPT = "flashcur_alerts";
@@ -168,7 +168,31 @@ export function comingOf(columns: Columns): Coming[] {
 let known: Set<number> | null = null;
 let heardOf: string | null = null;
 
-// Rings for what has come; `now` is the server's time of the newest frame. One component of the page calls it.
+const attend = shared(() => {
+  const heard = ({ key }: StorageEvent) => {
+    if (key !== KEPT) return;
+    state.set({ ...state.get(), ...read() });
+    settle();
+  };
+  // After a reload the tab may sound again from the first gesture on.
+  const gesture = async () => {
+    if (state.get().sound && !canSound() && (await allowSound())) settle();
+  };
+  state.set({ ...state.get(), ...read() });
+  settle();
+  window.addEventListener("storage", heard);
+  for (const event of ["pointerdown", "keydown"]) window.addEventListener(event, gesture);
+  return () => {
+    known = null;
+    heardOf = null;
+    window.removeEventListener("storage", heard);
+    for (const event of ["pointerdown", "keydown"]) window.removeEventListener(event, gesture);
+    soundClaim = left(soundClaim);
+    notifyClaim = left(notifyClaim);
+  };
+});
+
+// Rings for what has come, once, however many components call it; `now` is the server's time of the newest frame.
 export function useAlerts(reached: boolean, columns: Columns, now: number) {
   useEffect(() => {
     if (!reached || columns.id === heardOf) return;
@@ -180,28 +204,6 @@ export function useAlerts(reached: boolean, columns: Columns, now: number) {
     const coming = news(all, before, lastRung(), now, state.get().strong);
     if (coming.length) ring(coming);
   }, [reached, columns, now]);
-  useEffect(() => {
-    const heard = ({ key }: StorageEvent) => {
-      if (key !== KEPT) return;
-      state.set({ ...state.get(), ...read() });
-      settle();
-    };
-    // After a reload the tab may sound again from the first gesture on.
-    const gesture = async () => {
-      if (state.get().sound && !canSound() && (await allowSound())) settle();
-    };
-    state.set({ ...state.get(), ...read() });
-    settle();
-    window.addEventListener("storage", heard);
-    for (const event of ["pointerdown", "keydown"]) window.addEventListener(event, gesture);
-    return () => {
-      known = null;
-      heardOf = null;
-      window.removeEventListener("storage", heard);
-      for (const event of ["pointerdown", "keydown"]) window.removeEventListener(event, gesture);
-      soundClaim = left(soundClaim);
-      notifyClaim = left(notifyClaim);
-    };
-  }, []);
+  useEffect(attend, []);
   return state.use();
 }

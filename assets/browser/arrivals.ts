@@ -2,7 +2,7 @@
 // moves under their eyes or their pointer.
 import { useEffect, useSyncExternalStore } from "react";
 import { ago } from "./ages.ts";
-import { store } from "./store.ts";
+import { shared, store } from "./store.ts";
 
 const LIST = '[data-testid="signals"]';
 
@@ -49,12 +49,14 @@ export function showWaiting() {
   released.set(released.get() + 1);
 }
 
+const attend = shared(() => {
+  document.addEventListener("visibilitychange", settle);
+  return () => document.removeEventListener("visibilitychange", settle);
+});
+
 export function useShown(ids: string): string {
   useSyncExternalStore(released.follow, released.get, () => 0);
-  useEffect(() => {
-    document.addEventListener("visibilitychange", settle);
-    return () => document.removeEventListener("visibilitychange", settle);
-  }, []);
+  useEffect(attend, []);
   return admit(ids).join("|");
 }
 

@@ -1,6 +1,6 @@
 // Whether the panel of signals is open: beside the table, where that is kept in this browser, or as a sheet over it.
 import { useEffect } from "react";
-import { store } from "./store.ts";
+import { shared, store } from "./store.ts";
 
 // The page's head reads the same before the first paint (flashcur/components/signals/panel.py).
 const KEPT = "flashcur_signals";
@@ -57,16 +57,18 @@ function press(event: KeyboardEvent) {
 
 const resized = () => look();
 
+const attend = shared(() => {
+  look();
+  window.addEventListener("resize", resized);
+  document.addEventListener("keydown", press);
+  return () => {
+    window.removeEventListener("resize", resized);
+    document.removeEventListener("keydown", press);
+  };
+});
+
 export function usePanel() {
-  useEffect(() => {
-    look();
-    window.addEventListener("resize", resized);
-    document.addEventListener("keydown", press);
-    return () => {
-      window.removeEventListener("resize", resized);
-      document.removeEventListener("keydown", press);
-    };
-  }, []);
+  useEffect(attend, []);
   return state.use();
 }
 

@@ -31,3 +31,18 @@ export function store<T>(fresh: T, left = (_: Store<T>) => {}, joined = (_: Stor
   };
   return own;
 }
+
+// An effect of the page and not of a component, however many components have it: `begin` runs with the first of them,
+// and what it returned with the last.
+export function shared(begin: () => () => void): () => () => void {
+  let users = 0;
+  let end = () => {};
+  return () => {
+    users += 1;
+    if (users === 1) end = begin();
+    return () => {
+      users -= 1;
+      if (users === 0) end();
+    };
+  };
+}

@@ -1,7 +1,7 @@
 // How many signals are unread, over all tabs: an account's are kept by the server, a guest's in this browser.
 import { useEffect, useSyncExternalStore } from "react";
 import { followPanel, isOpen } from "./panel.ts";
-import { store } from "./store.ts";
+import { shared, store } from "./store.ts";
 
 const KEPT = "flashcur_signals_read";
 // A signal counts as read once it has stood before somebody's eyes for so long.
@@ -29,16 +29,17 @@ function stored({ key }: StorageEvent) {
   if (key === KEPT) read.set(read.get());
 }
 
+const hear = shared(() => {
+  window.addEventListener("storage", stored);
+  return () => window.removeEventListener("storage", stored);
+});
+
 function follow(notify: () => void) {
   const leave = read.follow(notify);
-  const heard = (event: StorageEvent) => {
-    stored(event);
-    notify();
-  };
-  window.addEventListener("storage", heard);
+  const end = hear();
   return () => {
     leave();
-    window.removeEventListener("storage", heard);
+    end();
   };
 }
 

@@ -13,6 +13,7 @@ const { admitted, signalRows, waitingOf } = await import("../../assets/browser/a
 const { comingOf, news } = await import("../../assets/browser/alerts.ts");
 const { claim } = await import("../../assets/browser/owner.ts");
 const { firedOf } = await import("../../assets/browser/fired.ts");
+const { shared } = await import("../../assets/browser/store.ts");
 const { unreadOf } = await import("../../assets/browser/unread.ts");
 
 const NOON = 1_795_435_200_000;
@@ -121,4 +122,18 @@ test("with locks a claim waits its turn", async () => {
   await held;
   turns[1]();
   assert.deepEqual([first.owned, second.owned], [false, true]);
+});
+
+test("an effect of the page begins with the first component that has it and ends with the last", () => {
+  const done: string[] = [];
+  const attend = shared(() => {
+    done.push("begun");
+    return () => done.push("ended");
+  });
+  const leave = [attend(), attend()];
+  leave[0]?.();
+  assert.deepEqual(done, ["begun"]);
+  leave[1]?.();
+  attend();
+  assert.deepEqual(done, ["begun", "ended", "begun"]);
 });
