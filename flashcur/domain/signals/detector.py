@@ -79,7 +79,7 @@ class Detector(Protocol):
         ...
 
     def forget(self, symbol: str) -> None:
-        """The contract is gone, and what was known of it."""
+        """The contract has been gone for long: drop what was known of it."""
         ...
 
     def why_not(self, row: Row, now_ms: int) -> Sequence[Distance]:

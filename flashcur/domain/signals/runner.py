@@ -29,6 +29,9 @@ from flashcur.domain.ticks import Candle, Instrument, Tick
 
 RESUME_MS = 8 * 24 * HOUR_MS
 """Signals of so long are needed to resume: an episode of extreme funding may last for days."""
+GONE_MS = 24 * HOUR_MS
+"""What is known of a contract that is no longer traded is kept for so long: an answer may have left it out, and what was
+told of it must not be told again once it is back."""
 
 
 class Runner:
@@ -67,6 +70,8 @@ class Runner:
                 self._by_tick[kind] = (*self._by_tick.get(kind, ()), detector)
         self._symbols = {row.instrument.symbol for row in self.book}
         self._excluded = {row.instrument.symbol for row in self.book if not row.instrument.is_crypto}
+        self._gone: dict[str, int] = {}
+        """Symbol to the moment (Unix ms) of the first set without it; forgotten `GONE_MS` later."""
         self._steps = tuple(detector for detector in self.detectors if detector is self.spikes)
 
     def take(self, tick: Tick, *, alone: bool = False) -> Sequence[Signal]:
@@ -108,9 +113,11 @@ class Runner:
         self._excluded = {instrument.symbol for instrument in fresh if not instrument.is_crypto}
         symbols = {instrument.symbol for instrument in fresh}
         for symbol in (self._symbols | self.volumes.keys()) - symbols:
-            self.volumes.pop(symbol, None)
-            for detector in self.detectors:
-                detector.forget(symbol)
+            self._gone.setdefault(symbol, now_ms)
+        for symbol in self._gone.keys() & symbols:
+            del self._gone[symbol]
+        for symbol in [symbol for symbol, since_ms in self._gone.items() if now_ms - since_ms >= GONE_MS]:
+            self._forget(symbol)
         self._symbols = symbols
         if self.listings not in self.detectors:
             return NOTHING
@@ -155,6 +162,8 @@ class Runner:
     def resume(self, signals: Iterable[Signal]) -> None:
         """Go on after a restart, before the first tick: the stored signals of this origin of the past `RESUME_MS`."""
         mine = [signal for signal in signals if signal.origin == self.origin]
+        # Those that are no longer traded are found to be gone by the first set.
+        self._symbols |= {signal.symbol for signal in mine}
         for detector in self.detectors:
             detector.resume(mine)
 
@@ -176,6 +185,12 @@ class Runner:
         if row is None or symbol in self._excluded:
             return []
         return [distance for detector in self.detectors for distance in detector.why_not(row, now_ms)]
+
+    def _forget(self, symbol: str) -> None:
+        del self._gone[symbol]
+        self.volumes.pop(symbol, None)
+        for detector in self.detectors:
+            detector.forget(symbol)
 
     def _judge_again(self, symbol: str) -> Sequence[Signal]:
         """The newest two hours of a contract, by earlier hours that have become known."""

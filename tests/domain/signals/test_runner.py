@@ -160,15 +160,57 @@ def test_unknown_contracts_and_chosen_detectors() -> None:
     ]
 
 
-def test_what_leaves_is_forgotten_and_comes_back_without_a_past() -> None:
+def test_what_leaves_for_a_day_is_forgotten_and_comes_back_without_a_past() -> None:
     it = known(runner())
     feed(it, [update(0, 10, 9e6)])
     assert it.is_ready(A, at(0))
     it.take_instruments([instrument(B)], at(0.2))
-    it.take_instruments([instrument(A), instrument(B)], at(0.3))
+    it.take_instruments([instrument(B)], at(24.2) - 1)
+    assert it.is_ready(A, at(0))
+    it.take_instruments([instrument(B)], at(24.2))
+    assert A not in it.volumes
+    it.take_instruments([instrument(A), instrument(B)], at(24.3))
     assert not it.is_ready(A, at(0))
     assert it.is_ready(B, at(0))
     assert feed(it, [update(0, 20, 9e7)]) == []
+
+
+def test_what_was_told_of_contracts_that_ended_is_forgotten_too() -> None:
+    stored = feed(known(runner()), busy_hours(3, hours=1))
+    it = runner()
+    it.resume([replace(signal, symbol="OLDUSDT") for signal in stored])
+    it.take_instruments([instrument(A), instrument(B)], at(1))
+    it.take_instruments([instrument(A), instrument(B)], at(25))
+    again = runner()
+    again.resume(stored)
+    again.take_instruments([instrument(A), instrument(B)], at(1))
+    again.take_instruments([instrument(A), instrument(B)], at(25))
+    assert known_symbols(it) == set()
+    assert known_symbols(again) >= {A, B}
+
+
+def known_symbols(of: Runner) -> set[str]:
+    """The contracts that the detectors hold anything of."""
+    held = (of.spikes._hours, of.adaptive._states, of.open_interest._states, of.funding._states)
+    return {symbol for states in held for symbol in states}
+
+
+@given(st.integers(0, 2**32), st.data())
+def test_an_answer_that_leaves_a_contract_out_changes_nothing(seed: int, data: st.DataObject) -> None:
+    """It comes back within a minute, with a new row that its past is read into."""
+    ticks = busy_hours(seed, hours=2)
+    expected = [signal.key for signal in feed(known(runner()), ticks)]
+    it = known(runner())
+    cut = data.draw(st.integers(0, len(ticks) // 8)) * 8
+    seen = feed(it, ticks[:cut])
+    now_ms = ticks[max(0, cut - 1)].event_ms
+    it.take_instruments([instrument(B)], now_ms)
+    it.take_instruments([instrument(A), instrument(B)], now_ms + 15_000)
+    for tick in ticks[:cut]:
+        if tick.symbol == A:
+            it.book.apply(tick)
+    seen += feed(it, ticks[cut:])
+    assert sorted(signal.key for signal in seen) == sorted(expected)
 
 
 def test_stored_volumes_are_as_good_as_candles() -> None:
