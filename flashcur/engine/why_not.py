@@ -51,7 +51,7 @@ class WhyNot:
 
     async def tell(self) -> bool:
         """Publish how far each contract is from each signal; False if nothing is watched, or no longer."""
-        runner, as_of_ms = self._detection.runner, self._clock()
+        runner = self._detection.runner
         if runner is None:
             return False
         contracts: Told = {}
@@ -60,6 +60,8 @@ class WhyNot:
             await asyncio.sleep(PAUSE_S)
             if runner is not self._detection.runner:
                 return False
+        # Nothing in it is newer than it says: by that it is decided who may see it.
+        as_of_ms = self._clock()
         payload = orjson.dumps(
             {
                 "as_of_ms": as_of_ms,

@@ -23,6 +23,9 @@ def distance_vars(reader: Reader, contract: str) -> dict[str, Any]:
     told["distances_of"] = symbol
     snapshot = reader.distances
     known = [] if snapshot is None else snapshot.of(symbol)
+    if snapshot is None and reader.distances_due_ms:
+        due = from_ms(reader.distances_due_ms).astimezone(reader.zone)
+        return {**told, "distances_note": f"Not known at this moment: again from {due:%H:%M %Z} on."}
     if snapshot is None or not known:
         return {**told, "distances_note": "Not known at this moment."}
     shown = [each for each in known if reader.plan.open_interest or each.detector != "open_interest"]

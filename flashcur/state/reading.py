@@ -51,6 +51,8 @@ class Reader:
     """The newest signals that they see, as this process knows without asking."""
     distances: Snapshot | None
     """How far contracts are from signals, as their plan is shown it; None while that is not known of this exchange."""
+    distances_due_ms: int
+    """Where those are not known: when they will be, Unix ms; 0 where that is not known either."""
     table: frozenset[str]
     """The contracts of their table."""
     history: HistoryStatus | None
@@ -74,9 +76,11 @@ def reader_of(state: rx.State) -> Reader:
     newest = runtime.signals.shown(plan.audience) or ()
     status = runtime.engine_status
     history = None if status is None else status.history
-    distances = runtime.distances.shown(plan)
+    now_ms, told = runtime.clock(), runtime.distances
+    distances = told.shown(plan, now_ms)
     if distances is not None and (distances.exchange, distances.demo) != (live.exchange, live.demo):
         distances = None
+    due_ms = told.due_ms(plan) if (told.exchange, told.demo) == (live.exchange, live.demo) else 0
     table = runtime.hub.table(plan.audience)
     return Reader(
         visitor,
@@ -84,10 +88,11 @@ def reader_of(state: rx.State) -> Reader:
         live.exchange,
         live.title,
         live.demo,
-        runtime.clock(),
+        now_ms,
         zone,
         newest,
         distances,
+        due_ms if due_ms > now_ms else 0,
         frozenset() if table is None else frozenset(table.values("symbol")),
         history,
     )

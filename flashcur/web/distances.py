@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import orjson
 
-from flashcur.domain.plans import PLANS, Plan, last_mark_ms
+from flashcur.domain.plans import PLANS, Plan, shown_from_ms
 from flashcur.domain.signals.detector import Distance
 from flashcur.domain.signals.evidence import UNITS
 from flashcur.domain.signals.signal import DETECTOR_NAMES
@@ -44,12 +44,16 @@ class Snapshot:
 
 
 class Distances:
-    """The newest snapshot, and those of the marks that plans which are not live are shown."""
+    """The newest snapshot, and those that plans which are not live are shown: at a mark, what was told last before it.
+
+    So nobody is shown what is newer than the signals that they see; a process that has just begun, or an exchange that
+    has just begun to serve, has nothing for them until the next mark.
+    """
 
     def __init__(self) -> None:
         self._live: Snapshot | None = None
-        self._marks: dict[int, Snapshot] = {}
-        """By cadence in seconds."""
+        self._before: dict[int, Snapshot] = {}
+        """By cadence in seconds: the last one of before the newest one's mark."""
 
     def receive(self, topic: str, payload: bytes) -> None:
         """Take one message of the bus. Never raises: one that cannot be read is logged and dropped."""
@@ -58,15 +62,23 @@ class Distances:
         except (ValueError, TypeError, KeyError) as error:
             logger.error("dropped a message on %s: %s", topic, error)
             return
-        self._live = snapshot
+        last, self._live = self._live, snapshot
+        if last is None:
+            return
         for cadence_s in _CADENCES:
-            held = self._marks.get(cadence_s)
-            if held is None or not _same_mark(held, snapshot, cadence_s):
-                self._marks[cadence_s] = snapshot
+            if shown_from_ms(cadence_s, last.as_of_ms) < shown_from_ms(cadence_s, snapshot.as_of_ms):
+                self._before[cadence_s] = last
 
-    def shown(self, plan: Plan) -> Snapshot | None:
-        """What a plan is shown: the newest, or, where it is not live, the first since its mark. None before that."""
-        return self._live if plan.live else self._marks.get(plan.cadence_s)
+    def shown(self, plan: Plan, now_ms: int) -> Snapshot | None:
+        """What a plan is shown at `now_ms` (Unix ms): the newest that it may see. None while there is none."""
+        for each in (self._live, self._before.get(plan.cadence_s)):
+            if each is not None and (plan.live or shown_from_ms(plan.cadence_s, each.as_of_ms) <= now_ms):
+                return each
+        return None
+
+    def due_ms(self, plan: Plan) -> int:
+        """When a plan is shown the newest, or one that replaces it by then, Unix ms; 0 before the first."""
+        return 0 if self._live is None else shown_from_ms(plan.cadence_s, self._live.as_of_ms)
 
     @property
     def as_of_ms(self) -> int:
@@ -86,11 +98,6 @@ class Distances:
     def of(self, symbol: str) -> list[Distance]:
         """How far a contract is from each signal now; empty where that is not known."""
         return [] if self._live is None else self._live.of(symbol)
-
-
-def _same_mark(held: Snapshot, new: Snapshot, cadence_s: int) -> bool:
-    marks = (last_mark_ms(cadence_s, each.as_of_ms) for each in (held, new))
-    return len(set(marks)) == 1 and (held.exchange, held.demo) == (new.exchange, new.demo)
 
 
 def _decode(payload: bytes) -> Snapshot:

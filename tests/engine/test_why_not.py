@@ -47,7 +47,7 @@ async def test_what_the_engine_tells_is_what_a_page_is_answered() -> None:
     assert message is not None
     distances.receive(DISTANCES_TOPIC, message.payload)
     assert distances.of("C1USDT") == watched.why_not("C1USDT", NOON_MS + 5)
-    shown = distances.shown(PLANS["elite"])
+    shown = distances.shown(PLANS["elite"], NOON_MS + 5)
     assert shown is not None
     assert (shown.as_of_ms, shown.exchange, shown.demo) == (NOON_MS + 5, "binanceusdm", False)
     assert distances.of("C9USDT") == []
