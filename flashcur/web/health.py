@@ -35,12 +35,14 @@ class Probe:
 
     async def state(self) -> str:
         """`ok`, or one line that says why not. Never raises."""
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.ensure_future(self._start())
-        done, _ = await asyncio.wait({self._asking}, timeout=PROBE_TIMEOUT_S)
+        # Held on to: before this one goes on, another caller may have begun the next question.
+        asking = self._asking
+        if asking is None or asking.done():
+            asking = self._asking = asyncio.ensure_future(self._start())
+        done, _ = await asyncio.wait({asking}, timeout=PROBE_TIMEOUT_S)
         if not done:
             return f"no answer within {PROBE_TIMEOUT_S:g} s"
-        error = self._asking.exception()
+        error = asking.exception()
         return WORKS if error is None else " ".join(str(error).split())[:300] or type(error).__name__
 
     async def _start(self) -> object:

@@ -13,7 +13,7 @@ from flashcur.engine.history_status import HistoryStatus
 from flashcur.engine.status import ENGINE_TOPIC, EngineStatus, SignalsStatus
 from flashcur.services.bus.topics import LIVE_TOPIC
 from flashcur.settings import Settings
-from flashcur.web.health import Health, in_words
+from flashcur.web.health import Health, Probe, in_words
 from flashcur.web.market_hub import MarketHub
 from flashcur.web.process import WebRuntime
 from tests.support.accounts import WHERE
@@ -104,6 +104,27 @@ async def test_what_becomes_of_signals_is_said(
     assert in_words(report)["signals"] == state
     assert runtime.engine_status is not None
     assert runtime.engine_status.signals == signals
+
+
+async def test_a_part_is_asked_one_question_at_a_time_however_many_callers_there_are() -> None:
+    running = most = 0
+
+    async def ask() -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        raise ConnectionError("is\naway")
+
+    probe = Probe(ask)
+
+    async def poll() -> set[str]:
+        return {await probe.state() for _ in range(50)}
+
+    found = await asyncio.gather(*(poll() for _ in range(20)))
+    assert set[str]().union(*found) == {"is away"}
+    assert most == 1
 
 
 async def test_the_engine_tells_the_age_of_the_newest_price(running: Running) -> None:
