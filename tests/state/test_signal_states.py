@@ -98,6 +98,8 @@ async def test_what_arrives_is_counted_by_the_same_filter(app: App, elite: str, 
         ("x=1&" * 40, "asks for too much at once"),
         ("a" * 5_000, "at most 2000 characters"),
         ("\u202e", ""),
+        ("contract=%00", ""),
+        ("contract=%ED%A0%80&list=%00", ""),
         ("after=nonsense&kind=no&direction=&severity=9&since=ever&from=2026-13-01&list=%00", ""),
     ],
 )
@@ -108,6 +110,14 @@ async def test_nonsense_is_answered_in_words(query: str, problem: str, app: App,
         assert problem in listed(page)["problem"]
         assert bool(listed(page)["problem"]) is bool(problem)
     assert "Traceback" not in app.log.read_text()
+
+
+async def test_a_contract_that_is_no_text_counts_as_not_given(app: App, stored: list[SignalRecord]) -> None:
+    async with tab(app.url, "/signals") as page:
+        for query in ("contract=%00BTC", f"contract={'B' * 41}"):
+            told = await show(page, query)
+            assert "Contract in the address was not understood and counts as not given" in told["ignored"][0]
+            assert len(told["entries"]) == 10
 
 
 async def test_a_signal_that_is_none(app: App, stored: list[SignalRecord]) -> None:

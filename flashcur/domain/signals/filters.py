@@ -25,6 +25,7 @@ SINCE_MS: dict[Since, int] = {"hour": 3_600_000, "day": 86_400_000, "week": 7 * 
 Choice = TypeVar("Choice", bound=str)
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_ID = re.compile(r"[0-9a-zA-Z]{1,32}")
 
 
 class WrongFilter(ValueError):
@@ -110,11 +111,11 @@ class SignalFilter:
             direction=read.one("direction", get_args(Side)),
             severity=int(read.one("severity", tuple(map(str, SEVERITIES))) or 1),
             quadrant=read.one("quadrant", QUADRANTS),
-            contract=params.get("contract", "").strip()[:SEARCH_LENGTH],
+            contract=read.name("contract"),
             since=read.one("since", get_args(Since)),
             first_day=first,
             last_day=last,
-            list_id=params.get("list", "") if re.fullmatch(r"[0-9a-zA-Z]{1,32}", params.get("list", "")) else "",
+            list_id=read.id("list"),
         )
 
     def query(self) -> str:
@@ -179,6 +180,24 @@ class _Reader:
             if text not in choices:
                 self.wrong(name, text, f"{_or(choices)}, separated by commas")
         return tuple(choice for choice in choices if choice in texts)
+
+    def name(self, name: str) -> str:
+        text = self._params.get(name, "").strip()
+        if len(text) > SEARCH_LENGTH:
+            self.wrong(name, text, f"at most {SEARCH_LENGTH} characters")
+            return ""
+        # No name has control or half characters, and PostgreSQL takes no NUL.
+        if not text.isprintable():
+            self.wrong(name, text, "a symbol or a coin")
+            return ""
+        return text
+
+    def id(self, name: str) -> str:
+        text = self._params.get(name, "")
+        if text and not _ID.fullmatch(text):
+            self.wrong(name, text, "the id of a watchlist")
+            return ""
+        return text
 
     def day(self, name: str) -> date | None:
         text = self._params.get(name, "")

@@ -64,6 +64,13 @@ def test_what_is_empty_is_left_out_of_the_address() -> None:
         ("from", "20260101", "from: expected a day"),
         ("to", "9999-12-31", "to: expected a day"),
         ("to", "٢٠٢٦-٠١-٠١", "to: expected a day"),
+        ("contract", "\0", r"contract: expected a symbol or a coin, was '\x00'"),
+        ("contract", "BTC\0USDT", "contract: expected a symbol or a coin"),
+        ("contract", "BTC\ud800", r"contract: expected a symbol or a coin, was 'BTC\ud800'"),
+        ("contract", "BTC\u202e", "contract: expected a symbol or a coin"),
+        ("contract", "B" * 41, "contract: expected at most 40 characters, was 'BBB"),
+        ("list", "../x", "list: expected the id of a watchlist, was '../x'"),
+        ("list", "\0", "list: expected the id of a watchlist"),
     ],
 )
 def test_what_is_wrong_is_named_to_a_program_and_left_out_for_a_person(name: str, text: str, expected: str) -> None:
