@@ -30,8 +30,8 @@ from flashcur.domain.ticks import Candle, Instrument, Tick
 RESUME_MS = 8 * 24 * HOUR_MS
 """Signals of so long are needed to resume: an episode of extreme funding may last for days."""
 GONE_MS = 24 * HOUR_MS
-"""What is known of a contract that is no longer traded is kept for so long: an answer may have left it out, and what was
-told of it must not be told again once it is back."""
+"""What is known of a contract that is no longer traded is kept for so long: an answer may have left it out, and what
+was told of it must not be told again once it is back."""
 
 
 class Runner:
