@@ -45,17 +45,34 @@ class Allowance:
     close: Threshold | None = None
     """Contracts above it are held to `close_ms` instead."""
     close_ms: int = 0
+    asked_ms: int = 0
+    """Where it is not streamed it is asked for at least so often, in ms; 0: it always is."""
+    close_asked_ms: int = 0
+    """The same above the threshold."""
 
     def limit_ms(self, close: bool) -> int:
         """The age in ms above which a cell is marked; `close`: whether the contract is above the threshold."""
         return self.close_ms if close and self.close is not None else self.ms
 
+    def cadence_ms(self, close: bool) -> int:
+        """How often it is asked for, in ms, where it is; `close`: whether the contract is above the threshold."""
+        return self.close_asked_ms if close and self.close is not None else self.asked_ms
+
 
 ALLOWANCES: tuple[Allowance, ...] = (
     Allowance("ticker", "p", "price", 5_000),
     Allowance("funding", "f", "funding_rate", 10_000),
-    Allowance("candle", "r", "ratio", 6 * 60_000, STREAMED, 10_000),
-    Allowance("open_interest", "o", "open_interest_usd", 10 * 60_000, LIQUID, 90_000),
+    Allowance("candle", "r", "ratio", 6 * 60_000, STREAMED, 10_000, asked_ms=5 * 60_000),
+    Allowance(
+        "open_interest",
+        "o",
+        "open_interest_usd",
+        10 * 60_000,
+        LIQUID,
+        90_000,
+        asked_ms=8 * 60_000,
+        close_asked_ms=60_000,
+    ),
 )
 
 

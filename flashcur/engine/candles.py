@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from flashcur.domain.ages import STREAMED
+from flashcur.domain.ages import STREAMED, allowance
 from flashcur.domain.book import Row, covers_hour, is_overdue
 from flashcur.domain.ticks import Candle
 from flashcur.engine.live_market import LiveMarket, VenueBook
 from flashcur.engine.polling import each
 
-POLL_MS = 240_000
-"""Age at which a candle that is not streamed is asked for again; the promise is 5 min."""
+POLL_MS = allowance("candle").cadence_ms(False) - 60_000
+"""Age at which a candle that is not streamed is asked for again, so that it is as often as is promised."""
 SILENT_MS = 60_000
 """Age at which a streamed candle is asked for again."""
 RETRY_MS = 30_000

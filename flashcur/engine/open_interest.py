@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from flashcur.domain.ages import allowance
 from flashcur.domain.book import Row, has_open_interest_hole
 from flashcur.domain.ticks import OpenInterest
 from flashcur.engine.live_market import LiveMarket, VenueBook
 from flashcur.engine.polling import each
 
-LIQUID_MS = 50_000
+_ALLOWANCE = allowance("open_interest")
+LIQUID_MS = _ALLOWANCE.cadence_ms(True) - 10_000
 """Age at which a liquid contract is asked for again; with the job's interval it is at most a minute old."""
-OTHERS_MS = 7 * 60_000
+OTHERS_MS = _ALLOWANCE.cadence_ms(False) - 60_000
 RETRY_MS = 20_000
 PARALLEL = 6
 HISTORY_STEPS = 14

@@ -3,6 +3,10 @@
 A contract is blind from the last moment at which its values were known to be true, not from when that was noticed:
 until a value is too old, the time since it was confirmed is undecided, and counts as seen. So a feed that is cut for
 90 s leaves 90 s, whatever the allowance.
+
+A value that is asked for now and then stands for the time up to when it is due again, and for as long before it: a
+minute without a new one is how it always is, and no blindness. So a cut begins and ends for it when it does for what is
+streamed, whenever it was asked for last.
 """
 
 from __future__ import annotations
@@ -26,10 +30,15 @@ DAY_MS = 24 * HOUR_MS
 ASLEEP_MS = 10_000
 """Between two steps further apart than that no engine ran."""
 
-_STREAMS: tuple[tuple[TickKind, int, int], ...] = tuple(
-    (kind, allowance(kind).limit_ms(False), allowance(kind).limit_ms(True))
+_LOOKED_AT: tuple[tuple[TickKind, tuple[int, int], tuple[int, int]], ...] = tuple(
+    (
+        kind,
+        (allowance(kind).limit_ms(False), allowance(kind).limit_ms(True)),
+        (allowance(kind).cadence_ms(False), allowance(kind).cadence_ms(True)),
+    )
     for kind in ("ticker", "funding", "candle", "open_interest")
 )
+"""(kind, (limit, limit above the threshold), (cadence, cadence above the threshold)), in ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,8 @@ class Sight:
     """Whether any of it is older than its allowance."""
     ready: bool = True
     """Whether the contract has a baseline."""
+    open_ms: int = 0
+    """If stale: for how long back from now the values that are missing may yet come, in ms."""
 
 
 @dataclass(slots=True)
@@ -68,18 +79,23 @@ class Day:
 
 def look(book: MarketBook, row: Row, now_ms: int, ready: bool) -> Sight:
     """What the detectors see of a contract at `now_ms`: price, funding, candle, and open interest of a liquid one."""
-    oldest, oldest_stale, stale = 0, 0, False
-    for kind, limit, close_limit in _STREAMS:
+    oldest, oldest_stale, missing_ms = 0, 0, None
+    for kind, limits, cadences in _LOOKED_AT:
         if kind == "open_interest" and not row.liquid:
             continue
         age = book.age_ms(row, kind, now_ms)
         if age is None:
             return Sight(row.instrument.symbol, 0, True, ready)
         close = row.liquid if kind == "open_interest" else row.candle_streamed
-        oldest = max(oldest, age)
-        if age > (close_limit if close else limit):
-            stale, oldest_stale = True, max(oldest_stale, age)
-    return Sight(row.instrument.symbol, now_ms - (oldest_stale if stale else oldest), stale, ready)
+        cadence_ms = cadences[close]
+        overdue = max(0, age - cadence_ms)
+        oldest = max(oldest, overdue)
+        if age > limits[close]:
+            oldest_stale = max(oldest_stale, overdue)
+            missing_ms = cadence_ms if missing_ms is None else min(missing_ms, cadence_ms)
+    if missing_ms is None:
+        return Sight(row.instrument.symbol, now_ms - oldest, False, ready)
+    return Sight(row.instrument.symbol, now_ms - oldest_stale, True, ready, missing_ms)
 
 
 class SilenceLedger:
@@ -89,6 +105,8 @@ class SilenceLedger:
         self._days: dict[tuple[str, int], Day] = {}
         self._until: dict[str, int] = {}
         """Up to when each contract's time is decided, Unix ms."""
+        self._unready: set[str] = set()
+        """Those without a baseline: their undecided time is blind for that."""
         self._stepped_ms = 0
 
     @property
@@ -126,8 +144,9 @@ class SilenceLedger:
         """Contracts that are gone: their account ends at `now_ms`, and is kept."""
         for symbol in symbols:
             if symbol in self._until:
-                self._decide(symbol, None, now_ms)
+                self._decide_open(symbol, now_ms)
                 del self._until[symbol]
+                self._unready.discard(symbol)
 
     def blind(self, now_ms: int, cause: Cause) -> None:
         """All contracts were blind up to `now_ms` since their time was last decided: while another exchange served."""
@@ -140,32 +159,36 @@ class SilenceLedger:
         if self._stepped_ms and now_ms - self._stepped_ms > ASLEEP_MS:
             woke_ms = now_ms
             for symbol in self._until:
-                self._decide(symbol, None, self._stepped_ms)
+                self._decide_open(symbol, self._stepped_ms)
                 self._decide(symbol, "engine_away", woke_ms)
         self._stepped_ms = max(self._stepped_ms, now_ms)
         for sight in sights:
             if sight.symbol not in self._until:
                 continue
-            if sight.stale:
-                self._decide(sight.symbol, None, min(sight.confirmed_ms, now_ms))
-                self._decide(sight.symbol, "stale", now_ms)
-            elif not sight.ready:
-                self._decide(sight.symbol, "no_baseline", now_ms)
+            if sight.ready:
+                self._unready.discard(sight.symbol)
             else:
-                self._decide(sight.symbol, None, min(sight.confirmed_ms, now_ms))
+                self._unready.add(sight.symbol)
+            self._decide_open(sight.symbol, min(sight.confirmed_ms, now_ms))
+            if sight.stale:
+                self._decide(sight.symbol, "stale", now_ms - sight.open_ms)
 
     def days(self) -> list[Day]:
-        """All accounts as they are decided, and what is undecided up to the last step as seen; copies, to be stored."""
+        """All accounts as they are decided, and what is undecided up to the last step as it was before; copies."""
         copy = SilenceLedger()
         copy._days = {key: _copy(day) for key, day in self._days.items()}
-        copy._until = dict(self._until)
+        copy._until, copy._unready = dict(self._until), self._unready
         for symbol in copy._until:
-            copy._decide(symbol, None, self._stepped_ms)
+            copy._decide_open(symbol, self._stepped_ms)
         return sorted(copy._days.values(), key=lambda day: (day.day_ms, day.symbol))
 
     def prune(self, before_ms: int) -> None:
         """Forget the days that began before `before_ms`, Unix ms."""
         self._days = {key: day for key, day in self._days.items() if day.day_ms >= before_ms}
+
+    def _decide_open(self, symbol: str, to_ms: int) -> None:
+        """Account the contract's time up to `to_ms` as seen, if it has a baseline to compare with."""
+        self._decide(symbol, "no_baseline" if symbol in self._unready else None, to_ms)
 
     def _decide(self, symbol: str, cause: Cause | Before | None, to_ms: int) -> None:
         """Account the contract's time up to `to_ms` as blind for a cause, or as seen; split by day."""

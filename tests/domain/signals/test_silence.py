@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -166,6 +167,78 @@ def test_what_a_runner_sees_of_its_contracts() -> None:
     # Liquid, and its open interest is not known yet.
     assert [(s.confirmed_ms, s.stale) for s in it.sights(now_ms)] == [(0, True)]
     feed(it, [interest(at(0) + 50_000, 1e6)])
-    assert [(s.confirmed_ms, s.stale, s.ready) for s in it.sights(now_ms)] == [(at(0) + 50_000, False, True)]
+    # It is asked for once a minute, so what it says holds that long; the price comes all the time.
+    assert [(s.confirmed_ms, s.stale, s.ready) for s in it.sights(now_ms)] == [(at(0) + 60_000, False, True)]
     # The price is too old after 5 s; that is since when nothing is seen.
     assert [(s.confirmed_ms, s.stale) for s in it.sights(now_ms + 4_000)] == [(at(0) + 60_000, True)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_cut_leaves_its_length_whenever_each_value_was_asked_for_last(seed: int) -> None:
+    """Prices and funding each second, streamed candles at 4 Hz, the rest asked for at its cadence and a phase of its
+    own; whoever asks during the cut is refused, and asks again after it when it is due or 20 s later."""
+    chance = Random(seed)
+    large = [f"L{number}USDT" for number in range(12)]
+    small = [f"S{number}USDT" for number in range(8)]
+    streamed = large[:8]
+    it = runner(*large, *small)
+    it.book.set_streamed_candles(streamed)
+    for symbol in (*large, *small):
+        # Two of them have no baseline yet: a cut is a cut for these, too.
+        if symbol not in (large[0], small[0]):
+            it.fill(symbol, past_hours([1e6] * 24, symbol))
+    begin, cut, end = 900 * S, 1_500 * S + chance.randrange(S), 1_590 * S + chance.randrange(S)
+    due: dict[tuple[str, str], int] = {}
+    for symbol in large:
+        due["interest", symbol] = begin - chance.randrange(60 * S)
+    for symbol in (*large[8:], *small):
+        due["candle", symbol] = begin - chance.randrange(300 * S)
+    cadences = {"interest": 60 * S, "candle": 300 * S}
+    ledger = SilenceLedger()
+    for now in range(begin - 300 * S, 2_400 * S, S // 4):
+        moment = T0 + now
+        served = not cut <= now < end
+        for (kind, symbol), at_ms in due.items():
+            if now < at_ms:
+                continue
+            if not served:
+                due[kind, symbol] = now + 20 * S
+                continue
+            due[kind, symbol] = now + cadences[kind]
+            if kind == "interest":
+                it.take(interest(moment, 1e6, symbol), alone=True)
+            else:
+                it.take(update(0, now / 60_000, 1e5, symbol=symbol), alone=True)
+        if served:
+            for symbol in streamed:
+                it.take(update(0, now / 60_000, 1e5, symbol=symbol))
+        if now % S:
+            continue
+        if served:
+            for symbol in (*large, *small):
+                it.take(ticker(moment, volume=1e7 if symbol in large else 1e5, symbol=symbol))
+                it.take(funding(moment, 0.0001, symbol=symbol))
+        if now == begin:
+            ledger.begin((*large, *small), moment)
+        if now >= begin:
+            ledger.step(moment, it.sights(moment))
+    for each in ledger.days():
+        assert abs(each.stale - (end - cut)) <= S, (each, end - cut)
+        assert each.seen + each.blind == 2_399 * S - begin
+        assert (each.no_baseline > 0) is (each.symbol in (large[0], small[0]))
+
+
+def test_what_is_asked_for_and_stays_away_is_a_gap_of_its_own() -> None:
+    it = runner(A)
+    it.fill(A, past_hours([1e6] * 24))
+    ledger = SilenceLedger()
+    ledger.begin([A], T0)
+    for second in range(1, 1_200):
+        now_ms = T0 + second * S
+        feed(it, [update(0, second / 60, 1e5), ticker(now_ms), funding(now_ms, 0.0001)])
+        if second <= 100 or second >= 700:
+            it.take(interest(now_ms, 1e6))
+        ledger.step(now_ms, it.sights(now_ms))
+    # Ten minutes without: it was due a minute after it began, and told of the minute before it ended.
+    assert abs(day(ledger).stale - 480 * S) <= S
+    assert day(ledger).seen + day(ledger).stale == 1_199 * S
