@@ -332,7 +332,7 @@ class Office:
         elif writer.is_held_up:
             state = "waiting"
         else:
-            state = "ok" if ready == len(watched) else "filling"
+            state = "filling" if self.history.status().filling else "ok"
         return SignalsStatus(state, writer.stored, writer.waiting, writer.dropped, len(watched), ready)
 
     async def _on_frame(self, frame: Frame) -> None:

@@ -180,6 +180,12 @@ class History:
         blind = 0
         if target is self._book and now_ms >= self._since_ms + FILL_MS:
             blind = sum(row.liquid and not _is_new(row, now_ms) for row in unready)
+        new = [row for row in unready if _is_new(row, now_ms)]
+        quiet = [
+            row
+            for row in unready
+            if not _is_new(row, now_ms) and self._has_recent_hours(mine.get(row.instrument.symbol), now_ms)
+        ]
         return HistoryStatus(
             ready=len(rows) - len(unready),
             contracts=len(rows),
@@ -187,6 +193,8 @@ class History:
             waiting=sum(bool(self._missing(past, now_ms)) for past in mine.values()) if mine else len(rows),
             liquid=sum(row.liquid for row in rows),
             blind=blind,
+            new=len(new),
+            quiet=len(quiet),
             not_ready={
                 row.instrument.symbol: self._why(mine.get(row.instrument.symbol), row, now_ms)
                 for row in unready[:NAMED]
@@ -409,12 +417,18 @@ class History:
             return f"is asked for again: {past.fault}"
         if not past.answered and self._missing(past, now_ms):
             return "not asked for yet"
-        end = now_ms // HOUR_MS - self._first_hour
-        known = (past.hours >> max(0, end - RECENT_HOURS) & (1 << RECENT_HOURS) - 1).bit_count()
-        if known >= LEAST_RECENT_HOURS:
+        if self._has_recent_hours(past, now_ms):
             return "hardly anything was traded"
-        told = f"{known} of {LEAST_RECENT_HOURS} hours are known"
+        told = f"{self._recent_hours(past, now_ms)} of {LEAST_RECENT_HOURS} hours are known"
         return f"new: {told}" if _is_new(row, now_ms) else told
+
+    def _recent_hours(self, past: _Past, now_ms: int) -> int:
+        """How many of the hours that a baseline needs are known."""
+        end = now_ms // HOUR_MS - self._first_hour
+        return (past.hours >> max(0, end - RECENT_HOURS) & (1 << RECENT_HOURS) - 1).bit_count()
+
+    def _has_recent_hours(self, past: _Past | None, now_ms: int) -> bool:
+        return past is not None and self._recent_hours(past, now_ms) >= LEAST_RECENT_HOURS
 
 
 def _is_new(row: Row, now_ms: int) -> bool:

@@ -24,8 +24,17 @@ class HistoryStatus:
     """Contracts that trade enough to matter (`domain.ages.LIQUID`)."""
     blind: int = 0
     """Of these, those without a baseline though there was time, and which are not new."""
+    new: int = 0
+    """Contracts without a baseline that were listed too lately to have one."""
+    quiet: int = 0
+    """Contracts without a baseline though their hours are known: hardly anything is traded."""
     not_ready: dict[str, str] = field(default_factory=dict[str, str])
     """The largest contracts without a baseline, and why."""
+
+    @property
+    def filling(self) -> int:
+        """Contracts whose baseline is still to come, as soon as their past has been told."""
+        return max(0, self.contracts - self.ready - self.new - self.quiet)
 
     @property
     def problem(self) -> str:

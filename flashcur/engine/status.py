@@ -70,7 +70,8 @@ class SignalsStatus:
     """The detectors and what becomes of their signals, since the engine took office."""
 
     state: str
-    """`ok`, `waiting` (the database does not take them), `filling` (not all baselines are there yet), or `starting`."""
+    """`ok`, `waiting` (the database does not take them), `filling` (baselines are still to come, of others than
+    new or quiet contracts), or `starting`."""
     stored: int
     waiting: int
     """Found and not in the database yet."""

@@ -141,7 +141,7 @@ def _list_vars(session: Session, reader: Reader, params: dict[str, str]) -> dict
         "without": [{"title": FILTER_TITLES[name], "query": instead.query()} for name, instead in page.without],
         "complete": complete.text,
         **distance_vars(reader, wanted.contract),
-        "baselines": _baselines(reader.history),
+        "baselines": baselines_text(reader.history),
         "limits": _limits(reader.plan),
     }
 
@@ -180,13 +180,18 @@ def _backwards(params: dict[str, str]) -> bool:
         return False
 
 
-def _baselines(history: HistoryStatus | None) -> str:
-    if history is None or history.ready >= history.contracts:
+def baselines_text(history: HistoryStatus | None) -> str:
+    """How far the past that detectors compare with is filled; empty once it is, but for contracts that are new."""
+    if history is None or not (history.filling or history.new):
         return ""
-    return (
-        f"{history.ready:,} of {history.contracts:,} contracts have enough of a past to compare with; the rest follow, "
-        "the largest first."
+    is_, its = ("is", "its") if history.new == 1 else ("are", "their")
+    news = f"{history.new:,} {is_} too new to compare with {its} own past."
+    if not history.filling:
+        return f"Of {history.contracts:,} contracts {news}"
+    rest = (
+        f"{history.ready:,} of {history.contracts:,} contracts have enough of a past to compare with; the rest follow"
     )
+    return f"{rest}, the largest first." + (f" {news}" if history.new else "")
 
 
 def _limits(plan: Plan) -> str:

@@ -155,7 +155,8 @@ def in_words(report: Report) -> Report:
         },
         "mail": report["mail"] and report["mail"]["state"],
         "signals": report["signals"] and report["signals"]["state"],
-        "baselines": report["baselines"] and {name: report["baselines"][name] for name in ("ready", "contracts")},
+        "baselines": report["baselines"]
+        and {name: report["baselines"][name] for name in ("ready", "contracts", "new", "quiet")},
     }
 
 

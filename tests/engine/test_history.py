@@ -95,6 +95,8 @@ class Bench:
         """Contracts whose past prices were asked for."""
         self.refusals: dict[str, Exception] = {}
         self.listed: dict[str, int] = {}
+        self.volumes: dict[str, float] = {}
+        """Of an hour, where it is another than usual."""
         self.away = False
         """Whether the database is."""
         self.start()
@@ -128,7 +130,8 @@ class Bench:
             raise self.refusals[symbol]
         newest = self.now_ms // HOUR * HOUR
         first = max(newest - (limit - 1) * HOUR, self.listed.get(symbol, 0))
-        return [self.hour(symbol, open_ms) for open_ms in range(first, newest + 1, HOUR)]
+        volume = self.volumes.get(symbol, 100.0)
+        return [self.hour(symbol, open_ms, volume) for open_ms in range(first, newest + 1, HOUR)]
 
     async def past_prices(self, symbol: str, minutes: int) -> list[tuple[int, float]]:
         self.priced.append(symbol)
@@ -317,6 +320,7 @@ async def test_a_new_listing_has_no_baseline_and_is_no_problem(bench: Bench) -> 
     status = bench.status()
     assert status.not_ready == {"MID": f"new: 5 of {LEAST_RECENT_HOURS} hours are known"}
     assert (status.liquid, status.blind) == (2, 0)
+    assert (status.ready, status.contracts, status.new, status.filling) == (2, 3, 1, 0)
     bench.taken()
     bench.now_ms += 30 * 60_000
     await bench.fill()
@@ -434,6 +438,16 @@ async def test_transactions_are_small_and_of_one_exchange(bench: Bench, monkeypa
         store.keep_hours(book, hours)
     await store.flush()
     assert sizes == [ROWS, ROWS // 2, ROWS // 2]
+
+
+async def test_a_contract_of_which_hardly_anything_is_traded_is_not_waited_for(bench: Bench) -> None:
+    bench.volumes["SMALL"] = 0.0
+    bench.serve()
+    assert bench.status().filling == 3
+    await bench.fill()
+    status = bench.status()
+    assert (status.ready, status.quiet, status.new, status.filling) == (2, 1, 0, 0)
+    assert status.not_ready == {"SMALL": "hardly anything was traded"}
 
 
 async def test_many_liquid_contracts_without_a_baseline_are_a_problem(bench: Bench) -> None:

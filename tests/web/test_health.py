@@ -71,13 +71,13 @@ async def test_old_prices_are_named_without_the_engines_word(runtime: WebRuntime
 
 async def test_baselines_that_are_not_ready_are_named_to_the_operator_alone(runtime: WebRuntime) -> None:
     runtime.hub.receive(LIVE_TOPIC, market_frame(state="live").encode())
-    history = HistoryStatus(480, 500, 490, 20, 310, 12, {"BTCUSDT": "is asked for again: no"})
+    history = HistoryStatus(480, 500, 490, 20, 310, 12, 3, 2, {"BTCUSDT": "is asked for again: no"})
     await tell(runtime, 1_000, history)
     available, report = await Health(runtime).report()
     assert (available, report["status"]) == (True, "degraded")
     assert report["problems"] == ["baselines of 12 of 310 liquid contracts are not ready"]
     assert report["baselines"]["not_ready"] == {"BTCUSDT": "is asked for again: no"}
-    assert in_words(report)["baselines"] == {"ready": 480, "contracts": 500}
+    assert in_words(report)["baselines"] == {"ready": 480, "contracts": 500, "new": 3, "quiet": 2}
     assert runtime.engine_status is not None
     assert runtime.engine_status.history == history
 
