@@ -13,7 +13,7 @@ from flashcur.components.kit.site import link, page_frame
 from flashcur.components.kit.texts import untranslated
 from flashcur.domain.plans import PLANS, least_plan
 from flashcur.web.api.examples import EXAMPLES
-from flashcur.web.api.openapi import ERRORS, LIMIT, api_routes
+from flashcur.web.api.openapi import ERRORS, LIMIT, LIMIT_WITHOUT_KEY, api_routes
 from flashcur.web.api.schema import OBJECTS, Parameter, Schema
 from flashcur.web.routes.base import Route
 from flashcur.web.routes.table import ALL_ROUTES
@@ -143,7 +143,7 @@ def _limits() -> list[rx.Component]:
     delayed = [plan for plan in PLANS.values() if not plan.live]
     return [
         rx.el.ul(
-            rx.el.li(f"{LIMIT}; a program that comes too often is told how long to wait."),
+            rx.el.li(f"{LIMIT}; {LIMIT_WITHOUT_KEY}; a program that comes too often is told how long to wait."),
             rx.el.li(
                 "Send the ",
                 untranslated("ETag", element=rx.el.code),

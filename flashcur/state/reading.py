@@ -16,8 +16,8 @@ from flashcur.domain.plans import Plan
 from flashcur.engine.history_status import HistoryStatus
 from flashcur.errors import DatabaseError, Throttled, Unavailable
 from flashcur.models import SignalRecord
+from flashcur.services.kit.budgets import Budgets
 from flashcur.state import visit
-from flashcur.state.wire.budgets import Budgets
 from flashcur.web.distances import Snapshot
 from flashcur.web.visitors import Visitor
 

@@ -23,8 +23,8 @@ from urllib.parse import parse_qs
 import reflex as rx
 
 from flashcur.services.accounts.client import Client
+from flashcur.services.kit.budgets import Budgets
 from flashcur.state.wire.access import Entrance, Identity, entrances, may_call
-from flashcur.state.wire.budgets import Budgets
 from flashcur.state.wire.connections import WHEN_ENDED
 from flashcur.state.wire.door import arrival_in, turn_away
 from flashcur.state.wire.messages import MAX_MESSAGE, NAMESPACE, CheckedPacket, Malformed, fault_in, page_of

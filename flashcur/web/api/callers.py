@@ -11,6 +11,11 @@ from flashcur.errors import SignInNeeded
 from flashcur.web.process import WebRuntime
 from flashcur.web.routes.base import cookie_header
 
+WITHOUT_KEY = 60
+"""Requests for signals at once from one network without a key; each costs the database a few milliseconds."""
+WITHOUT_KEY_RATE = 2.0
+"""Requests a second from one network after that, of which each process counts its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class ApiCaller:

@@ -8,6 +8,7 @@ from typing import Any
 
 from flashcur import __version__
 from flashcur.services.accounts.limits import API_ACCOUNT
+from flashcur.web.api.callers import WITHOUT_KEY, WITHOUT_KEY_RATE
 from flashcur.web.api.examples import EXAMPLES
 from flashcur.web.api.schema import OBJECTS, Parameter, of
 from flashcur.web.routes.base import Route
@@ -25,6 +26,10 @@ ERRORS: dict[int, str] = {
 }
 """What can go wrong, by status."""
 
+LIMIT_WITHOUT_KEY = (
+    f"{WITHOUT_KEY} requests for signals without a key from one network at once, then {WITHOUT_KEY_RATE:g} a second"
+)
+"""How often anybody may ask."""
 LIMIT = f"{API_ACCOUNT.burst} requests of an account at once, then {1 / API_ACCOUNT.every_s:g} a second"
 """How often a program may ask."""
 
@@ -55,7 +60,8 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
         "info": {
             "title": "FlashCur",
             "version": __version__,
-            "description": f"Crypto perpetual futures, live, and what is unusual about them. Limits: {LIMIT}.",
+            "description": f"Crypto perpetual futures, live, and what is unusual about them. Limits: {LIMIT}; "
+            f"{LIMIT_WITHOUT_KEY}.",
         },
         "servers": [{"url": "/"}],
         "paths": paths,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeVar, cast
@@ -17,21 +18,24 @@ from flashcur.domain.exports import iso
 from flashcur.domain.frames import Frame
 from flashcur.domain.plans import last_mark_ms
 from flashcur.domain.signals.filters import SignalFilter, WrongFilter
-from flashcur.errors import DatabaseError, NotFound, Refusal, SignInNeeded, Unavailable
+from flashcur.errors import DatabaseError, NotFound, Refusal, SignInNeeded, Throttled, Unavailable
 from flashcur.models import SignalOutcome, SignalRecord
 from flashcur.services.accounts import watchlists
 from flashcur.services.alerts import signals
 from flashcur.services.alerts.signals import MOST, PAGE, Cursor
-from flashcur.web.api.callers import ApiCaller, api_caller
+from flashcur.services.kit.budgets import Budgets
+from flashcur.web.api.callers import WITHOUT_KEY, WITHOUT_KEY_RATE, ApiCaller, api_caller
 from flashcur.web.api.schema import SIGNAL_ID, SIGNAL_PARAMETERS
 from flashcur.web.api.signals import signal_json
 from flashcur.web.process import WebRuntime
-from flashcur.web.routes.base import Route, RouteGroup, known_parameters, tagged
+from flashcur.web.routes.base import Route, RouteGroup, client_of_request, known_parameters, tagged
 
 T = TypeVar("T")
 
 AT_ONCE = 2
-"""Questions to the database at a time: programs leave threads to those who look at pages."""
+"""Questions of accounts to the database at a time: programs leave threads to those who look at pages."""
+GUESTS_AT_ONCE = 1
+"""Questions of guests at a time: they have a turn of their own, so that no account waits behind them."""
 
 _GONE = "There is no such signal, or your plan does not show it (any more)."
 _LIST_GONE = "This watchlist does not exist, or no longer."
@@ -43,12 +47,14 @@ class SignalRoutes(RouteGroup):
     def __init__(self, runtime: WebRuntime) -> None:
         self._runtime = runtime
         self._reading = asyncio.Semaphore(AT_ONCE)
+        self._reading_as_guest = asyncio.Semaphore(GUESTS_AT_ONCE)
+        self._without_key = Budgets(WITHOUT_KEY, WITHOUT_KEY_RATE)
 
     async def get_signals(self, request: Request) -> Response:
         """JSON: market-wide signals, the newest first, as many and as early as the caller's plan allows, with why each
         fired, how long it took and what followed. A program sends `Authorization: Bearer` and a key of its account.
         Parameters filter and page: see `/api`."""
-        caller = await api_caller(self._runtime, request)
+        caller = await self._caller(request)
         asked = _asked(known_parameters(request, SIGNAL_PARAMETERS))
         if asked.wanted.list_id and not caller.account_id:
             raise SignInNeeded("list: expected the key of the account that has this watchlist")
@@ -66,11 +72,11 @@ class SignalRoutes(RouteGroup):
             )
             return {"signals": _told(session, page.signals), "next": None if page.next is None else str(page.next)}
 
-        return _answer(request, caller, frame, now_ms, await self._read(work))
+        return _answer(request, caller, frame, now_ms, await self._read(caller, work))
 
     async def get_signal(self, request: Request) -> Response:
         """JSON: one signal by its `id`, as the caller's plan allows."""
-        caller = await api_caller(self._runtime, request)
+        caller = await self._caller(request)
         known_parameters(request, ())
         signal_id = _number(request.path_params["id"])
         frame, now_ms = self._frame(), self._runtime.clock()
@@ -81,7 +87,7 @@ class SignalRoutes(RouteGroup):
                 raise NotFound(_GONE)
             return {"signal": _told(session, [found])[0]}
 
-        return _answer(request, caller, frame, now_ms, await self._read(work))
+        return _answer(request, caller, frame, now_ms, await self._read(caller, work))
 
     ROUTES: ClassVar[tuple[Route, ...]] = (
         Route("GET", "/api/v1/signals", get_signals, parameters=SIGNAL_PARAMETERS, answers="Signals"),
@@ -95,12 +101,21 @@ class SignalRoutes(RouteGroup):
             raise Unavailable("no market data yet: the first frame has not arrived", retry_after=1)
         return frame
 
-    async def _read(self, work: Callable[[Session], T]) -> T:
+    async def _caller(self, request: Request) -> ApiCaller:
+        """`api_caller`. Raises Throttled, too, where their network has asked too often without a key."""
+        if "authorization" not in request.headers:
+            network = client_of_request(request, self._runtime.settings.proxy_hops).network
+            # Before anything is asked: whoever sends made-up sessions has them looked up.
+            if not self._without_key.take(network, time.monotonic()):
+                raise Throttled("Too many requests without a key from your network: wait a moment.", retry_after=1.0)
+        return await api_caller(self._runtime, request)
+
+    async def _read(self, caller: ApiCaller, work: Callable[[Session], T]) -> T:
         database = self._runtime.database
         try:
             if database is None or not self._runtime.database_ready.is_set():
                 raise DatabaseError
-            async with self._reading:
+            async with self._reading if caller.account_id else self._reading_as_guest:
                 return await database.run(work, readonly=True)
         except DatabaseError:
             raise Unavailable("Signals cannot be read at this moment: try again in a few seconds.") from None

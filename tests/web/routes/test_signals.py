@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -25,6 +26,7 @@ from flashcur.web.routes.table import ALL_ROUTES
 from tests.support.schema import mismatches
 from tests.support.signals import DEMO, MINUTE_MS, NOON_MS, signal
 from tests.support.site import Browser, Site, running_site
+from tests.support.waiting import eventually
 
 PATH = "/api/v1/signals"
 STORED_MS = NOON_MS + 120
@@ -304,6 +306,50 @@ async def test_without_frames_or_a_database_there_is_no_answer(
         monkeypatch.setattr(Database, "run", away)
         answer = await site.browser().get(PATH)
         assert (answer.status_code, answer.headers["Retry-After"], "10.1" in answer.text) == (503, "5", False)
+
+
+async def test_without_a_key_a_network_may_not_ask_for_ever(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("flashcur.web.routes.signals.time.monotonic", lambda: now)
+    (signal_id,) = store(site, signal())
+    guest = site.browser()
+    codes = [(await guest.get(PATH)).status_code for _ in range(62)]
+    assert codes == [200] * 60 + [429] * 2
+    answer = await guest.get(f"{PATH}/{signal_id}")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "1")
+    assert answer.json()["error"] == "Too many requests without a key from your network: wait a moment."
+    # Sessions count with their network, programs and other networks by themselves.
+    account_id = site.account(plan="elite")
+    assert (await site.browser_of(account_id).get(PATH)).status_code == 429
+    assert (await site.browser().get(PATH, **key_of(site, account_id))).status_code == 200
+    assert (await site.browser("192.0.2.2").get(PATH)).status_code == 200
+    now += 1
+    assert [(await guest.get(PATH)).status_code for _ in range(3)] == [200, 200, 429]
+
+
+async def test_accounts_do_not_wait_behind_guests(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(site, signal())
+    held, asked = asyncio.Event(), 0
+    run = Database.run
+
+    async def slow_for_guests(self: Database, work: Any, *, readonly: bool = False) -> Any:
+        nonlocal asked
+        if asyncio.current_task() in waiting:
+            asked += 1
+            await held.wait()
+        return await run(self, work, readonly=readonly)
+
+    monkeypatch.setattr(Database, "run", slow_for_guests)
+    guest, program = site.browser(), site.browser()
+    key = key_of(site, site.account(plan="elite"))
+    waiting: set[asyncio.Task[Any] | None] = set()
+    waiting |= {asyncio.create_task(guest.get(PATH)) for _ in range(20)}
+    await eventually(lambda: asked > 0, "a guest's question")
+    assert (await program.get(PATH, **key)).status_code == 200
+    assert asked == 1
+    held.set()
+    answers = await asyncio.gather(*(each for each in waiting if each is not None))
+    assert {answer.status_code for answer in answers} == {200}
 
 
 async def test_evidence_of_another_version_hides_no_signal(site: Site) -> None:

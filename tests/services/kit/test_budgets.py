@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flashcur.state.wire.budgets import Budgets
+from flashcur.services.kit.budgets import Budgets
 
 
 def test_a_burst_and_then_a_rate_for_each() -> None:
