@@ -20,12 +20,13 @@ from flashcur.domain.signals.words import FILTER_TITLES
 from flashcur.engine.history_status import HistoryStatus
 from flashcur.errors import Refusal
 from flashcur.services.alerts.signal_list import how_complete, read_list
-from flashcur.services.alerts.signals import Cursor
+from flashcur.services.alerts.signals import Cursor, count_newer
 from flashcur.services.alerts.statistics import read_statistics
 from flashcur.state.distance_texts import distance_vars
 from flashcur.state.reading import Reader, read, reader_of
 from flashcur.state.signal_texts import entry_texts, moment, statistics_texts
 from flashcur.state.visit import tell, text
+from flashcur.web.signal_hub import SHOWN
 
 MOST_QUERY = 2_000
 """Characters of a query; longer than any that the page writes."""
@@ -95,8 +96,15 @@ class SignalListState(rx.State):
         newer = asked.get("newer", "")
         since = int(newer) if newer.isascii() and newer.isdigit() and len(newer) < 16 else 0
         wanted = _wanted(asked, reader)[0]
-        found = [each for each in reader.newest if (each.id or 0) > since and wanted.matches(each, reader.now_ms)]
-        tell(self, {SignalListState: {"arrived": len(found)}})
+        new = [each for each in reader.newest if (each.id or 0) > since]
+        found = sum(wanted.matches(each, reader.now_ms) for each in new)
+        if reader.plan.history is None and len(new) == len(reader.newest) >= SHOWN:
+            # What this process knows does not reach back that far.
+            try:
+                found = await read(self, lambda session, reader: _count_newer(session, reader, asked, since))
+            except Refusal:
+                return
+        tell(self, {SignalListState: {"arrived": found}})
 
     @rx.event
     async def show_statistics(self) -> None:
@@ -144,6 +152,11 @@ def _list_vars(session: Session, reader: Reader, params: dict[str, str]) -> dict
         "baselines": baselines_text(reader.history),
         "limits": _limits(reader.plan),
     }
+
+
+def _count_newer(session: Session, reader: Reader, params: dict[str, str], last_id: int) -> int:
+    wanted = _wanted(params, reader)[0]
+    return count_newer(session, reader.plan, wanted, demo=reader.demo, now_ms=reader.now_ms, last_id=last_id)
 
 
 def _wanted(params: dict[str, str], reader: Reader) -> tuple[SignalFilter, list[str]]:

@@ -90,6 +90,10 @@ async def test_what_arrives_is_counted_by_the_same_filter(app: App, elite: str, 
         await eventually(lambda: newest in page.state("signals_state").get("ids", "").split("|"), "ids", 15)
         await page.call("signal_list_state.count_arrived", query=f"contract=SEEDLING&direction=bearish&newer={newer}")
         await eventually(lambda: listed(page).get("arrived") == len(bearish), "the count")
+        # More than the fifty that a process knows.
+        newer = (stored[0].id or 0) - 1
+        await page.call("signal_list_state.count_arrived", query=f"contract=SEEDLING&newer={newer}")
+        await eventually(lambda: listed(page).get("arrived") == len(stored), "the count of all")
 
 
 @pytest.mark.parametrize(

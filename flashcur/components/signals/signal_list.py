@@ -11,6 +11,7 @@ from flashcur.components.kit.texts import untranslated
 from flashcur.components.signals import marks
 from flashcur.components.signals.distances import contract_distances
 from flashcur.components.signals.unread import read_on_page
+from flashcur.services.alerts.signals import MOST_COUNTED
 from flashcur.state.account import AccountState
 from flashcur.state.signal_list import SignalListState
 from flashcur.state.signals import SignalsState
@@ -111,7 +112,7 @@ def _arrived() -> rx.Component:
         rx.cond(
             count > 0,
             rx.el.button(
-                untranslated(rx.cond(count >= MOST_COUNTED, f"{MOST_COUNTED} or more", count.to_string())),
+                untranslated(rx.cond(count >= MOST_COUNTED, f"{MOST_COUNTED:,} or more", count.to_string())),
                 " new",
                 type="button",
                 class_name="button primary",
@@ -127,10 +128,6 @@ def _arrived() -> rx.Component:
             "data-watched": read_on_page(rx.cond(count > 0, "", SignalsState.ids).to(str)),
         },
     )
-
-
-MOST_COUNTED = 50
-"""As many as a process knows of the newest signals."""
 
 
 def _entry(item: Item) -> rx.Component:

@@ -28,6 +28,8 @@ PAGE = 50
 """Signals of one page."""
 MOST = 200
 """Signals that can be asked for at once."""
+MOST_COUNTED = 1_000
+"""Signals that are counted; of more it is said that there are more."""
 
 _FIRST_OUTCOME_MS = 3_600_000
 
@@ -133,6 +135,13 @@ def search(
     page = found[:limit]
     last = page[-1] if len(found) > limit else None
     return Page(page, None if last is None else Cursor(last.event_ms, cast("int", last.id)))
+
+
+def count_newer(session: Session, plan: Plan, wanted: SignalFilter, *, demo: bool, now_ms: int, last_id: int) -> int:
+    """How many of what `search` finds was written after the signal with `last_id`; counts up to `MOST_COUNTED`."""
+    query = _seen_by(plan, demo=demo, now_ms=now_ms).where(*_conditions(wanted, now_ms))
+    newer = query.where(col(SignalRecord.id) > last_id).with_only_columns(col(SignalRecord.id)).limit(MOST_COUNTED)
+    return session.scalar(select(func.count()).select_from(newer.subquery())) or 0
 
 
 def find(session: Session, plan: Plan, signal_id: int, *, demo: bool, now_ms: int) -> SignalRecord | None:

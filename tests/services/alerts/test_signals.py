@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from flashcur.domain.plans import PLANS
+from flashcur.domain.plans import PLANS, PlanName
 from flashcur.domain.signals.filters import SignalFilter
 from flashcur.domain.signals.signal import Origin, Signal
 from flashcur.models import SignalOutcome
@@ -153,6 +153,22 @@ def test_a_filter_finds_nothing_beyond_the_history_of_a_plan(database: Database)
     wanted = SignalFilter(contract="OLD")
     assert shown(database, "elite", wanted) == ["old"]
     assert shown(database, "pro", wanted) == []
+
+
+def test_what_came_later_is_counted_as_far_as_it_is_seen(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, *_ = store(database, signal(), signal(1, base="ETH"), signal(2, minutes=-5), signal(3, minutes=90))
+
+    def count(plan: PlanName = "elite", last_id: int = first, **wanted: str) -> int:
+        with database.session(readonly=True) as session:
+            asked = SignalFilter.parse(wanted)
+            return signals.count_newer(session, PLANS[plan], asked, demo=False, now_ms=NOON_MS + 1, last_id=last_id)
+
+    assert (count(), count(last_id=0), count(last_id=first + 3)) == (3, 4, 0)
+    # By when it was written, not by when it happened.
+    assert (count(contract="BTC"), count(contract="BTC", since="hour")) == (2, 1)
+    assert count("free") == 3
+    monkeypatch.setattr(signals, "MOST_COUNTED", 2)
+    assert count(last_id=0) == 2
 
 
 def test_one_signal_is_found_by_those_who_may_see_it(database: Database) -> None:
