@@ -15,8 +15,8 @@ const list = () => document.querySelector<HTMLElement>(LIST);
 // Scrolled, under the pointer (a finger leaves its last place "hovered"), or walked through with the keyboard.
 function isRead(element: HTMLElement | null): boolean {
   if (!element || document.hidden || !element.checkVisibility()) return false;
-  // What waits is called from a button over the list.
-  const pointed = window.matchMedia("(hover: hover)").matches && element.parentElement?.matches(":hover") === true;
+  // What waits is called from a button beside the list.
+  const pointed = window.matchMedia("(hover: hover)").matches && element.closest("aside")?.matches(":hover") === true;
   return element.scrollTop > 0 || pointed || element.querySelector(":focus-visible") !== null;
 }
 

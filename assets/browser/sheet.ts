@@ -1,5 +1,6 @@
 // One signal in a sheet over the page. The address names it, so that it can be shared, reloaded and left by going back.
 import { useEffect, useRef, useSyncExternalStore } from "react";
+import { useAgain } from "./again.ts";
 
 const PARAMETER = "signal";
 // The last `opened` that was followed: a page that is made anew does not open it again.
@@ -62,12 +63,15 @@ interface Sheet {
 }
 
 // Opens and closes the dialog as the address says, and asks the server (`ask`) for what is in it: again where the `plan`
-// has changed. `told` is the signal that the server told last, and `opened` rises when something else asked for it.
+// has changed, and while it could not be told (`passes`). `told` is the signal that the server told last, and `opened`
+// rises when something else asked for it.
 export function useSheet(
   reached: boolean,
   plan: string,
   told: number,
   opened: number,
+  passes: boolean,
+  alive: boolean,
   ask: (id: string) => void,
 ): Sheet {
   const ref = useRef<HTMLDialogElement>(null);
@@ -86,6 +90,7 @@ export function useSheet(
     asked.current = question;
     ask(wanted);
   }, [reached, wanted, plan, ask]);
+  useAgain(passes && wanted !== "" && wanted === String(told), alive, () => ask(wanted));
   useEffect(() => {
     const dialog = ref.current;
     if (!dialog) return;

@@ -1,6 +1,7 @@
 // The list of `/signals`: the address says what is asked for, the server tells it page by page, and what arrives
 // meanwhile waits until it is asked for, so that nothing moves under the reader.
 import { useEffect, useRef, useSyncExternalStore } from "react";
+import { useAgain } from "./again.ts";
 import { SIGNAL_FILTERS } from "./facts.ts";
 import { store } from "./store.ts";
 
@@ -72,6 +73,15 @@ export function useFilters(): Record<string, string> {
   return Object.fromEntries(SIGNAL_FILTERS.map((name) => [name, new URLSearchParams(query).get(name) ?? ""]));
 }
 
+// A field that holds what the address says, and what is typed until that is applied.
+export function useField(value: string) {
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    if (field.current) field.current.value = value;
+  }, [value]);
+  return field;
+}
+
 let ask: Ask = () => {};
 function askFor(query: string) {
   list.set({ ...list.get(), asked: query });
@@ -96,13 +106,24 @@ function goToFirst() {
   requestAnimationFrame(() => document.querySelector<HTMLElement>('[data-testid="signals"] a')?.focus());
 }
 
-// `told`, `number`, `problem`, `entries` and `next` are the server's last answer; `plan` is what it was given for.
+// What could not be told, once more; with a button, too.
+let failed = "";
+export function askAgain() {
+  if (list.get().asked === null) askFor(failed);
+}
+
+// `told`, `number`, `problem`, `passes`, `entries` and `next` are the server's last answer; `plan` and `demo` (the kind
+// of data that the page shows) are what it was given for. A problem that `passes` is asked about again; `alive`: frames
+// come.
 export function useList(
   reached: boolean,
   plan: string,
+  demo: boolean,
+  alive: boolean,
   told: string,
   number: number,
   problem: string,
+  passes: boolean,
   entries: Entry[],
   next: string,
   asker: Ask,
@@ -110,15 +131,17 @@ export function useList(
   ask = asker;
   const query = useSyncExternalStore(follow, now, () => "");
   const shown = list.use();
+  const whose = plan && `${plan} ${demo}`;
   useEffect(() => {
-    if (reached && plan) askFor(query);
-  }, [reached, plan, query]);
+    if (reached && whose) askFor(query);
+  }, [reached, whose, query]);
   const taken = useRef(0);
   useEffect(() => {
     const { asked, entries: before } = list.get();
     if (!number || number === taken.current || told !== asked) return;
     taken.current = number;
     const more = new URLSearchParams(told).get("after");
+    failed = told;
     if (problem) list.set({ ...list.get(), asked: null, query: more ? list.get().query : told, there: true });
     else if (!more) {
       list.set({ query: told, asked: null, entries, next, there: true });
@@ -130,6 +153,7 @@ export function useList(
     const timer = shown.asked !== null && setTimeout(() => ask(shown.asked ?? ""), ASK_AGAIN_MS);
     return () => clearTimeout(timer || undefined);
   }, [shown.asked]);
+  useAgain(passes, alive, askAgain);
   return { ...shown, query, busy: shown.asked !== null || shown.query !== query || !shown.there };
 }
 
@@ -145,9 +169,10 @@ export function useArrivals(ids: string, newest: number, count: Ask) {
   }, [latest, newest, count]);
 }
 
-// Asks for what a page shows beside its list, again where the `plan` has changed.
-export function useOnce(reached: boolean, plan: string, ask: Ask) {
+// Asks for what a page shows beside its list, again where the `plan` has changed and until it is `known`.
+export function useOnce(reached: boolean, plan: string, known: boolean, alive: boolean, ask: Ask) {
   useEffect(() => {
     if (reached) ask(plan);
   }, [reached, plan, ask]);
+  useAgain(reached && !known, alive, () => ask(plan));
 }

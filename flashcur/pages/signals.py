@@ -7,7 +7,7 @@ import reflex as rx
 from flashcur.components.kit.site import page_frame
 from flashcur.components.signals.evidence_sheet import evidence_sheet
 from flashcur.components.signals.filters import filters
-from flashcur.components.signals.signal_list import signal_list
+from flashcur.components.signals.signal_list import list_is_there, signal_list
 from flashcur.components.signals.statistics import statistics
 
 TITLE = "Signals: FlashCur"
@@ -18,7 +18,7 @@ def signals() -> rx.Component:
     return page_frame(
         filters(),
         signal_list(),
-        statistics(),
+        statistics(list_is_there()),
         evidence_sheet(),
         title="Signals",
         lead="What is unusual in crypto perpetual futures, with the reasons for each.",

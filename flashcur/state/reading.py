@@ -14,9 +14,10 @@ from sqlmodel import Session
 
 from flashcur.domain.plans import Plan
 from flashcur.engine.history_status import HistoryStatus
-from flashcur.errors import DatabaseError, Throttled, Unavailable
+from flashcur.errors import DatabaseError, Refusal, Throttled, Unavailable
 from flashcur.models import SignalRecord
 from flashcur.services.kit.budgets import Budgets
+from flashcur.services.market.venues import VENUES
 from flashcur.state import visit
 from flashcur.web.distances import Snapshot
 from flashcur.web.visitors import Visitor
@@ -38,11 +39,12 @@ class Reader:
     visitor: Visitor
     plan: Plan
     exchange: str
-    """ccxt id of the exchange that serves now."""
+    """ccxt id of the exchange that serves now; until one does, of the preferred one."""
     title: str
     """What it is called."""
     demo: bool
-    """Whether that is the simulated one: real signals and those of demo data are never shown together."""
+    """Whether that is the simulated one: real signals and those of demo data are never shown together. Until an
+    exchange serves, what is shown is real."""
     now_ms: int
     """Unix ms."""
     zone: tzinfo
@@ -62,15 +64,18 @@ class Reader:
 def reader_of(state: rx.State) -> Reader:
     """By what signals are read for the visitor whose tab `state` is; asks no database.
 
-    Raises Throttled where their network asks too often, and Unavailable while there is no database or no market.
+    Raises Throttled where their network asks too often, and Unavailable while there is no database.
     """
     runtime = visit.runtime()
     if not _reads.take(visit.client_of(state).network, time.monotonic()):
         raise Throttled("Too much is asked for at once from your network: wait a moment, then try again.")
-    if runtime is None or runtime.database is None or not runtime.database_ready.is_set() or runtime.hub.live is None:
+    if runtime is None or runtime.database is None or not runtime.database_ready.is_set():
         raise Unavailable("Signals cannot be read at this moment: try again in a few seconds.")
     visitor = visit.known_visitor(state)
     live = runtime.hub.live
+    demo = runtime.settings.demo == "on" if live is None else live.demo
+    exchange = runtime.settings.exchanges[0] if live is None else live.exchange
+    title = VENUES[exchange].name if live is None else live.title
     plan = runtime.visitors.plan(visitor)
     zone = ZoneInfo("UTC" if visitor.account is None else visitor.account.time_zone)
     newest = runtime.signals.shown(plan.audience) or ()
@@ -78,16 +83,16 @@ def reader_of(state: rx.State) -> Reader:
     history = None if status is None else status.history
     now_ms, told = runtime.clock(), runtime.distances
     distances = told.shown(plan, now_ms)
-    if distances is not None and (distances.exchange, distances.demo) != (live.exchange, live.demo):
+    if distances is not None and (distances.exchange, distances.demo) != (exchange, demo):
         distances = None
-    due_ms = told.due_ms(plan) if (told.exchange, told.demo) == (live.exchange, live.demo) else 0
+    due_ms = told.due_ms(plan) if (told.exchange, told.demo) == (exchange, demo) else 0
     table = runtime.hub.table(plan.audience)
     return Reader(
         visitor,
         plan,
-        live.exchange,
-        live.title,
-        live.demo,
+        exchange,
+        title,
+        demo,
         now_ms,
         zone,
         newest,
@@ -96,6 +101,11 @@ def reader_of(state: rx.State) -> Reader:
         frozenset() if table is None else frozenset(table.values("symbol")),
         history,
     )
+
+
+def passes(refusal: Refusal) -> bool:
+    """Whether asking again after a while may be answered."""
+    return isinstance(refusal, Throttled | Unavailable)
 
 
 async def read(state: rx.State, work: Callable[[Session, Reader], T]) -> T:

@@ -15,7 +15,7 @@ from flashcur.domain.plans import Plan
 from flashcur.errors import NotFound, PlanNeeded, Refusal
 from flashcur.services.alerts.signal_details import Details, Hidden, read_details
 from flashcur.state.distance_texts import distance_vars
-from flashcur.state.reading import Reader, read
+from flashcur.state.reading import Reader, passes, read
 from flashcur.state.signal_texts import detail_vars
 from flashcur.state.visit import tell
 from flashcur.state.wire.defaults import default_vars
@@ -32,6 +32,8 @@ class SignalState(rx.State):
     """Grows when something but the address asked for it: the page then opens it, and names it in its address."""
     problem: str = ""
     """Why it cannot be shown; empty where it is."""
+    passes: bool = False
+    """Whether it is worth asking again after a while."""
     problem_link: str = ""
     problem_link_text: str = ""
     base: str = ""
@@ -85,7 +87,12 @@ class SignalState(rx.State):
             told = await read(self, lambda session, reader: _details(session, reader, wanted))
         except Refusal as refusal:
             link, link_text = refusal.way_out
-            told = {"problem": str(refusal), "problem_link": link, "problem_link_text": link_text}
+            told = {
+                "problem": str(refusal),
+                "passes": passes(refusal),
+                "problem_link": link,
+                "problem_link_text": link_text,
+            }
         blank = default_vars(SignalState)
         del blank["opened"]
         tell(self, {SignalState: {**blank, **told, **more, "shown_id": wanted}})

@@ -14,16 +14,17 @@ from urllib.parse import parse_qsl
 import reflex as rx
 from sqlmodel import Session
 
-from flashcur.domain.plans import Plan
+from flashcur.domain.plans import Plan, next_mark_ms
 from flashcur.domain.signals.filters import SignalFilter, WrongFilter
-from flashcur.domain.signals.words import FILTER_TITLES
+from flashcur.domain.signals.words import FILTER_TITLES, WITHOUT_TITLES
 from flashcur.engine.history_status import HistoryStatus
 from flashcur.errors import Refusal
-from flashcur.services.alerts.signal_list import how_complete, read_list
+from flashcur.services.alerts.signal_list import how_complete, read_list, why_nothing
 from flashcur.services.alerts.signals import Cursor, count_newer
 from flashcur.services.alerts.statistics import read_statistics
+from flashcur.services.kit.clock import from_ms
 from flashcur.state.distance_texts import distance_vars
-from flashcur.state.reading import Reader, read, reader_of
+from flashcur.state.reading import Reader, passes, read, reader_of
 from flashcur.state.signal_texts import entry_texts, moment, statistics_texts
 from flashcur.state.visit import tell, text
 from flashcur.web.signal_hub import SHOWN
@@ -50,7 +51,11 @@ class SignalListState(rx.State):
     ignored: list[str] = []
     """Sentences about parts of the address that were not understood."""
     without: list[dict[str, str]] = []
-    """Where nothing was found: `title` of a filter and the `query` without it, which finds something."""
+    """Where nothing was found: the `query` without a filter, which finds something, and its `title`."""
+    nothing: str = ""
+    """Where nothing was found, why."""
+    nothing_paid: bool = False
+    """Whether another plan shows something."""
     complete: str = ""
     """How complete what is shown is."""
     baselines: str = ""
@@ -63,6 +68,8 @@ class SignalListState(rx.State):
     limits: str = ""
     """What the visitor's plan shows; empty where it shows all at once."""
     problem: str = ""
+    passes: bool = False
+    """Whether it is worth asking again after a while."""
     problem_link: str = ""
     problem_link_text: str = ""
     groups: list[dict[str, str]] = []
@@ -75,13 +82,18 @@ class SignalListState(rx.State):
     @rx.event
     async def show(self, query: str) -> None:
         """Tell a page of signals; `query` is that of its address, with `after` from the second page on."""
-        told: dict[str, Any] = {"problem": "", "problem_link": "", "problem_link_text": ""}
+        told: dict[str, Any] = {"problem": "", "passes": False, "problem_link": "", "problem_link_text": ""}
         try:
             asked = _params(text(query, MOST_QUERY))
             told |= await read(self, lambda session, reader: _list_vars(session, reader, asked))
         except Refusal as refusal:
             link, link_text = refusal.way_out
-            told = {"problem": str(refusal), "problem_link": link, "problem_link_text": link_text}
+            told = {
+                "problem": str(refusal),
+                "passes": passes(refusal),
+                "problem_link": link,
+                "problem_link_text": link_text,
+            }
         tell(self, {SignalListState: {**told, "query": str(query)[:MOST_QUERY], "number": _number()}})
 
     @rx.event
@@ -112,7 +124,7 @@ class SignalListState(rx.State):
         try:
             told = await read(self, _statistics_vars)
         except Refusal:
-            # The list says what is wrong.
+            # The list says what is wrong; the page asks again.
             return
         tell(self, {SignalListState: told})
 
@@ -146,7 +158,8 @@ def _list_vars(session: Session, reader: Reader, params: dict[str, str]) -> dict
         "newest": max((record.id or 0 for record in (*shown, *reader.newest)), default=0),
         "arrived": 0,
         "ignored": ignored,
-        "without": [{"title": FILTER_TITLES[name], "query": instead.query()} for name, instead in page.without],
+        "without": [{"title": WITHOUT_TITLES[name], "query": instead.query()} for name, instead in page.without],
+        **({} if page.entries else _nothing_vars(session, reader, wanted)),
         "complete": complete.text,
         **distance_vars(reader, wanted.contract),
         "baselines": baselines_text(reader.history),
@@ -157,6 +170,35 @@ def _list_vars(session: Session, reader: Reader, params: dict[str, str]) -> dict
 def _count_newer(session: Session, reader: Reader, params: dict[str, str], last_id: int) -> int:
     wanted = _wanted(params, reader)[0]
     return count_newer(session, reader.plan, wanted, demo=reader.demo, now_ms=reader.now_ms, last_id=last_id)
+
+
+def _nothing_vars(session: Session, reader: Reader, wanted: SignalFilter) -> dict[str, Any]:
+    """Why there is nothing to see, as it is: what a plan hides is not said not to be."""
+    plan = reader.plan
+    cause, shown_by = why_nothing(session, plan, wanted, demo=reader.demo, now_ms=reader.now_ms)
+    filtered = wanted.query() != ""
+    whose = "Without an account" if plan.audience == "guest" else f"With {plan.title}"
+    next_mark = f"{from_ms(next_mark_ms(plan.cadence_s, reader.now_ms)).astimezone(reader.zone):%H:%M %Z}"
+    when = "at once" if plan.live else f"at the next mark, every {plan.cadence_s // 60} minutes"
+    match cause:
+        case "none" if filtered and "open_interest" in wanted.detectors and not plan.open_interest:
+            said = f"{whose} signals of open interest are not shown. At this moment none would fit these filters."
+        case "none" if filtered:
+            said = "No signal fits all of these filters."
+        case "none":
+            said = f"No signal has been found yet. What is found appears here {when}."
+        case "history":
+            said = f"{whose} you look back over the newest {plan.history} signals, and none of them fits these filters."
+        case "delay":
+            what = "What fits these filters" if filtered else "What has been found so far"
+            said = f"{what} appears at the next mark, {next_mark}."
+        case "open_interest":
+            said = f"{whose} signals of open interest are not shown, and no others have been found"
+            said += " that fit these filters." if filtered else " so far."
+    better = f" {shown_by.title} shows some that do." if shown_by is not None and cause == "history" else ""
+    if shown_by is not None and cause != "history":
+        better = f" {shown_by.title} shows them now."
+    return {"nothing": said + better, "nothing_paid": shown_by is not None or "open interest" in said}
 
 
 def _wanted(params: dict[str, str], reader: Reader) -> tuple[SignalFilter, list[str]]:

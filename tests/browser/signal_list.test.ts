@@ -24,6 +24,7 @@ const { chooseTime, filtersOf, setFilter, showQuery, toggleFilter } = await impo
   "../../assets/browser/signal_list.ts"
 );
 const { closedSignal, openSignal } = await import("../../assets/browser/sheet.ts");
+const { pauseMs } = await import("../../assets/browser/again.ts");
 const { ago } = await import("../../assets/browser/ages.ts");
 
 test("an address is read as its filters in one order, whatever else is in it", () => {
@@ -78,4 +79,10 @@ test("how long ago", () => {
   ] as [number, string][])
     assert.equal(ago(now, now - past), text);
   assert.equal(ago(0, now), "");
+});
+
+test("what could not be told is asked again less and less often", () => {
+  const pauses = [0, 1, 2, 3, 4, 5, 20].map((nth) => pauseMs(nth, 0.5));
+  assert.deepEqual(pauses, [2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]);
+  assert.ok(pauseMs(0, 0) < pauseMs(0, 1));
 });

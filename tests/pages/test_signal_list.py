@@ -142,7 +142,7 @@ def test_what_is_wrong_or_finds_nothing_is_said_with_what_helps(page: Page, stor
     expect(said).to_contain_text("First day in the address was not understood")
     nothing = page.get_by_test_id("no-signals")
     expect(nothing).to_contain_text("No signal fits all of these filters.")
-    nothing.get_by_role("button", name="without Contract").click()
+    nothing.get_by_role("button", name="of other contracts").click()
     expect(page.locator(ENTRIES).first).to_be_visible()
     expect(page).to_have_url(re.compile(r"\?severity=3$"))
     expect(said).not_to_contain_text("not understood")

@@ -19,6 +19,11 @@ def lag() -> rx.Var[int]:
     return browser.hook("lag", "beat", "useLag", FeedState.beat).to(int)
 
 
+def alive() -> rx.Var[bool]:
+    """Whether frames come: what could not be told before may be told now."""
+    return (FeedState.beat > 0) & (lag() == 0)
+
+
 PAGES = (("Markets", "/"), ("Signals", "/signals"), ("Watchlists", "/watchlists"), ("Pricing", "/pricing"))
 
 

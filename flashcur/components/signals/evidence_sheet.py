@@ -5,6 +5,7 @@ from __future__ import annotations
 import reflex as rx
 
 from flashcur.components.kit import browser
+from flashcur.components.kit.shell import alive
 from flashcur.components.kit.site import link
 from flashcur.components.kit.texts import as_written, untranslated
 from flashcur.components.signals import marks
@@ -26,6 +27,8 @@ def evidence_sheet() -> rx.Component:
         AccountState.plan,
         SignalState.shown_id,
         SignalState.opened,
+        SignalState.passes,
+        alive(),
         browser.event(SignalState.read_signal),
     )
     wanted = browser.member(sheet, "wanted")

@@ -74,12 +74,11 @@ def _contract() -> rx.Component:
         aria_label="Contract or coin",
         auto_complete="off",
         max_length=SEARCH_LENGTH,
-        # Another address has another field: what is typed is the field's own.
-        key="contract-" + value,
         custom_attrs={
+            # What is typed is the field's own; another address puts another text into it.
+            "ref": browser.hook("contractField", "signal_list", "useField", value),
             "spellCheck": "false",
             "autoCapitalize": "characters",
-            "defaultValue": value,
             "onKeyDown": apply,
             "onBlur": apply,
         },

@@ -73,6 +73,7 @@ def signals_panel() -> rx.Component:
             rx.el.header(
                 rx.el.h2("Signals"),
                 _count(),
+                _waiting(),
                 alerts_menu(),
                 rx.el.button(
                     "×",
@@ -88,7 +89,12 @@ def signals_panel() -> rx.Component:
             class_name="signals",
             tab_index=-1,
             aria_label="Signals",
-            custom_attrs={"data-testid": "signals-panel", "data-sheet": sheet},
+            # Not the list alone: on its way to what waits the pointer leaves that.
+            custom_attrs={
+                "data-testid": "signals-panel",
+                "data-sheet": sheet,
+                "onMouseLeave": browser.function("arrivals", "settle"),
+            },
         ),
     )
 
@@ -102,31 +108,39 @@ def _count() -> rx.Component:
     )
 
 
+def _shown() -> rx.Var[str]:
+    return browser.hook("shownIds", "arrivals", "useShown", SignalsState.id).to(str)
+
+
+def _waiting() -> rx.Component:
+    """ "3 new", in the panel's head, where it covers nothing and moves nothing."""
+    waiting = browser.function("arrivals", "waitingOf").call(SignalsState.id, _shown()).to(int)
+    return rx.el.div(
+        rx.cond(
+            waiting > 0,
+            rx.el.button(
+                untranslated(waiting),
+                " new",
+                type="button",
+                custom_attrs={"onClick": browser.handler("() => showWaiting()", arrivals="showWaiting")},
+            ),
+        ),
+        class_name="waiting",
+        role="status",
+    )
+
+
 def _list() -> rx.Component:
     columns = rx.Var.create({name: getattr(SignalsState, name) for name in _COLUMNS})
-    shown = browser.hook("shownIds", "arrivals", "useShown", SignalsState.id).to(str)
+    shown = _shown()
     past = browser.hook("past", "ages", "usePast", FeedState.as_of)
     rows = (
         browser.function("arrivals", "signalRows")
         .call(columns, shown, past, AccountState.time_zone)
         .to(list[dict[str, str]])
     )
-    waiting = browser.function("arrivals", "waitingOf").call(SignalsState.id, shown).to(int)
     settle = browser.function("arrivals", "settle")
     return rx.el.div(
-        rx.el.div(
-            rx.cond(
-                waiting > 0,
-                rx.el.button(
-                    untranslated(waiting),
-                    " new",
-                    type="button",
-                    custom_attrs={"onClick": browser.handler("() => showWaiting()", arrivals="showWaiting")},
-                ),
-            ),
-            class_name="waiting",
-            role="status",
-        ),
         rx.el.ol(
             rx.foreach(rows, _entry),
             tab_index=0,
@@ -141,14 +155,15 @@ def _list() -> rx.Component:
         rx.cond(
             SignalsState.known & (SignalsState.id == ""),
             rx.el.p(
-                "No signal yet: detectors are watching ",
+                rx.cond(FeedState.next_mark > 0, "No signal to show yet", "No signal yet"),
+                ": detectors are watching ",
                 untranslated(SignalsState.watched),
-                " contracts.",
+                " contracts",
+                rx.cond(FeedState.next_mark > 0, "; what they find appears at your plan’s next mark.", "."),
                 class_name="soft none",
             ),
         ),
         class_name="listed",
-        custom_attrs={"onMouseLeave": settle},
     )
 
 
@@ -174,6 +189,7 @@ def signal_entry(
         rx.el.div(
             rx.el.a(
                 untranslated(base, element=rx.el.b),
+                " ",
                 rx.el.span(title, class_name="kind"),
                 href="?signal=" + id,
                 custom_attrs={"onClick": browser.handler(f"(e) => followSignal(e, {id!s})", id, sheet="followSignal")},

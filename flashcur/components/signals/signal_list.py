@@ -6,6 +6,7 @@ import reflex as rx
 
 from flashcur.components.kit import browser
 from flashcur.components.kit.forms import button_plain
+from flashcur.components.kit.shell import alive
 from flashcur.components.kit.site import link
 from flashcur.components.kit.texts import untranslated
 from flashcur.components.signals import marks
@@ -13,6 +14,7 @@ from flashcur.components.signals.distances import contract_distances
 from flashcur.components.signals.unread import read_on_page
 from flashcur.services.alerts.signals import MOST_COUNTED
 from flashcur.state.account import AccountState
+from flashcur.state.market import FeedState
 from flashcur.state.signal_list import SignalListState
 from flashcur.state.signals import SignalsState
 
@@ -23,28 +25,42 @@ def signal_list() -> rx.Component:
     """The list with all that is said of it."""
     found = _found()
     near = browser.hook("nearFocus", "focus", "useNearFocus", ".signal-list")
+    there = list_is_there()
+    # All at once: what would come before the list would move it.
     return rx.el.section(
-        _said(),
-        contract_distances(),
-        _arrived(),
         rx.cond(
-            browser.maybe(found, "there").to(bool),
-            rx.cond(
-                _entries().length() > 0,
-                rx.el.ol(
-                    rx.foreach(_entries(), _entry),
-                    class_name="found",
-                    custom_attrs={"data-testid": "signals"},
+            there,
+            rx.fragment(
+                _said(),
+                contract_distances(),
+                _arrived(),
+                rx.cond(
+                    _entries().length() > 0,
+                    rx.el.ol(
+                        rx.foreach(_entries(), _entry),
+                        class_name="found",
+                        custom_attrs={"data-testid": "signals"},
+                    ),
+                    rx.cond(SignalListState.problem == "", _nothing()),
                 ),
-                rx.cond(SignalListState.problem == "", _nothing()),
+                _more(),
             ),
             rx.el.p("Loading signals …", class_name="soft loading", role="status"),
         ),
-        _more(),
         class_name="signal-list",
         aria_label="Signals",
-        custom_attrs={"aria-busy": browser.maybe(found, "busy").to(bool), "data-near": near},
+        custom_attrs={
+            "aria-busy": browser.maybe(found, "busy").to(bool),
+            "data-near": near,
+            # Until then it has the window's height (styles.css).
+            "data-there": rx.cond(there, "true", "false"),
+        },
     )
+
+
+def list_is_there() -> rx.Var[bool]:
+    """Whether the first answer has come; what is below the list is drawn then."""
+    return browser.maybe(_found(), "there").to(bool)
 
 
 def _found() -> rx.Var[object]:
@@ -54,9 +70,12 @@ def _found() -> rx.Var[object]:
         "useList",
         AccountState.reached,
         AccountState.plan,
+        FeedState.demo,
+        alive(),
         SignalListState.query,
         SignalListState.number,
         SignalListState.problem,
+        SignalListState.passes,
         SignalListState.entries,
         SignalListState.next,
         browser.event(SignalListState.show),
@@ -79,6 +98,16 @@ def _said() -> rx.Component:
                 rx.cond(
                     SignalListState.problem_link != "",
                     rx.el.span(" ", link(SignalListState.problem_link_text, SignalListState.problem_link)),
+                ),
+                rx.cond(
+                    SignalListState.passes,
+                    rx.fragment(
+                        " ",
+                        button_plain(
+                            "Try again",
+                            custom_attrs={"onClick": browser.function("signal_list", "askAgain")},
+                        ),
+                    ),
                 ),
                 class_name="missing",
                 role="alert",
@@ -133,21 +162,30 @@ def _arrived() -> rx.Component:
 def _entry(item: Item) -> rx.Component:
     return rx.el.li(
         rx.el.a(
+            # Spaces for whoever hears it: the grid puts each in its own place.
             untranslated(item["base"], element=rx.el.b, class_name="coin"),
+            " ",
             rx.el.span(item["kind"], class_name="kind"),
+            " ",
             rx.el.span(
                 marks.direction(item["direction"], item["direction_word"]),
+                " ",
                 marks.severity(item["severity"], item["severity_word"]),
+                " ",
                 rx.cond(item["quadrant"] != "", rx.el.span(item["quadrant"], class_name="quadrant")),
                 marks.demo_tag(item["demo"] != ""),
                 class_name="marks",
             ),
+            " ",
             rx.el.span(item["text"], class_name="sentence"),
+            " ",
             rx.el.span(
                 marks.ago(item["event_ms"].to(int)),
+                " ",
                 untranslated(item["when"], class_name="exact"),
                 class_name="time soft",
             ),
+            " ",
             rx.cond(
                 item["followed"] != "",
                 rx.el.span(rx.el.span("Then "), untranslated(item["followed"]), class_name="followed soft"),
@@ -169,15 +207,17 @@ def _nothing() -> rx.Component:
 
     def instead(item: Item) -> rx.Component:
         show = browser.handler(f"() => showQuery({item['query']!s})", item, signal_list="showQuery")
-        return rx.el.li(button_plain("without ", item["title"], custom_attrs={"onClick": show}))
+        return rx.el.li(button_plain(item["title"], custom_attrs={"onClick": show}))
 
     every = browser.handler('() => showQuery("")', signal_list="showQuery")
     return rx.el.div(
+        rx.el.p(
+            SignalListState.nothing,
+            rx.cond(SignalListState.nothing_paid, rx.el.span(" ", link("Compare plans", "/pricing"))),
+        ),
         rx.cond(
-            query == "",
-            rx.el.p("No signal has been found yet. What is found appears here at once."),
+            query != "",
             rx.fragment(
-                rx.el.p("No signal fits all of these filters."),
                 rx.cond(
                     SignalListState.without.length() > 0,
                     rx.el.ul(

@@ -6,6 +6,7 @@ import reflex as rx
 
 from flashcur.components.kit import browser
 from flashcur.components.kit.forms import segmented
+from flashcur.components.kit.shell import alive
 from flashcur.components.kit.texts import untranslated
 from flashcur.domain.signals.outcomes import HORIZONS_H
 from flashcur.state.account import AccountState
@@ -17,21 +18,36 @@ _COLUMNS = ("Signals", "Count", "Median move", "Half of the moves", "Went their 
 _NUMBERS = ("count", "median", "half", "hits", "base")
 
 
-def statistics() -> rx.Component:
-    """A table a horizon; the switch above shows one of them."""
+def statistics(ready: rx.Var[bool]) -> rx.Component:
+    """A table a horizon; the switch above shows one of them. Drawn once it is `ready`: nothing pushes it down then."""
     asked = browser.hook(
         "statistics",
         "signal_list",
         "useOnce",
         AccountState.reached,
         AccountState.plan,
+        SignalListState.groups_known,
+        alive(),
         browser.event(SignalListState.show_statistics),
     )
     return rx.el.section(
+        rx.cond(ready & SignalListState.groups_known, _content()),
+        class_name="statistics",
+        custom_attrs={
+            "data-asked": asked,
+            "data-testid": "statistics",
+            "data-there": rx.cond(ready & SignalListState.groups_known, "true", "false"),
+        },
+    )
+
+
+def _content() -> rx.Component:
+    return rx.fragment(
         rx.el.h2("What followed"),
         rx.el.p(
-            "What the price did after signals of each kind, and how often it went where they pointed, next to hours of "
-            "the same contracts without a signal. What was is no promise of what will be.",
+            "What the price did after signals of each kind, and how often it went where they pointed, or rose after "
+            "those that point nowhere, next to hours of the same contracts without a signal. What was is no promise of "
+            "what will be.",
             class_name="soft",
         ),
         rx.cond(
@@ -49,13 +65,8 @@ def statistics() -> rx.Component:
                 ),
                 rx.el.p("As of ", untranslated(SignalListState.groups_of), ".", class_name="soft fine"),
             ),
-            rx.cond(
-                SignalListState.groups_known,
-                rx.el.p("Too few signals have been followed so far to say anything.", class_name="soft"),
-            ),
+            rx.el.p("Too few signals have been followed so far to say anything.", class_name="soft"),
         ),
-        class_name="statistics",
-        custom_attrs={"data-asked": asked, "data-testid": "statistics"},
     )
 
 

@@ -67,6 +67,17 @@ FILTER_TITLES: dict[str, str] = {
 }
 """The filters, by the parameters of an address; `time` stands for all that say when."""
 
+WITHOUT_TITLES: dict[str, str] = {
+    "kind": "of other kinds",
+    "direction": "of either direction",
+    "severity": "of lower severity",
+    "quadrant": "of other quadrants",
+    "contract": "of other contracts",
+    "list": "outside this watchlist",
+    "time": "at other times",
+}
+"""What is found without a filter, where nothing is found with it."""
+
 _UNITS = ((86_400_000, "days"), (3_600_000, "h"), (60_000, "min"))
 
 

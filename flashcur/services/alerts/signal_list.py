@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from sqlmodel import Session, col, select
 
-from flashcur.domain.plans import Plan
+from flashcur.domain.plans import PLAN_NAMES, PLANS, Plan
 from flashcur.domain.signals.filters import SignalFilter
 from flashcur.models import SignalOutcome, SignalRecord
 from flashcur.services.alerts.signals import Cursor, search
@@ -53,6 +54,28 @@ def read_list(
     if not entries and after is None:
         without = tuple((name, instead) for name, instead in _without_each(wanted) if finds(instead))
     return SignalList(entries, page.next, without)
+
+
+Cause = Literal["none", "delay", "history", "open_interest"]
+"""Why a plan is shown nothing: there is nothing, or its delay, its history or what it is without hides it."""
+
+
+def why_nothing(
+    session: Session, plan: Plan, wanted: SignalFilter, *, demo: bool, now_ms: int
+) -> tuple[Cause, Plan | None]:
+    """Why a plan sees nothing of what is wanted at `now_ms` (Unix ms), and the cheapest plan that sees some of it."""
+
+    def finds(other: Plan) -> bool:
+        return bool(search(session, other, wanted, demo=demo, now_ms=now_ms, limit=1).signals)
+
+    shown_by = next((each for each in map(PLANS.__getitem__, PLAN_NAMES) if finds(each)), None)
+    if shown_by is None:
+        return "none", None
+    if finds(replace(plan, history=None)):
+        return "history", shown_by
+    if finds(replace(plan, history=None, cadence_s=1)):
+        return "delay", shown_by
+    return "open_interest", shown_by
 
 
 def how_complete(

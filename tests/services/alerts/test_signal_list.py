@@ -8,13 +8,14 @@ from datetime import date
 import pytest
 from sqlmodel import Session
 
-from flashcur.domain.plans import PLANS
+from flashcur.domain.plans import PLANS, Audience
 from flashcur.domain.signals.filters import SignalFilter
 from flashcur.models import SignalRecord
-from flashcur.services.alerts.signal_list import how_complete, read_list
+from flashcur.services.alerts.signal_list import how_complete, read_list, why_nothing
+from flashcur.services.alerts.signals import store
 from flashcur.services.storage.database import Database
 from tests.support.seeded_signals import fill_signals
-from tests.support.signals import NOON_MS
+from tests.support.signals import NOON_MS, signal
 
 ELITE = PLANS["elite"]
 
@@ -81,6 +82,26 @@ def test_instead_of_nothing_it_says_which_filter_to_leave_out(session: Session, 
         ("listing",), "bullish", 3, "long_build_up", "BTC", "hour", date(2026, 1, 1), None, "1", frozenset()
     )
     assert read_list(session, ELITE, everything, demo=False, now_ms=NOON_MS).without == ()
+
+
+def test_what_a_plan_hides_is_not_said_not_to_be(session: Session) -> None:
+    def why(plan: Audience, wanted: SignalFilter | None = None) -> tuple[str, str | None]:
+        now_ms = NOON_MS + 60_000
+        cause, by = why_nothing(session, PLANS[plan], wanted or SignalFilter(), demo=False, now_ms=now_ms)
+        return cause, by and by.audience
+
+    assert why("guest") == ("none", None)
+    # Stored after the last mark.
+    store(session, [signal(0, minutes=-0.5)], NOON_MS + 30_000)
+    assert why("guest") == why("free") == ("delay", "elite")
+    interest = SignalFilter(detectors=("open_interest",))
+    assert why("free", interest) == ("none", None)
+    store(session, [signal(1, minutes=60, detector="open_interest", kind="OI_SURGE")], NOON_MS - 3_600_000)
+    assert why("free", interest) == ("open_interest", "pro")
+    store(session, [signal(2, base="OLD", minutes=600)], NOON_MS - 36_000_000)
+    store(session, [signal(10 + n, minutes=30 + n) for n in range(10)], NOON_MS - 60_000)
+    assert why("free", SignalFilter(contract="OLD")) == ("history", "pro")
+    assert why("free", SignalFilter(contract="NONE")) == ("none", None)
 
 
 def test_how_complete_it_is_follows_what_is_asked_for(session: Session, stored: list[SignalRecord]) -> None:
