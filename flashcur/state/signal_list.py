@@ -108,10 +108,9 @@ class SignalListState(rx.State):
         newer = asked.get("newer", "")
         since = int(newer) if newer.isascii() and newer.isdigit() and len(newer) < 16 else 0
         wanted = _wanted(asked, reader)[0]
-        new = [each for each in reader.newest if (each.id or 0) > since]
-        found = sum(wanted.matches(each, reader.now_ms) for each in new)
-        if reader.plan.history is None and len(new) == len(reader.newest) >= SHOWN:
-            # What this process knows does not reach back that far.
+        found = sum((each.id or 0) > since and wanted.matches(each, reader.now_ms) for each in reader.newest)
+        if reader.plan.history is None and len(reader.newest) >= SHOWN:
+            # There may be more than this process knows.
             try:
                 found = await read(self, lambda session, reader: _count_newer(session, reader, asked, since))
             except Refusal:
