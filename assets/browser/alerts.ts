@@ -26,6 +26,7 @@ export interface Coming {
   base: string;
   text: string;
   seen: number; // when this plan could see it, Unix ms
+  late: boolean; // found long after it happened
 }
 
 function read(): Choice {
@@ -108,10 +109,16 @@ function show(title: string, body: string, tag: string): boolean {
   }
 }
 
-// The signals, newest first, that ring: those that were not `known`, are wanted, and could not be seen before.
+// The signals, newest first, that ring: those that were not `known`, are wanted, have just happened, and could not be
+// seen before.
 export function news(all: Coming[], known: Set<number>, rung: number, now: number, strong: boolean): Coming[] {
   return all.filter(
-    (each) => !known.has(each.id) && each.id > rung && now - each.seen < NEWS_MS && (!strong || each.severity > 1),
+    (each) =>
+      !known.has(each.id) &&
+      !each.late &&
+      each.id > rung &&
+      now - each.seen < NEWS_MS &&
+      (!strong || each.severity > 1),
   );
 }
 
@@ -145,7 +152,7 @@ function ring(coming: Coming[]) {
 
 export function comingOf(columns: Columns): Coming[] {
   const of = (name: string) => (columns[name] ? columns[name].split("|") : []);
-  const [severity, direction, title, base, text, at, later] = [
+  const [severity, direction, title, base, text, at, later, late] = [
     "severity",
     "direction",
     "title",
@@ -153,6 +160,7 @@ export function comingOf(columns: Columns): Coming[] {
     "text",
     "at",
     "later",
+    "late",
   ].map(of);
   return of("id").map((id, i) => ({
     id: Number(id),
@@ -162,6 +170,7 @@ export function comingOf(columns: Columns): Coming[] {
     base: base[i],
     text: text[i],
     seen: Number(at[i]) + Number(later[i]),
+    late: Boolean(late[i]),
   }));
 }
 

@@ -1,4 +1,5 @@
-// The contracts that have just fired, for the table to mark: what a plan could see for at most ten minutes.
+// The contracts that have just fired, for the table to mark: what a plan could see for at most ten minutes, and
+// was found when it happened.
 const SHOWN_MS = 600_000;
 
 export type Fired = Record<string, { says: string; side: string }>;
@@ -16,10 +17,10 @@ export function firedOf(columns: Record<string, string>, now: number): Fired {
 
 function gather(columns: Record<string, string>, now: number): Fired {
   const of = (name: string) => (columns[name] ? columns[name].split("|") : []);
-  const [symbol, title, direction, at, later] = ["symbol", "title", "direction", "at", "later"].map(of);
+  const [symbol, title, direction, at, later, late] = ["symbol", "title", "direction", "at", "later", "late"].map(of);
   const fired: Fired = {};
   symbol.forEach((name, i) => {
-    if (fired[name] || now - Number(at[i]) - Number(later[i]) > SHOWN_MS) return;
+    if (fired[name] || late[i] || now - Number(at[i]) - Number(later[i]) > SHOWN_MS) return;
     const side = direction[i];
     fired[name] = { says: side === "none" ? title[i] : `${title[i]}, ${side}`, side };
   });

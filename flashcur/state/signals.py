@@ -19,6 +19,9 @@ from flashcur.models import SignalRecord
 from flashcur.state.visit import act, text
 from flashcur.web.signal_hub import SignalHub
 
+LATE_MS = 120_000
+"""A signal that was stored so long after its event rings nowhere, whatever else delays what a plan is shown."""
+
 _ON_ANY_PAGE = ("known", "ids")
 
 
@@ -44,6 +47,8 @@ class SignalsState(rx.State):
     """The exchange's time, Unix ms."""
     later: str = ""
     """Ms from then until this plan was shown it."""
+    late: str = ""
+    """1 where it was found long after it happened, as after a restart: it is shown, and is no news."""
     page: str = ""
     """Address of the contract's page at the exchange; empty where there is none."""
     chart: str = ""
@@ -74,7 +79,7 @@ def on_any_page(values: dict[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name in _ON_ANY_PAGE if name in values}
 
 
-_COLUMNS = ("id", "title", "severity", "direction", "symbol", "base", "text", "at", "later", "page", "chart")
+_COLUMNS = ("id", "title", "severity", "direction", "symbol", "base", "text", "at", "later", "late", "page", "chart")
 
 
 def _row(record: SignalRecord, plan: Plan) -> tuple[str, ...]:
@@ -89,6 +94,7 @@ def _row(record: SignalRecord, plan: Plan) -> tuple[str, ...]:
         _one(record.text),
         str(record.event_ms),
         str(later),
+        "1" if record.stored_ms - record.event_ms > LATE_MS else "",
         _one(exchange_page(record.exchange, record.symbol)),
         _one(tradingview_chart(record.exchange, record.symbol)),
     )

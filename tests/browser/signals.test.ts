@@ -75,6 +75,8 @@ test("a contract is marked for ten minutes from when the plan could see its newe
     side: "none",
   });
   assert.deepEqual(firedOf(columns, 0), {});
+  // One that was found late marks nothing, and hides none that was not.
+  assert.equal(firedOf({ ...columns, id: "15|11|10", late: "1||" }, NOON).BTCUSDT.says, "Extreme funding, bullish");
 });
 
 test("only what is new rings: not what was known, rung by another tab, long visible, or too weak", () => {
@@ -86,6 +88,12 @@ test("only what is new rings: not what was known, rung by another tab, long visi
   assert.deepEqual(ids([], 11), [12]);
   assert.deepEqual(ids([], 0, NOON + 30_000), []);
   assert.deepEqual(ids([10], 0, NOON + 1000, true), [12]);
+  // Found after a restart: shown, and no news.
+  const late = comingOf({ ...columns, late: "1||" });
+  assert.deepEqual(
+    news(late, new Set(), 0, NOON + 1000, false).map(({ id }) => id),
+    [11],
+  );
 });
 
 test("without locks one tab holds the lease, and another takes it over", (context) => {

@@ -15,11 +15,11 @@ WITHIN_S = 20
 """The hub reads every five seconds what no engine told it of."""
 
 
-def put(app: App, number: int, minutes: float = 0.0, **other: object) -> str:
+def put(app: App, number: int, minutes: float = 0.0, *, stored_ms: int | None = None, **other: object) -> str:
     at_ms = now_ms() - int(minutes * 60_000)
     made = replace(signal(number, base="BTC", minutes=minutes, **other), event_ms=at_ms)
     with app.database() as database, database.session() as session:
-        (record,) = signals.store(session, [made], at_ms)
+        (record,) = signals.store(session, [made], at_ms if stored_ms is None else stored_ms)
     return str(record.id)
 
 
@@ -48,6 +48,10 @@ async def test_signals_come_by_plan_and_by_page_and_are_read_on_all_tabs(app: Ap
         starts = len(other.updates), len(guest.updates)
         new = put(app, 3, text="BTC hourly volume | of everything")
         await eventually(lambda: new in ids(table) and new in ids(other, "ids"), "the new signal", WITHIN_S)
+        late = put(app, 4, minutes=30, stored_ms=now_ms())
+        await eventually(lambda: late in ids(table), "one that is found late", WITHIN_S)
+        found_late = dict(zip(ids(table), ids(table, "late"), strict=True))
+        assert (found_late[late], found_late[new], found_late[past]) == ("1", "", "")
         place = ids(table).index(new)
         assert table.state("signals_state")["text"].split("|")[place] == "BTC hourly volume / of everything"
         assert ids(table, "symbol")[place] == "BTCUSDT"

@@ -208,7 +208,8 @@ def market_table() -> rx.Component:
 
 def _fired() -> rx.Var[Any]:
     """What has just fired, by symbol: joined to the rows in the browser, so that no frame has to tell it."""
-    columns = {name: getattr(SignalsState, name) for name in ("id", "symbol", "title", "direction", "at", "later")}
+    names = ("id", "symbol", "title", "direction", "at", "later", "late")
+    columns = {name: getattr(SignalsState, name) for name in names}
     past = browser.hook("past", "ages", "usePast", FeedState.as_of)
     return browser.function("fired", "firedOf").call(rx.Var.create(columns), past)
 

@@ -9,7 +9,7 @@ from flashcur.state.account import AccountState
 from flashcur.state.market import FeedState
 from flashcur.state.signals import SignalsState
 
-_HEARD = ("id", "severity", "direction", "title", "base", "text", "at", "later")
+_HEARD = ("id", "severity", "direction", "title", "base", "text", "at", "later", "late")
 
 
 def alerts_menu() -> rx.Component:
