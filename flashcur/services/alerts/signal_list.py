@@ -81,12 +81,21 @@ def why_nothing(
 def how_complete(
     session: Session, wanted: SignalFilter, shown: Sequence[SignalRecord], exchange: str, *, demo: bool, now_ms: int
 ) -> Completeness:
-    """How complete the span is that was asked for; without one, that from the oldest of what is `shown` to now."""
+    """How complete the span and the contracts are that were asked for; without a span, that from the oldest of what is
+    `shown` to now."""
     first_ms, end_ms = wanted.span_ms(now_ms)
     if first_ms is None:
         first_ms = min((record.event_ms for record in shown), default=now_ms)
     first_ms = max(first_ms, now_ms - _KEPT_MS)
-    return completeness(session, exchange, demo=demo, first_ms=first_ms, end_ms=min(end_ms or now_ms, now_ms))
+    return completeness(
+        session,
+        exchange,
+        demo=demo,
+        first_ms=first_ms,
+        end_ms=min(end_ms or now_ms, now_ms),
+        now_ms=now_ms,
+        coins=wanted.coins,
+    )
 
 
 def _without_each(wanted: SignalFilter) -> Iterator[tuple[str, SignalFilter]]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, cast
 
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, func
 from sqlmodel import Session, col, delete, select
 
+from flashcur.domain.multiples import coin
 from flashcur.domain.signals.silence import CAUSES, DAY_MS, Cause, Day
 from flashcur.models import SilenceDay
 from flashcur.services.kit.clock import from_ms
@@ -27,8 +28,29 @@ _REASONS: dict[Cause, str] = {
     "no_baseline": "while there was too little history to compare with",
     "engine_away": "while FlashCur was not running",
 }
-_AS_GOOD_AS_ALL = 0.9995
-"""From this share on one decimal says 100 %."""
+_GAP_MS = 1_000
+"""What is shorter than this, of a contract's whole span, is no gap."""
+_ALIKE = 10
+"""Contracts that were blind for more than so many times as long as the one in the middle are told apart."""
+_ALIKE_MS = 600_000
+_FEW = 0.1
+"""Up to this share of the contracts, what was blind are exceptions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """How long one contract was blind, in ms."""
+
+    symbol: str
+    stale: int = 0
+    switch: int = 0
+    no_baseline: int = 0
+    engine_away: int = 0
+
+    @property
+    def blind_ms(self) -> int:
+        """All causes together."""
+        return self.stale + self.switch + self.no_baseline + self.engine_away
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +69,15 @@ class Completeness:
     """Contracts that were watched at any time."""
     not_begun_ms: int = 0
     """Before the exchange was watched for the first time: no part of what is complete or not."""
+    last_ms: int = 0
+    """Beginning of the last day, Unix ms."""
+    now_ms: int = 0
+    gaps: tuple[Gap, ...] = ()
+    """Of the contracts that had one, the longest first."""
+    gap_days: tuple[tuple[int, int], ...] = ()
+    """(beginning of a day in Unix ms, how long the contracts of `usual_gaps` were blind on it); the most first."""
+    narrowed: bool = False
+    """Whether only some contracts were asked for."""
 
     @property
     def blind_ms(self) -> int:
@@ -65,50 +96,128 @@ class Completeness:
         return self.seen_ms / known if known else None
 
     @property
+    def middle_ms(self) -> int:
+        """How long the contract in the middle was blind; 0 where most had no gap."""
+        middle = self.contracts // 2
+        return self.gaps[middle].blind_ms if len(self.gaps) > middle else 0
+
+    @property
+    def usual_gaps(self) -> tuple[Gap, ...]:
+        """The gaps that the line is about: those of most contracts where most had one, without the odd ones."""
+        middle_ms = self.middle_ms
+        if not middle_ms:
+            return self.gaps
+        most_ms = max(_ALIKE * middle_ms, middle_ms + _ALIKE_MS)
+        return tuple(gap for gap in self.gaps if gap.blind_ms <= most_ms)
+
+    @property
     def text(self) -> str:
-        """One line for people."""
+        """One line for people. Only where there was no gap at all it says "Complete" and nothing else."""
         share = self.share
         if share is None:
+            if self.narrowed:
+                return "Whether this is complete is not known: none of these contracts was watched then."
             return "How complete this is will be known once the contracts have been watched for a while."
-        since = f"since {from_ms(self.first_ms):%-d %B}"
-        if share >= _AS_GOOD_AS_ALL:
+        when = self._when()
+        if not self.gaps:
             watched = "the contract was" if self.contracts == 1 else f"all {self.contracts:,} contracts were"
-            return f"Complete: {watched} watched without a gap {since}."
-        blind: dict[Cause, int] = {cause: getattr(self, f"{cause}_ms") for cause in CAUSES}
-        cause = max(blind, key=lambda each: blind[each])
-        mostly = "" if blind[cause] == self.blind_ms else "mostly "
-        each = "" if self.contracts == 1 else " per contract"
-        span = _span_text(self.blind_ms / max(1, self.contracts))
-        return f"{share * 100:.1f} % complete: {span} blind{each} {since}, {mostly}{_REASONS[cause]}."
+            return f"Complete: {watched} watched without a gap {when}."
+        usual = self.usual_gaps
+        on_and_why = f"{self._dates()}, {_reason(usual)}"
+        if self.middle_ms:
+            each = "" if self.contracts == 1 else " per contract"
+            odd = self.gaps[: len(self.gaps) - len(usual)]
+            rest = f"; {_who(odd)} for {_length(odd)}" if odd else ""
+            return f"{_percent(share)} complete {when}: {_span_text(self.middle_ms)} blind{each}{on_and_why}{rest}."
+        if len(usual) == 1:
+            return f"Complete {when} but for {_who(usual)}, blind for {_length(usual)}{on_and_why}."
+        of_all = f"{len(usual):,} of {self.contracts:,} contracts"
+        if len(usual) <= _FEW * self.contracts:
+            return f"Complete {when} but for {of_all}, blind for {_length(usual)}{on_and_why}."
+        return f"{_percent(share)} complete {when}: {of_all} were blind for {_length(usual)}{on_and_why}."
+
+    def _when(self) -> str:
+        """The span, of which only whole days are known: `today (UTC)`, `since 20 November`."""
+        today_ms = self.now_ms // DAY_MS * DAY_MS
+        first, last = _day_text(self.first_ms), _day_text(self.last_ms)
+        if self.first_ms >= self.last_ms:
+            return "today (UTC)" if self.first_ms == today_ms else f"on {first}"
+        if self.last_ms >= today_ms:
+            return f"since {first}"
+        return f"from {first} to {last}"
+
+    def _dates(self) -> str:
+        """When the gaps were."""
+        if self.first_ms >= self.last_ms or not self.gap_days:
+            return ""
+        (day_ms, most_ms), all_ms = self.gap_days[0], sum(blind_ms for _, blind_ms in self.gap_days)
+        day = "today" if day_ms == self.now_ms // DAY_MS * DAY_MS else f"on {_day_text(day_ms)}"
+        if most_ms >= 0.95 * all_ms:
+            return f" {day}"
+        return f", most of it {day}" if most_ms > 0.5 * all_ms else f" on {len(self.gap_days)} days"
 
 
-def completeness(session: Session, exchange: str, *, demo: bool, first_ms: int, end_ms: int) -> Completeness:
-    """How complete what was found from `first_ms` to `end_ms` (Unix ms) is; days are taken whole."""
-    sums = [func.coalesce(func.sum(getattr(SilenceDay, name)), 0) for name in ("seen", *CAUSES, "not_begun")]
-    # SQLModel's types end at four columns.
-    columns = cast("Any", select)(func.min(SilenceDay.day), func.count(func.distinct(SilenceDay.symbol)), *sums)
-    query = columns.where(
+def completeness(
+    session: Session,
+    exchange: str,
+    *,
+    demo: bool,
+    first_ms: int,
+    end_ms: int,
+    now_ms: int | None = None,
+    coins: Collection[str] | None = None,
+) -> Completeness:
+    """How complete what was found from `first_ms` to `end_ms` (Unix ms) is; days are taken whole.
+
+    Of the contracts on `coins` (`domain.multiples.coin`), if these are given. `now_ms` is `end_ms` unless it is given.
+    """
+    span = (
         col(SilenceDay.exchange) == exchange,
         col(SilenceDay.demo).is_(demo),
         col(SilenceDay.day) >= first_ms // DAY_MS,
         col(SilenceDay.day) < -(-end_ms // DAY_MS),
     )
-    found = cast("tuple[int | None, ...]", tuple(cast("Any", session).exec(query).one()))
+    rows = [row for row in _by_symbol(session, span) if coins is None or coin(row[0]) in coins]
+    seen, not_begun, stale, switch, no_baseline, engine_away = (sum(row[at] for row in rows) for at in range(3, 9))
+    gaps = [gap for row in rows if (gap := Gap(row[0], *row[5:])).blind_ms >= _GAP_MS]
+    found = Completeness(
+        min((row[1] for row in rows), default=first_ms // DAY_MS) * DAY_MS,
+        seen,
+        stale,
+        switch,
+        no_baseline,
+        engine_away,
+        len(rows),
+        not_begun,
+        last_ms=max((row[2] for row in rows), default=first_ms // DAY_MS) * DAY_MS,
+        now_ms=end_ms if now_ms is None else now_ms,
+        gaps=tuple(sorted(gaps, key=lambda gap: (-gap.blind_ms, gap.symbol))),
+        narrowed=coins is not None,
+    )
+    if found.first_ms == found.last_ms or not gaps:
+        return found
+    usual = [gap.symbol for gap in found.usual_gaps]
+    of_these = () if len(usual) == len(rows) and coins is None else (col(SilenceDay.symbol).in_(usual),)
+    return replace(found, gap_days=_by_day(session, (*span, *of_these)))
+
+
+def _by_symbol(session: Session, span: Iterable[ColumnElement[bool]]) -> list[tuple[Any, ...]]:
+    """(symbol, first day, last day, seen, not begun, and each cause), of each contract."""
+    sums = [func.sum(getattr(SilenceDay, name)) for name in ("seen", "not_begun", *CAUSES)]
+    # SQLModel's types end at four columns.
+    columns = cast("Any", select)(SilenceDay.symbol, func.min(SilenceDay.day), func.max(SilenceDay.day), *sums)
+    query = columns.where(*span).group_by(col(SilenceDay.symbol))
     # PostgreSQL's sums are decimals.
-    first_day, contracts, seen, stale, switch, no_baseline, engine_away, not_begun = (
-        None if value is None else int(value) for value in found
-    )
-    first_ms = (first_ms // DAY_MS if first_day is None else first_day) * DAY_MS
-    return Completeness(
-        first_ms,
-        seen or 0,
-        stale or 0,
-        switch or 0,
-        no_baseline or 0,
-        engine_away or 0,
-        contracts or 0,
-        not_begun or 0,
-    )
+    return [(symbol, *map(int, numbers)) for symbol, *numbers in cast("Any", session).exec(query)]
+
+
+def _by_day(session: Session, chosen: Iterable[ColumnElement[bool]]) -> tuple[tuple[int, int], ...]:
+    """See `Completeness.gap_days`."""
+    day = SilenceDay
+    blind = func.sum(col(day.stale) + col(day.switch) + col(day.no_baseline) + col(day.engine_away))
+    query = select(day.day, blind).where(*chosen).group_by(col(day.day)).having(blind >= _GAP_MS)
+    days = [(number * DAY_MS, int(blind_ms)) for number, blind_ms in session.exec(query)]
+    return tuple(sorted(days, key=lambda each: (-each[1], each[0])))
 
 
 def save_days(session: Session, exchange: str, days: Iterable[Day], *, demo: bool, until_ms: int) -> int:
@@ -177,10 +286,43 @@ def _day(row: SilenceDay) -> Day:
     )
 
 
+def _percent(share: float) -> str:
+    """A share below 1, which no rounding makes whole: `98.7 %`, `99.99 %`, `over 99.99 %`."""
+    missing = 100 * (1 - share)
+    if missing < 0.01:
+        return "Over 99.99 %"
+    # Two decimals where one would say that nothing is missing.
+    return f"{100 - missing:.{1 if missing >= 0.1 else 2}f} %" if share else "0 %"
+
+
+def _reason(gaps: Sequence[Gap]) -> str:
+    """Why these were blind, most of the time."""
+    causes = {cause: sum(getattr(gap, cause) for gap in gaps) for cause in CAUSES}
+    main = max(CAUSES, key=lambda cause: causes[cause])
+    only = causes[main] >= 0.99 * sum(causes.values())
+    return ("" if only else "mostly ") + _REASONS[main]
+
+
+def _who(gaps: Sequence[Gap]) -> str:
+    return gaps[0].symbol if len(gaps) == 1 else f"{len(gaps):,} contracts"
+
+
+def _length(gaps: Sequence[Gap]) -> str:
+    """How long the gaps are, the longest first."""
+    longest, shortest = _span_text(gaps[0].blind_ms), _span_text(gaps[-1].blind_ms)
+    return longest if longest == shortest else f"up to {longest}"
+
+
+def _day_text(day_ms: int) -> str:
+    return f"{from_ms(day_ms):%-d %B}"
+
+
 def _span_text(ms: float) -> str:
-    """A length of time: `45 s`, `12 min`, `3.5 h`, `2.1 days`."""
-    for size_ms, unit, decimals in ((DAY_MS, "days", 1), (3_600_000, "h", 1), (60_000, "min", 0)):
-        # Two of the larger unit, so that nothing reads "1 days".
-        if ms >= (2 if unit == "days" else 1) * size_ms:
-            return f"{ms / size_ms:.{decimals}f}".removesuffix(".0") + f" {unit}"
+    """A length of time: `90 s`, `12 min`, `3.5 h`, `41 h`, `2.1 days`."""
+    for size_ms, unit in ((DAY_MS, "days"), (3_600_000, "h"), (60_000, "min")):
+        # Two of the larger unit, so that 90 s are not told as 2 min.
+        if ms >= 2 * size_ms:
+            number = ms / size_ms
+            decimals = 0 if unit == "min" or number >= 10 else 1
+            return f"{number:.{decimals}f}".removesuffix(".0") + f" {unit}"
     return f"{ms / 1000:.0f} s"

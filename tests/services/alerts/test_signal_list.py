@@ -114,3 +114,6 @@ def test_how_complete_it_is_follows_what_is_asked_for(session: Session, stored: 
     assert told(SignalFilter(since="week"), stored[:5]) == 2 * 8 * 90_000
     assert told(SignalFilter(last_day=date(2026, 11, 20)), stored[-5:]) == 0
     assert told(SignalFilter(), []) == 8 * 90_000
+    # Of the contracts that are asked for, under whatever name the exchange has them.
+    assert told(SignalFilter(since="week", contract="pepe"), []) == 2 * 90_000
+    assert told(SignalFilter(symbols=frozenset({"BTCUSDT", "PEPEUSDT", "NOSUCHUSDT"})), []) == 2 * 90_000
