@@ -103,7 +103,7 @@ async def test_a_feed_that_is_cut_for_90_seconds_leaves_90_seconds(world: World)
     assert told.accounted_ms == 3 * (world.now_ms - MIDNIGHT)
     # What was before is no part of what is complete or not.
     assert told.share == pytest.approx(1 - 90 / 690, abs=0.002)
-    assert "blind per contract since 23 November" in told.text
+    assert "% complete today (UTC): 90 s blind per contract, because" in told.text
 
 
 async def test_an_engine_that_was_killed_is_told_as_away_and_the_sum_is_the_day(world: World) -> None:

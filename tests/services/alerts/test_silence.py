@@ -150,12 +150,10 @@ LINES: dict[str, tuple[dict[tuple[str, int], dict[str, int]], int, int, str]] = 
         f"Over 99.99 % complete since 22 November: 2 s blind per contract on 22 November, {LATE}.",
     ),
     "the engine was away twice": (
-        {**everywhere(23, engine_away=1_200_000), **everywhere(25, engine_away=60_000, stale=10_000)},
+        {**everywhere(23, engine_away=1_200_000), **everywhere(25, engine_away=60_000, stale=60_000)},
         22,
         27,
-        f"99.7 % complete since 22 November: 21 min blind per contract, most of it on 23 November, mostly {AWAY}.".replace(
-            "mostly while", "while"
-        ),
+        f"99.7 % complete since 22 November: 22 min blind per contract, most of it on 23 November, mostly {AWAY}.",
     ),
     "on three days": (
         {(symbol, number): {"switch": 600_000} for symbol in CONTRACTS for number in (22, 23, 24)},
