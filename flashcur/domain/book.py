@@ -20,7 +20,18 @@ from operator import attrgetter
 
 from flashcur.domain.ages import LIQUID
 from flashcur.domain.spikes import HOUR_MS, volume_ratio
-from flashcur.domain.ticks import TICK_KINDS, Candle, Funding, Instrument, OpenInterest, Reject, Tick, Ticker, TickKind
+from flashcur.domain.ticks import (
+    TICK_KINDS,
+    Candle,
+    Funding,
+    Instrument,
+    OpenInterest,
+    Reject,
+    Tick,
+    Ticker,
+    TickKind,
+    told_ms,
+)
 
 OI_STEP_MS = 60_000
 """Open interest history keeps at most one value a minute: enough for the 1 h change."""
@@ -143,6 +154,8 @@ class MarketBook:
     def __init__(self) -> None:
         self._rows: dict[str, Row] = {}
         self._alive_ms: dict[TickKind, int] = dict.fromkeys(TICK_KINDS, 0)
+        self.priced_ms = 0
+        """When the newest price of any contract was told, by our clock, Unix ms; 0 before the first."""
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -204,6 +217,7 @@ class MarketBook:
                 if taken:
                     row.ticker = tick
                     row.liquid = LIQUID.holds(tick.volume_quote, row.liquid)
+                    self.priced_ms = max(self.priced_ms, told_ms(tick))
                 stream: TickKind = "ticker"
             case Funding():
                 taken = row.funding is None or tick.event_ms >= row.funding.event_ms

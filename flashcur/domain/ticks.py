@@ -1,8 +1,9 @@
 """What an exchange told us, in one shape for every exchange.
 
 Every message is frozen and carries two times in Unix milliseconds: `event_ms`, the exchange's own time, and
-`seen_ms`, our clock when the raw message arrived. Parsers create these from raw messages and nothing else does;
-a value that is NaN, infinite, negative where it cannot be, blank or absurd never becomes a tick.
+`seen_ms`, our clock when the raw message arrived; and `skew_ms`, how far the exchange's clock was ahead of ours
+then, as far as is known (a replay has one clock). Parsers create these from raw messages and nothing else does; a
+value that is NaN, infinite, negative where it cannot be, blank or absurd never becomes a tick.
 
 Prices and volumes are in USDT, rates are fractions per funding interval (0.0001 is 0.01 %), percentages are
 percent (1.5 is 1.5 %).
@@ -10,7 +11,7 @@ percent (1.5 is 1.5 %).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from flashcur.domain.assets import AssetClass
@@ -73,6 +74,7 @@ class Ticker:
     """Turnover of 24 hours in USDT."""
     event_ms: int
     seen_ms: int
+    skew_ms: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class Funding:
     """When it is paid next, Unix ms; None where the exchange does not say."""
     event_ms: int
     seen_ms: int
+    skew_ms: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ class Candle:
     """Whether the exchange has called the hour finished; else it is in progress, or its close was missed."""
     event_ms: int
     seen_ms: int
+    skew_ms: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +121,15 @@ class OpenInterest:
     """Number of contracts, ≥ 0."""
     event_ms: int
     seen_ms: int
+    skew_ms: int = field(default=0, compare=False)
 
 
 Tick = Ticker | Funding | Candle | OpenInterest
+
+
+def told_ms(tick: Tick) -> int:
+    """When the exchange told it, by our clock, Unix ms; not after it arrived."""
+    return min(tick.event_ms - tick.skew_ms, tick.seen_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,7 @@ class AdaptiveSpike:
         newest = tick.open_ms == state.open_ms
         if severity <= (state.given if newest else state.given_before):
             return NOTHING
-        if is_stale_candle(tick):
+        if is_stale_candle(tick, row.candle_streamed):
             self.counters.suppressed["stale"] += 1
             return NOTHING
         if newest:

@@ -21,7 +21,7 @@ from flashcur.domain.signals.evidence import Evidence, Measure
 from flashcur.domain.signals.freshness import is_stale_open_interest
 from flashcur.domain.signals.past_prices import PastPrices
 from flashcur.domain.signals.signal import DetectorName, Direction, Origin, Quadrant, Signal, signal_key
-from flashcur.domain.ticks import OpenInterest, Tick, Ticker
+from flashcur.domain.ticks import OpenInterest, Tick, Ticker, told_ms
 
 RULE_VERSION = "open_interest_surge/1"
 MINUTE_MS = 60_000
@@ -111,7 +111,7 @@ class OpenInterestSurge:
         self._origin = origin
         self._states: dict[str, _State] = {}
         self._priced_ms = 0
-        """When the newest price of any contract was received."""
+        """When the newest price of any contract was told, by our clock."""
 
     def on_tick(self, row: Row, tick: Tick) -> Sequence[Signal]:
         """Remember a price; evaluate all windows at a new value of the open interest."""
@@ -119,7 +119,7 @@ class OpenInterestSurge:
         if state is None:
             state = self._states[tick.symbol] = _State()
         if type(tick) is Ticker:
-            self._priced_ms = max(self._priced_ms, tick.seen_ms)
+            self._priced_ms = max(self._priced_ms, told_ms(tick))
             state.prices.put(tick.event_ms, tick.price)
             return NOTHING
         if type(tick) is not OpenInterest or tick is not row.open_interest:

@@ -17,6 +17,7 @@ from typing import Literal, get_args
 
 from flashcur.domain.ages import allowance
 from flashcur.domain.book import MarketBook, Row
+from flashcur.domain.signals.freshness import came_stale_ms
 from flashcur.domain.spikes import HOUR_MS
 from flashcur.domain.ticks import TickKind
 
@@ -83,7 +84,7 @@ def look(book: MarketBook, row: Row, now_ms: int, ready: bool) -> Sight:
     for kind, limits, cadences in _LOOKED_AT:
         if kind == "open_interest" and not row.liquid:
             continue
-        age = book.age_ms(row, kind, now_ms)
+        age = _age_ms(book, row, kind, now_ms)
         if age is None:
             return Sight(row.instrument.symbol, 0, True, ready)
         close = row.liquid if kind == "open_interest" else row.candle_streamed
@@ -96,6 +97,13 @@ def look(book: MarketBook, row: Row, now_ms: int, ready: bool) -> Sight:
     if missing_ms is None:
         return Sight(row.instrument.symbol, now_ms - oldest, False, ready)
     return Sight(row.instrument.symbol, now_ms - oldest_stale, True, ready, missing_ms)
+
+
+def _age_ms(book: MarketBook, row: Row, kind: TickKind, now_ms: int) -> int | None:
+    """How long ago the value was last known to be true, to the detectors: what came too late is as old as it says."""
+    age = book.age_ms(row, kind, now_ms)
+    told_ms = book.priced_ms if kind == "ticker" else came_stale_ms(row, kind)
+    return age if age is None or told_ms is None else max(age, now_ms - told_ms)
 
 
 class SilenceLedger:

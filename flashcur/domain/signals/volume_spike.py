@@ -114,13 +114,15 @@ class VolumeSpike:
             if not hour.awaits_half:
                 self._awaiting_half.discard(symbol)
                 continue
-            if row is None or now_ms < hour.open_ms + HALF_MS or hour.candle is None:
+            candle = hour.candle
+            if row is None or candle is None or now_ms + candle.skew_ms < hour.open_ms + HALF_MS:
                 continue
             age_ms = book.age_ms(row, "candle", now_ms)
-            if age_ms is None or age_ms > limit.limit_ms(row.candle_streamed):
+            streamed = row.candle_streamed
+            if age_ms is None or age_ms > limit.limit_ms(streamed) or is_stale_candle(candle, streamed):
                 # What the contract does now is not known; the next message will tell.
                 continue
-            found += self._updates(row, hour, hour.candle, hour.open_ms + HALF_MS, now_ms)
+            found += self._updates(row, hour, candle, hour.open_ms + HALF_MS, now_ms)
         return found
 
     def refill(self, row: Row) -> Sequence[Signal]:
@@ -219,10 +221,10 @@ class VolumeSpike:
         if before is not None:
             hour.before = before
         if hour.spike_ms is not None:
-            if hour.full or not self._has_updates(hour, candle, candle.event_ms) or self._is_stale(candle):
+            if hour.full or not self._has_updates(hour, candle, candle.event_ms) or self._is_stale(row, candle):
                 return NOTHING
             return self._updates(row, hour, candle, candle.event_ms, seen_ms)
-        if not self._rule.holds(hour.before, candle.volume_quote) or self._is_stale(candle):
+        if not self._rule.holds(hour.before, candle.volume_quote) or self._is_stale(row, candle):
             return NOTHING
         hour.spike_ms = candle.event_ms
         self._await(row.instrument.symbol, hour)
@@ -247,8 +249,8 @@ class VolumeSpike:
     def _has_updates(hour: _Hour, candle: Candle, event_ms: int) -> bool:
         return _half_due(hour, candle, event_ms) or (hour.awaits_full and candle.closed)
 
-    def _is_stale(self, candle: Candle) -> bool:
-        stale = is_stale_candle(candle)
+    def _is_stale(self, row: Row, candle: Candle) -> bool:
+        stale = is_stale_candle(candle, row.candle_streamed)
         if stale:
             self.counters.suppressed["stale"] += 1
         return stale

@@ -57,6 +57,7 @@ def parse_ticker(raw: object, seen_ms: int, skew_ms: int = 0) -> Ticker | Reject
             volume_quote=checks.volume(row.get("q"), "q"),
             event_ms=checks.moment(row.get("E"), "E", seen_ms + skew_ms),
             seen_ms=seen_ms,
+            skew_ms=skew_ms,
         )
     except Bad as bad:
         return bad.reject("ticker", raw, "s")
@@ -75,6 +76,7 @@ def parse_rest_ticker(raw: object, seen_ms: int, skew_ms: int = 0) -> Ticker | R
             volume_quote=checks.volume(row.get("quoteVolume"), "quoteVolume"),
             event_ms=_last_trade(row.get("closeTime"), "closeTime", seen_ms + skew_ms),
             seen_ms=seen_ms,
+            skew_ms=skew_ms,
         )
     except Bad as bad:
         return bad.reject("ticker", raw, "symbol")
@@ -109,6 +111,7 @@ def _funding(
         next_funding_ms=checks.next_funding(row.get(following), following, now_ms),
         event_ms=checks.moment(row.get(event), event, now_ms),
         seen_ms=seen_ms,
+        skew_ms=skew_ms,
     )
 
 
@@ -135,6 +138,7 @@ def parse_candle(raw: object, seen_ms: int, skew_ms: int = 0, interval: str = "1
             closed=closed,
             event_ms=checks.moment(row.get("E"), "E", now_ms),
             seen_ms=seen_ms,
+            skew_ms=skew_ms,
         )
     except Bad as bad:
         return bad.reject("candle", raw, "s")
@@ -159,7 +163,7 @@ def parse_rest_candle(
         return Reject("candle", bad.reason, symbol, bad.detail)
     event_ms = min(asked_ms + skew_ms, start + length_ms)
     closed = event_ms == start + length_ms
-    return Candle(symbol, start, opened, high, low, close, volume, closed, event_ms, seen_ms)
+    return Candle(symbol, start, opened, high, low, close, volume, closed, event_ms, seen_ms, skew_ms)
 
 
 def parse_open_interest(raw: object, seen_ms: int, skew_ms: int = 0) -> OpenInterest | Reject:
@@ -171,6 +175,7 @@ def parse_open_interest(raw: object, seen_ms: int, skew_ms: int = 0) -> OpenInte
             contracts=checks.number(row.get("openInterest"), "openInterest", 0.0, MAX_CONTRACTS),
             event_ms=_last_trade(row.get("time"), "time", seen_ms + skew_ms),
             seen_ms=seen_ms,
+            skew_ms=skew_ms,
         )
     except Bad as bad:
         return bad.reject("open_interest", raw, "symbol")
@@ -185,6 +190,7 @@ def parse_past_open_interest(raw: object, seen_ms: int, skew_ms: int = 0) -> Ope
             contracts=checks.number(row.get("sumOpenInterest"), "sumOpenInterest", 0.0, MAX_CONTRACTS),
             event_ms=checks.moment(row.get("timestamp"), "timestamp", seen_ms + skew_ms),
             seen_ms=seen_ms,
+            skew_ms=skew_ms,
         )
     except Bad as bad:
         return bad.reject("open_interest", raw, "symbol")

@@ -74,11 +74,13 @@ class TickerMerge:
         self._rows[symbol] = row
         result: list[Tick | Reject] = []
         if self._due(symbol, "ticker", event_ms, not _TICKER_FIELDS.isdisjoint(changed)):
-            result.append(self._kept(parse_ticker(row, event_ms, seen_ms), row, known, _TICKER_FIELDS))
+            result.append(self._kept(parse_ticker(row, event_ms, seen_ms, skew_ms), row, known, _TICKER_FIELDS))
         if self._due(symbol, "funding", event_ms, not _FUNDING_FIELDS.isdisjoint(changed)):
             result.append(self._kept(parse_funding(row, event_ms, seen_ms, skew_ms), row, known, _FUNDING_FIELDS))
         if self._due(symbol, "open_interest", event_ms, not _OPEN_INTEREST_FIELDS.isdisjoint(changed)):
-            result.append(self._kept(parse_open_interest(row, event_ms, seen_ms), row, known, _OPEN_INTEREST_FIELDS))
+            result.append(
+                self._kept(parse_open_interest(row, event_ms, seen_ms, skew_ms), row, known, _OPEN_INTEREST_FIELDS)
+            )
         return result
 
     @staticmethod
@@ -97,7 +99,7 @@ class TickerMerge:
         return True
 
 
-def parse_ticker(raw: object, event_ms: int, seen_ms: int) -> Ticker | Reject:
+def parse_ticker(raw: object, event_ms: int, seen_ms: int, skew_ms: int = 0) -> Ticker | Reject:
     """A whole ticker row; `price24hPcnt` is a fraction there."""
     try:
         row = checks.fields(raw)
@@ -110,6 +112,7 @@ def parse_ticker(raw: object, event_ms: int, seen_ms: int) -> Ticker | Reject:
             volume_quote=checks.volume(row.get("turnover24h"), "turnover24h"),
             event_ms=event_ms,
             seen_ms=seen_ms,
+            skew_ms=skew_ms,
         )
     except Bad as bad:
         return bad.reject("ticker", raw, "symbol")
@@ -126,17 +129,18 @@ def parse_funding(raw: object, event_ms: int, seen_ms: int, skew_ms: int = 0) ->
             next_funding_ms=checks.next_funding(row.get("nextFundingTime"), "nextFundingTime", seen_ms + skew_ms),
             event_ms=event_ms,
             seen_ms=seen_ms,
+            skew_ms=skew_ms,
         )
     except Bad as bad:
         return bad.reject("funding", raw, "symbol")
 
 
-def parse_open_interest(raw: object, event_ms: int, seen_ms: int) -> OpenInterest | Reject:
+def parse_open_interest(raw: object, event_ms: int, seen_ms: int, skew_ms: int = 0) -> OpenInterest | Reject:
     """Open interest of a whole ticker row, in base units."""
     try:
         row = checks.fields(raw)
         contracts = checks.number(row.get("openInterest"), "openInterest", 0.0, MAX_CONTRACTS)
-        return OpenInterest(checks.text(row, "symbol"), contracts, event_ms, seen_ms)
+        return OpenInterest(checks.text(row, "symbol"), contracts, event_ms, seen_ms, skew_ms)
     except Bad as bad:
         return bad.reject("open_interest", raw, "symbol")
 
@@ -150,26 +154,31 @@ def parse_tickers(raw: object, seen_ms: int, skew_ms: int = 0) -> list[Tick | Re
         return [bad.reject("ticker", raw, "symbol")]
     result: list[Tick | Reject] = []
     for row in rows:
-        result.append(parse_ticker(row, event_ms, seen_ms))
+        result.append(parse_ticker(row, event_ms, seen_ms, skew_ms))
         result.append(parse_funding(row, event_ms, seen_ms, skew_ms))
-        result.append(parse_open_interest(row, event_ms, seen_ms))
+        result.append(parse_open_interest(row, event_ms, seen_ms, skew_ms))
     return result
 
 
 def parse_candles(raw: object, seen_ms: int, skew_ms: int = 0) -> list[Candle | Reject]:
-    """A `kline.60.<symbol>` message; `volume_quote` is `turnover`."""
+    """A `kline.60.<symbol>` message; `volume_quote` is `turnover`.
+
+    A candle's own time is that of its last trade, maybe minutes ago: that it still stands is told at the message's.
+    """
     try:
         message = checks.fields(raw)
         prefix, _, symbol = checks.text(message, "topic").rpartition(".")
         if prefix != "kline.60":
             raise Bad("malformed", f"expected topic kline.60, was {checks.short(prefix)}")
+        sent_ms = checks.moment(message["ts"], "ts", seen_ms + skew_ms) if "ts" in message else 0
         rows = checks.items(message.get("data"))
     except Bad as bad:
         return [Reject("candle", bad.reason, None, bad.detail)]
-    return [_candle(symbol, row, seen_ms, seen_ms + skew_ms) for row in rows]
+    return [_candle(symbol, row, sent_ms, seen_ms, skew_ms) for row in rows]
 
 
-def _candle(symbol: str, raw: object, seen_ms: int, now_ms: int) -> Candle | Reject:
+def _candle(symbol: str, raw: object, sent_ms: int, seen_ms: int, skew_ms: int) -> Candle | Reject:
+    now_ms = seen_ms + skew_ms
     try:
         row = checks.fields(raw)
         prices = [row.get(name) for name in ("open", "high", "low", "close")]
@@ -186,8 +195,9 @@ def _candle(symbol: str, raw: object, seen_ms: int, now_ms: int) -> Candle | Rej
             close=close,
             volume_quote=checks.volume(row.get("turnover"), "turnover"),
             closed=closed,
-            event_ms=checks.moment(row.get("timestamp"), "timestamp", now_ms),
+            event_ms=max(sent_ms, checks.moment(row.get("timestamp"), "timestamp", now_ms)),
             seen_ms=seen_ms,
+            skew_ms=skew_ms,
         )
     except Bad as bad:
         return Reject("candle", bad.reason, symbol, bad.detail)
@@ -202,10 +212,12 @@ def parse_rest_candles(
         rows = checks.items(_result(raw).get("list"))
     except Bad as bad:
         return [Reject("candle", bad.reason, symbol, bad.detail)]
-    return [_rest_candle(symbol, row, answered_ms, seen_ms, length_ms) for row in reversed(rows)]
+    return [_rest_candle(symbol, row, answered_ms, seen_ms, skew_ms, length_ms) for row in reversed(rows)]
 
 
-def _rest_candle(symbol: str, raw: object, answered_ms: int, seen_ms: int, length_ms: int) -> Candle | Reject:
+def _rest_candle(
+    symbol: str, raw: object, answered_ms: int, seen_ms: int, skew_ms: int, length_ms: int
+) -> Candle | Reject:
     try:
         row = checks.items(raw)
         if len(row) < 7:
@@ -217,7 +229,7 @@ def _rest_candle(symbol: str, raw: object, answered_ms: int, seen_ms: int, lengt
         return Reject("candle", bad.reason, symbol, bad.detail)
     event_ms = min(answered_ms, start + length_ms)
     closed = event_ms == start + length_ms
-    return Candle(symbol, start, opened, high, low, close, volume, closed, event_ms, seen_ms)
+    return Candle(symbol, start, opened, high, low, close, volume, closed, event_ms, seen_ms, skew_ms)
 
 
 def parse_rest_open_interest(symbol: str, raw: object, seen_ms: int, skew_ms: int = 0) -> OpenInterest | Reject:
@@ -243,7 +255,7 @@ def _past_open_interest(symbol: str, raw: object, seen_ms: int, skew_ms: int) ->
         event_ms = checks.moment(row.get("timestamp"), "timestamp", seen_ms + skew_ms)
     except Bad as bad:
         return Reject("open_interest", bad.reason, symbol, bad.detail)
-    return OpenInterest(symbol, contracts, event_ms, seen_ms)
+    return OpenInterest(symbol, contracts, event_ms, seen_ms, skew_ms)
 
 
 def parse_funding_payments(symbol: str, raw: object, seen_ms: int, skew_ms: int = 0) -> list[Payment | Reject]:

@@ -134,6 +134,13 @@ def test_a_rate_too_old_on_arrival_fires_nothing() -> None:
     assert it.funding.counters.suppressed["stale"] == 1
 
 
+@pytest.mark.parametrize("ahead_ms", [11_000, 3_300_000, -11_000, -3_300_000])
+def test_how_old_a_rate_is_is_told_by_the_exchanges_clock(ahead_ms: int) -> None:
+    fresh = replace(funding(T0, 0.0004, DUE), seen_ms=T0 + 200 + ahead_ms, skew_ms=-ahead_ms)
+    assert levels(feed(watched(), [fresh])) == [(1, 0.0004)]
+    assert feed(watched(), [replace(fresh, seen_ms=T0 + 11_000 + ahead_ms)]) == []
+
+
 def test_after_a_restart_a_lasting_extreme_is_not_told_again() -> None:
     stored = rates(0.0004)
     it = watched()

@@ -150,6 +150,14 @@ def test_a_value_too_old_on_arrival_and_a_dead_price_fire_nothing() -> None:
     assert it.open_interest.counters.suppressed["stale"] == 1
 
 
+def test_a_price_that_came_late_is_as_old_as_it_says() -> None:
+    it = watched()
+    feed(it, minutes(CALM))
+    late = replace(ticker(minute(9)), seen_ms=minute(11))
+    assert feed(it, [late, interest(minute(11), 1.04e6)]) == []
+    assert it.open_interest.counters.suppressed["stale"] == 1
+
+
 def test_zero_before_is_no_base() -> None:
     assert feed(watched(), minutes([*[0.0] * 10, 1e6])) == []
 

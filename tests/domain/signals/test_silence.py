@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flashcur.domain.signals.silence import CAUSES, DAY_MS, Before, Cause, Day, Sight, SilenceLedger
+from flashcur.domain.ticks import Candle, Funding, OpenInterest, Tick, Ticker
 from tests.domain.signals.market import T0, A, B, at, close, feed, funding, interest, past_hours, runner, ticker, update
 
 MIDNIGHT = T0 // DAY_MS * DAY_MS
@@ -242,3 +244,50 @@ def test_what_is_asked_for_and_stays_away_is_a_gap_of_its_own() -> None:
     # Ten minutes without: it was due a minute after it began, and told of the minute before it ended.
     assert abs(day(ledger).stale - 480 * S) <= S
     assert day(ledger).seen + day(ledger).stale == 1_199 * S
+
+
+def of_everything(at_ms: int, late_ms: int, ahead_ms: int = 0) -> list[Tick]:
+    """All that the detectors look at, as of a moment, by a clock of ours that is ahead of the exchange's."""
+    ticks = (ticker(at_ms), funding(at_ms, 0.0001), update(0, (at_ms - T0) / 60_000, 1e5), interest(at_ms, 1e6))
+    return [replace(tick, seen_ms=at_ms + late_ms + ahead_ms, skew_ms=-ahead_ms) for tick in ticks]
+
+
+@pytest.mark.parametrize("ahead_ms", [0, 3_300_000, -3_300_000])
+def test_what_comes_too_late_is_not_seen(ahead_ms: int) -> None:
+    """A minute of messages that are 7 min late: the detectors drop them, however steadily they come."""
+    it = runner(A)
+    it.book.set_streamed_candles([A])
+    it.fill(A, past_hours([1e6] * 24))
+    ledger = SilenceLedger()
+    ledger.begin([A], T0 + ahead_ms)
+    for second in range(1, 600):
+        now_ms = T0 + second * S
+        late_ms = 420 * S if 480 <= second < 540 else 200
+        feed(it, of_everything(now_ms - late_ms, late_ms, ahead_ms))
+        ledger.step(now_ms + ahead_ms, it.sights(now_ms + ahead_ms))
+    (day,) = ledger.days()
+    assert abs(day.stale - 60 * S) <= S
+    assert day.seen + day.blind == 599 * S
+
+
+@pytest.mark.parametrize("kind", [Ticker, Funding, Candle, OpenInterest])
+def test_one_kind_that_comes_too_late_is_enough(kind: type[Tick]) -> None:
+    it = runner(A)
+    it.book.set_streamed_candles([A])
+    now_ms = T0 + 600 * S
+    late, fresh = of_everything(now_ms - 420 * S, 420 * S), of_everything(now_ms, 200)
+    feed(it, [each for each in fresh if type(each) is not kind])
+    feed(it, [each for each in late if type(each) is kind])
+    assert [(s.confirmed_ms, s.stale) for s in it.sights(now_ms + 200)] == [(now_ms - 420 * S, True)]
+    feed(it, [each for each in of_everything(now_ms + S, 200) if type(each) is kind])
+    assert not it.sights(now_ms + 2 * S)[0].stale
+
+
+def test_one_old_price_among_new_ones_is_a_contract_that_rests() -> None:
+    """REST answers carry the time of the last trade."""
+    it = runner(A, B)
+    now_ms = T0 + 600 * S
+    feed(it, [*of_everything(now_ms, 200), ticker(now_ms, symbol=B)])
+    feed(it, [replace(each, symbol=B) for each in of_everything(now_ms, 200)[1:]])
+    it.take(replace(ticker(now_ms + S - 90 * S, symbol=A), seen_ms=now_ms + S))
+    assert [s.stale for s in it.sights(now_ms + S)] == [False, False]

@@ -190,6 +190,32 @@ def test_what_is_older_than_its_allowance_fires_nothing() -> None:
     assert told(it.take(update(1, 20, 9 * MILLION))) == [("SPIKE", 1)]
 
 
+def test_a_streamed_candle_is_held_to_what_is_allowed_to_streams() -> None:
+    for streamed, kinds in ((False, [("SPIKE", 1)]), (True, [])):
+        it = runner()
+        it.book.set_streamed_candles([A] if streamed else [])
+        candle = update(1, 10, 9 * MILLION)
+        late = replace(candle, seen_ms=candle.event_ms + 5 * MINUTE_MS)
+        assert told(feed(it, [close(0, MILLION), late])) == kinds
+    at_once = replace(update(1, 16, 9 * MILLION), seen_ms=at(1) + 16 * MINUTE_MS + 250)
+    assert told(it.take(at_once)) == [("SPIKE", 1)]
+
+
+def test_the_half_hour_is_the_exchanges_and_its_numbers_are_of_then() -> None:
+    it = runner()
+    it.book.set_streamed_candles([A])
+    ahead_ms = 5 * MINUTE_MS
+    candles = [update(1, 10, 4 * MILLION), update(1, 29, 5 * MILLION), update(1, 29.9, 5 * MILLION)]
+    ours = [replace(each, seen_ms=each.event_ms + ahead_ms, skew_ms=-ahead_ms) for each in candles]
+    assert told(feed(it, [close(0, MILLION), *ours])) == [("SPIKE", 1)]
+    assert it.step(at(1.5) + ahead_ms - 1) == []
+    assert told(it.step(at(1.5) + ahead_ms)) == [("HALF_UPDATE", 1)]
+    it = runner()
+    it.book.set_streamed_candles([A])
+    feed(it, [close(0, MILLION), candles[0], replace(candles[1], seen_ms=at(1.5) + 5_000)])
+    assert it.step(at(1.5) + 6_000) == []
+
+
 def test_a_close_counts_until_the_hour_after_it_is_over() -> None:
     it = runner()
     assert feed(it, [close(0, MILLION), close(1, 9 * MILLION, late_ms=61 * MINUTE_MS)]) == []

@@ -112,6 +112,12 @@ def test_a_bad_candle_is_rejected(changes: dict[str, Any], reason: str) -> None:
     assert (parsed.reason, parsed.symbol) == (reason, "BTCUSDT")
 
 
+def test_a_candle_without_trades_is_as_new_as_its_message() -> None:
+    (parsed,) = parser.parse_candles(bybit_kline(timestamp=NOW_MS - 60_000), SEEN_MS)
+    assert isinstance(parsed, Candle)
+    assert parsed.event_ms == NOW_MS
+
+
 def test_rest_candles_come_oldest_first() -> None:
     rows = [
         [str(HOUR_START_MS), "10", "12", "9", "11", "100", "1050"],
