@@ -7,11 +7,17 @@ from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """Unix time 0."""
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def now_ms() -> int:
     """The wall clock, Unix ms."""
     return time.time_ns() // 1_000_000
+
+
+def steady_ms() -> int:
+    """Ms since a moment that means nothing, by a clock that nobody sets and that goes on while the machine sleeps."""
+    return time.clock_gettime_ns(_STEADY) // 1_000_000
 
 
 def utc_now() -> datetime:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from flashcur.domain.signals.funding_extreme import Payment
 from flashcur.domain.ticks import Candle, Instrument, OpenInterest, Reject, Span, Tick
-from flashcur.services.kit.clock import now_ms
+from flashcur.services.kit.clock import now_ms, steady_ms
 from flashcur.services.market import binance_parser as parser
 from flashcur.services.market.feed import VenueFeed
 from flashcur.services.market.spacing import Spacing
@@ -78,9 +78,9 @@ class BinanceFeed(VenueFeed):
         if not isinstance(message, list):
             self._hand_over(stream, parse(message, seen_ms, self.skew_ms))
             return 0
-        taken = 0
+        taken, skew_ms = 0, self.skew_ms
         for raw in cast("list[object]", message):
-            if not self._is_foreign(raw) and self._hand_over(stream, parse(raw, seen_ms, self.skew_ms)):
+            if not self._is_foreign(raw) and self._hand_over(stream, parse(raw, seen_ms, skew_ms)):
                 taken += 1
         return taken
 
@@ -106,9 +106,9 @@ class BinanceFeed(VenueFeed):
         return f"{exchange.get_ws_url('linear', 'market')}/{exchange.stream('linear', f'{stream}-{number}')}"
 
     async def _fetch_instruments(self) -> list[Instrument | Reject]:
-        asked_ms = now_ms()
+        asked_ms = steady_ms()
         info = await self._transport.get("fapiPublicGetExchangeInfo")
-        self._learn_clock(info, "serverTime", asked_ms, now_ms())
+        self._learn_clock(info, "serverTime", asked_ms)
         intervals = await self._transport.get("fapiPublicGetFundingInfo")
         await self._hours.refresh()
         # Some 700 kB of dicts: a few milliseconds that frames need not wait for.
@@ -121,25 +121,25 @@ class BinanceFeed(VenueFeed):
     async def _fetch_snapshot(self) -> list[Tick | Reject]:
         # The tickers cost 40 times as much as the rest, and ccxt lets later requests pay for it.
         marks = await self._transport.get("fapiPublicGetPremiumIndex")
-        marked_ms = now_ms()
+        marked_ms, skew_ms = now_ms(), self.skew_ms
         tickers = await self._transport.get("fapiPublicGetTicker24hr")
         seen_ms = now_ms()
         parsed: list[Tick | Reject] = []
         for raw in _rows(tickers):
             parsed.append(parser.parse_rest_ticker(raw, seen_ms, self.skew_ms))
         for raw in _rows(marks):
-            parsed.append(parser.parse_rest_funding(raw, marked_ms, self.skew_ms))
+            parsed.append(parser.parse_rest_funding(raw, marked_ms, skew_ms))
         return parsed
 
     async def _fetch_candles(self, symbol: str, limit: int, patient: bool) -> list[Candle | Reject]:
-        asked_ms = now_ms()
+        asked_ms = self.clock.now_ms()
         query = {"symbol": symbol, "interval": "1h", "limit": limit}
         rows = await self._transport.get("fapiPublicGetKlines", query, patient=patient)
         seen_ms = now_ms()
         return [parser.parse_rest_candle(symbol, raw, asked_ms, seen_ms, self.skew_ms) for raw in _rows(rows)]
 
     async def _fetch_minutes(self, symbol: str, limit: int) -> list[Candle | Reject]:
-        asked_ms = now_ms()
+        asked_ms = self.clock.now_ms()
         query = {"symbol": symbol, "interval": "1m", "limit": limit}
         rows = await self._transport.get("fapiPublicGetKlines", query, patient=True)
         seen_ms = now_ms()

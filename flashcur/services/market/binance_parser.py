@@ -147,9 +147,10 @@ def parse_candle(raw: object, seen_ms: int, skew_ms: int = 0, interval: str = "1
 def parse_rest_candle(
     symbol: str, raw: object, asked_ms: int, seen_ms: int, skew_ms: int = 0, interval: str = "1h"
 ) -> Candle | Reject:
-    """One row of `GET /fapi/v1/klines`; `asked_ms` is our clock when the request was sent.
+    """One row of `GET /fapi/v1/klines`; `asked_ms` is the exchange's clock when the request was sent.
 
-    The row has no event time: a closed candle gets its end, the open one the moment of the request.
+    The row has no event time: a closed candle gets its end, the open one the moment of the request. So part of an hour
+    must not pass for the whole: `asked_ms` may be too early, but never too late.
     """
     length_ms = _INTERVALS_MS[interval]
     try:
@@ -161,7 +162,7 @@ def parse_rest_candle(
         volume = checks.volume(row[7], "quote volume")
     except Bad as bad:
         return Reject("candle", bad.reason, symbol, bad.detail)
-    event_ms = min(asked_ms + skew_ms, start + length_ms)
+    event_ms = min(max(asked_ms, start), start + length_ms)
     closed = event_ms == start + length_ms
     return Candle(symbol, start, opened, high, low, close, volume, closed, event_ms, seen_ms, skew_ms)
 

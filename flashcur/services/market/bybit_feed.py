@@ -8,7 +8,7 @@ from typing import cast
 from flashcur.domain.signals.funding_extreme import Payment
 from flashcur.domain.ticks import Candle, Instrument, OpenInterest, Reject, Tick
 from flashcur.errors import VenueUnavailable
-from flashcur.services.kit.clock import now_ms
+from flashcur.services.kit.clock import now_ms, steady_ms
 from flashcur.services.market import bybit_parser as parser
 from flashcur.services.market.feed import VenueFeed
 from flashcur.services.market.venues import Stream
@@ -85,9 +85,9 @@ class BybitFeed(VenueFeed):
             page: dict[str, object] = {"category": "linear", "status": "Trading", "limit": 1000}
             if cursor:
                 page["cursor"] = cursor
-            asked_ms = now_ms()
+            asked_ms = steady_ms()
             answer = await self._transport.get("publicGetV5MarketInstrumentsInfo", page)
-            self._learn_clock(answer, "time", asked_ms, now_ms())
+            self._learn_clock(answer, "time", asked_ms)
             parsed, cursor = parser.parse_instruments(answer)
             listed.extend(parsed)
             if not cursor:

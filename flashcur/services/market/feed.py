@@ -16,6 +16,7 @@ from flashcur.services.market.connection import Channel, Wire
 from flashcur.services.market.counters import FeedCounters
 from flashcur.services.market.sequence import Sequencer
 from flashcur.services.market.stream_group import StreamGroup
+from flashcur.services.market.venue_clock import VenueClock
 from flashcur.services.market.venues import Stream, Venue
 
 if TYPE_CHECKING:
@@ -46,8 +47,7 @@ class VenueFeed(ABC):
         self.counters = FeedCounters()
         self.symbols: frozenset[str] = frozenset()
         """Contracts of the last `instruments` answer."""
-        self.skew_ms = 0
-        """How far the venue's clock is ahead of ours."""
+        self.clock = VenueClock()
         self._transport = transport
         self._on_tick = on_tick
         self._on_reject = on_reject
@@ -55,6 +55,11 @@ class VenueFeed(ABC):
         self._candle_symbols: frozenset[str] = frozenset()
         self._unknown: set[str] = set()
         self._groups = {stream: StreamGroup(self._channel(stream, take)) for stream, take in self._takers().items()}
+
+    @property
+    def skew_ms(self) -> int:
+        """How far the venue's clock is ahead of ours."""
+        return self.clock.skew_ms
 
     async def instruments(self) -> list[Instrument]:
         """Ask for the USDT-quoted linear perpetuals in trading state. Raises VenueError.
@@ -220,13 +225,11 @@ class VenueFeed(ABC):
         self.counters.count(reject)
         self._on_reject(reject)
 
-    def _learn_clock(self, answer: object, key: str, asked_ms: int, seen_ms: int) -> None:
-        """Set `skew_ms` from the server time in an answer; the request took from `asked_ms` to `seen_ms`."""
+    def _learn_clock(self, answer: object, key: str, asked_ms: int) -> None:
+        """Set `clock` by the server time in an answer that has just come; asked for at `asked_ms` of `steady_ms`."""
         venue_ms = cast("dict[str, object]", answer).get(key) if isinstance(answer, dict) else None
         if isinstance(venue_ms, int) and venue_ms > 0:
-            skew_ms = venue_ms - (asked_ms + seen_ms) // 2
-            # Half of the round trip is uncertain: a smaller difference is none.
-            self.skew_ms = skew_ms if abs(skew_ms) > max(250, seen_ms - asked_ms) else 0
+            self.clock.learn(venue_ms, asked_ms)
 
     @abstractmethod
     def _takers(self) -> dict[Stream, Callable[[object, int], int]]:
