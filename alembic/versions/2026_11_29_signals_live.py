@@ -28,6 +28,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("exchange", "demo", name=op.f("pk_instrument_set")),
     )
     op.create_table(
+        "signal_episode",
+        sa.Column("exchange", sa.String(32), nullable=False),
+        sa.Column("demo", sa.Boolean(), nullable=False),
+        sa.Column("detector", sa.String(24), nullable=False),
+        sa.Column("symbol", sa.String(64), nullable=False),
+        sa.Column("part", sa.String(8), nullable=False),
+        sa.Column("inside", sa.Integer(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("exchange", "demo", "detector", "symbol", "part", name=op.f("pk_signal_episode")),
+    )
+    op.create_table(
         "signal_statistics",
         sa.Column("exchange", sa.String(32), nullable=False),
         sa.Column("demo", sa.Boolean(), nullable=False),
@@ -59,5 +70,6 @@ def downgrade() -> None:
         batch_op.drop_column("signals_read")
     op.drop_table("silence_day")
     op.drop_table("signal_statistics")
+    op.drop_table("signal_episode")
     op.drop_table("instrument_set")
     op.drop_table("funding_payment")

@@ -1,9 +1,9 @@
 """The detectors on the live market: each tick that the book took goes in, signals go to the writer.
 
 Each book has a runner of its own, so what two exchanges traded never meets. A runner begins once the stored signals of
-the past days and the last set of contracts are read; while the database is away it waits, and frames go on. What the
-book holds by then is judged again: what happened in between is told, and nothing twice. An exchange that goes on in the
-book it had goes on with its runner.
+the past days, the stored episodes and the last set of contracts are read; while the database is away it waits, and
+frames go on. What the book holds by then is judged again: what happened in between is told, and nothing twice. An
+exchange that goes on in the book it had goes on with its runner.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from sqlmodel import Session
 
 from flashcur.domain.ages import allowance
 from flashcur.domain.book import Row
+from flashcur.domain.signals.episode import Episode
 from flashcur.domain.signals.funding_extreme import Payment
 from flashcur.domain.signals.runner import RESUME_MS, Runner
 from flashcur.domain.signals.signal import Origin, Signal
@@ -27,6 +28,7 @@ from flashcur.engine.live_market import LiveMarket, VenueBook
 from flashcur.engine.signal_writer import KnownSet, SignalWriter
 from flashcur.errors import DatabaseError
 from flashcur.models import SignalRecord
+from flashcur.services.alerts.episodes import load_episodes
 from flashcur.services.alerts.signals import signal_of, since
 from flashcur.services.kit.backoff import Backoff
 from flashcur.services.records.instrument_sets import Contracts, contracts_of, instruments_of, load_set
@@ -103,12 +105,12 @@ class Detection:
     def learn_hours(self, book: VenueBook, symbol: str, candles: Sequence[Candle]) -> None:
         """Learn past whole hours of a contract; does nothing if `book` is not the one that is being filled."""
         if (runner := self._of(book)) is not None:
-            self._give(runner.fill(symbol, candles))
+            self._give(runner, runner.fill(symbol, candles))
 
     def learn_volumes(self, book: VenueBook, symbol: str, hours: Sequence[tuple[int, float]]) -> None:
         """`learn_hours` from (beginning of the hour in Unix ms, quote volume in USDT)."""
         if (runner := self._of(book)) is not None:
-            self._give(runner.fill_volumes(symbol, hours))
+            self._give(runner, runner.fill_volumes(symbol, hours))
 
     def learn_payments(self, book: VenueBook, symbol: str, payments: Sequence[Payment], interval_hours: int) -> None:
         """Learn past funding payments of a contract, oldest first; `interval_hours` is that of the first one."""
@@ -144,10 +146,10 @@ class Detection:
             return
         contracts = contracts_of(runner.listings.known)
         if contracts == self._saved.get(book.origin):
-            self._give(found)
+            self._give(runner, found)
             return
         self._saved[book.origin] = contracts
-        self._writer.put(found, KnownSet(book.origin, contracts, now_ms))
+        self._writer.put(found, KnownSet(book.origin, contracts, now_ms), episodes=runner.take_turned())
 
     def on_tick(self, book: VenueBook, tick: Tick) -> None:
         """See `Observer.on_tick`."""
@@ -160,8 +162,8 @@ class Detection:
             # The market goes on without its detectors, never the other way round.
             self._failed()
             return
-        if found:
-            self._writer.put(found)
+        if found or runner.has_turned:
+            self._writer.put(found, episodes=runner.take_turned())
 
     async def run(self) -> None:
         """Begin with each new book, and tell the runner each second that time has passed; until cancelled."""
@@ -186,25 +188,25 @@ class Detection:
         except Exception:
             self._failed()
             return
-        self._give(found)
+        self._give(self._runner, found)
 
     async def begin(self, book: VenueBook) -> None:
         """Make the book's runner, as it was before a restart, and judge what is in the book. Raises DatabaseError."""
         origin = book.origin
         # What waits now is in the database or still waits when that has been read.
-        waiting = self._writer.waiting_of(origin)
+        waiting, turning = self._writer.waiting_of(origin), self._writer.episodes_of(origin)
         first_ms = self._clock() - RESUME_MS
 
-        def read(session: Session) -> tuple[list[SignalRecord], Contracts]:
+        def read(session: Session) -> tuple[list[SignalRecord], list[Episode], Contracts]:
             records = since(session, origin.exchange, demo=origin.demo, first_ms=first_ms)
-            return records, load_set(session, origin)
+            return records, load_episodes(session, origin), load_set(session, origin)
 
-        records, contracts = await self._database.run(read, readonly=True)
+        records, episodes, contracts = await self._database.run(read, readonly=True)
         told = await asyncio.to_thread(_signals, records)
         if book is not self._book:
             return
         runner = Runner(origin, book.book, rule=self._rule, timer=self._timer)
-        runner.resume([*told, *waiting])
+        runner.resume([*told, *waiting], [*episodes, *turning])
         try:
             runner.listings.restore(instruments_of(contracts))
             self._saved[origin] = contracts
@@ -238,9 +240,9 @@ class Detection:
     def _of(self, book: VenueBook) -> Runner | None:
         return self._runner if book is self._book else None
 
-    def _give(self, found: Sequence[Signal]) -> None:
-        if found:
-            self._writer.put(found)
+    def _give(self, runner: Runner, found: Sequence[Signal]) -> None:
+        if found or runner.has_turned:
+            self._writer.put(found, episodes=runner.take_turned())
 
     def _failed(self) -> None:
         self.failures += 1

@@ -18,7 +18,7 @@ from flashcur.engine.marks import MARK_AUDIENCES, Marks
 from flashcur.engine.open_interest import OpenInterestPoller
 from flashcur.engine.outcomes import Outcomes
 from flashcur.services.accounts.upkeep import end_plans, prune_accounts
-from flashcur.services.alerts import signals, silence
+from flashcur.services.alerts import episodes, signals, silence
 from flashcur.services.kit.clock import from_ms
 from flashcur.services.records import hour_candles
 from flashcur.services.records.funding_payments import KEPT as PAYMENTS_KEPT
@@ -132,7 +132,9 @@ class Schedule:
                 purge_demo_events(session)
                 purge_demo_sets(session)
                 purge_demo_payments(session)
+                episodes.purge_demo_episodes(session)
                 silence.purge_demo_days(session)
+            episodes.prune_episodes(session, now_ms - _ms(signals.KEPT))
             silence.prune_days(session, now_ms - _ms(silence.KEPT))
             prune_payments(session, now_ms - _ms(PAYMENTS_KEPT))
             return (

@@ -1,8 +1,8 @@
 """Signals on their way into the database: in order, at once, and for as long as it takes.
 
-What detectors found waits here until it is committed; while the database is away it keeps its true times. A set of
-contracts waits behind the signals that it caused and is written in one transaction with them, so that a kill between
-loses neither. The unique keys of signals make it harmless to write one twice.
+What detectors found waits here until it is committed; while the database is away it keeps its true times. Episodes wait
+behind the signals that were found with them, and a set of contracts behind the signals that it caused; they are written
+in one transaction, so that a kill between loses neither. Unique keys make it harmless to write a signal twice.
 
 Nothing is written once the lease is lost: what the next engine sees is its own.
 """
@@ -19,10 +19,12 @@ import orjson
 from sqlalchemy.exc import ProgrammingError
 from sqlmodel import Session
 
+from flashcur.domain.signals.episode import Episode
 from flashcur.domain.signals.signal import Origin, Signal
 from flashcur.engine.publisher import Publisher
 from flashcur.errors import DatabaseError
 from flashcur.models import SignalRecord
+from flashcur.services.alerts.episodes import save_episodes
 from flashcur.services.alerts.signals import store
 from flashcur.services.bus.topics import SIGNALS_TOPIC
 from flashcur.services.kit.backoff import Backoff
@@ -55,6 +57,9 @@ class KnownSet:
     """Unix ms."""
 
 
+Writable = Signal | Episode | KnownSet
+
+
 class SignalWriter:
     """See the module; `run` is its supervised task."""
 
@@ -73,8 +78,8 @@ class SignalWriter:
         self._bus = bus
         self._clock = clock
         self._observe = observe
-        self._queue: deque[Signal | KnownSet] = deque()
-        self._writing: list[Signal | KnownSet] = []
+        self._queue: deque[Writable] = deque()
+        self._writing: list[Writable] = []
         self._news = asyncio.Event()
         self._told = asyncio.Event()
         self._last_id = 0
@@ -87,16 +92,26 @@ class SignalWriter:
 
     @property
     def waiting(self) -> int:
-        """Signals and sets that are not committed yet."""
+        """Signals, episodes and sets that are not committed yet."""
         return len(self._writing) + len(self._queue)
 
     def waiting_of(self, origin: Origin) -> list[Signal]:
         """The signals of `origin` that are not committed yet."""
         return [each for each in (*self._writing, *self._queue) if isinstance(each, Signal) and each.origin == origin]
 
-    def put(self, signals: Sequence[Signal], known: KnownSet | None = None) -> None:
-        """Write `signals` soon, and then `known`. Over `CAPACITY` the oldest are dropped and counted."""
+    def episodes_of(self, origin: Origin) -> list[Episode]:
+        """The episodes of `origin` that are not committed yet, in their order."""
+        return [each for each in (*self._writing, *self._queue) if isinstance(each, Episode) and each.origin == origin]
+
+    def put(
+        self, signals: Sequence[Signal], known: KnownSet | None = None, *, episodes: Sequence[Episode] = ()
+    ) -> None:
+        """Write `signals` soon, then `episodes`, and then `known`.
+
+        Over `CAPACITY` the oldest are dropped, and signals counted.
+        """
         self._queue.extend(signals)
+        self._queue.extend(episodes)
         if known is not None:
             self._queue.append(known)
         while len(self._queue) > CAPACITY:
@@ -171,13 +186,15 @@ class SignalWriter:
                 self._drop(self._writing[0], str(error))
             del self._writing[0]
 
-    async def _commit(self, batch: Sequence[Signal | KnownSet]) -> None:
+    async def _commit(self, batch: Sequence[Writable]) -> None:
         signals = [each for each in batch if isinstance(each, Signal)]
+        episodes = [each for each in batch if isinstance(each, Episode)]
         sets = [each for each in batch if isinstance(each, KnownSet)]
 
         def work(session: Session) -> list[SignalRecord]:
             self._require_lease()
             new = store(session, signals, self._clock())
+            save_episodes(session, episodes)
             for known in sets:
                 save_set(session, known.origin, known.contracts, known.as_of_ms)
             self._require_lease()
@@ -206,9 +223,12 @@ class SignalWriter:
     async def _publish(self) -> None:
         await self._bus.publish(SIGNALS_TOPIC, self._last_id, orjson.dumps({"last_id": self._last_id}))
 
-    def _drop(self, lost: Signal | KnownSet, why: str) -> None:
+    def _drop(self, lost: Writable, why: str) -> None:
         if isinstance(lost, KnownSet):
             logger.error("the contracts of %s are not kept: %s", lost.origin.exchange, why)
+            return
+        if isinstance(lost, Episode):
+            # The next change of it says more than this one did.
             return
         self.dropped += 1
         if self.dropped == 1 or self.dropped % 1_000 == 0:

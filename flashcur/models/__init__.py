@@ -14,7 +14,7 @@ from flashcur.models.mail import Mail
 from flashcur.models.mail_token import MailToken
 from flashcur.models.mark_frame import MarkFrame
 from flashcur.models.rate_limit import RateLimit
-from flashcur.models.signal_record import SignalOutcome, SignalRecord
+from flashcur.models.signal_record import SignalEpisode, SignalOutcome, SignalRecord
 from flashcur.models.silence_day import SilenceDay
 from flashcur.models.wallet import Wallet, WalletChallenge
 from flashcur.models.watchlist import Watchlist, WatchlistItem
@@ -34,6 +34,7 @@ __all__ = [
     "MailToken",
     "MarkFrame",
     "RateLimit",
+    "SignalEpisode",
     "SignalOutcome",
     "SignalRecord",
     "SignalStatistics",

@@ -61,6 +61,22 @@ class SignalRecord(Table, table=True):
     """What was measured and against what; see `domain.signals`."""
 
 
+class SignalEpisode(Table, table=True):
+    """Where a contract stands to a region of a detector, which signals alone do not say; replaced when it changes."""
+
+    exchange: str = Field(primary_key=True, max_length=32)
+    """ccxt id."""
+    demo: bool = Field(primary_key=True)
+    detector: str = Field(primary_key=True, max_length=24)
+    symbol: str = Field(primary_key=True, max_length=64)
+    part: str = Field(primary_key=True, max_length=8)
+    """Which of the detector's regions; empty where it has one."""
+    inside: int
+    """0 outside; inside, the highest severity of the visit, with the sign of its direction."""
+    at_ms: int = Field(sa_type=BigInteger)
+    """The exchange's time of the message that said so, Unix ms."""
+
+
 class SignalOutcome(Table, table=True):
     """What the price did after a signal; filled in as it becomes known."""
 

@@ -84,6 +84,12 @@ class Rig:
         assert self.market.target is not None
         self.market.apply(self.market.target, OpenInterest(symbol, contracts, self.now_ms, self.now_ms))
 
+    def fund(self, hour: float, rate: float, symbol: str = A, venue: Venue = BINANCE) -> None:
+        """The rate per 8 h, so many hours after `NOON`."""
+        self.now_ms = now_ms = NOON + int(hour * HOUR)
+        due_ms = (now_ms // (8 * HOUR) + 1) * 8 * HOUR
+        self.market.on_tick(venue, Funding(symbol, 10.0, rate, due_ms, now_ms, now_ms))
+
     async def ready(self) -> None:
         await eventually(lambda: self.detection.runner is not None, "the detectors")
 

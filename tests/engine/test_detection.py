@@ -59,6 +59,26 @@ async def test_a_restart_tells_nothing_twice_and_what_is_due_still_comes(sqlite_
         assert rig.told() == ["SPIKE", "HALF_UPDATE"]
 
 
+async def test_a_rate_that_left_its_region_before_a_restart_is_told_when_it_is_back(sqlite_database: Database) -> None:
+    async with detecting(sqlite_database) as rig:
+        rig.serve()
+        await rig.ready()
+        for hour, rate in ((1, 0.0004), (2, 0.0001), (9, 0.00025)):
+            rig.fund(hour, rate)
+        await rig.written()
+        assert rig.told() == ["FUNDING_EXTREME"]
+    for hour, told in ((10, 2), (19, 2)):
+        # The second engine begins inside the region that was never left.
+        async with detecting(sqlite_database) as rig:
+            rig.now_ms = NOON + hour * HOUR
+            rig.serve()
+            rig.fund(hour, 0.00025)
+            await rig.ready()
+            rig.fund(hour + 1, 0.0005)
+            await rig.written()
+            assert rig.told() == ["FUNDING_EXTREME"] * told
+
+
 async def test_what_came_before_the_stored_signals_were_read_is_judged_then(settings: Settings) -> None:
     """An SQLite file without tables is a database that cannot be used yet."""
     settings.data_dir.mkdir(parents=True)

@@ -9,16 +9,18 @@ import orjson
 import pytest
 from sqlmodel import Session
 
+from flashcur.domain.signals.episode import Episode
 from flashcur.domain.ticks import Instrument
 from flashcur.engine import signal_writer
 from flashcur.engine.signal_writer import KnownSet
+from flashcur.services.alerts.episodes import load_episodes
 from flashcur.services.bus.topics import SIGNALS_TOPIC
 from flashcur.services.records.instrument_sets import contracts_of, instruments_of, load_set, save_set
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from tests.engine.detecting import Rig, detecting
 from tests.support.programs import PostgresServer
-from tests.support.signals import REAL, signal
+from tests.support.signals import DEMO, REAL, signal
 from tests.support.waiting import eventually
 
 CONTRACTS = contracts_of([Instrument("BTCUSDT", "BTC", 0.1, 1, listed_ms=5), Instrument("ETHUSDT", "ETH", 0.01, 2)])
@@ -61,6 +63,19 @@ async def test_signals_are_committed_in_order_and_then_told(database: Database) 
         assert len(rig.delays) == 4
 
 
+async def test_episodes_are_written_in_order_with_the_signals(database: Database) -> None:
+    async with detecting(database, writes=False) as rig:
+        steps = [Episode(REAL, "open_interest", "AUSDT", "5m", inside, at_ms) for inside, at_ms in ((1, 5), (0, 9))]
+        rig.writer.put([signal(1)], episodes=steps[:1])
+        rig.writer.put([], episodes=steps[1:])
+        assert rig.writer.episodes_of(REAL) == steps
+        assert rig.writer.episodes_of(DEMO) == []
+        await rig.writer.flush()
+        assert (rig.writer.stored, rig.writer.dropped, rig.writer.waiting) == (1, 0, 0)
+        with database.session(readonly=True) as session:
+            assert load_episodes(session, REAL) == steps[1:]
+
+
 async def test_two_writers_write_each_signal_once(database: Database) -> None:
     async with detecting(database) as one, detecting(database) as other:
         for number in range(40):
@@ -95,13 +110,14 @@ async def test_signals_wait_for_a_database_that_is_away_with_their_true_times(
 
 async def test_nothing_is_written_after_the_lease_is_lost(database: Database) -> None:
     async with detecting(database, writes=False) as rig:
-        rig.writer.put([signal(1)], KnownSet(REAL, CONTRACTS, 1))
+        rig.writer.put([signal(1)], KnownSet(REAL, CONTRACTS, 1), episodes=[Episode(REAL, "funding", "A", "", 0, 1)])
         rig.tenure.lost.set()
         await asyncio.wait_for(rig.writer.run(), 5)
         await rig.writer.flush()
         assert not rig.rows()
-        assert rig.writer.waiting == 2
+        assert rig.writer.waiting == 3
         with database.session(readonly=True) as session:
+            assert load_episodes(session, REAL) == []
             assert load_set(session, REAL) == []
 
 

@@ -25,6 +25,7 @@ from typing import ClassVar
 from flashcur.domain import formats
 from flashcur.domain.book import MarketBook, Row
 from flashcur.domain.signals.detector import NOTHING, Counters, Distance, level, part
+from flashcur.domain.signals.episode import Episode
 from flashcur.domain.signals.evidence import Evidence, Measure
 from flashcur.domain.signals.freshness import is_stale_candle
 from flashcur.domain.signals.hourly_volumes import WEEK_HOURS, HourlyVolumes
@@ -156,7 +157,7 @@ class AdaptiveSpike:
         """Nothing: without trades the score only falls."""
         return NOTHING
 
-    def resume(self, signals: Iterable[Signal]) -> None:
+    def resume(self, signals: Iterable[Signal], episodes: Iterable[Episode]) -> None:
         """See `Detector.resume`; needed are those of the past two hours."""
         for signal in sorted(signals, key=lambda each: each.period_ms):
             if signal.detector != self.name:
@@ -167,7 +168,7 @@ class AdaptiveSpike:
             elif signal.period_ms == state.open_ms - HOUR_MS:
                 state.given_before = max(state.given_before, signal.severity)
 
-    def forget(self, symbol: str) -> None:
+    def forget(self, symbol: str, now_ms: int) -> None:
         """See `Detector.forget`."""
         self._states.pop(symbol, None)
         self._ready.pop(symbol, None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol
 
 from flashcur.domain.book import MarketBook, Row
+from flashcur.domain.signals.episode import Episode
 from flashcur.domain.signals.evidence import Unit, measure_text
 from flashcur.domain.signals.signal import DetectorName, Signal
 from flashcur.domain.ticks import Tick
@@ -74,12 +75,15 @@ class Detector(Protocol):
         """Time has passed, to `now_ms` (Unix ms), whether or not anything arrived."""
         ...
 
-    def resume(self, signals: Iterable[Signal]) -> None:
-        """Go on after a restart, from the stored signals of the past days, in any order."""
+    def resume(self, signals: Iterable[Signal], episodes: Iterable[Episode]) -> None:
+        """Go on after a restart, from the stored signals of the past days and the stored episodes, in any order.
+
+        Both may be of other detectors. Of a signal and an episode the newer one says where the contract stands.
+        """
         ...
 
-    def forget(self, symbol: str) -> None:
-        """The contract has been gone for long: drop what was known of it."""
+    def forget(self, symbol: str, now_ms: int) -> None:
+        """The contract has been gone for long, at `now_ms` (Unix ms): drop what was known of it, and end its visits."""
         ...
 
     def why_not(self, row: Row, now_ms: int) -> Sequence[Distance]:

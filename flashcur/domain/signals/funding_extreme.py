@@ -18,6 +18,7 @@ from flashcur.domain import formats
 from flashcur.domain.book import MarketBook, Row
 from flashcur.domain.frames import FUNDING_ACCENT_PCT
 from flashcur.domain.signals.detector import NOTHING, Counters, Distance, level, part
+from flashcur.domain.signals.episode import Episode, Note
 from flashcur.domain.signals.evidence import Evidence, Measure
 from flashcur.domain.signals.freshness import is_stale_funding
 from flashcur.domain.signals.signal import DetectorName, Origin, Signal, signal_key
@@ -92,13 +93,20 @@ class _State:
     """Highest severity given since the contract entered it."""
     told: dict[int, int] = field(default_factory=dict[int, int])
     """Highest severity given in this funding period, by sign."""
-    resumed: bool = False
-    """`told` is what was stored before a restart, and no rate has come since."""
     due_ms: int = 0
     """When the payment of this period is due; 0 before the first rate."""
     size: float | None = None
     """Of the last rate, per 8 h; None before the first."""
     history: _History = field(default_factory=_History)
+
+    @property
+    def inside(self) -> int:
+        """See `Episode.inside`."""
+        return self.sign * self.given
+
+    def stand(self, inside: int) -> None:
+        """Stand where `inside` says; see `Episode.inside`."""
+        self.sign, self.given = (inside > 0) - (inside < 0), abs(inside)
 
 
 class FundingExtreme:
@@ -107,9 +115,11 @@ class FundingExtreme:
     name: ClassVar[DetectorName] = "funding"
     takes: ClassVar[tuple[type[Tick], ...]] = (Funding,)
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: Origin, note: Note) -> None:
+        """`note` takes what becomes of the visits."""
         self.counters = Counters()
         self._origin = origin
+        self._note = note
         self._states: dict[str, _State] = {}
 
     def on_tick(self, row: Row, tick: Tick) -> Sequence[Signal]:
@@ -120,13 +130,17 @@ class FundingExtreme:
         state = self._states.get(tick.symbol)
         if state is None:
             state = self._states[tick.symbol] = _State()
+        before = state.inside
+        found = self._judge(row, state, tick)
+        if state.inside != before:
+            self._note(Episode(self._origin, self.name, tick.symbol, "", state.inside, tick.event_ms))
+        return found
+
+    def _judge(self, row: Row, state: _State, tick: Funding) -> Sequence[Signal]:
+        """Turn the contract to its newest rate; what is to be told of it."""
         rate = per_8h(tick.rate, row.instrument.funding_interval_hours)
         size = abs(rate)
         sign = 1 if rate > 0 else -1
-        if state.resumed:
-            state.resumed = False
-            if size >= RATES[0] * LEAVE_SHARE and sign in state.told:
-                state.sign, state.given = sign, state.told[sign]
         _turn(state, _due_ms(row, tick), tick.event_ms, size)
         if size < RATES[0] and not state.sign:
             return NOTHING
@@ -171,11 +185,12 @@ class FundingExtreme:
             before = payment
         state.history.merge(sizes)
 
-    def resume(self, signals: Iterable[Signal]) -> None:
+    def resume(self, signals: Iterable[Signal], episodes: Iterable[Episode]) -> None:
         """See `Detector.resume`.
 
-        A contract whose first rate is in the region of what was told in its last period with a signal never left it.
+        A contract that had not left its region before the restart, and whose first rate is in it, never left it.
         """
+        stood_ms: dict[str, int] = {}
         for signal in sorted(signals, key=lambda each: each.event_ms):
             rate = signal.evidence.value("rate")
             if signal.detector != self.name or rate is None:
@@ -183,14 +198,22 @@ class FundingExtreme:
             state = self._states.setdefault(signal.symbol, _State())
             due_ms = signal.period_ms + signal.span_ms
             if due_ms != state.due_ms:
+                if signal.event_ms >= state.due_ms:
+                    state.told.clear()
                 state.due_ms = due_ms
-                state.told.clear()
-            state.told[1 if rate > 0 else -1] = signal.severity
-            state.resumed = True
+            sign = 1 if rate > 0 else -1
+            state.told[sign] = signal.severity
+            state.stand(sign * signal.severity)
+            stood_ms[signal.symbol] = signal.event_ms
+        for episode in episodes:
+            if episode.detector == self.name and episode.at_ms >= stood_ms.get(episode.symbol, 0):
+                self._states.setdefault(episode.symbol, _State()).stand(episode.inside)
 
-    def forget(self, symbol: str) -> None:
+    def forget(self, symbol: str, now_ms: int) -> None:
         """See `Detector.forget`."""
-        self._states.pop(symbol, None)
+        state = self._states.pop(symbol, None)
+        if state is not None and state.inside:
+            self._note(Episode(self._origin, self.name, symbol, "", 0, now_ms))
 
     def why_not(self, row: Row, now_ms: int) -> Sequence[Distance]:
         """See `Detector.why_not`."""

@@ -17,6 +17,7 @@ from typing import ClassVar, Literal
 from flashcur.domain import multiples
 from flashcur.domain.book import MarketBook, Row
 from flashcur.domain.signals.detector import NOTHING, Counters, Distance
+from flashcur.domain.signals.episode import Episode
 from flashcur.domain.signals.evidence import Evidence, Measure
 from flashcur.domain.signals.signal import DetectorName, Kind, Origin, Signal, iso_minute, signal_key
 from flashcur.domain.spikes import HOUR_MS
@@ -138,14 +139,14 @@ class Listings:
         """Nothing."""
         return NOTHING
 
-    def resume(self, signals: Iterable[Signal]) -> None:
+    def resume(self, signals: Iterable[Signal], episodes: Iterable[Episode]) -> None:
         """See `Detector.resume`."""
         for signal in signals:
             if signal.detector == self.name:
                 self._day = max(self._day, signal.seen_ms // DAY_MS)
                 self._keys.add(signal.key)
 
-    def forget(self, symbol: str) -> None:
+    def forget(self, symbol: str, now_ms: int) -> None:
         """Nothing: what left is compared with when it comes back."""
 
     def why_not(self, row: Row, now_ms: int) -> Sequence[Distance]:

@@ -3,7 +3,7 @@
 Measured is the number of contracts, so that a move of the price alone is none; the price says which of the four
 quadrants it is. A surge is given when a contract enters the region of a window, in either direction, and again only
 after it has left it (below four fifths of the threshold) and the window's cooldown is over. What enters during the
-cooldown is not made up for.
+cooldown is not made up for. A contract of which nothing was known for two windows has left.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from flashcur.domain.ages import LIQUID
 from flashcur.domain.book import MarketBook, Row
 from flashcur.domain.frames import STALE_MS
 from flashcur.domain.signals.detector import NOTHING, Counters, Distance, level, part
+from flashcur.domain.signals.episode import Episode, Note
 from flashcur.domain.signals.evidence import Evidence, Measure
 from flashcur.domain.signals.freshness import is_stale_open_interest
 from flashcur.domain.signals.past_prices import PastPrices
@@ -49,6 +50,11 @@ class Window:
         return self.minutes * MINUTE_MS
 
     @property
+    def part(self) -> str:
+        """What its region is called."""
+        return f"{self.minutes}m"
+
+    @property
     def cooldown_ms(self) -> int:
         """The quiet after a signal in ms."""
         return self.cooldown_minutes * MINUTE_MS
@@ -77,8 +83,8 @@ class _Region:
     """+1 or -1 while the contract is in the region of a rise or a fall; 0 outside."""
     fired_ms: int | None = None
     """Exchange's time of the last signal."""
-    resumed: bool = False
-    """`inside` is what a stored signal says, and no value has confirmed it yet."""
+    at_ms: int = 0
+    """Exchange's time at which `inside` changed, or was confirmed to be unchanged; that is done once a window."""
 
 
 @dataclass(slots=True)
@@ -106,9 +112,11 @@ class OpenInterestSurge:
     name: ClassVar[DetectorName] = "open_interest"
     takes: ClassVar[tuple[type[Tick], ...]] = (Ticker, OpenInterest)
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: Origin, note: Note) -> None:
+        """`note` takes what becomes of the visits."""
         self.counters = Counters()
         self._origin = origin
+        self._note = note
         self._states: dict[str, _State] = {}
         self._priced_ms = 0
         """When the newest price of any contract was told, by our clock."""
@@ -133,19 +141,22 @@ class OpenInterestSurge:
         found: list[Signal] = []
         for window, region in zip(WINDOWS, state.regions, strict=True):
             change = _change(row, window)
-            if change is not None and self._enters(row, window, region, change, tick):
+            if change is None:
+                continue
+            before = region.inside
+            if self._enters(row, window, region, change, tick):
                 found.append(self._signal(row, state, window, change, tick))
+            if region.inside != before or (region.inside and tick.event_ms >= region.at_ms + window.ms):
+                region.at_ms = tick.event_ms
+                self._note(Episode(self._origin, self.name, tick.symbol, window.part, region.inside, tick.event_ms))
         return found
 
     def on_step(self, book: MarketBook, now_ms: int) -> Sequence[Signal]:
         """Nothing: only a value can say that something changed."""
         return NOTHING
 
-    def resume(self, signals: Iterable[Signal]) -> None:
-        """See `Detector.resume`; needed are those of the past two hours.
-
-        A surge younger than two windows that is still in its region then is the same one.
-        """
+    def resume(self, signals: Iterable[Signal], episodes: Iterable[Episode]) -> None:
+        """See `Detector.resume`; needed are those of the past two hours."""
         for signal in sorted(signals, key=lambda each: each.event_ms):
             change = signal.evidence.value("oi_change")
             if signal.detector != self.name or change is None:
@@ -153,17 +164,26 @@ class OpenInterestSurge:
             state = self._states.setdefault(signal.symbol, _State())
             for window, region in zip(WINDOWS, state.regions, strict=True):
                 if window.ms == signal.span_ms and (region.fired_ms is None or signal.event_ms > region.fired_ms):
-                    region.fired_ms = signal.event_ms
+                    region.fired_ms = region.at_ms = signal.event_ms
                     region.inside = 1 if change > 0 else -1
-                    region.resumed = True
+        for episode in episodes:
+            if episode.detector != self.name:
+                continue
+            state = self._states.setdefault(episode.symbol, _State())
+            for window, region in zip(WINDOWS, state.regions, strict=True):
+                if window.part == episode.part and episode.at_ms >= region.at_ms:
+                    region.inside, region.at_ms = episode.inside, episode.at_ms
 
     def fill_prices(self, symbol: str, prices: Sequence[tuple[int, float]]) -> None:
         """Past prices of a contract, (Unix ms, USDT) in order of time, so that quadrants need not wait for an hour."""
         self._states.setdefault(symbol, _State()).prices.fill(prices)
 
-    def forget(self, symbol: str) -> None:
+    def forget(self, symbol: str, now_ms: int) -> None:
         """See `Detector.forget`."""
-        self._states.pop(symbol, None)
+        state = self._states.pop(symbol, None)
+        for window, region in () if state is None else zip(WINDOWS, state.regions, strict=True):
+            if region.inside:
+                self._note(Episode(self._origin, self.name, symbol, window.part, 0, now_ms))
 
     def why_not(self, row: Row, now_ms: int) -> Sequence[Distance]:
         """See `Detector.why_not`."""
@@ -195,10 +215,8 @@ class OpenInterestSurge:
 
     def _enters(self, row: Row, window: Window, region: _Region, change: _Change, tick: OpenInterest) -> bool:
         """Turn the region to the newest change; whether that is a surge to be told."""
-        if region.resumed:
-            region.resumed = False
-            if tick.event_ms > (region.fired_ms or 0) + 2 * window.ms:
-                region.inside = 0
+        if region.inside and tick.event_ms > region.at_ms + 2 * window.ms:
+            region.inside = 0
         size, sign = abs(change.percent), 1 if change.percent > 0 else -1
         if region.inside and (sign != region.inside or size < window.percent * LEAVE_SHARE):
             region.inside = 0
@@ -237,7 +255,7 @@ class OpenInterestSurge:
                 tick.symbol,
                 "OI_SURGE",
                 period_ms,
-                f"{window.minutes}m",
+                window.part,
                 "up" if change.percent > 0 else "down",
             ),
             detector=self.name,

@@ -6,8 +6,8 @@ and the runner is told what it took (`observe`, `observe_instruments`); in a rep
 `take_instruments`).
 
 Signals of a contract begin as soon as what they need is known. After a restart `resume` takes the stored signals of the
-past days and `fill` the past hours; an event that was told before is not told again, and updates that are due still
-come.
+past days and where each contract stood, and `fill` the past hours; an event that was told before is not told again, and
+updates that are due still come.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from flashcur.domain.book import MarketBook, stands_in
 from flashcur.domain.signals.adaptive_spike import AdaptiveSpike
 from flashcur.domain.signals.detector import NOTHING, Detector, Distance
+from flashcur.domain.signals.episode import Episode
 from flashcur.domain.signals.funding_extreme import FundingExtreme, Payment
 from flashcur.domain.signals.hourly_volumes import HourlyVolumes
 from flashcur.domain.signals.listings import Listings
@@ -54,10 +55,11 @@ class Runner:
         self.book = MarketBook() if book is None else book
         self.volumes: dict[str, HourlyVolumes] = {}
         """Volumes of past whole hours, by symbol."""
+        self._turned: dict[tuple[DetectorName, str, str], Episode] = {}
         self.spikes = VolumeSpike(origin, self._volume_at, rule)
         self.adaptive = AdaptiveSpike(origin, self.volumes.get)
-        self.open_interest = OpenInterestSurge(origin)
-        self.funding = FundingExtreme(origin)
+        self.open_interest = OpenInterestSurge(origin, self._note)
+        self.funding = FundingExtreme(origin, self._note)
         self.listings = Listings(origin)
         everyone: tuple[Detector, ...] = (self.spikes, self.adaptive, self.open_interest, self.funding, self.listings)
         chosen = frozenset(only)
@@ -117,7 +119,7 @@ class Runner:
         for symbol in self._gone.keys() & symbols:
             del self._gone[symbol]
         for symbol in [symbol for symbol, since_ms in self._gone.items() if now_ms - since_ms >= GONE_MS]:
-            self._forget(symbol)
+            self._forget(symbol, now_ms)
         self._symbols = symbols
         if self.listings not in self.detectors:
             return NOTHING
@@ -159,13 +161,28 @@ class Runner:
         """Learn past prices of a contract, (Unix ms, USDT) in order of time, those of the past hour."""
         self.open_interest.fill_prices(symbol, prices)
 
-    def resume(self, signals: Iterable[Signal]) -> None:
-        """Go on after a restart, before the first tick: the stored signals of this origin of the past `RESUME_MS`."""
+    @property
+    def has_turned(self) -> bool:
+        """Whether an episode has changed since `take_turned`."""
+        return bool(self._turned)
+
+    def take_turned(self) -> list[Episode]:
+        """The episodes that have changed since this was asked last, each as it is now: to be stored for `resume`."""
+        turned = list(self._turned.values())
+        self._turned.clear()
+        return turned
+
+    def resume(self, signals: Iterable[Signal], episodes: Iterable[Episode] = ()) -> None:
+        """Go on after a restart, before the first tick.
+
+        Takes the stored signals of this origin of the past `RESUME_MS`, and its stored episodes.
+        """
         mine = [signal for signal in signals if signal.origin == self.origin]
         # Those that are no longer traded are found to be gone by the first set.
-        self._symbols |= {signal.symbol for signal in mine}
+        stood = [episode for episode in episodes if episode.origin == self.origin]
+        self._symbols |= {each.symbol for each in (*mine, *stood)}
         for detector in self.detectors:
-            detector.resume(mine)
+            detector.resume(mine, stood)
 
     def is_ready(self, symbol: str, now_ms: int) -> bool:
         """Whether the contract has all that its detectors compare with, at `now_ms` (Unix ms)."""
@@ -186,11 +203,14 @@ class Runner:
             return []
         return [distance for detector in self.detectors for distance in detector.why_not(row, now_ms)]
 
-    def _forget(self, symbol: str) -> None:
+    def _note(self, episode: Episode) -> None:
+        self._turned[episode.key] = episode
+
+    def _forget(self, symbol: str, now_ms: int) -> None:
         del self._gone[symbol]
         self.volumes.pop(symbol, None)
         for detector in self.detectors:
-            detector.forget(symbol)
+            detector.forget(symbol, now_ms)
 
     def _judge_again(self, symbol: str) -> Sequence[Signal]:
         """The newest two hours of a contract, by earlier hours that have become known."""

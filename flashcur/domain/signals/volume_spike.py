@@ -18,6 +18,7 @@ from flashcur.domain import formats
 from flashcur.domain.ages import allowance
 from flashcur.domain.book import CLOSE_GRACE_MS, MarketBook, Row, stands_in
 from flashcur.domain.signals.detector import NOTHING, Counters, Distance, level, part
+from flashcur.domain.signals.episode import Episode
 from flashcur.domain.signals.evidence import Evidence, Measure
 from flashcur.domain.signals.freshness import is_stale_candle
 from flashcur.domain.signals.signal import DetectorName, Direction, Kind, Origin, Signal, signal_key
@@ -133,7 +134,7 @@ class VolumeSpike:
         hours = self._turn(symbol, newest.open_ms)
         return self._judge_both(row, hours, row.previous_hour, newest, newest.seen_ms)
 
-    def resume(self, signals: Iterable[Signal]) -> None:
+    def resume(self, signals: Iterable[Signal], episodes: Iterable[Episode]) -> None:
         """See `Detector.resume`; needed are those of the past two hours."""
         for signal in sorted(signals, key=lambda each: (each.period_ms, _ORDER.get(each.kind, 0))):
             if signal.detector != self.name:
@@ -155,7 +156,7 @@ class VolumeSpike:
             hour.direction = signal.direction
             self._await(signal.symbol, hour)
 
-    def forget(self, symbol: str) -> None:
+    def forget(self, symbol: str, now_ms: int) -> None:
         """See `Detector.forget`."""
         self._hours.pop(symbol, None)
         self._awaiting_half.discard(symbol)

@@ -85,7 +85,7 @@ def test_after_a_restart_what_changed_in_between_is_told_and_nothing_twice() -> 
     assert [s.kind for s in stored] == ["LISTED", "DELISTED"]
     again = Listings(ORIGIN)
     again.restore([A, B])
-    again.resume(stored)
+    again.resume(stored, ())
     assert not again.compare([A, C], T0)
 
 
