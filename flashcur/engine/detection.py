@@ -112,6 +112,11 @@ class Detection:
         if (runner := self._of(book)) is not None:
             self._give(runner, runner.fill_volumes(symbol, hours))
 
+    def learn_asked(self, book: VenueBook, symbol: str, until_ms: int) -> None:
+        """The exchange has no more of the contract's hours that begin before `until_ms` (Unix ms) than were learned."""
+        if (runner := self._of(book)) is not None:
+            self._give(runner, runner.history_asked(symbol, until_ms))
+
     def learn_payments(self, book: VenueBook, symbol: str, payments: Sequence[Payment], interval_hours: int) -> None:
         """Learn past funding payments of a contract, oldest first; `interval_hours` is that of the first one."""
         if (runner := self._of(book)) is not None:
@@ -205,7 +210,7 @@ class Detection:
         told = await asyncio.to_thread(_signals, records)
         if book is not self._book:
             return
-        runner = Runner(origin, book.book, rule=self._rule, timer=self._timer)
+        runner = Runner(origin, book.book, rule=self._rule, timer=self._timer, asks_history=True)
         runner.resume([*told, *waiting], [*episodes, *turning])
         try:
             runner.listings.restore(instruments_of(contracts))

@@ -87,6 +87,8 @@ class Learner(Protocol):
 
     def learn_volumes(self, book: VenueBook, symbol: str, hours: Sequence[tuple[int, float]]) -> None: ...
 
+    def learn_asked(self, book: VenueBook, symbol: str, until_ms: int) -> None: ...
+
     def learn_payments(
         self, book: VenueBook, symbol: str, payments: Sequence[Payment], interval_hours: int
     ) -> None: ...
@@ -107,6 +109,8 @@ class _Past:
     kept: tuple[Candle, ...] = ()
     """The closed hours of the row that were seen last."""
     answered: bool = False
+    asked_until: int = -1
+    """The first of the latest hours that is still to be asked for, in hours since 1970, as detectors were told."""
     fault: str = ""
     """Why the last request failed."""
     again_ms: int = 0
@@ -164,6 +168,7 @@ class History:
             if not self._is_read and not await self._read(target):
                 return "waits for what was kept"
             self._note_closed(target)
+            self._tell_asked(target)
             return await self._ask_for_missing(target)
         finally:
             await self._save()
@@ -259,6 +264,19 @@ class History:
             fresh += new
         self.store.keep_hours(target, fresh)
 
+    def _tell_asked(self, target: VenueBook) -> None:
+        for symbol, past in self._pasts.items():
+            self._tell_asked_of(target, symbol, past)
+
+    def _tell_asked_of(self, target: VenueBook, symbol: str, past: _Past) -> None:
+        """Say from which hour on a contract's latest past may yet become known, where that has changed."""
+        now_ms = self._clock()
+        owed = self._owed(past, now_ms)
+        until = _lowest_bit(owed) if owed else self._end(now_ms)
+        if self._first_hour + until != past.asked_until:
+            past.asked_until = self._first_hour + until
+            self._detection.learn_asked(target, symbol, past.asked_until * HOUR_MS)
+
     async def _ask_for_missing(self, target: VenueBook) -> str:
         now_ms = self._clock()
         if now_ms < self._rest_until_ms:
@@ -310,6 +328,7 @@ class History:
             past.again_ms = now_ms + past.pause_ms
         else:
             past.again_ms = past.pause_ms = 0
+        self._tell_asked_of(target, symbol, past)
 
     async def _ask_prices(self, target: VenueBook, symbol: str) -> None:
         past, now_ms = self._pasts.get(symbol), self._clock()
@@ -400,15 +419,27 @@ class History:
         # What is older than the first hour is not compared with.
         return bit < 0 or bool(past.hours >> bit & 1)
 
+    def _end(self, now_ms: int) -> int:
+        """The bit after the newest whole hour that should be known."""
+        return now_ms // HOUR_MS - (now_ms % HOUR_MS < LATE_MS) - self._first_hour
+
     def _missing(self, past: _Past, now_ms: int) -> int:
         """The whole hours that should be known and are not, as bits."""
-        end = now_ms // HOUR_MS - (now_ms % HOUR_MS < LATE_MS) - self._first_hour
+        end = self._end(now_ms)
         first = now_ms // HOUR_MS - WANTED_HOURS - self._first_hour
         listed_ms = past.row.instrument.listed_ms
         if listed_ms is not None:
             first = max(first, -(-listed_ms // HOUR_MS) - self._first_hour)
         first = max(first, 0)
         return 0 if first >= end else (1 << end) - (1 << first) & ~past.hours
+
+    def _owed(self, past: _Past, now_ms: int) -> int:
+        """Those of the latest hours that are still to be asked for, as bits.
+
+        What an answer did not bring is asked for again after a pause, but is not counted on.
+        """
+        latest = max(0, now_ms // HOUR_MS - self._first_hour - RECENT_HOURS - 1)
+        return 0 if past.pause_ms else self._missing(past, now_ms) >> latest << latest
 
     def _why(self, past: _Past | None, row: Row, now_ms: int) -> str:
         if self._detection.runner is None or past is None:
@@ -417,6 +448,9 @@ class History:
             return f"is asked for again: {past.fault}"
         if not past.answered and self._missing(past, now_ms):
             return "not asked for yet"
+        if self._has_recent_hours(past, now_ms) and self._owed(past, now_ms):
+            known = self._recent_hours(past, now_ms)
+            return f"{known} of the last {RECENT_HOURS} hours are known, the others are asked for"
         if self._has_recent_hours(past, now_ms):
             return "hardly anything was traded"
         told = f"{self._recent_hours(past, now_ms)} of {LEAST_RECENT_HOURS} hours are known"

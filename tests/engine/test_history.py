@@ -54,7 +54,9 @@ class Detectors:
         target = self._market.target
         if target is None or not self.begun:
             return None
-        return self._runners.setdefault(id(target), Runner(Origin(target.venue.id, target.demo), target.book))
+        return self._runners.setdefault(
+            id(target), Runner(Origin(target.venue.id, target.demo), target.book, asks_history=True)
+        )
 
     def _of(self, book: VenueBook) -> Runner | None:
         return self.runner if book is self._market.target else None
@@ -68,6 +70,10 @@ class Detectors:
         if (runner := self._of(book)) is not None:
             runner.fill_volumes(symbol, hours)
             self.learned.append((symbol, len(hours)))
+
+    def learn_asked(self, book: VenueBook, symbol: str, until_ms: int) -> None:
+        if (runner := self._of(book)) is not None:
+            runner.history_asked(symbol, until_ms)
 
     def learn_payments(self, book: VenueBook, symbol: str, payments: Sequence[Payment], interval_hours: int) -> None:
         if (runner := self._of(book)) is not None:
@@ -222,6 +228,49 @@ async def test_a_restart_asks_for_nothing_and_after_a_pause_for_the_gap_alone(be
     assert bench.taken() == [(symbol, 4) for symbol in VOLUMES]
     assert not bench.paid
     assert bench.stored("BIG") == WANTED_HOURS + 3
+
+
+async def test_after_a_night_away_a_contract_waits_for_its_own_answer(bench: Bench) -> None:
+    """Twelve hours of the last twenty are known, which would do for a contract of which there are no more."""
+    bench.serve()
+    await bench.fill()
+    bench.now_ms += 8 * HOUR
+    bench.start()
+    bench.serve()
+    bench.refusals = {"BIG": VenueUnavailable("no"), "MID": VenueUnavailable("no")}
+    await bench.history.fill()
+    assert bench.ready() == ["SMALL"]
+    assert bench.status().not_ready == {"BIG": "is asked for again: no", "MID": "is asked for again: no"}
+    runner = bench.detectors.runner
+    assert runner is not None
+    (distance,) = [each for each in runner.why_not("BIG", bench.now_ms) if each.detector == "adaptive_spike"]
+    assert "12 of the last 20 hours, the others are asked for" in distance.missing
+    assert not next(sight for sight in runner.sights(bench.now_ms) if sight.symbol == "BIG").ready
+    # BIG's come, MID's the exchange has not: that is all there is to compare with.
+    bench.now_ms += RETRY_MS
+    bench.refusals.clear()
+    everything = bench.candles
+
+    async def some(symbol: str, limit: int, *, patient: bool = False) -> list[Candle]:
+        return await everything(symbol, 1 if symbol == "MID" else limit, patient=patient)
+
+    bench.candles = some  # type: ignore[method-assign]
+    await bench.fill()
+    assert bench.ready() == list(VOLUMES)
+    assert runner.volumes["MID"].known(bench.now_ms // HOUR * HOUR, 20) == [100.0] * 12
+
+
+async def test_hours_that_a_feed_missed_are_waited_for_and_the_newest_is_not(bench: Bench) -> None:
+    bench.serve()
+    await bench.fill()
+    bench.now_ms = NOON + HOUR + 1
+    assert bench.ready() == list(VOLUMES)
+    await bench.fill()
+    assert bench.ready() == list(VOLUMES)
+    bench.now_ms = NOON + 3 * HOUR + 1
+    assert bench.ready() == []
+    await bench.fill()
+    assert bench.ready() == list(VOLUMES)
 
 
 async def test_payments_are_asked_for_from_the_newest_known_one_on(bench: Bench) -> None:

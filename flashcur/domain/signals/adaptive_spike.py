@@ -36,7 +36,8 @@ from flashcur.domain.ticks import Candle, Tick
 RULE_VERSION = "adaptive_spike/1"
 RECENT_HOURS = 20
 LEAST_RECENT_HOURS = 12
-"""Of the last 20 hours so many must be known; else the contract has no baseline."""
+"""Of the last 20 hours so many must be known; else the contract has no baseline. While others are still to be asked for
+it has none either: those that are known may be of another night than those that are not."""
 SEASON_WEEKS = 4
 LEAST_SEASON_WEEKS = 3
 """Of the four weeks' same hours so many must be known; else the last hours alone are compared with."""
@@ -80,7 +81,7 @@ class Baseline:
 def baseline(volumes: HourlyVolumes, open_ms: int) -> Baseline | None:
     """What is usual for the hour that begins at `open_ms`; None while too little is known or nothing is traded."""
     recent = volumes.known(open_ms, RECENT_HOURS)
-    if len(recent) < LEAST_RECENT_HOURS:
+    if len(recent) < LEAST_RECENT_HOURS or volumes.awaits(open_ms, RECENT_HOURS):
         return None
     season = volumes.known(open_ms, SEASON_WEEKS, WEEK_HOURS)
     recent_median = median(recent)
@@ -189,6 +190,8 @@ class AdaptiveSpike:
             known = 0 if volumes is None else len(volumes.known(hour_ms, RECENT_HOURS))
             if known < LEAST_RECENT_HOURS:
                 missing.append(f"no baseline yet ({known} of {LEAST_RECENT_HOURS} hours)")
+            elif volumes is not None and volumes.awaits(hour_ms, RECENT_HOURS):
+                missing.append(f"no baseline yet ({known} of the last {RECENT_HOURS} hours, the others are asked for)")
             else:
                 missing.append("no baseline (nothing traded in most hours)")
         if volume is None:

@@ -18,12 +18,14 @@ _EMPTY = array("d", [nan]) * KEPT_HOURS
 class HourlyVolumes:
     """A ring: an hour that is set forgets the one four weeks before it. Hours are named by their beginning, Unix ms."""
 
-    __slots__ = ("_newest", "_ring", "version")
+    __slots__ = ("_asked_ms", "_newest", "_ring", "version")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_asked_for: bool = False) -> None:
+        """`is_asked_for`: somebody asks the exchange for hours that are not known, and says so (`asked`)."""
         self._ring = _EMPTY[:]
         self._newest = -1
         """Hours since 1970 of the newest hour that is known; -1 before the first."""
+        self._asked_ms = 0 if is_asked_for else None
         self.version = 0
         """Rises with every change, so that what was computed from it can be kept until then."""
 
@@ -55,6 +57,24 @@ class HourlyVolumes:
             return None
         volume = self._ring[hour % KEPT_HOURS]
         return None if volume != volume else volume
+
+    def asked(self, until_ms: int) -> bool:
+        """Hours that begin before `until_ms` (Unix ms) and are not known cannot be had; whether that is news."""
+        if self._asked_ms == until_ms:
+            return False
+        self._asked_ms = until_ms
+        self.version += 1
+        return True
+
+    def awaits(self, open_ms: int, hours: int) -> bool:
+        """Whether any of the `hours` hours before `open_ms` is still to be asked for.
+
+        The newest of them is not: its close comes by itself.
+        """
+        return self._asked_ms is not None and any(
+            at_ms >= self._asked_ms and self.at(at_ms) is None
+            for at_ms in range(open_ms - hours * HOUR_MS, open_ms - HOUR_MS, HOUR_MS)
+        )
 
     def known(self, open_ms: int, steps: int, stride: int = 1) -> list[float]:
         """The known volumes among the `steps` hours before `open_ms`, `stride` hours apart, the newest first."""

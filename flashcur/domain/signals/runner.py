@@ -46,13 +46,16 @@ class Runner:
         rule: SpikeRule | None = None,
         only: Iterable[DetectorName] = DETECTOR_NAMES,
         timer: Callable[[], float] | None = None,
+        asks_history: bool = False,
     ) -> None:
         """`book` is the live market's; without one the runner keeps its own. `only`: which detectors run.
 
-        With a `timer`, in seconds, `seconds` says how long each took for its ticks.
+        With `asks_history` the past is asked for and `history_asked` says how far: before that, an hour that is not
+        known may yet be. With a `timer`, in seconds, `seconds` says how long each took for its ticks.
         """
         self.origin = origin
         self.book = MarketBook() if book is None else book
+        self._asks_history = asks_history
         self.volumes: dict[str, HourlyVolumes] = {}
         """Volumes of past whole hours, by symbol."""
         self._turned: dict[tuple[DetectorName, str, str], Episode] = {}
@@ -153,6 +156,10 @@ class Runner:
             changed |= volumes.put(open_ms, volume)
         return self._judge_again(symbol) if changed else NOTHING
 
+    def history_asked(self, symbol: str, until_ms: int) -> Sequence[Signal]:
+        """The exchange has no more of the contract's hours that begin before `until_ms` (Unix ms) than are known."""
+        return self._judge_again(symbol) if self._volumes(symbol).asked(until_ms) else NOTHING
+
     def fill_funding(self, symbol: str, payments: Sequence[Payment], interval_hours: int) -> None:
         """Learn past funding payments of a contract, oldest first; `interval_hours` is that of the first one."""
         self.funding.fill(symbol, payments, interval_hours)
@@ -229,7 +236,7 @@ class Runner:
     def _volumes(self, symbol: str) -> HourlyVolumes:
         volumes = self.volumes.get(symbol)
         if volumes is None:
-            volumes = self.volumes[symbol] = HourlyVolumes()
+            volumes = self.volumes[symbol] = HourlyVolumes(is_asked_for=self._asks_history)
         return volumes
 
     def _volume_at(self, symbol: str, open_ms: int) -> float | None:

@@ -21,7 +21,7 @@ from flashcur.domain.signals.adaptive_spike import (
 from flashcur.domain.signals.hourly_volumes import KEPT_HOURS, WEEK_HOURS, HourlyVolumes
 from flashcur.domain.signals.runner import Runner
 from flashcur.domain.spikes import HOUR_MS
-from tests.domain.signals.market import A, at, close, feed, past_hours, runner, told, update
+from tests.domain.signals.market import ORIGIN, T0, A, at, close, feed, instrument, past_hours, runner, told, update
 
 MILLION = 1e6
 
@@ -175,3 +175,29 @@ def test_baselines_of_random_hours_against_the_obvious(seed: int) -> None:
 def test_severities_rise() -> None:
     assert list(SCORES) == sorted(SCORES)
     assert KEPT_HOURS * HOUR_MS > 4 * WEEK_HOURS * HOUR_MS
+
+
+def test_a_busy_evening_is_no_spike_while_the_night_before_it_is_still_asked_for() -> None:
+    """Eight busy hours passed without an engine; the twelve that are known were quiet."""
+    quiet = [1.0e6, 1.1e6, 0.9e6] * 3 + [8e6, 8.5e6, 7.5e6]
+    busy = [8e6, 9e6, 7e6, 8e6, 9e6, 7.5e6, 8e6, 8.5e6]
+    rush = [update(0, 6, 1.2e6), update(0, 30, 4.6e6)]
+
+    def after_the_night() -> Runner:
+        it = Runner(ORIGIN, only=["adaptive_spike"], asks_history=True)
+        it.take_instruments([instrument()], T0)
+        it.fill_volumes(A, [(at(hour - 20), volume) for hour, volume in enumerate(quiet)])
+        return it
+
+    it = after_the_night()
+    assert feed(it, rush) == []
+    assert not it.is_ready(A, at(0.5))
+    assert it.adaptive.counters.suppressed["no_baseline"] == 2
+    assert not it.fill_volumes(A, [(at(hour - 8), volume) for hour, volume in enumerate(busy)])
+    assert it.is_ready(A, at(0.5))
+    # An exchange that has no more of it: the twelve are what there is.
+    it = after_the_night()
+    feed(it, rush)
+    assert [signal.kind for signal in it.history_asked(A, at(0))] == ["ADAPTIVE"]
+    assert it.is_ready(A, at(0.5))
+    assert it.history_asked(A, at(0)) == ()
