@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("exchange", sa.String(32), nullable=False),
         sa.Column("demo", sa.Boolean(), nullable=False),
         sa.Column("as_of_ms", sa.BigInteger(), nullable=False),
+        sa.Column("since_ms", sa.BigInteger(), nullable=False),
         sa.Column("contracts", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("exchange", "demo", name=op.f("pk_instrument_set")),
     )

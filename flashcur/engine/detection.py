@@ -2,7 +2,8 @@
 
 Each book has a runner of its own, so what two exchanges traded never meets. A runner begins once the stored signals of
 the past days, the stored episodes and the last set of contracts are read; while the database is away it waits, and
-frames go on. What the book holds by then is judged again: what happened in between is told, and nothing twice. An
+frames go on. What the book holds by then is judged again: what happened in between is told, and nothing twice. Hours
+that were over before the exchange was ever watched are history and no news. An
 exchange that goes on in the book it had goes on with its runner.
 """
 
@@ -31,13 +32,15 @@ from flashcur.models import SignalRecord
 from flashcur.services.alerts.episodes import load_episodes
 from flashcur.services.alerts.signals import signal_of, since
 from flashcur.services.kit.backoff import Backoff
-from flashcur.services.records.instrument_sets import Contracts, contracts_of, instruments_of, load_set
+from flashcur.services.records.instrument_sets import Contracts, contracts_of, instruments_of, load_set, watched_since
 from flashcur.services.storage.database import Database
 
 logger = logging.getLogger(__name__)
 
 STEP_S = 1.0
 """How often the runner is told that time has passed."""
+HOURLY = ("volume_spike", "adaptive_spike")
+"""Detectors of whole hours."""
 _SAY_AGAIN = 10_000
 """A failure of a detector is logged at first and each time after so many more."""
 
@@ -66,6 +69,8 @@ class Detection:
         self._runner: Runner | None = None
         self._runners: dict[VenueBook, Runner] = {}
         self._saved: dict[Origin, Contracts] = {}
+        self._since_ms: dict[Origin, int] = {}
+        """When each exchange was watched for the first time, Unix ms."""
         self._news = asyncio.Event()
         self._backoff = Backoff(first_s=0.5, cap_s=5.0)
         self._gone = DetectorFigures()
@@ -154,7 +159,8 @@ class Detection:
             self._give(runner, found)
             return
         self._saved[book.origin] = contracts
-        self._writer.put(found, KnownSet(book.origin, contracts, now_ms), episodes=runner.take_turned())
+        known = KnownSet(book.origin, contracts, now_ms)
+        self._writer.put(self._news_of(found), known, episodes=runner.take_turned())
 
     def on_tick(self, book: VenueBook, tick: Tick) -> None:
         """See `Observer.on_tick`."""
@@ -168,7 +174,7 @@ class Detection:
             self._failed()
             return
         if found or runner.has_turned:
-            self._writer.put(found, episodes=runner.take_turned())
+            self._writer.put(self._news_of(found), episodes=runner.take_turned())
 
     async def run(self) -> None:
         """Begin with each new book, and tell the runner each second that time has passed; until cancelled."""
@@ -202,14 +208,19 @@ class Detection:
         waiting, turning = self._writer.waiting_of(origin), self._writer.episodes_of(origin)
         first_ms = self._clock() - RESUME_MS
 
-        def read(session: Session) -> tuple[list[SignalRecord], list[Episode], Contracts]:
+        def read(session: Session) -> tuple[list[SignalRecord], list[Episode], Contracts, int | None]:
             records = since(session, origin.exchange, demo=origin.demo, first_ms=first_ms)
-            return records, load_episodes(session, origin), load_set(session, origin)
+            return records, load_episodes(session, origin), load_set(session, origin), watched_since(session, origin)
 
-        records, episodes, contracts = await self._database.run(read, readonly=True)
+        records, episodes, contracts, since_ms = await self._database.run(read, readonly=True)
         told = await asyncio.to_thread(_signals, records)
         if book is not self._book:
             return
+        if since_ms is None and origin not in self._since_ms:
+            # Signals without a set tell that it was watched before.
+            since_ms = 0 if told or waiting else self._clock()
+        if since_ms is not None:
+            self._since_ms[origin] = since_ms
         runner = Runner(origin, book.book, rule=self._rule, timer=self._timer, asks_history=True)
         runner.resume([*told, *waiting], [*episodes, *turning])
         try:
@@ -247,7 +258,15 @@ class Detection:
 
     def _give(self, runner: Runner, found: Sequence[Signal]) -> None:
         if found or runner.has_turned:
-            self._writer.put(found, episodes=runner.take_turned())
+            self._writer.put(self._news_of(found), episodes=runner.take_turned())
+
+    def _news_of(self, found: Sequence[Signal]) -> Sequence[Signal]:
+        """What is not of an hour that was over before its exchange was watched for the first time."""
+        return [
+            signal
+            for signal in found
+            if signal.detector not in HOURLY or signal.period_ms + signal.span_ms > self._since_ms.get(signal.origin, 0)
+        ]
 
     def _failed(self) -> None:
         self.failures += 1

@@ -18,6 +18,8 @@ class InstrumentSet(Table, table=True):
     demo: bool = Field(primary_key=True)
     as_of_ms: int = Field(sa_type=BigInteger)
     """When the exchange said so, Unix ms."""
+    since_ms: int = Field(sa_type=BigInteger)
+    """When the exchange was watched for the first time, Unix ms."""
     contracts: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
     """Each with the fields of `domain.ticks.Instrument` that are compared."""
 

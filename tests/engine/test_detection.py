@@ -9,7 +9,7 @@ import pytest
 
 from flashcur.domain.signals.funding_extreme import Payment
 from flashcur.domain.signals.signal import Signal
-from flashcur.domain.ticks import OpenInterest, Tick
+from flashcur.domain.ticks import Candle, OpenInterest, Tick
 from flashcur.services.market.venues import BINANCE, BYBIT
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
@@ -98,6 +98,27 @@ async def test_what_came_before_the_stored_signals_were_read_is_judged_then(sett
         await rig.written()
         assert [(row.kind, row.event_ms) for row in rig.rows()] == [("SPIKE", NOON + 13 * MINUTE)]
     database.close()
+
+
+async def test_hours_of_before_an_exchange_was_watched_are_no_news(sqlite_database: Database) -> None:
+    """The past of the first start says that the hour before it was a spike; after a gap such an hour is told."""
+    for minute, told in ((10, []), (15, []), (70, ["SPIKE"])):
+        async with detecting(sqlite_database) as rig:
+            rig.at(minute)
+            rig.serve()
+            await rig.ready()
+            book = rig.market.target
+            assert book is not None
+            hour = rig.now_ms // HOUR * HOUR
+            for open_ms, millions in ((hour - HOUR, 20.0), (hour, 1.0)):
+                closed = open_ms < hour
+                event_ms = open_ms + HOUR if closed else rig.now_ms
+                rig.market.on_tick(
+                    BINANCE, Candle(A, open_ms, 10, 11, 9, 10, millions * 1e6, closed, event_ms, rig.now_ms)
+                )
+            rig.detection.learn_volumes(book, A, [(hour - 2 * HOUR, 2e6)])
+            await rig.written()
+            assert rig.told() == told
 
 
 async def test_two_exchanges_never_meet_in_one_hour(sqlite_database: Database) -> None:

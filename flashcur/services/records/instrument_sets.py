@@ -44,7 +44,7 @@ def instruments_of(contracts: Contracts) -> list[Instrument]:
 def save_set(session: Session, origin: Origin, contracts: Contracts, as_of_ms: int) -> None:
     """Keep the set of `as_of_ms` (Unix ms) as the exchange's last, unless a newer one is kept."""
     statement = insert_into(session, InstrumentSet).values(
-        exchange=origin.exchange, demo=origin.demo, as_of_ms=as_of_ms, contracts=contracts
+        exchange=origin.exchange, demo=origin.demo, as_of_ms=as_of_ms, since_ms=as_of_ms, contracts=contracts
     )
     fresh = statement.excluded
     session.connection().execute(
@@ -60,6 +60,12 @@ def load_set(session: Session, origin: Origin) -> Contracts:
     """The exchange's last set; empty if none was kept."""
     kept = session.get(InstrumentSet, (origin.exchange, origin.demo))
     return [] if kept is None else kept.contracts
+
+
+def watched_since(session: Session, origin: Origin) -> int | None:
+    """When the first set of the exchange was kept, Unix ms; None if none was."""
+    kept = session.get(InstrumentSet, (origin.exchange, origin.demo))
+    return None if kept is None else kept.since_ms
 
 
 def purge_demo_sets(session: Session) -> None:
