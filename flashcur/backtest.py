@@ -136,7 +136,9 @@ _OUTCOMES_GIVE = """A line has kind, severity and quadrant (null: all of them), 
 count, the median and quartiles of the moves in percent, hit_rate (moves in the
 direction of the signal; up where it has none), base_rate (the same in hours of the
 same contracts without a signal), lift (one over the other; 1 is chance) and its 95 %
-interval lift_low to lift_high, null where there are too few independent stretches of time."""
+interval lift_low to lift_high, null where there are too few independent stretches of time.
+Candles are of an hour: a signal within one is followed to the full hour nearest to the end
+of its 1, 4 or 24 hours; one at the close of an hour exactly."""
 
 
 def _spikes(options: argparse.Namespace) -> Iterator[bytes]:

@@ -64,9 +64,17 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("account", schema=None) as batch_op:
         batch_op.add_column(sa.Column("signals_read", sa.BigInteger(), server_default="0", nullable=False))
+    with op.batch_alter_table("signal_outcome", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("highest_1h", sa.Float(), nullable=True))
+        batch_op.add_column(sa.Column("lowest_1h", sa.Float(), nullable=True))
+        batch_op.add_column(sa.Column("price", sa.Float(), nullable=True))
+        batch_op.add_column(sa.Column("by_hours", sa.Boolean(), server_default=sa.false(), nullable=False))
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("signal_outcome", schema=None) as batch_op:
+        for name in ("by_hours", "price", "lowest_1h", "highest_1h"):
+            batch_op.drop_column(name)
     with op.batch_alter_table("account", schema=None) as batch_op:
         batch_op.drop_column("signals_read")
     op.drop_table("silence_day")

@@ -126,6 +126,9 @@ class ReplaySource:
     async def past_prices(self, symbol: str, minutes: int) -> list[tuple[int, float]]:
         return []
 
+    async def minutes(self, symbol: str, first_ms: int, end_ms: int) -> list[Candle]:
+        return []
+
     def status(self) -> list[VenueStatus]:
         return []
 

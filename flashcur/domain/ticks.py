@@ -95,11 +95,14 @@ class Funding:
 
 @dataclass(frozen=True, slots=True)
 class Candle:
-    """One hourly candle; `volume_quote` in USDT is the exchange's own figure, never base volume times a price."""
+    """One candle, of an hour unless said otherwise.
+
+    `volume_quote` in USDT is the exchange's own figure, never base volume times a price.
+    """
 
     symbol: str
     open_ms: int
-    """Beginning of its hour, Unix ms."""
+    """Its beginning, Unix ms."""
     open: float
     high: float
     low: float

@@ -29,7 +29,7 @@ from flashcur.engine.jobs import Jobs
 from flashcur.engine.live_market import InstrumentChange, LiveMarket, VenueBook
 from flashcur.engine.marks import MARK_AUDIENCES, Marks
 from flashcur.engine.open_interest import OpenInterestPoller, OpenInterestSource
-from flashcur.engine.outcomes import Outcomes
+from flashcur.engine.outcomes import MinuteSource, Outcomes
 from flashcur.engine.publisher import FencedPublisher
 from flashcur.engine.schedule import SWITCH_JOBS, JobSource, Schedule
 from flashcur.engine.signal_writer import SignalWriter
@@ -83,7 +83,7 @@ _STORED_MARKS_TIMEOUT_S = 3.0
 _STOP_TIMEOUT_S = 4.0
 
 
-class Source(JobSource, HistorySource, CandleSource, OpenInterestSource, Protocol):
+class Source(JobSource, HistorySource, CandleSource, OpenInterestSource, MinuteSource, Protocol):
     """What the engine needs of `MarketSource`; see there."""
 
     async def run(self) -> None: ...
@@ -254,7 +254,7 @@ class Office:
         )
         self.candles = Candles(self.market, self.source, clock=clock)
         self.open_interest = OpenInterestPoller(self.market, self.source, clock=clock)
-        self.outcomes = Outcomes(self.market, database, clock)
+        self.outcomes = Outcomes(self.market, self.source, database, clock)
         self.history = History(self.market, self.source, self.detection, database, clock=clock)
         self.mailer = Mailer(database, sender, settings, clock)
         self.jobs = Jobs(self.writer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Index, Integer
+from sqlalchemy import JSON, BigInteger, Index, Integer, false
 from sqlmodel import Field
 
 from flashcur.models.base import Table
@@ -96,3 +96,10 @@ class SignalOutcome(Table, table=True):
     """Largest rise above the price of the signal within 24 h, in percent, at least 0."""
     lowest: float | None = None
     """Largest fall below it within 24 h, in percent, at most 0."""
+    highest_1h: float | None = None
+    """The same within 1 h: all that is kept of the minutes after the signal."""
+    lowest_1h: float | None = None
+    price: float | None = None
+    """What changes are measured from, in USDT: the price of the signal, or the first after it."""
+    by_hours: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    """Whether a change was taken from hourly closes, up to half an hour off, as its minute could not be had."""

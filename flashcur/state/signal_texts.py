@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import tzinfo
 from typing import Any, cast
 
+from flashcur.domain.signals.aftermath import MINUTE_MS, known_from_ms
 from flashcur.domain.signals.evidence import Evidence, Measure
 from flashcur.domain.signals.outcomes import HORIZONS_H
 from flashcur.domain.signals.picture import Picture
@@ -22,7 +23,6 @@ from flashcur.domain.signals.words import (
     move_text,
     span_text,
 )
-from flashcur.domain.spikes import HOUR_MS
 from flashcur.domain.venue_links import exchange_page, tradingview_chart
 from flashcur.models import SignalOutcome, SignalRecord
 from flashcur.services.alerts.signal_details import Details
@@ -180,21 +180,26 @@ def _outcomes(outcome: SignalOutcome | None, event_ms: int, zone: tzinfo, now_ms
     rows: list[Texts] = []
     for hours in HORIZONS_H:
         change: float | None = None if outcome is None else getattr(outcome, f"change_{hours}h")
-        due_ms = event_ms + hours * HOUR_MS
+        due_ms = known_from_ms(event_ms, hours)
         if change is not None:
             text, side = move_text(change / 100), "up" if change > 0 else "down" if change < 0 else ""
         elif now_ms < due_ms:
-            text, side = f"not known yet: from {moment(due_ms, zone)} on", "open"
+            # To the full minute, and a run of the job that looks.
+            text, side = f"not known yet: from {moment(due_ms + 2 * MINUTE_MS, zone)} on", "open"
         elif outcome is not None and outcome.due_ms is not None:
             text, side = "not known yet", "open"
         else:
-            text, side = "not known: hours of that time are missing", "open"
+            text, side = "not known: prices of that time are missing", "open"
         rows.append({"after": f"{hours} h later", "text": text, "side": side})
     return rows
 
 
 def _extremes(outcome: SignalOutcome | None) -> str:
-    if outcome is None or outcome.highest is None or outcome.lowest is None:
+    if outcome is None:
+        return ""
+    if outcome.by_hours:
+        return "Measured to the nearest full hour: the minutes of that time are missing."
+    if outcome.highest is None or outcome.lowest is None:
         return ""
     return (
         f"Within 24 h it was at most {move_text(outcome.highest / 100)} above and "

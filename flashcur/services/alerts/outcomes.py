@@ -1,7 +1,8 @@
-"""What the price did after signals: filled in as hours close, and summed up.
+"""What the price did after signals: filled in as it becomes known, and summed up.
 
-Both are read from the hours that are kept (`services.records.hour_candles`), so what followed a signal is known a
-little after the hour has closed, and is never known where the hours are missing for good.
+Prices around each horizon are minutes of the exchange, which the caller asks for (`Due.wanted`); whole hours in between
+are those that are kept (`services.records.hour_candles`). Where minutes cannot be had any more, hourly closes stand in
+and the row says so; such rows are not summed up.
 """
 
 from __future__ import annotations
@@ -13,23 +14,33 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sqlalchemy import bindparam
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select, update
 
-from flashcur.domain.signals.aftermath import SPAN_H, Aftermath, Hour, aftermath, first_hour_ms, known_from_ms
+from flashcur.domain.signals.aftermath import (
+    SPAN_H,
+    Aftermath,
+    Hour,
+    known_from_ms,
+    measure,
+    measure_by_hours,
+    minutes_wanted,
+)
 from flashcur.domain.signals.outcomes import HORIZONS_H, Base, HourlyCloses, Outcome, QuietHour, Summary, summarise
 from flashcur.domain.spikes import HOUR_MS
+from flashcur.domain.ticks import Candle
 from flashcur.models import HourCandle, SignalOutcome, SignalRecord
 from flashcur.services.alerts.statistics import GroupStatistics
 from flashcur.services.records.hour_candles import KEPT as HOURS_KEPT
 
 BATCH = 500
 """Signals that are looked at in one go."""
-GRACE_MS = 120_000
-"""How long after its close an hour is looked for: by then it has been asked for and stored."""
+PATIENCE_MS = 72 * HOUR_MS
+"""How long after a horizon its minutes are waited for, while its exchange does not serve or does not have them."""
 
 _HOURS_KEPT_MS = int(HOURS_KEPT.total_seconds() * 1000)
 _SOONEST_MS, _LATEST_MS = 5 * 60_000, 6 * HOUR_MS
-"""Pauses before an hour that is missing is looked for again; they grow with the time it has been missing."""
+"""Pauses before what is missing is looked for again; they grow with the time it has been missing."""
 _UPDATES = ("HALF_UPDATE", "FULL_UPDATE")
 """They tell of a signal that was counted already."""
 
@@ -43,7 +54,15 @@ class Due:
     demo: bool
     symbol: str
     event_ms: int
-    price: float | None
+    known: Aftermath
+    hours: Mapping[int, Hour]
+    """The stored hours around it, by their beginning, Unix ms."""
+
+    def wanted(self, now_ms: int) -> list[tuple[int, int]]:
+        """The minutes to ask its exchange for at `now_ms`: beginning of the first and end of the last, Unix ms."""
+        horizons = [horizon_h for horizon_h in HORIZONS_H if now_ms >= known_from_ms(self.event_ms, horizon_h)]
+        spans = [minutes_wanted(self.event_ms, self.known, horizon_h, self.hours) for horizon_h in horizons]
+        return [span for span in spans if span is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,33 +75,62 @@ class Found:
     """Unix ms; None once all is known, or never will be."""
 
 
-def look(session: Session, now_ms: int, limit: int = BATCH) -> list[Found]:
-    """What is known at `now_ms` (Unix ms) of signals that are due, those that wait longest first; at most `limit`."""
-    found: list[Found] = []
-    for (exchange, demo, symbol), group in _by_contract(_due(session, now_ms, limit)).items():
-        first_ms = min(first_hour_ms(each.event_ms) for each in group) - HOUR_MS
-        end_ms = max(known_from_ms(each.event_ms, SPAN_H) for each in group)
-        hours = _hours(session, exchange, demo, symbol, first_ms, end_ms)
-        for each in group:
-            result = aftermath(each.event_ms, each.price, hours)
-            found.append(Found(each.id, result, _look_again_ms(each.event_ms, result, now_ms)))
-    return found
+def look(session: Session, now_ms: int, limit: int = BATCH) -> list[Due]:
+    """The signals that are due at `now_ms` (Unix ms), those that wait longest first; at most `limit`."""
+    rows = _due(session, now_ms, limit)
+    by_contract: dict[tuple[str, bool, str], list[int]] = defaultdict(list)
+    for record, _ in rows:
+        by_contract[record.exchange, record.demo, record.symbol].append(record.event_ms)
+    hours = {
+        contract: _hours(session, *contract, min(events) - HOUR_MS, max(events) + (SPAN_H + 1) * HOUR_MS)
+        for contract, events in by_contract.items()
+    }
+    return [
+        Due(
+            cast("int", record.id),
+            record.exchange,
+            record.demo,
+            record.symbol,
+            record.event_ms,
+            _known(record, outcome),
+            hours[record.exchange, record.demo, record.symbol],
+        )
+        for record, outcome in rows
+    ]
+
+
+def found(due: Due, minutes: Mapping[int, Candle], now_ms: int, *, waits: bool) -> Found:
+    """What is known at `now_ms` with these minutes of its contract, by their beginning.
+
+    `waits`: even after `PATIENCE_MS` the exchange may still be asked, so hours do not stand in yet.
+    """
+    known = measure(due.event_ms, due.known, minutes, due.hours)
+    for horizon_h in HORIZONS_H:
+        if not waits and now_ms >= known_from_ms(due.event_ms, horizon_h) + PATIENCE_MS:
+            known = measure_by_hours(due.event_ms, known, horizon_h, due.hours)
+    return Found(due.id, known, _look_again_ms(due.event_ms, known, now_ms))
 
 
 def write(session: Session, found: Sequence[Found]) -> int:
     """Write down what was found; what is not known stays as it is. Returns how many signals are done."""
     # Signals of which the same is known, at once: the names are those of the statement's parameters.
-    alike: dict[tuple[str, ...], list[dict[str, float | int | None]]] = defaultdict(list)
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for each in sorted(found, key=lambda each: each.id):
-        values = {f"change_{hours}h": move for hours, move in each.aftermath.moves.items()}
-        values |= {"highest": each.aftermath.highest, "lowest": each.aftermath.lowest}
-        percents = {f"its_{name}": value * 100 for name, value in values.items() if value is not None}
-        alike[tuple(percents)].append({"its_id": each.id, "its_due": each.due_ms, **percents})
+        known = each.aftermath
+        moves = {f"change_{hours}h": move for hours, move in known.moves.items()}
+        moves |= {"highest": known.highest, "lowest": known.lowest}
+        moves |= {"highest_1h": known.first_highest, "lowest_1h": known.first_lowest}
+        values = {f"its_{name}": move * 100 for name, move in moves.items() if move is not None}
+        if known.price is not None:
+            values["its_price"] = known.price
+        row = {"its_id": each.id, "its_due_ms": each.due_ms, "its_by_hours": known.by_hours}
+        alike[tuple(values)].append(row | values)
     for names, rows in alike.items():
         statement = update(SignalOutcome).where(col(SignalOutcome.signal_id) == bindparam("its_id"))
-        values: dict[str, Any] = {name.removeprefix("its_"): bindparam(name) for name in names}
-        values["due_ms"] = bindparam("its_due")
-        session.connection().execute(statement.values(values), rows)
+        columns: dict[str, Any] = {
+            name.removeprefix("its_"): bindparam(name) for name in (*names, "its_due_ms", "its_by_hours")
+        }
+        session.connection().execute(statement.values(columns), rows)
     return sum(each.due_ms is None for each in found)
 
 
@@ -130,30 +178,31 @@ class _Told:
     moves: Mapping[int, float | None]
 
 
-def _due(session: Session, now_ms: int, limit: int) -> list[Due]:
-    columns = (
-        SignalRecord.id,
-        SignalRecord.exchange,
-        SignalRecord.demo,
-        SignalRecord.symbol,
-        SignalRecord.event_ms,
-        SignalRecord.price,
-    )
+def _due(session: Session, now_ms: int, limit: int) -> list[tuple[SignalRecord, SignalOutcome]]:
     query = (
-        _columns(*columns)
+        select(SignalRecord, SignalOutcome)
         .join(SignalOutcome, col(SignalOutcome.signal_id) == col(SignalRecord.id))
+        .options(defer(cast("Any", SignalRecord.evidence)))
         .where(col(SignalOutcome.due_ms) <= now_ms)
-        .order_by(col(SignalOutcome.due_ms))
+        .order_by(col(SignalOutcome.due_ms), col(SignalOutcome.signal_id))
         .limit(limit)
     )
-    return [Due(*row) for row in _rows(session, query)]
+    return list(session.exec(query))
 
 
-def _by_contract(due: Sequence[Due]) -> dict[tuple[str, bool, str], list[Due]]:
-    groups: dict[tuple[str, bool, str], list[Due]] = defaultdict(list)
-    for each in due:
-        groups[each.exchange, each.demo, each.symbol].append(each)
-    return groups
+def _known(record: SignalRecord, outcome: SignalOutcome) -> Aftermath:
+    def fraction(percent: float | None) -> float | None:
+        return None if percent is None else percent / 100
+
+    return Aftermath(
+        price=record.price or outcome.price,
+        moves={hours: fraction(getattr(outcome, f"change_{hours}h")) for hours in HORIZONS_H},
+        first_highest=fraction(outcome.highest_1h),
+        first_lowest=fraction(outcome.lowest_1h),
+        highest=fraction(outcome.highest),
+        lowest=fraction(outcome.lowest),
+        by_hours=outcome.by_hours,
+    )
 
 
 def _hours(session: Session, exchange: str, demo: bool, symbol: str, first_ms: int, end_ms: int) -> dict[int, Hour]:
@@ -171,14 +220,13 @@ def _look_again_ms(event_ms: int, known: Aftermath, now_ms: int) -> int | None:
     """When the next of what is unknown is worth a look; None if nothing is."""
     waits: list[int] = []
     for horizon_h, move in known.moves.items():
-        unknown = move is None or (horizon_h == SPAN_H and known.highest is None)
-        closed_ms = known_from_ms(event_ms, horizon_h)
-        if not unknown or now_ms > closed_ms + _HOURS_KEPT_MS:
+        since_ms = known_from_ms(event_ms, horizon_h)
+        # Hours may still come for a move that minutes will not tell any more, but not for the largest ones.
+        until_ms = since_ms + (_HOURS_KEPT_MS if move is None else PATIENCE_MS)
+        if not known.lacks(horizon_h) or now_ms > until_ms:
             continue
-        if now_ms < closed_ms + GRACE_MS:
-            waits.append(closed_ms + GRACE_MS)
-        else:
-            waits.append(now_ms + min(max((now_ms - closed_ms) // 4, _SOONEST_MS), _LATEST_MS))
+        pause_ms = min(max((now_ms - since_ms) // 4, _SOONEST_MS), _LATEST_MS)
+        waits.append(since_ms if now_ms < since_ms else now_ms + pause_ms)
     return min(waits, default=None)
 
 
@@ -192,6 +240,7 @@ def _told(session: Session, exchange: str, demo: bool, first_ms: int) -> list[_T
             SignalRecord.symbol,
             SignalRecord.direction,
             SignalRecord.event_ms,
+            SignalOutcome.by_hours,
             *changes,
         )
         .join(SignalOutcome, col(SignalOutcome.signal_id) == col(SignalRecord.id))
@@ -208,8 +257,9 @@ def _told(session: Session, exchange: str, demo: bool, first_ms: int) -> list[_T
             up=row[4] != "bearish",
             at_ms=row[5],
             moves={
-                hours: None if change is None else change / 100
-                for hours, change in zip(HORIZONS_H, row[6:], strict=True)
+                # Half an hour more or less is another horizon than that of the hours they are compared with.
+                hours: None if change is None or row[6] else change / 100
+                for hours, change in zip(HORIZONS_H, row[7:], strict=True)
             },
         )
         for row in _rows(session, query)

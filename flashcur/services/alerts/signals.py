@@ -16,6 +16,7 @@ from sqlmodel import Session, col, delete, select
 
 from flashcur.domain.multiples import coin
 from flashcur.domain.plans import Plan, last_mark_ms
+from flashcur.domain.signals.aftermath import FIRST_H, known_from_ms
 from flashcur.domain.signals.filters import SignalFilter
 from flashcur.domain.signals.signal import SEVERITIES, Signal
 from flashcur.models import SignalOutcome, SignalRecord
@@ -32,7 +33,6 @@ MOST_COUNTED = 1_000
 """Signals that are counted; of more it is said that there are more."""
 
 _MOST_LOOKED_AT = 10 * MOST_COUNTED
-_FIRST_OUTCOME_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,8 @@ def store(session: Session, found: Iterable[Signal], stored_ms: int) -> list[Sig
     )
     new = list(session.scalars(statement, rows).all())
     session.add_all(
-        SignalOutcome(signal_id=cast("int", record.id), due_ms=record.event_ms + _FIRST_OUTCOME_MS) for record in new
+        SignalOutcome(signal_id=cast("int", record.id), due_ms=known_from_ms(record.event_ms, FIRST_H))
+        for record in new
     )
     return new
 

@@ -138,9 +138,11 @@ class BinanceFeed(VenueFeed):
         seen_ms = now_ms()
         return [parser.parse_rest_candle(symbol, raw, asked_ms, seen_ms, self.skew_ms) for raw in _rows(rows)]
 
-    async def _fetch_minutes(self, symbol: str, limit: int) -> list[Candle | Reject]:
+    async def _fetch_minutes(self, symbol: str, limit: int, first_ms: int | None = None) -> list[Candle | Reject]:
         asked_ms = self.clock.now_ms()
-        query = {"symbol": symbol, "interval": "1m", "limit": limit}
+        query: dict[str, object] = {"symbol": symbol, "interval": "1m", "limit": limit}
+        if first_ms is not None:
+            query["startTime"] = first_ms
         rows = await self._transport.get("fapiPublicGetKlines", query, patient=True)
         seen_ms = now_ms()
         return [parser.parse_rest_candle(symbol, raw, asked_ms, seen_ms, self.skew_ms, "1m") for raw in _rows(rows)]

@@ -103,8 +103,10 @@ class BybitFeed(VenueFeed):
         answer = await self._transport.get("publicGetV5MarketKline", query, patient=patient)
         return parser.parse_rest_candles(symbol, answer, now_ms(), self.skew_ms)
 
-    async def _fetch_minutes(self, symbol: str, limit: int) -> list[Candle | Reject]:
-        query = {"category": "linear", "symbol": symbol, "interval": "1", "limit": limit}
+    async def _fetch_minutes(self, symbol: str, limit: int, first_ms: int | None = None) -> list[Candle | Reject]:
+        query: dict[str, object] = {"category": "linear", "symbol": symbol, "interval": "1", "limit": limit}
+        if first_ms is not None:
+            query |= {"start": first_ms, "end": first_ms + limit * 60_000 - 1}
         answer = await self._transport.get("publicGetV5MarketKline", query, patient=True)
         return parser.parse_rest_candles(symbol, answer, now_ms(), self.skew_ms, 60_000)
 

@@ -160,6 +160,19 @@ class VenueFeed(ABC):
                 prices.append((entry.event_ms, entry.close))
         return prices
 
+    async def minutes(self, symbol: str, first_ms: int, end_ms: int) -> list[Candle]:
+        """The closed candles of one minute from `first_ms` to `end_ms` (Unix ms, full minutes), oldest first.
+
+        At most 99 of them; fewer where the exchange does not have them. Other requests go first. Raises VenueError.
+        """
+        candles: list[Candle] = []
+        for entry in await self._fetch_minutes(symbol, (end_ms - first_ms) // 60_000, first_ms):
+            if isinstance(entry, Reject):
+                self._reject(entry)
+            elif entry.closed and first_ms <= entry.open_ms < end_ms:
+                candles.append(entry)
+        return candles
+
     async def funding_payments(self, symbol: str, since_ms: int) -> list[Payment]:
         """Funding payments of one symbol from `since_ms` (Unix ms) on, oldest first; other requests go first.
 
@@ -255,7 +268,9 @@ class VenueFeed(ABC):
     def _fetch_candles(self, symbol: str, limit: int, patient: bool) -> Awaitable[list[Candle | Reject]]: ...
 
     @abstractmethod
-    def _fetch_minutes(self, symbol: str, limit: int) -> Awaitable[list[Candle | Reject]]: ...
+    def _fetch_minutes(
+        self, symbol: str, limit: int, first_ms: int | None = None
+    ) -> Awaitable[list[Candle | Reject]]: ...
 
     @abstractmethod
     def _fetch_open_interest(self, symbol: str) -> Awaitable[OpenInterest | Reject]: ...

@@ -242,6 +242,16 @@ class MarketSource:
         self._still(candidate)
         return prices
 
+    async def minutes(self, symbol: str, first_ms: int, end_ms: int) -> list[Candle]:
+        """The closed candles of one minute from `first_ms` to `end_ms` (Unix ms), at most 99; other requests go first.
+
+        Raises VenueError.
+        """
+        candidate, feed = self._serving()
+        candles = await feed.minutes(symbol, first_ms, end_ms)
+        self._still(candidate)
+        return candles
+
     async def funding_payments(self, symbol: str, since_ms: int) -> list[Payment]:
         """Funding payments of one symbol from `since_ms` (Unix ms) on, oldest first; other requests go first.
 

@@ -203,11 +203,17 @@ OBJECTS: dict[str, Schema] = {
     "Outcome": _object(
         "What the price did afterwards; null while it is not known, and where it never will be.",
         {
-            "change_1h_pct": number("Change 1 h later, percent of the price when it fired.", nullable=True),
+            "change_1h_pct": number(
+                "Change 1 h after `event_at`, to the minute, in percent of the price when it fired.", nullable=True
+            ),
             "change_4h_pct": number("The same 4 h later.", nullable=True),
             "change_24h_pct": number("The same 24 h later.", nullable=True),
-            "highest_pct": number("Largest rise within 24 h, percent, at least 0.", nullable=True),
-            "lowest_pct": number("Largest fall within 24 h, percent, at most 0.", nullable=True),
+            "highest_pct": number(
+                "Largest rise within 24 h, percent, at least 0: from the first whole minute after the signal on.",
+                nullable=True,
+            ),
+            "lowest_pct": number("Largest fall, likewise, at most 0.", nullable=True),
+            "by_hours": flag("Whether minutes were missing: a change is to the nearest full hour, up to 30 min off."),
         },
     ),
     "Error": _object(

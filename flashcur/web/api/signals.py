@@ -8,7 +8,7 @@ from flashcur.domain.exports import iso
 from flashcur.domain.signals.evidence import Evidence
 from flashcur.models import SignalOutcome, SignalRecord
 
-_NOTHING_KNOWN = SignalOutcome(signal_id=0)
+_NOTHING_KNOWN = SignalOutcome(signal_id=0, by_hours=False)
 
 
 def signal_json(record: SignalRecord, outcome: SignalOutcome | None) -> dict[str, Any]:
@@ -66,11 +66,12 @@ def _evidence(record: SignalRecord) -> dict[str, Any] | None:
     }
 
 
-def _outcome(outcome: SignalOutcome) -> dict[str, float | None]:
+def _outcome(outcome: SignalOutcome) -> dict[str, float | bool | None]:
     return {
         "change_1h_pct": outcome.change_1h,
         "change_4h_pct": outcome.change_4h,
         "change_24h_pct": outcome.change_24h,
         "highest_pct": outcome.highest,
         "lowest_pct": outcome.lowest,
+        "by_hours": outcome.by_hours,
     }

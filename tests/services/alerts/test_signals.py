@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from flashcur.domain.plans import PLANS, PlanName
+from flashcur.domain.signals.aftermath import known_from_ms
 from flashcur.domain.signals.filters import SignalFilter
 from flashcur.domain.signals.signal import Origin, Signal
 from flashcur.models import SignalOutcome
@@ -54,7 +55,7 @@ def test_a_signal_is_stored_once(database: Database) -> None:
         first = signals.newest(session, limit=10)[0]
         assert (first.price, first.stored_ms) == (61_234.5, NOON_MS)
         # Each has an outcome that is waited for.
-        assert session.get(SignalOutcome, first.id).due_ms == NOON_MS + 3_600_000  # pyright: ignore[reportOptionalMemberAccess]
+        assert session.get(SignalOutcome, first.id).due_ms == known_from_ms(NOON_MS, 1)  # pyright: ignore[reportOptionalMemberAccess]
 
 
 def test_what_is_stored_once_more_returns_nothing(database: Database) -> None:

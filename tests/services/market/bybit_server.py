@@ -163,10 +163,11 @@ class BybitServer:
 
     async def _klines(self, request: web.Request) -> web.Response:
         length = {"60": HOUR_MS, "1": 60_000}[request.query["interval"]]
-        start = now_ms() // length * length
+        start = min(now_ms(), int(request.query.get("end", now_ms()))) // length * length
         rows = [
             [str(start - index * length), "10", "12", "9", "11", "100", f"{1000 + index}"]
             for index in range(min(1000, int(request.query["limit"])))
+            if start - index * length >= int(request.query.get("start", "0"))
         ]
         return self._answer({"category": "linear", "symbol": request.query["symbol"], "list": rows})
 

@@ -172,6 +172,20 @@ async def test_prices_of_the_past_minutes_weigh_little(feed: VenueFeed, exchange
     assert exchange.rest.limiter.used - used == 1
 
 
+async def test_minutes_of_any_past_hour_weigh_little(feed: VenueFeed, exchange: SimulatedExchange) -> None:
+    await feed.instruments()
+    used = exchange.rest.limiter.used
+    first_ms = int(time.time() * 1000) // 60_000 * 60_000 - 3 * 24 * 3_600_000
+    minutes = await feed.minutes("BTCUSDT", first_ms, first_ms + 3_600_000)
+    assert [minute.open_ms for minute in minutes] == [first_ms + number * 60_000 for number in range(60)]
+    assert all(minute.closed and minute.low <= minute.close <= minute.high for minute in minutes)
+    assert exchange.rest.limiter.used - used == 1
+    # The one in progress is not told, and none that was not asked for.
+    first_ms += 3 * 24 * 3_600_000 - 120_000
+    assert len(await feed.minutes("BTCUSDT", first_ms, first_ms + 600_000)) in (2, 3)
+    assert len(await feed.minutes("BTCUSDT", first_ms, first_ms + 60_000)) == 1
+
+
 async def test_requests_that_can_wait_are_sent_after_those_that_cannot(feed: VenueFeed) -> None:
     await feed.instruments()
     feed._transport.exchange.throttler.config["tokens"] = 0.0

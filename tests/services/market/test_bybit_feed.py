@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from itertools import pairwise
 
@@ -154,6 +155,13 @@ async def test_prices_of_the_past_minutes(feed: VenueFeed) -> None:
     prices = await feed.past_prices("BTCUSDT", 10)
     assert {b - a for (a, _), (b, _) in pairwise(prices)} == {60_000}
     assert (len(prices), {price for _, price in prices}) == (9, {11.0})
+
+
+async def test_minutes_of_a_past_hour(feed: VenueFeed) -> None:
+    first_ms = int(time.time() * 1000) // 60_000 * 60_000 - 26 * 3_600_000
+    minutes = await feed.minutes("BTCUSDT", first_ms, first_ms + 31 * 60_000)
+    assert [minute.open_ms for minute in minutes] == [first_ms + number * 60_000 for number in range(31)]
+    assert {(minute.high, minute.low, minute.close, minute.closed) for minute in minutes} == {(12.0, 9.0, 11.0, True)}
 
 
 async def test_one_refused_topic_does_not_cost_the_others_their_data(

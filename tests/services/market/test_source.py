@@ -158,6 +158,8 @@ async def test_the_first_exchange_serves_a_whole_market(
         assert (await source.open_interest("BTCUSDT")).contracts > 0
         assert (await source.funding_payments("BTCUSDT", int(time.time() * 1000) - 40 * 86_400_000))[0].rate
         assert len(await source.past_prices("BTCUSDT", 5)) == 4
+        first_ms = int(time.time() * 1000) // 60_000 * 60_000 - 86_400_000
+        assert len(await source.minutes("BTCUSDT", first_ms, first_ms + 300_000)) == 5
         before = len(sink.ticks)
         await source.refresh_snapshot()
         assert len(sink.ticks) > before

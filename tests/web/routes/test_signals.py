@@ -126,6 +126,7 @@ async def test_a_signal_tells_all_that_is_known_of_it(site: Site) -> None:
                 "change_24h_pct": None,
                 "highest_pct": 0.25,
                 "lowest_pct": None,
+                "by_hours": False,
             },
         },
     }
