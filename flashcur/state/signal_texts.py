@@ -211,7 +211,8 @@ def _followed(outcome: SignalOutcome | None) -> str:
     if outcome is None:
         return ""
     known = ((hours, getattr(outcome, f"change_{hours}h")) for hours in HORIZONS_H)
-    return ", ".join(f"{move_text(change / 100)} after {hours} h" for hours, change in known if change is not None)
+    told = [f"{move_text(change / 100)} after {hours} h" for hours, change in known if change is not None]
+    return ", ".join([*told, "to the nearest full hour"] if told and outcome.by_hours else told)
 
 
 def _past(group: GroupStatistics) -> Texts:
