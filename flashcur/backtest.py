@@ -134,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
 _GIVES = "A line has symbol, time, kind, severity, direction, quadrant, price, text and evidence."
 _OUTCOMES_GIVE = """A line has kind, severity and quadrant (null: all of them), hours,
 count, the median and quartiles of the moves in percent, hit_rate (moves in the
-direction of the signal; up where it has none), base_rate (the same in hours of the
+direction of the signal; up where none points anywhere), base_rate (the same in hours of the
 same contracts without a signal), lift (one over the other; 1 is chance) and its 95 %
 interval lift_low to lift_high, null where there are too few independent stretches of time.
 Candles are of an hour: a signal within one is followed to the full hour nearest to the end
@@ -272,7 +272,7 @@ def _moves(told: Iterable[Told], closes: Mapping[str, HourlyCloses], hours: int)
         of = closes.get(each.symbol)
         move = None if of is None else of.move(each.at_ms, hours, each.price)
         if move is not None:
-            yield Outcome(each.symbol, each.at_ms, each.bullish is not False, move)
+            yield Outcome(each.symbol, each.at_ms, each.bullish, move)
 
 
 def _outcome_line(key: tuple[str, int | None, str | None], hours: int, summary: Summary) -> dict[str, object]:

@@ -18,6 +18,11 @@ def exchange_page(exchange: str, symbol: str) -> str:
     return "" if page is None else page.format(symbol=quote(symbol, safe=""))
 
 
+def page_of(exchange: str, symbol: str, kind: str) -> str:
+    """`exchange_page` for a signal of that kind; empty where the contract was delisted."""
+    return "" if kind == "DELISTED" else exchange_page(exchange, symbol)
+
+
 def tradingview_chart(exchange: str, symbol: str) -> str:
     """Address of the contract's chart; empty where TradingView has no name for it."""
     if exchange not in TRADINGVIEW_PREFIXES or not ascii_name(symbol):

@@ -10,10 +10,11 @@ from flashcur.domain.signals.aftermath import MINUTE_MS, known_from_ms
 from flashcur.domain.signals.evidence import Evidence, Measure
 from flashcur.domain.signals.outcomes import HORIZONS_H
 from flashcur.domain.signals.picture import Picture
-from flashcur.domain.signals.signal import DetectorName
+from flashcur.domain.signals.signal import DetectorName, Signal
 from flashcur.domain.signals.words import (
     DETECTOR_TITLES,
     DIRECTION_WORDS,
+    FUNDING_SIGNS,
     KIND_TITLES,
     QUADRANT_MEANINGS,
     QUADRANT_TITLES,
@@ -23,7 +24,7 @@ from flashcur.domain.signals.words import (
     move_text,
     span_text,
 )
-from flashcur.domain.venue_links import exchange_page, tradingview_chart
+from flashcur.domain.venue_links import page_of, tradingview_chart
 from flashcur.models import SignalOutcome, SignalRecord
 from flashcur.services.alerts.signal_details import Details
 from flashcur.services.alerts.statistics import GroupStatistics
@@ -67,15 +68,16 @@ def detail_vars(details: Details, zone: tzinfo, now_ms: int) -> dict[str, Any]:
         "rule": signal.evidence.rule_version,
         "picture": {} if details.picture is None else _picture(details.picture, zone),
         "picture_note": _picture_note(signal.evidence, details.picture),
-        "receipt": _receipt(signal.event_ms, signal.seen_ms, details.stored_ms, exchange, zone),
-        "outcomes": _outcomes(details.outcome, signal.event_ms, zone, now_ms),
+        "receipt": _receipt(signal, details.stored_ms, exchange, zone),
+        # Nothing follows for a contract that is not traded.
+        "outcomes": [] if signal.kind == "DELISTED" else _outcomes(details.outcome, signal.event_ms, zone, now_ms),
         "extremes": _extremes(details.outcome),
         "past": [_past(group) for group in details.of_its_kind],
         "past_of": _past_of(details.of_its_kind),
         "links": [
             {"text": text, "href": href}
             for text, href in (
-                (f"{signal.symbol} at {exchange}", exchange_page(signal.origin.exchange, signal.symbol)),
+                (f"{signal.symbol} at {exchange}", page_of(signal.origin.exchange, signal.symbol, signal.kind)),
                 ("Chart at TradingView", tradingview_chart(signal.origin.exchange, signal.symbol)),
             )
             # A simulated contract has no page anywhere.
@@ -160,14 +162,21 @@ def _picture_note(evidence: Evidence, picture: Picture | None) -> str:
     return ""
 
 
-def _receipt(event_ms: int, seen_ms: int, stored_ms: int, exchange: str, zone: tzinfo) -> list[Texts]:
+def _receipt(signal: Signal, stored_ms: int, exchange: str, zone: tzinfo) -> list[Texts]:
     def exact(at_ms: int) -> str:
         return f"{from_ms(at_ms).astimezone(zone):%H:%M:%S}.{at_ms % 1000:03d}"
 
+    event_ms, seen_ms = signal.event_ms, signal.seen_ms
+    stored = {"what": "The signal was stored", "when": exact(stored_ms), "delay": _later(stored_ms - seen_ms)}
+    if signal.detector == "listing":
+        # The exchange does not say when it changed its list: it is asked for it now and then.
+        gone = "no longer in" if signal.kind == "DELISTED" else "in"
+        what = f"Seen {gone} {exchange}’s list of contracts"
+        return [{"what": what, "when": exact(seen_ms), "delay": ""}, stored]
     return [
         {"what": f"{exchange} sent the value", "when": exact(event_ms), "delay": ""},
         {"what": "FlashCur received it", "when": exact(seen_ms), "delay": _later(seen_ms - event_ms)},
-        {"what": "The signal was stored", "when": exact(stored_ms), "delay": _later(stored_ms - seen_ms)},
+        stored,
     ]
 
 
@@ -220,7 +229,7 @@ def _past(group: GroupStatistics) -> Texts:
         "after": f"{group.horizon_h} h later",
         "median": move_text(group.median),
         "half": f"{move_text(group.lower_quartile)} to {move_text(group.upper_quartile)}",
-        "verdict": lift_text(group.lift, group.low, group.high),
+        "verdict": lift_text(group.lift, group.low, group.high, points=group.points),
     }
 
 
@@ -244,12 +253,19 @@ def statistics_texts(groups: Iterable[GroupStatistics]) -> list[Texts]:
             "count": f"{group.count:,}",
             "median": move_text(group.median),
             "half": f"{move_text(group.lower_quartile)} to {move_text(group.upper_quartile)}",
-            "hits": "–" if group.hit_rate is None else f"{group.hit_rate * 100:.0f} %",
-            "base": "–" if group.base_rate is None else f"{group.base_rate * 100:.0f} %",
-            "verdict": lift_text(group.lift, group.low, group.high, "") if group.lift is not None else "",
+            "hits": _rate(group.hit_rate, points=group.points),
+            "base": _rate(group.base_rate, points=group.points),
+            "verdict": ""
+            if group.lift is None
+            else lift_text(group.lift, group.low, group.high, points=group.points, short=True),
         }
         for group in known
     ]
+
+
+def _rate(rate: float | None, *, points: bool) -> str:
+    """How often; where signals point nowhere, how often what."""
+    return "–" if rate is None else f"{rate * 100:.0f} %{'' if points else ' rose'}"
 
 
 def _depth(group: GroupStatistics) -> int:
@@ -266,7 +282,7 @@ def _row_title(group: GroupStatistics) -> str:
 def group_title(detector: str, severity: int | None, quadrant: str) -> str:
     """What the signals of a group have in common: `Open interest, long build-up, strong`."""
     detectors: dict[str, str] = {**DETECTOR_TITLES}
-    titles: dict[str, str] = {**QUADRANT_TITLES}
+    titles: dict[str, str] = {**QUADRANT_TITLES, **FUNDING_SIGNS}
     parts = [detectors.get(detector, detector)]
     if quadrant:
         parts.append(titles.get(quadrant, quadrant).lower())

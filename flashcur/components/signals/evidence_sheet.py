@@ -79,8 +79,13 @@ def _signal() -> rx.Component:
         _head(),
         picture(),
         _part("Why it fired", _measures()),
-        _part("What followed", _outcomes()),
-        _part("What followed such signals in the past", _past()),
+        rx.cond(
+            SignalState.outcomes.length() > 0,
+            rx.fragment(
+                _part("What followed", _outcomes()),
+                _part("What followed such signals in the past", _past()),
+            ),
+        ),
         _part("How it came here", _receipt()),
         rx.cond(SignalState.distances_of != "", _part("How far it is from firing now", distances(SignalState))),
         _links(),

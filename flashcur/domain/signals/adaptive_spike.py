@@ -33,7 +33,7 @@ from flashcur.domain.signals.signal import DetectorName, Direction, Origin, Sign
 from flashcur.domain.spikes import HOUR_MS
 from flashcur.domain.ticks import Candle, Tick
 
-RULE_VERSION = "adaptive_spike/1"
+RULE_VERSION = "adaptive_spike/2"
 RECENT_HOURS = 20
 LEAST_RECENT_HOURS = 12
 """Of the last 20 hours so many must be known; else the contract has no baseline. While others are still to be asked for
@@ -243,6 +243,11 @@ class AdaptiveSpike:
         direction: Direction = "bullish" if candle.close > candle.open else "bearish"
         base, expected = row.instrument.base, usual.level * share
         least_volume = max(FLOOR_USD, usual.volume_at(SCORES[severity - 1], share))
+        step: tuple[Measure, ...] = ()
+        if severity == 2:
+            step = (Measure("strong_score", SCORES[1], "score", "threshold"),)
+        elif severity > 2:
+            step = (Measure("extreme_score", SCORES[2], "score", "threshold"),)
         season = () if usual.season_median is None else (usual.season_median,)
         return Signal(
             key=signal_key(self._origin, candle.symbol, "ADAPTIVE", candle.open_ms, severity),
@@ -270,13 +275,15 @@ class AdaptiveSpike:
                     Measure("recent_median", usual.recent_median, "usd", "baseline"),
                     *(Measure("season_median", each, "usd", "baseline") for each in season),
                     Measure("spread", usual.spread, "usd", "baseline"),
+                    Measure("spread_so_far", usual.spread * sqrt(share), "usd", "baseline"),
                     Measure("score", score, "score", "deviation"),
                     Measure("hour_passed", share * 100, "percent"),
                     Measure("open", candle.open, "price"),
                     Measure("price", candle.close, "price"),
                     Measure("recent_hours", float(usual.recent_hours), "count", "sample"),
                     Measure("season_hours", float(usual.season_hours), "count", "sample"),
-                    Measure("least_score", SCORES[severity - 1], "score", "threshold"),
+                    Measure("least_score", SCORES[0], "score", "threshold"),
+                    *step,
                     Measure("least_volume", FLOOR_USD, "usd", "threshold"),
                 ),
                 chart="volume",

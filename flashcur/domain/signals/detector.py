@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, Protocol
 
 from flashcur.domain.book import MarketBook, Row
 from flashcur.domain.signals.episode import Episode
-from flashcur.domain.signals.evidence import Unit, measure_text
+from flashcur.domain.signals.evidence import Unit, limit_text, measure_text
 from flashcur.domain.signals.signal import DetectorName, Signal
 from flashcur.domain.ticks import Tick
 
@@ -51,8 +51,13 @@ class Distance:
     @property
     def text(self) -> str:
         """One line: `Volume spike: 1.20× of 3.00×`, and what is missing."""
-        value = "–" if self.value is None else measure_text(self.value, self.unit)
-        line = f"{self.what}: {value} of {measure_text(self.needed, self.unit)}"
+        needed = limit_text(self.needed, self.unit)
+        told = (
+            f"not known yet, needs {needed}"
+            if self.value is None
+            else f"{measure_text(self.value, self.unit)} of {needed}"
+        )
+        line = f"{self.what}: {told}"
         return f"{line} ({self.missing})" if self.missing else line
 
 

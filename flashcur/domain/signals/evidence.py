@@ -32,13 +32,16 @@ LABELS: dict[str, str] = {
     "expected": "Usual volume by this time of the hour",
     "recent_median": "Median of the last hours",
     "season_median": "Median of this hour of the week",
-    "spread": "Usual spread of an hour's volume",
+    "spread": "Usual spread of a whole hour’s volume",
+    "spread_so_far": "Usual spread by this time of the hour",
     "score": "Spreads above the usual",
     "recent_hours": "Last hours compared with",
     "season_hours": "Same hours of past weeks compared with",
     "least_multiple": "Fires from",
     "least_volume": "Fires from a volume of",
     "least_score": "Fires from a score of",
+    "strong_score": "Strong from a score of",
+    "extreme_score": "Extreme from a score of",
     "oi_contracts": "Open contracts",
     "oi_contracts_before": "Open contracts at the beginning of the window",
     "oi_change": "Change of open interest",
@@ -52,9 +55,18 @@ LABELS: dict[str, str] = {
     "percentile": "Share of past payments that were smaller",
     "payments": "Past payments compared with",
     "least_rate": "Fires from a rate of",
+    "strong_rate": "Strong from a rate of",
+    "extreme_rate": "Extreme from a rate of",
     "term": "What changed",
     "was": "Before",
     "now": "Now",
+    "listed": "Listed at",
+    "tick_size": "Price step",
+    "contract_size": "Contract size",
+    "funding_interval": "Funding is paid every",
+    "delivery": "Delivered at",
+    "contracts": "Contracts in the list before",
+    "compared": "Compared with",
 }
 """The stable name of every number, and what a person reads."""
 
@@ -81,7 +93,10 @@ class Measure:
     def text(self) -> str:
         """The value as a person reads it, with its unit."""
         if self.name in _SHARES and not isinstance(self.value, str):
-            return f"{self.value:.0f} %"
+            # What rounds to all is not all.
+            return f"{self.value if self.value >= 100 else min(99, round(self.value)):.0f} %"
+        if self.role == "threshold":
+            return limit_text(self.value, self.unit)
         return measure_text(self.value, self.unit)
 
 
@@ -100,6 +115,15 @@ class Evidence:
         """The number of that name; None if there is none or it is a word."""
         found = next((measure.value for measure in self.measures if measure.name == name), None)
         return None if isinstance(found, str) else found
+
+    @property
+    def line_is(self) -> str:
+        """What the line in the chart is, after "The line is"."""
+        names = {measure.name for measure in self.measures}
+        for step in ("extreme", "strong"):
+            if names & {f"{step}_score", f"{step}_rate"}:
+                return f"what it takes to be {step}"
+        return "what it took to fire"
 
     def to_json(self) -> dict[str, object]:
         """As JSON knows it; `from_json` is the way back."""
@@ -134,7 +158,7 @@ def measure_text(value: float | str, unit: Unit) -> str:
         return value
     match unit:
         case "usd":
-            return f"{'−' if value < 0 else ''}${formats.compact(abs(value))}"
+            return f"{'-' if value < 0 else ''}${formats.compact(abs(value))}"
         case "price":
             return f"${Decimal(f'{value:.10g}'):,f}"
         case "multiple":
@@ -153,6 +177,11 @@ def measure_text(value: float | str, unit: Unit) -> str:
             return f"{value:g} min"
         case "count" | "text":
             return f"{value:g}"
+
+
+def limit_text(value: float | str, unit: Unit) -> str:
+    """A limit that holds both ways, so without a sign: `7.00 %`."""
+    return measure_text(value, unit).removeprefix("+")
 
 
 def _measure(raw: object) -> Measure:

@@ -25,7 +25,7 @@ from flashcur.domain.signals.signal import DetectorName, Origin, Signal, signal_
 from flashcur.domain.spikes import HOUR_MS
 from flashcur.domain.ticks import Funding, Tick
 
-RULE_VERSION = "funding_extreme/1"
+RULE_VERSION = "funding_extreme/2"
 NORMAL_HOURS = 8
 """Rates are compared per so many hours."""
 RATES = (FUNDING_ACCENT_PCT / 100, 0.001, 0.003)
@@ -233,8 +233,20 @@ class FundingExtreme:
         base, hours = row.instrument.base, row.instrument.funding_interval_hours
         percentile = state.history.percentile(abs(rate))
         payer = "longs pay" if rate > 0 else "shorts pay"
-        rank = () if percentile is None else (Measure("percentile", percentile, "percent", "deviation"),)
-        said = "no history" if percentile is None else f"above {percentile:.0f} % of its past"
+        rank: tuple[Measure, ...] = ()
+        said = ""
+        if percentile is not None:
+            payments = float(len(state.history.ranked))
+            rank = (
+                Measure("percentile", percentile, "percent", "deviation"),
+                Measure("payments", payments, "count", "sample"),
+            )
+            said = f", above {_part_text(percentile)} of its past payments"
+        step: tuple[Measure, ...] = ()
+        if severity == 2:
+            step = (Measure("strong_rate", RATES[1], "rate", "threshold"),)
+        elif severity > 2:
+            step = (Measure("extreme_rate", RATES[2], "rate", "threshold"),)
         interval = "" if hours == NORMAL_HOURS else f" ({formats.rate_percent(rate)} % per 8 h)"
         return Signal(
             key=signal_key(
@@ -253,7 +265,7 @@ class FundingExtreme:
             severity=severity,
             direction="none",
             text=(
-                f"{base} funding {formats.rate_percent(tick.rate)} % per {hours} h{interval}, {said}"
+                f"{base} funding {formats.rate_percent(tick.rate)} % per {hours} h{interval}{said}"
                 f" — EXTREME FUNDING, {payer}"
             ),
             period_ms=state.due_ms - hours * HOUR_MS,
@@ -267,8 +279,8 @@ class FundingExtreme:
                     Measure("rate", rate, "rate"),
                     Measure("interval", float(hours), "hours"),
                     *rank,
-                    Measure("payments", float(len(state.history.ranked)), "count", "sample"),
-                    Measure("least_rate", RATES[severity - 1], "rate", "threshold"),
+                    Measure("least_rate", RATES[0], "rate", "threshold"),
+                    *step,
                 ),
                 chart="funding",
                 line=RATES[severity - 1] if rate > 0 else -RATES[severity - 1],
@@ -279,6 +291,13 @@ class FundingExtreme:
 def per_8h(rate: float, interval_hours: int) -> float:
     """A rate per interval as one per 8 hours."""
     return rate * NORMAL_HOURS / interval_hours
+
+
+def _part_text(percentile: float) -> str:
+    """A percentile in words: `all`, `97 %`, `none`; only what is all is rounded to it."""
+    if percentile >= 100:
+        return "all"
+    return f"{min(99, round(percentile))} %" if percentile > 0 else "none"
 
 
 def _minute(at_ms: int) -> int:

@@ -23,7 +23,7 @@ from flashcur.domain.signals.signal import DetectorName, Kind, Origin, Signal, i
 from flashcur.domain.spikes import HOUR_MS
 from flashcur.domain.ticks import Instrument, Tick
 
-RULE_VERSION = "listings/1"
+RULE_VERSION = "listings/2"
 DAY_MS = 24 * HOUR_MS
 ODD_SHARE = 0.1
 ODD_COUNT = 10
@@ -89,6 +89,8 @@ class Listings:
         self.counters = Counters()
         self._origin = origin
         self._known: dict[str, Instrument] = {}
+        self._compared = 0
+        """Contracts of the set that the newest was compared with."""
         self._odd_since_ms: int | None = None
         self._keys: set[str] = set()
         self._day = 0
@@ -111,7 +113,7 @@ class Listings:
         if now_ms // DAY_MS != self._day:
             self._day = now_ms // DAY_MS
             self._keys.clear()
-        first = not self._known
+        first, self._compared = not self._known, len(self._known)
         news = _news({} if first else self._known, fresh)
         if first:
             news = _News([each for each in news.listed if _is_young(each, now_ms)], [], [])
@@ -165,10 +167,10 @@ class Listings:
         listed_ms = instrument.listed_ms
         back = listed_ms is not None and now_ms - listed_ms > 7 * DAY_MS
         text = "is traded again" if back else "is listed now — NEW CONTRACT"
-        return self._signal("LISTED", instrument, now_ms, text, ())
+        return self._signal("LISTED", instrument, now_ms, text, self._terms(instrument))
 
     def _left(self, instrument: Instrument, now_ms: int) -> Signal:
-        return self._signal("DELISTED", instrument, now_ms, "is no longer traded — DELISTED", ())
+        return self._signal("DELISTED", instrument, now_ms, "is no longer traded — DELISTED", self._terms(instrument))
 
     def _changed(self, change: TermChange, now_ms: int) -> Signal:
         measures = (
@@ -178,6 +180,26 @@ class Listings:
         )
         text = f"{change.text} — TERMS CHANGED"
         return self._signal("TERMS_CHANGED", change.instrument, now_ms, text, measures, change.term, change.now)
+
+    def _terms(self, instrument: Instrument) -> tuple[Measure, ...]:
+        """What is known of a contract that came or left, and what the set was compared with."""
+        listed = () if instrument.listed_ms is None else (Measure("listed", _moment(instrument.listed_ms), "text"),)
+        delivery = ()
+        if instrument.delivery_ms is not None:
+            delivery = (Measure("delivery", _moment(instrument.delivery_ms), "text"),)
+        return (
+            *listed,
+            Measure("tick_size", _number(instrument.tick_size), "text"),
+            Measure("contract_size", _number(instrument.contract_size), "text"),
+            Measure("funding_interval", float(instrument.funding_interval_hours), "hours"),
+            *delivery,
+            *self._sample(),
+        )
+
+    def _sample(self) -> tuple[Measure, ...]:
+        if not self._compared:
+            return (Measure("compared", "no list before: it is younger than a day", "text", "sample"),)
+        return (Measure("contracts", float(self._compared), "count", "sample"),)
 
     def _signal(
         self,

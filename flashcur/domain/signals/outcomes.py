@@ -1,7 +1,8 @@
 """What the price did after signals, and whether that is more than chance.
 
-**Lift.** A signal points up or down (one without direction counts as up); it is a hit if the price went that way over
-the horizon. The lift is the signals' hits over those that the same contracts' signal-free hours lead one to expect:
+**Lift.** A signal points up or down; it is a hit if the price went that way over the horizon. Where none of a group
+points anywhere, a hit is a price that rose, and the lift says no more than that; among others, one without direction is
+left out of it. The lift is the signals' hits over those that the same contracts' signal-free hours lead one to expect:
 each signal is expected to hit as often as its contract went that way in an hour without a signal. 1 is no better than
 chance.
 
@@ -40,15 +41,15 @@ class Outcome:
     symbol: str
     at_ms: int
     """When the signal was told, Unix ms."""
-    up: bool
-    """Whether it pointed up."""
+    up: bool | None
+    """Whether it pointed up; None if it pointed nowhere."""
     move: float
     """Of the price over the horizon, as a fraction: 0.01 is +1 %."""
 
     @property
     def hit(self) -> bool:
-        """Whether the price went where the signal pointed."""
-        return self.move > 0 if self.up else self.move < 0
+        """Whether the price went where the signal pointed, or rose if that was nowhere."""
+        return self.move < 0 if self.up is False else self.move > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,8 @@ class Summary:
     upper_quartile: float
     lift: Lift | None
     """None where no contract of the group has signal-free hours, or the price never went that way in them."""
+    points: bool
+    """Whether any pointed somewhere; else `lift` is of prices that rose."""
 
 
 class HourlyCloses:
@@ -152,12 +155,13 @@ def summarise(outcomes: Sequence[Outcome], base: Base) -> Summary | None:
         return None
     moves = [outcome.move for outcome in outcomes]
     lower, _, upper = quantiles(moves, n=4, method="inclusive") if len(moves) > 1 else (moves[0],) * 3
-    return Summary(len(moves), median(moves), lower, upper, lift(outcomes, base))
+    pointing = [outcome for outcome in outcomes if outcome.up is not None]
+    return Summary(len(moves), median(moves), lower, upper, lift(pointing or outcomes, base), points=bool(pointing))
 
 
 def lift(outcomes: Sequence[Outcome], base: Base) -> Lift | None:
     """See the module."""
-    rated = [(each, rate) for each in outcomes if (rate := base.rate(each.symbol, each.up)) is not None]
+    rated = [(each, rate) for each in outcomes if (rate := base.rate(each.symbol, each.up is not False)) is not None]
     expected = sum(rate for _, rate in rated)
     if not rated or expected <= 0:
         return None
@@ -168,7 +172,7 @@ def lift(outcomes: Sequence[Outcome], base: Base) -> Lift | None:
         block = outcome.at_ms // base.block_ms
         hits_in[block] += outcome.hit
         expected_in[block] += rate
-        count_of[outcome.symbol, outcome.up] += 1
+        count_of[outcome.symbol, outcome.up is not False] += 1
     blocks_with_signals = len(expected_in)
     for (symbol, up), count in count_of.items():
         for block, part in base.parts(symbol, up):

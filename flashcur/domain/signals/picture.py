@@ -51,11 +51,18 @@ class Picture:
 
 
 def volume_picture(
-    hours: Sequence[Candle], period_ms: int, seen: float | None, line: float | None, first_ms: int, end_ms: int
+    hours: Sequence[Candle],
+    period_ms: int,
+    seen: float | None,
+    line: float | None,
+    line_is: str,
+    first_ms: int,
+    end_ms: int,
 ) -> Picture | None:
     """Bars of hourly volume in USDT, with that of the hour that began at `period_ms` marked; None without any.
 
-    `seen` is the volume that fired, for an hour that is not known to its end.
+    `seen` is the volume that fired, for an hour that is not known to its end; `line_is` what the line is
+    (`Evidence.line_is`).
     """
     volumes = {hour.open_ms: hour.volume_quote for hour in hours if first_ms <= hour.open_ms < end_ms}
     own = volumes.get(period_ms, seen)
@@ -73,13 +80,13 @@ def volume_picture(
 
     usual = sorted(volume for open_ms, volume in volumes.items() if open_ms != period_ms)
     around = f" The other hours lie between ${compact(usual[0])} and ${compact(usual[-1])}." if usual else ""
-    limit = "" if line is None else f" The line is what it took to fire, ${compact(line)}."
+    limit = "" if line is None else f" The line is {line_is}, ${compact(line)}."
     return Picture(
         first_ms,
         end_ms,
         mark=(period_ms + HOUR_MS / 2 - first_ms) / span,
         caption="Volume of each hour in USDT; the hour of the signal stands out."
-        + (" The line is what it took to fire." if line is not None else ""),
+        + (f" The line is {line_is}." if line is not None else ""),
         description=f"Volume of {len(volumes)} hours. In the hour of the signal ${compact(own)}.{around}{limit}",
         bars="".join(bar(open_ms) for open_ms in sorted(volumes) if open_ms != period_ms),
         marked=bar(period_ms) if period_ms in volumes else "",
@@ -123,7 +130,12 @@ def price_picture(
 
 
 def funding_picture(
-    payments: Sequence[Payment], event_ms: int, rate: float | None, interval_hours: float, line: float | None
+    payments: Sequence[Payment],
+    event_ms: int,
+    rate: float | None,
+    interval_hours: float,
+    line: float | None,
+    line_is: str,
 ) -> Picture | None:
     """Bars of past payments per 8 hours and of the rate that fired, `rate`; None without past ones."""
     first_ms = event_ms - DAYS_OF_PAYMENTS * 24 * HOUR_MS
@@ -154,13 +166,13 @@ def funding_picture(
     width = max(1.5, 0.7 * WIDTH * HOUR_MS * interval_hours / span)
     low, high = measure_text(min(rates.values()), "rate"), measure_text(max(rates.values()), "rate")
     now = "" if rate is None else f" The rate that fired was {measure_text(rate, 'rate')}."
-    limit = "" if line is None else f" The line is what it took to fire, {measure_text(line, 'rate')}."
+    limit = "" if line is None else f" The line is {line_is}, {measure_text(line, 'rate')}."
     return Picture(
         first_ms,
         end_ms,
         mark=(event_ms - first_ms) / span,
         caption="Funding payments per 8 hours; the rate of the signal stands out."
-        + (" The line is what it took to fire." if line is not None else ""),
+        + (f" The line is {line_is}." if line is not None else ""),
         description=f"{len(rates)} payments between {low} and {high} per 8 hours.{now}{limit}",
         bars="".join(bar(at_ms, value, width) for at_ms, value in rates.items() if at_ms != event_ms),
         marked="" if rate is None else bar(event_ms, rate, max(width, 3.0)),

@@ -21,7 +21,7 @@ from flashcur.domain.signals.detector import NOTHING, Counters, Distance, level,
 from flashcur.domain.signals.episode import Episode
 from flashcur.domain.signals.evidence import Evidence, Measure
 from flashcur.domain.signals.freshness import is_stale_candle
-from flashcur.domain.signals.signal import DetectorName, Direction, Kind, Origin, Signal, signal_key
+from flashcur.domain.signals.signal import DetectorName, Direction, Kind, Origin, Signal, iso_minute, signal_key
 from flashcur.domain.spikes import HOUR_MS, SpikeRule
 from flashcur.domain.ticks import Candle, Tick
 
@@ -33,6 +33,9 @@ FULL_BEFORE_MS = 55 * 60_000
 """A SPIKE seen before this much of the hour gets a FULL_UPDATE."""
 SEVERITY_RATIOS = (5.0, 10.0)
 """Multiples of the hour before from which a spike is strong, and extreme."""
+
+LATE_MS = 2 * 60_000
+"""A half-hour update later than that says so: its numbers are of then."""
 
 _TEXTS: dict[Kind, str] = {
     "SPIKE": "VOLUME SPIKE",
@@ -270,7 +273,7 @@ class VolumeSpike:
         base = row.instrument.base
         text = (
             f"{base} hourly volume ${formats.compact(candle.volume_quote)} ({formats.multiple(ratio)}× prev)"
-            f" — {_TEXTS[kind]}{f', now {direction}' if flipped else ''}"
+            f" — {_TEXTS[kind]}{f', now {direction}' if flipped else ''}{_late(kind, hour.open_ms, event_ms)}"
         )
         passed = min(1.0, max(0, event_ms - hour.open_ms) / HOUR_MS)
         return Signal(
@@ -309,6 +312,13 @@ class VolumeSpike:
 
 def _half_due(hour: _Hour, candle: Candle, event_ms: int) -> bool:
     return hour.awaits_half and (candle.closed or event_ms >= hour.open_ms + HALF_MS)
+
+
+def _late(kind: Kind, open_ms: int, event_ms: int) -> str:
+    """When the numbers of a half-hour update are of, where that is well after the half hour."""
+    if kind != "HALF_UPDATE" or event_ms <= open_ms + HALF_MS + LATE_MS:
+        return ""
+    return f", as of {iso_minute(event_ms)[11:16]} UTC"
 
 
 _ORDER: dict[str, int] = {"SPIKE": 0, "HALF_UPDATE": 1, "FULL_UPDATE": 2}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flashcur.domain import formats
 from flashcur.domain.signals.evidence import Role
 from flashcur.domain.signals.signal import DetectorName, Direction, Kind, Quadrant
 
@@ -37,6 +38,9 @@ QUADRANT_TITLES: dict[Quadrant, str] = {
     "long_unwinding": "Long unwinding",
 }
 
+FUNDING_SIGNS: dict[str, str] = {"positive": "Longs pay", "negative": "Shorts pay"}
+"""What funding is grouped by where open interest has quadrants."""
+
 QUADRANT_MEANINGS: dict[Quadrant, str] = {
     "long_build_up": "open interest and price rise",
     "short_build_up": "open interest rises, price falls",
@@ -48,7 +52,7 @@ ROLE_TITLES: dict[Role, str] = {
     "input": "Measured",
     "baseline": "Against",
     "deviation": "How far off",
-    "sample": "Out of",
+    "sample": "Based on",
     "threshold": "Needed",
 }
 """What the numbers of the evidence are for, in the order in which they are read."""
@@ -99,17 +103,17 @@ def span_text(ms: int) -> str:
 
 def move_text(fraction: float) -> str:
     """A move of the price: 0.0123 is `+1.23 %`."""
-    text = f"{fraction * 100:+.2f}"
-    # What rounds to nothing has no direction.
-    return f"{'0.00' if text.strip('+-0.') == '' else text.replace('-', '−')} %"
+    return f"{formats.percent(fraction * 100)} %"
 
 
 def lift_text(
-    lift: float | None, low: float | None, high: float | None, subject: str = "The price went where they pointed "
+    lift: float | None, low: float | None, high: float | None, *, points: bool = True, short: bool = False
 ) -> str:
-    """How often the price went where signals pointed, against chance: a sentence that promises nothing."""
+    """How often the price went where signals pointed, or rose after those that point nowhere, against chance: a
+    sentence that promises nothing. `short` is for a place that says what is compared."""
     if lift is None:
         return "Nothing to compare with yet."
+    subject = "" if short else "The price went where they pointed " if points else "The price rose "
     times = f"{subject}{lift:.2f} times as often as without a signal"
     if low is None or high is None:
         return f"{times}; too little time has passed to tell this from chance."
@@ -117,5 +121,5 @@ def lift_text(
     if low > 1:
         return f"{interval}: more than chance."
     if high < 1:
-        return f"{interval}: less than chance, so the price rather went the other way."
+        return f"{interval}: less than chance, so the price rather {'went the other way' if points else 'fell'}."
     return f"{interval}: no more than chance."

@@ -27,6 +27,7 @@ from flashcur.domain.signals.aftermath import (
     minutes_wanted,
 )
 from flashcur.domain.signals.outcomes import HORIZONS_H, Base, HourlyCloses, Outcome, QuietHour, Summary, summarise
+from flashcur.domain.signals.words import FUNDING_SIGNS
 from flashcur.domain.spikes import HOUR_MS
 from flashcur.domain.ticks import Candle
 from flashcur.models import HourCandle, SignalOutcome, SignalRecord
@@ -137,7 +138,8 @@ def write(session: Session, found: Sequence[Found]) -> int:
 def summaries(session: Session, exchange: str, *, demo: bool, now_ms: int) -> list[GroupStatistics]:
     """What followed the signals of an exchange for as long as hours are kept, group by group and horizon by horizon.
 
-    A group is a detector, or one of its severities, quadrants or both. Takes a second or two for 500 contracts.
+    A group is a detector, or one of its severities, quadrants (of funding: signs) or both. Takes a second or two for
+    500 contracts.
     """
     first_ms = now_ms - _HOURS_KEPT_MS
     told = _told(session, exchange, demo, first_ms)
@@ -173,9 +175,16 @@ class _Told:
     severity: int
     quadrant: str
     symbol: str
-    up: bool
+    up: bool | None
     at_ms: int
     moves: Mapping[int, float | None]
+
+
+def sign_of(detector: str, key: str) -> str:
+    """The sign of the funding that a signal is about, which its key holds; empty for other signals."""
+    if detector != "funding":
+        return ""
+    return next((sign for sign in FUNDING_SIGNS if sign in key.split(":")), "")
 
 
 def _due(session: Session, now_ms: int, limit: int) -> list[tuple[SignalRecord, SignalOutcome]]:
@@ -241,6 +250,7 @@ def _told(session: Session, exchange: str, demo: bool, first_ms: int) -> list[_T
             SignalRecord.direction,
             SignalRecord.event_ms,
             SignalOutcome.by_hours,
+            SignalRecord.key,
             *changes,
         )
         .join(SignalOutcome, col(SignalOutcome.signal_id) == col(SignalRecord.id))
@@ -253,13 +263,16 @@ def _told(session: Session, exchange: str, demo: bool, first_ms: int) -> list[_T
     )
     return [
         _Told(
-            *row[:4],
-            up=row[4] != "bearish",
+            row[0],
+            row[1],
+            row[2] or sign_of(row[0], row[7]),
+            row[3],
+            up=None if row[4] == "none" else row[4] == "bullish",
             at_ms=row[5],
             moves={
                 # Half an hour more or less is another horizon than that of the hours they are compared with.
                 hours: None if change is None or row[6] else change / 100
-                for hours, change in zip(HORIZONS_H, row[7:], strict=True)
+                for hours, change in zip(HORIZONS_H, row[8:], strict=True)
             },
         )
         for row in _rows(session, query)
@@ -311,6 +324,7 @@ def _group(detector: str, severity: int | None, quadrant: str, horizon_h: int, s
         None if lift is None else lift.value,
         None if lift is None else lift.low,
         None if lift is None else lift.high,
+        points=summary.points,
     )
 
 

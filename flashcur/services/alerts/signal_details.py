@@ -23,6 +23,7 @@ from flashcur.domain.signals.signal import Signal
 from flashcur.domain.spikes import HOUR_MS
 from flashcur.domain.ticks import Candle
 from flashcur.models import FundingPayment, SignalOutcome, SignalRecord
+from flashcur.services.alerts.outcomes import sign_of
 from flashcur.services.alerts.signals import find, signal_of
 from flashcur.services.alerts.statistics import GroupStatistics, read_statistics
 from flashcur.services.records.hour_candles import load_hours
@@ -111,7 +112,9 @@ def _picture(session: Session, signal: Signal, now_ms: int) -> Picture | None:
             )
         ]
         interval = evidence.value("interval") or 8.0
-        drawn = funding_picture(payments, signal.event_ms, evidence.value("rate"), interval, evidence.line)
+        drawn = funding_picture(
+            payments, signal.event_ms, evidence.value("rate"), interval, evidence.line, evidence.line_is
+        )
         if drawn is not None:
             return drawn
     own_ms = signal.period_ms // HOUR_MS * HOUR_MS if evidence.chart == "volume" else hour_ms
@@ -120,7 +123,9 @@ def _picture(session: Session, signal: Signal, now_ms: int) -> Picture | None:
     end_ms = min(own_ms + (HOURS_AFTER + 1) * HOUR_MS, max(own_ms, now_ms // HOUR_MS * HOUR_MS) + HOUR_MS)
     hours = _hours(session, signal, first_ms, end_ms)
     if evidence.chart == "volume":
-        return volume_picture(hours, own_ms, evidence.value("volume"), evidence.line, first_ms, end_ms)
+        return volume_picture(
+            hours, own_ms, evidence.value("volume"), evidence.line, evidence.line_is, first_ms, end_ms
+        )
     return price_picture(hours, signal.event_ms, signal.price, first_ms, end_ms)
 
 
@@ -135,7 +140,7 @@ def _of_its_kind(session: Session, signal: Signal) -> tuple[GroupStatistics, ...
     known = read_statistics(session, signal.origin.exchange, demo=signal.origin.demo)
     if known is None:
         return ()
-    quadrant = signal.quadrant or ""
+    quadrant = signal.quadrant or sign_of(signal.detector, signal.key)
     groups: dict[tuple[int | None, str], dict[int, GroupStatistics]] = {}
     for group in known.groups:
         if group.detector == signal.detector:

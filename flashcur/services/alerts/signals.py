@@ -77,7 +77,7 @@ def signal_of(record: SignalRecord) -> Signal:
 def store(session: Session, found: Iterable[Signal], stored_ms: int) -> list[SignalRecord]:
     """Write down those that are not there yet, with `stored_ms` (Unix ms) as their time; returns these, with their ids.
 
-    Their outcomes are due from an hour after each on.
+    Their outcomes are due from an hour after each on, but for a delisting, which has none.
     """
     rows = [{**record_of(signal).model_dump(exclude={"id"}), "stored_ms": stored_ms} for signal in found]
     if not rows:
@@ -89,6 +89,8 @@ def store(session: Session, found: Iterable[Signal], stored_ms: int) -> list[Sig
     session.add_all(
         SignalOutcome(signal_id=cast("int", record.id), due_ms=known_from_ms(record.event_ms, FIRST_H))
         for record in new
+        # Nothing follows for a contract that is not traded.
+        if record.kind != "DELISTED"
     )
     return new
 

@@ -19,7 +19,8 @@ class GroupStatistics:
     severity: int | None
     """None: all severities together."""
     quadrant: str
-    """Of open interest and price; empty: all together, and always for other detectors."""
+    """Of open interest and price, or the sign of funding (`positive`, `negative`); empty: all together, and always for
+    other detectors."""
     horizon_h: int
     count: int
     """Signals whose move over the horizon is known."""
@@ -36,6 +37,8 @@ class GroupStatistics:
     low: float | None
     """Ends of the lift's 95 % interval; None where too little time has passed to tell."""
     high: float | None
+    points: bool = True
+    """Whether they pointed somewhere; else the rates are of prices that rose."""
 
 
 @dataclass(frozen=True, slots=True)

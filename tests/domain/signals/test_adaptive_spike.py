@@ -42,6 +42,9 @@ def test_an_hour_far_above_the_usual_is_given_with_its_evidence() -> None:
     value = signal.evidence.value
     assert value("recent_median") == 10 * MILLION
     assert value("spread") == pytest.approx(1.4826 * MILLION)
+    # The score follows from what is told.
+    volume, expected, spread = (value(name) or 0.0 for name in ("volume", "expected", "spread_so_far"))
+    assert (volume - expected) / spread == pytest.approx(value("score"))
     assert (value("recent_hours"), value("season_hours")) == (20, 0)
     assert value("hour_passed") == pytest.approx(30.5 / 60 * 100)
     assert signal.evidence.line is not None

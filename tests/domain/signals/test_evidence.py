@@ -84,7 +84,7 @@ def test_what_is_no_signal_is_refused(change: dict[str, object]) -> None:
     ("value", "unit", "text"),
     [
         (1.05e10, "usd", "$10.50B"),
-        (-250_000.0, "usd", "−$250.00K"),
+        (-250_000.0, "usd", "-$250.00K"),
         (0.00001234, "price", "$0.00001234"),
         (63_000.12, "price", "$63,000.12"),
         (3.5, "multiple", "3.50×"),

@@ -52,9 +52,13 @@ def test_the_threshold_is_per_eight_hours(rate: float, hours: int, severity: int
 
 def test_what_a_person_reads() -> None:
     (signal,) = feed(watched(4), [funding(T0, -0.0005, at(4))])
-    assert signal.text == ("A funding -0.0500 % per 4 h (-0.1000 % per 8 h), no history — EXTREME FUNDING, shorts pay")
+    assert signal.text == ("A funding -0.0500 % per 4 h (-0.1000 % per 8 h) — EXTREME FUNDING, shorts pay")
     assert signal.key == "binanceusdm:AUSDT:FUNDING_EXTREME:2026-11-23T12:00Z:negative:2"
     assert signal.evidence.line == -0.001
+    value = signal.evidence.value
+    # Nothing was compared with, and what it takes is told apart from what it takes to be strong.
+    assert (value("payments"), value("least_rate"), value("strong_rate")) == (None, 0.0003, 0.001)
+    assert signal.evidence.line_is == "what it takes to be strong"
 
 
 def test_it_is_told_once_while_it_lasts_and_again_after_it_has_left() -> None:
@@ -80,7 +84,16 @@ def test_the_percentile_is_that_of_the_contract_s_own_past() -> None:
     it.fill_funding(A, [Payment(at(-8 * n), 0.0001 if n % 2 else -0.0009) for n in range(100, 0, -1)], 8)
     (signal,) = feed(it, [funding(T0, 0.0005, DUE)])
     assert (signal.evidence.value("percentile"), signal.evidence.value("payments")) == (50.0, 100.0)
-    assert "above 50 % of its past" in signal.text
+    assert "above 50 % of its past payments" in signal.text
+
+
+@pytest.mark.parametrize(("smaller", "said"), [(0, "none"), (150, "50 %"), (299, "99 %"), (300, "all")])
+def test_only_all_is_called_all(smaller: int, said: str) -> None:
+    it = watched()
+    past = [Payment(at(-8 * n), 0.0001 if n <= smaller else 0.0009) for n in range(300, 0, -1)]
+    it.fill_funding(A, past, 8)
+    (signal,) = feed(it, [funding(T0, 0.0005, DUE)])
+    assert f"above {said} of its past payments" in signal.text
 
 
 def test_past_payments_are_scaled_by_their_own_interval() -> None:
@@ -158,7 +171,7 @@ def test_how_far_a_contract_is() -> None:
     feed(it, [funding(T0, -0.000075, at(4))])
     (distance,) = it.why_not(A, T0)
     assert (distance.value, distance.share) == (-0.00015, 0.5)
-    assert distance.text == "Funding per 8 h: -0.0150 % of +0.0300 % (no history to compare with)"
+    assert distance.text == "Funding per 8 h: -0.0150 % of 0.0300 % (no history to compare with)"
 
 
 @given(st.lists(st.floats(-0.004, 0.004), max_size=60), st.data())

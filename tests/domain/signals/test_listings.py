@@ -32,6 +32,24 @@ def test_what_comes_and_goes() -> None:
     assert texts(signals) == ["C is listed now — NEW CONTRACT", "B is no longer traded — DELISTED"]
 
 
+def test_a_listing_explains_itself() -> None:
+    it = knowing(A, B)
+    new = instrument("NEWUSDT", listed_ms=T0, delivery_ms=T0 + DAY_MS)
+    listed, left = it.compare([A, new], T0 + 30_000)
+    measures = {measure.label: measure.text for measure in listed.evidence.measures}
+    assert measures == {
+        "Listed at": "2026-11-23 08:00 UTC",
+        "Price step": "0.01",
+        "Contract size": "1",
+        "Funding is paid every": "8 h",
+        "Delivered at": "2026-11-24 08:00 UTC",
+        "Contracts in the list before": "2",
+    }
+    assert left.evidence.value("contracts") == 2
+    (young,) = Listings(ORIGIN).compare([A, new], T0 + 30_000)
+    assert young.evidence.measures[-1].text == "no list before: it is younger than a day"
+
+
 def test_a_contract_that_flickers_is_told_once_a_day_each_way() -> None:
     it = knowing(A, B)
     seen = [it.compare([A, B] if n % 2 else [A], T0 + n * 15_000) for n in range(8)]

@@ -29,7 +29,9 @@ def numbers(picture: Picture) -> list[float]:
 
 
 def test_volumes_are_bars_and_the_signal_s_hour_stands_out() -> None:
-    picture = volume_picture([hour(n, 1e6 * (n + 1)) for n in range(5)], START + 5 * HOUR_MS, 2e7, 1.5e7, START, END)
+    picture = volume_picture(
+        [hour(n, 1e6 * (n + 1)) for n in range(5)], START + 5 * HOUR_MS, 2e7, 1.5e7, "what it took to fire", START, END
+    )
     assert picture is not None
     assert picture.bars.count("M") == 5
     assert picture.marked.count("M") == 1
@@ -41,16 +43,16 @@ def test_volumes_are_bars_and_the_signal_s_hour_stands_out() -> None:
 
 
 def test_a_whole_hour_counts_more_than_what_was_seen_of_it() -> None:
-    picture = volume_picture([hour(0), hour(1, 9e6)], START + HOUR_MS, 4e6, None, START, END)
+    picture = volume_picture([hour(0), hour(1, 9e6)], START + HOUR_MS, 4e6, None, "", START, END)
     assert picture is not None
     assert "In the hour of the signal $9.00M" in picture.description
     assert picture.line is None
 
 
 def test_without_hours_there_is_no_picture() -> None:
-    assert volume_picture([], START, None, 3e6, START, END) is None
+    assert volume_picture([], START, None, 3e6, "", START, END) is None
     assert price_picture([hour(0)], START, None, START, END) is None
-    assert funding_picture([], START, 0.001, 8, 0.0006) is None
+    assert funding_picture([], START, 0.001, 8, 0.0006, "") is None
 
 
 def test_prices_are_a_curve_through_the_signal() -> None:
@@ -63,7 +65,7 @@ def test_prices_are_a_curve_through_the_signal() -> None:
 
 def test_payments_of_another_interval_are_compared_by_eight_hours() -> None:
     past = [Payment(START - n * 4 * HOUR_MS, 0.0001) for n in range(12, 0, -1)]
-    picture = funding_picture(past, START, -0.0007, 4, -0.0006)
+    picture = funding_picture(past, START, -0.0007, 4, -0.0006, "what it takes to be strong")
     assert picture is not None
     assert "between +0.0200 % and +0.0200 % per 8 hours" in picture.description
     assert "fired was -0.0700 %" in picture.description
@@ -75,7 +77,7 @@ def test_payments_of_another_interval_are_compared_by_eight_hours() -> None:
 @given(st.lists(AMOUNT, max_size=9), AMOUNT, st.none() | AMOUNT)
 def test_shapes_stay_within_the_plane(volumes: list[float], seen: float, line: float | None) -> None:
     hours = [hour(n, volume) for n, volume in enumerate(volumes)]
-    picture = volume_picture(hours, START + 9 * HOUR_MS, seen, line, START, END)
+    picture = volume_picture(hours, START + 9 * HOUR_MS, seen, line, "", START, END)
     assert picture is not None
     for number in numbers(picture):
         assert -HEIGHT <= number <= max(WIDTH, HEIGHT)

@@ -48,7 +48,7 @@ def test_lengths_of_time(ms: int, text: str) -> None:
 
 
 def test_moves() -> None:
-    assert [move_text(x) for x in (0.0123, -0.004, 0.00001, -0.00001)] == ["+1.23 %", "−0.40 %", "0.00 %", "0.00 %"]
+    assert [move_text(x) for x in (0.0123, -0.004, 0.00001, -0.00001)] == ["+1.23 %", "-0.40 %", "0.00 %", "0.00 %"]
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,10 @@ def test_lift_is_told_with_what_it_is_worth(
     lift: float | None, low: float | None, high: float | None, end: str
 ) -> None:
     assert lift_text(lift, low, high).endswith(end)
+
+
+def test_what_points_nowhere_is_followed_by_a_price_that_rises_or_falls() -> None:
+    assert lift_text(1.3, 1.1, 1.5).startswith("The price went where they pointed 1.30 times as often")
+    assert lift_text(1.3, 1.1, 1.5, points=False).startswith("The price rose 1.30 times as often as without a signal")
+    assert lift_text(0.7, 0.5, 0.9, points=False).endswith("less than chance, so the price rather fell.")
+    assert lift_text(0.7, 0.5, 0.9, points=False, short=True).startswith("0.70 times")
