@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import reflex as rx
 
 from flashcur.components.kit import browser, colour_mode
 from flashcur.components.kit.menus import menu
 from flashcur.components.kit.texts import as_written, untranslated
+from flashcur.components.signals.unread import unread
 from flashcur.state.account import AccountState
 from flashcur.state.market import FeedState
 
@@ -38,13 +41,34 @@ def header(*tools: rx.Component) -> rx.Component:
             class_name="brand",
             aria_label="FlashCur, to the markets",
         ),
-        rx.el.nav(*(rx.el.a(title, href=href) for title, href in PAGES[1:]), class_name="pages", aria_label="Pages"),
+        rx.el.nav(*(_page(title, href) for title, href in PAGES[1:]), class_name="pages", aria_label="Pages"),
         ticker_strip(),
         feed_status(),
         *tools,
         theme_button(),
         account_corner(),
         class_name="head",
+    )
+
+
+def _page(title: str, href: str, **props: Any) -> rx.Component:
+    """A link to a page; that to the signals says how many are unread, in room of its own beside the word."""
+    if href != "/signals":
+        return rx.el.a(title, href=href, **props)
+    count = unread()
+    return rx.el.a(
+        title,
+        rx.cond(
+            count > 0,
+            rx.el.span(
+                " ",
+                untranslated(count, class_name="count"),
+                rx.el.span(" unread", class_name="unseen"),
+                custom_attrs={"data-testid": "unread-elsewhere"},
+            ),
+        ),
+        href=href,
+        **props,
     )
 
 
@@ -70,7 +94,7 @@ def account_corner() -> rx.Component:
                 ),
             ),
             rx.el.nav(
-                *(rx.el.a(title, href=href, class_name="elsewhere") for title, href in PAGES),
+                *(_page(title, href, class_name="elsewhere") for title, href in PAGES),
                 rx.cond(
                     signed_in,
                     rx.fragment(

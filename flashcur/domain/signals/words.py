@@ -9,7 +9,7 @@ from flashcur.domain.signals.signal import DetectorName, Direction, Kind, Quadra
 DETECTOR_TITLES: dict[DetectorName, str] = {
     "volume_spike": "Volume spike",
     "adaptive_spike": "Unusual volume",
-    "open_interest": "Open interest",
+    "open_interest": "Open interest surge",
     "funding": "Extreme funding",
     "listing": "Listings and terms",
 }

@@ -9,7 +9,7 @@ from flashcur.models import SignalOutcome, SignalRecord
 from flashcur.web.api.signals import signal_json
 
 _HOUR_MS = 1_795_435_200_000
-_SEEN = {"exchange": "binanceusdm", "demo": False, "as_of": "2026-11-23T12:21:09.000Z"}
+_SEEN = {"exchange": "binanceusdm", "demo": False, "as_of": "2026-11-23T13:21:09.000Z"}
 
 _EVIDENCE = Evidence(
     "volume_spike/1",
@@ -34,7 +34,7 @@ _SIGNAL = signal_json(
         base="1000PEPE",
         coin="PEPE",
         demo=False,
-        severity=2,
+        severity=1,
         direction="bullish",
         text="1000PEPE hourly volume $10.50M (3.50× prev) — VOLUME SPIKE",
         price=0.004213,

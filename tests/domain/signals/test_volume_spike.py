@@ -158,7 +158,10 @@ def test_no_half_update_from_a_silent_stream_until_it_is_back() -> None:
     it.book.set_streamed_candles([A])
     feed(it, [close(0, MILLION), update(1, 15, 4 * MILLION)])
     assert it.step(at(1.5) + 300) == []
-    assert told(it.take(update(1, 35, 5 * MILLION))) == [("HALF_UPDATE", 1)]
+    late = it.take(update(1, 35, 5 * MILLION))
+    assert told(late) == [("HALF_UPDATE", 1)]
+    # Its numbers are not those of the half hour.
+    assert late[0].text.endswith("HALF-HOUR UPDATE, as of 09:35 UTC")
 
 
 def test_a_clock_that_jumps_gives_no_half_update() -> None:
