@@ -148,6 +148,7 @@ def test_what_is_wrong_or_finds_nothing_is_said_with_what_helps(page: Page, stor
     expect(said).not_to_contain_text("not understood")
     page.get_by_label("Contract or coin").fill("1000seedling")
     page.keyboard.press("Enter")
+    expect(page.get_by_label("Contract or coin")).to_be_focused()
     expect(page.locator(ENTRIES).first).to_contain_text("SEEDLING")
     expect(page).to_have_url(re.compile(r"severity=3&contract=1000seedling$"))
     page.get_by_label("Time").select_option("days")
@@ -170,6 +171,19 @@ def test_why_a_contract_has_no_signal_now(page: Page) -> None:
     expect(page.get_by_test_id("distances").locator("li").first).to_contain_text(
         re.compile(r"Volume spike: .*× of 3\.00×")
     )
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_is_below_the_list_is_not_pushed_down_by_it(width: int, page: Page, stored: list[SignalRecord]) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.add_init_script(
+        "window.moved = 0; new PerformanceObserver((all) => all.getEntries().forEach((each) => "
+        "{ window.moved += each.hadRecentInput ? 0 : each.value; })).observe({ type: 'layout-shift', buffered: true })"
+    )
+    visit(page, "/signals")
+    expect(page.locator(ENTRIES).first).to_be_visible()
+    expect(page.get_by_test_id("statistics")).to_have_attribute("data-there", "true")
+    assert page.evaluate("window.moved") < 0.05
 
 
 def test_statistics_say_what_they_are_worth(page: Page, stored: list[SignalRecord]) -> None:
