@@ -162,30 +162,21 @@ def _arrived() -> rx.Component:
 def _entry(item: Item) -> rx.Component:
     return rx.el.li(
         rx.el.a(
-            # Spaces for whoever hears it: the grid puts each in its own place.
             untranslated(item["base"], element=rx.el.b, class_name="coin"),
-            " ",
             rx.el.span(item["kind"], class_name="kind"),
-            " ",
             rx.el.span(
                 marks.direction(item["direction"], item["direction_word"]),
-                " ",
                 marks.severity(item["severity"], item["severity_word"]),
-                " ",
                 rx.cond(item["quadrant"] != "", rx.el.span(item["quadrant"], class_name="quadrant")),
                 marks.demo_tag(item["demo"] != ""),
                 class_name="marks",
             ),
-            " ",
             rx.el.span(item["text"], class_name="sentence"),
-            " ",
             rx.el.span(
                 marks.ago(item["event_ms"].to(int)),
-                " ",
                 untranslated(item["when"], class_name="exact"),
                 class_name="time soft",
             ),
-            " ",
             rx.cond(
                 item["followed"] != "",
                 rx.el.span(rx.el.span("Then "), untranslated(item["followed"]), class_name="followed soft"),
