@@ -170,8 +170,8 @@ def _receipt(signal: Signal, stored_ms: int, exchange: str, zone: tzinfo) -> lis
     stored = {"what": "The signal was stored", "when": exact(stored_ms), "delay": _later(stored_ms - seen_ms)}
     if signal.detector == "listing":
         # The exchange does not say when it changed its list: it is asked for it now and then.
-        gone = "no longer in" if signal.kind == "DELISTED" else "in"
-        what = f"Seen {gone} {exchange}’s list of contracts"
+        place = f"{exchange}’s list of contracts"
+        what = f"No longer in {place}" if signal.kind == "DELISTED" else f"Seen in {place}"
         return [{"what": what, "when": exact(seen_ms), "delay": ""}, stored]
     return [
         {"what": f"{exchange} sent the value", "when": exact(event_ms), "delay": ""},
