@@ -161,18 +161,27 @@ export function useList(
 // than `newest`: once for all that come within a few seconds.
 export function useArrivals(ids: string, newest: number, count: Ask) {
   const latest = Math.max(0, ...ids.split("|", 50).map(Number));
+  const counting = useRef(count);
+  counting.current = count;
   useEffect(() => {
     if (!newest || latest <= newest) return undefined;
     const query = now();
-    const timer = setTimeout(() => count(`${query}${query && "&"}newer=${newest}`), Math.random() * ASK_AFTER_MS);
+    const timer = setTimeout(
+      () => counting.current(`${query}${query && "&"}newer=${newest}`),
+      Math.random() * ASK_AFTER_MS,
+    );
     return () => clearTimeout(timer);
-  }, [latest, newest, count]);
+  }, [latest, newest]);
 }
 
 // Asks for what a page shows beside its list, again where the `plan` has changed and until it is `known`.
 export function useOnce(reached: boolean, plan: string, known: boolean, alive: boolean, ask: Ask) {
+  // Once for each plan: the function that asks is another with every drawing of the component.
+  const asked = useRef<string | null>(null);
   useEffect(() => {
-    if (reached) ask(plan);
+    if (!reached || asked.current === plan) return;
+    asked.current = plan;
+    ask(plan);
   }, [reached, plan, ask]);
   useAgain(reached && !known, alive, () => ask(plan));
 }

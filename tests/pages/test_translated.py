@@ -223,7 +223,7 @@ def test_registering_and_signing_in(tab: Page, early: bool) -> None:
     address = new_address()
     tab.fill("[name=email]", address)
     tab.fill("[name=password]", "short")
-    count = tab.locator(".count")
+    count = tab.locator("form .count")
     expect(count).to_contain_text("7 to go.")
     send = tab.locator("form[data-form=register] button.primary")
     send.click()
