@@ -81,6 +81,7 @@ def test_a_reader_filters_shares_opens_and_goes_on(page: Page, app: App, stored:
     assert path_of(page) == "/signals?contract=seedling"
     page.go_forward()
     expect(page.get_by_role("button", name="Extreme funding")).to_have_attribute("aria-pressed", "true")
+    expect(entries.first).to_have_attribute("data-signal-id", strong[0])
 
     # One signal in a sheet: in the address, closed by Escape, left by going back, opened anew by a reload.
     opened = entries.first
