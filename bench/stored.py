@@ -43,7 +43,7 @@ FILTERS: tuple[dict[str, str], ...] = (
 
 _NUMBERS = {
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {stored})",
-    "postgresql": "WITH n(i) AS (SELECT generate_series(1, {stored}))",
+    "postgresql": "WITH n(i) AS (SELECT CAST(g AS bigint) FROM generate_series(1, {stored}) AS g)",
 }
 _FILL = """
 INSERT INTO signal_record (key, detector, kind, exchange, symbol, base, coin, demo, severity, direction, quadrant, text,
