@@ -68,10 +68,10 @@ def signals_vars(hub: SignalHub, audience: Audience) -> dict[str, Any]:
     shown = hub.shown(audience)
     if shown is None:
         return {}
-    rows = [_row(record, PLANS[audience]) for record in shown]
-    columns = zip(*rows, strict=True) if rows else [()] * len(_COLUMNS)
-    packed = {name: "|".join(values) for name, values in zip(_COLUMNS, columns, strict=True)}
-    return {"known": True, "ids": packed["id"], "watched": hub.watched, **packed}
+    kept = _packed.get(audience)
+    if kept is None or kept[0] is not shown:
+        kept = _packed[audience] = shown, _pack(shown, PLANS[audience])
+    return {"known": True, "ids": kept[1]["id"], "watched": hub.watched, **kept[1]}
 
 
 def on_any_page(values: dict[str, Any]) -> dict[str, Any]:
@@ -80,6 +80,16 @@ def on_any_page(values: dict[str, Any]) -> dict[str, Any]:
 
 
 _COLUMNS = ("id", "title", "severity", "direction", "symbol", "base", "text", "at", "later", "late", "page", "chart")
+
+
+_packed: dict[Audience, tuple[tuple[SignalRecord, ...], dict[str, str]]] = {}
+"""By audience, the list that was packed last, and its columns: every page that opens is told them."""
+
+
+def _pack(shown: tuple[SignalRecord, ...], plan: Plan) -> dict[str, str]:
+    rows = [_row(record, plan) for record in shown]
+    columns = zip(*rows, strict=True) if rows else [()] * len(_COLUMNS)
+    return {name: "|".join(values) for name, values in zip(_COLUMNS, columns, strict=True)}
 
 
 def _row(record: SignalRecord, plan: Plan) -> tuple[str, ...]:
