@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from time import perf_counter
+from typing import Protocol
 
 from sqlmodel import Session
 
@@ -43,6 +44,15 @@ HOURLY = ("volume_spike", "adaptive_spike")
 """Detectors of whole hours."""
 _SAY_AGAIN = 10_000
 """A failure of a detector is logged at first and each time after so many more."""
+
+
+class Watcher(Protocol):
+    """Who has the detectors of the book that is being filled: `Detection`, for those who ask them."""
+
+    @property
+    def runner(self) -> Runner | None:
+        """See `Detection.runner`."""
+        ...
 
 
 class Detection:
@@ -173,8 +183,7 @@ class Detection:
             # The market goes on without its detectors, never the other way round.
             self._failed()
             return
-        if found or runner.has_turned:
-            self._writer.put(self._news_of(found), episodes=runner.take_turned())
+        self._give(runner, found)
 
     async def run(self) -> None:
         """Begin with each new book, and tell the runner each second that time has passed; until cancelled."""

@@ -28,7 +28,7 @@ from flashcur.services.alerts.episodes import save_episodes
 from flashcur.services.alerts.signals import store
 from flashcur.services.bus.topics import SIGNALS_TOPIC
 from flashcur.services.kit.backoff import Backoff
-from flashcur.services.lease import Tenure
+from flashcur.services.lease import LeaseLost, Tenure
 from flashcur.services.records.instrument_sets import Contracts, save_set
 from flashcur.services.storage.database import Database
 
@@ -38,13 +38,6 @@ CAPACITY = 50_000
 """Signals kept while the database is away, some 75 MB: what 500 contracts give in weeks."""
 BATCH = 500
 """Signals of one transaction."""
-
-
-class LeaseLost(Exception):
-    """The lease is lost: another engine may be in office."""
-
-    def __str__(self) -> str:
-        return "the lease is lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,12 +185,12 @@ class SignalWriter:
         sets = [each for each in batch if isinstance(each, KnownSet)]
 
         def work(session: Session) -> list[SignalRecord]:
-            self._require_lease()
+            self._tenure.require()
             new = store(session, signals, self._clock())
             save_episodes(session, episodes)
             for known in sets:
                 save_set(session, known.origin, known.contracts, known.as_of_ms)
-            self._require_lease()
+            self._tenure.require()
             return new
 
         new = await self._database.run(work)
@@ -208,10 +201,6 @@ class SignalWriter:
             self._last_id = max(self._last_id, record.id or 0)
         if new:
             self._told.set()
-
-    def _require_lease(self) -> None:
-        if self._tenure.lost.is_set():
-            raise LeaseLost
 
     async def _tell(self) -> None:
         # A bus that is away holds up nothing but itself.

@@ -10,19 +10,18 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from sqlmodel import Session
 
 from flashcur.domain.signals.runner import Runner
 from flashcur.domain.signals.signal import Origin
 from flashcur.domain.signals.silence import DAY_MS, Day, SilenceLedger
+from flashcur.engine.detection import Watcher
 from flashcur.engine.live_market import LiveMarket
-from flashcur.engine.signal_writer import LeaseLost
 from flashcur.errors import DatabaseError
 from flashcur.services.alerts.silence import KEPT, ledgers, load_days, save_days
 from flashcur.services.kit.backoff import Backoff
-from flashcur.services.lease import Tenure
+from flashcur.services.lease import LeaseLost, Tenure
 from flashcur.services.storage.database import Database
 
 logger = logging.getLogger(__name__)
@@ -32,15 +31,6 @@ SAVE_EVERY_MS = 10_000
 
 _REMEMBERED_MS = 2 * DAY_MS
 """Older days are in the database and change no more."""
-
-
-class Watcher(Protocol):
-    """Whose sights are kept; see `Detection`."""
-
-    @property
-    def runner(self) -> Runner | None:
-        """Of the book that is being filled."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +155,11 @@ class SilenceKeeper:
 
         def write(session: Session) -> None:
             for each in changed:
-                self._require_lease()
+                self._tenure.require()
                 where = each.origin
                 save_days(session, where.exchange, each.watched, demo=where.demo, until_ms=each.until_ms)
                 save_days(session, where.exchange, each.left, demo=where.demo, until_ms=each.until_ms - 1)
-            self._require_lease()
+            self._tenure.require()
 
         if not any(each.watched or each.left for each in changed):
             return
@@ -194,10 +184,6 @@ class SilenceKeeper:
                 if not backoff.failures:
                     logger.warning("how complete signals are cannot be read: %s", error)
                 await asyncio.sleep(backoff.next_s())
-
-    def _require_lease(self) -> None:
-        if self._tenure.lost.is_set():
-            raise LeaseLost
 
 
 def _key(day: Day) -> tuple[str, int]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from time import perf_counter
-from typing import Protocol
 
 import orjson
 
 from flashcur.domain.signals.detector import Distance
 from flashcur.domain.signals.runner import Runner
+from flashcur.engine.detection import Watcher
 from flashcur.engine.publisher import Publisher
 from flashcur.services.bus.topics import DISTANCES_TOPIC
 
@@ -21,15 +21,6 @@ PAUSE_S = 0.02
 
 Told = dict[str, list[tuple[object, ...]]]
 """By symbol, each distance's detector, what, value, needed, unit, share and missing."""
-
-
-class Watcher(Protocol):
-    """Whose distances are told; see `Detection`."""
-
-    @property
-    def runner(self) -> Runner | None:
-        """Of the book that is being filled."""
-        ...
 
 
 class WhyNot:

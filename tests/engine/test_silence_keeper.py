@@ -11,10 +11,9 @@ from flashcur.domain.signals.silence import DAY_MS
 from flashcur.domain.spikes import HOUR_MS
 from flashcur.domain.ticks import Candle, Funding, Instrument, Ticker
 from flashcur.engine.live_market import LiveMarket, VenueBook
-from flashcur.engine.signal_writer import LeaseLost
 from flashcur.engine.silence_keeper import SilenceKeeper
 from flashcur.services.alerts.silence import Completeness, completeness
-from flashcur.services.lease import Tenure
+from flashcur.services.lease import LeaseLost, Tenure
 from flashcur.services.market.venues import BINANCE, BYBIT, Venue
 from flashcur.services.storage.database import Database
 

@@ -1,7 +1,7 @@
 """The lease of the one active engine."""
 
 from flashcur.services.lease.file_lease import FileLease
-from flashcur.services.lease.port import TAKEOVER_S, Lease, LeaseUnavailable, Tenure
+from flashcur.services.lease.port import TAKEOVER_S, Lease, LeaseLost, LeaseUnavailable, Tenure
 from flashcur.services.lease.postgres_lease import PostgresLease
 from flashcur.services.lease.redis_lease import RedisLease
 from flashcur.settings import Settings
@@ -10,6 +10,7 @@ __all__ = [
     "TAKEOVER_S",
     "FileLease",
     "Lease",
+    "LeaseLost",
     "LeaseUnavailable",
     "PostgresLease",
     "RedisLease",

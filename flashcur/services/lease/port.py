@@ -37,6 +37,18 @@ class Tenure:
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the lease could not be kept: another engine may be in office from now on."""
 
+    def require(self) -> None:
+        """Raise LeaseLost once the lease is lost: nothing more is to be written."""
+        if self.lost.is_set():
+            raise LeaseLost
+
+
+class LeaseLost(Exception):
+    """The lease is lost: another engine may be in office."""
+
+    def __str__(self) -> str:
+        return "the lease is lost"
+
 
 class LeaseUnavailable(Exception):
     """What keeps the lease cannot be reached; the text says why."""
