@@ -14,13 +14,13 @@ from flashcur.domain.multiples import coin
 from flashcur.domain.signals.silence import CAUSES, DAY_MS, Cause, Day
 from flashcur.models import SilenceDay
 from flashcur.services.kit.clock import from_ms
-from flashcur.services.storage.inserts import insert_into
+from flashcur.services.storage.inserts import upsert
 
 KEPT = timedelta(days=90)
 """How long a contract's days are kept."""
 
 _KEY = ("exchange", "demo", "day", "symbol")
-_VALUES = ("seen", "stale", "switch", "no_baseline", "engine_away", "not_begun", "until_ms")
+_VALUES = ("seen", "stale", "switch", "no_baseline", "engine_away", "not_begun")
 
 _REASONS: dict[Cause, str] = {
     "stale": "because the exchange’s data came late",
@@ -231,20 +231,12 @@ def save_days(session: Session, exchange: str, days: Iterable[Day], *, demo: boo
             "demo": demo,
             "day": day.day_ms // DAY_MS,
             "symbol": day.symbol,
-            **{name: getattr(day, name) for name in _VALUES[:-1]},
+            **{name: getattr(day, name) for name in _VALUES},
             "until_ms": until_ms,
         }
         for day in days
     }
-    if not rows:
-        return 0
-    statement = insert_into(session, SilenceDay)
-    replaced = {name: statement.excluded[name] for name in _VALUES}
-    # In one order, so that two engines that overlap do not hold each other up.
-    session.connection().execute(
-        statement.on_conflict_do_update(index_elements=_KEY, set_=replaced), [rows[key] for key in sorted(rows)]
-    )
-    return len(rows)
+    return upsert(session, SilenceDay, _KEY, rows)
 
 
 def load_days(session: Session, exchange: str, *, demo: bool) -> tuple[list[Day], int]:

@@ -9,7 +9,7 @@ from sqlmodel import Session, col, delete, select
 
 from flashcur.domain.signals.funding_extreme import Payment
 from flashcur.models import FundingPayment
-from flashcur.services.storage.inserts import insert_into
+from flashcur.services.storage.inserts import upsert
 
 KEPT = timedelta(days=120)
 """Some 360 payments where they are made each 8 hours."""
@@ -19,19 +19,18 @@ _KEY = ("exchange", "demo", "symbol", "paid_ms")
 
 def save_payments(session: Session, exchange: str, payments: Mapping[str, Sequence[Payment]], *, demo: bool) -> int:
     """Write down the payments of contracts, by symbol, in place of what is known of them; returns how many."""
-    rows = {(symbol, payment.paid_ms): payment.rate for symbol, each in payments.items() for payment in each}
-    if not rows:
-        return 0
-    statement = insert_into(session, FundingPayment)
-    # In one order, so that two engines that overlap do not hold each other up.
-    session.connection().execute(
-        statement.on_conflict_do_update(index_elements=_KEY, set_={"rate": statement.excluded["rate"]}),
-        [
-            {"exchange": exchange, "demo": demo, "symbol": symbol, "paid_ms": paid_ms, "rate": rows[symbol, paid_ms]}
-            for symbol, paid_ms in sorted(rows)
-        ],
-    )
-    return len(rows)
+    rows = {
+        (symbol, payment.paid_ms): {
+            "exchange": exchange,
+            "demo": demo,
+            "symbol": symbol,
+            "paid_ms": payment.paid_ms,
+            "rate": payment.rate,
+        }
+        for symbol, each in payments.items()
+        for payment in each
+    }
+    return upsert(session, FundingPayment, _KEY, rows)
 
 
 def load_payments(

@@ -12,7 +12,7 @@ from sqlmodel import Session, col, delete, select
 from flashcur.domain.spikes import HOUR_MS
 from flashcur.domain.ticks import Candle
 from flashcur.models import HourCandle
-from flashcur.services.storage.inserts import insert_into
+from flashcur.services.storage.inserts import upsert
 
 KEPT = timedelta(days=35)
 """Four weeks for the baselines, and the hours around a signal for as long as its outcome is fresh."""
@@ -34,15 +34,7 @@ def save_hours(session: Session, exchange: str, candles: Iterable[Candle], *, de
         for candle in candles
         if candle.closed
     }
-    if not rows:
-        return 0
-    statement = insert_into(session, HourCandle)
-    replaced = {name: statement.excluded[name] for name in _VALUES}
-    # In one order, so that two engines that overlap do not hold each other up.
-    session.connection().execute(
-        statement.on_conflict_do_update(index_elements=_KEY, set_=replaced), [rows[key] for key in sorted(rows)]
-    )
-    return len(rows)
+    return upsert(session, HourCandle, _KEY, rows)
 
 
 def load_hours(
