@@ -111,12 +111,6 @@ class Detection:
         """Whether the contract has all that its detectors compare with, at `now_ms` (Unix ms)."""
         return self._runner is not None and self._runner.is_ready(symbol, now_ms)
 
-    def watched(self) -> list[str]:
-        """The contracts that the detectors look at, the largest 24 h volume first."""
-        if self._book is None:
-            return []
-        return [row.instrument.symbol for row in self._book.ranked() if row.instrument.is_crypto]
-
     def learn_hours(self, book: VenueBook, symbol: str, candles: Sequence[Candle]) -> None:
         """Learn past whole hours of a contract; does nothing if `book` is not the one that is being filled."""
         if (runner := self._of(book)) is not None:

@@ -25,6 +25,7 @@ from flashcur.engine.delivery import Mailer
 from flashcur.engine.detection import Detection
 from flashcur.engine.framing import Framer
 from flashcur.engine.history import History, HistorySource
+from flashcur.engine.history_status import HistoryStatus
 from flashcur.engine.jobs import Jobs
 from flashcur.engine.live_market import InstrumentChange, LiveMarket, VenueBook
 from flashcur.engine.marks import MARK_AUDIENCES, Marks
@@ -199,7 +200,7 @@ class Engine:
     def _contracts_ready(self) -> dict[tuple[str, ...], float]:
         if self.office is None:
             return {}
-        status = self.office.signals_status(self._clock())
+        status = self.office.history.status()
         return {("yes",): status.ready, ("no",): status.contracts - status.ready}
 
     def _streams(self, count: Callable[[StreamCounters], int]) -> dict[tuple[str, ...], float]:
@@ -307,6 +308,7 @@ class Office:
         last = self.framer.last
         now_ms = self._clock()
         price_age_ms = self.price_age_ms(now_ms)
+        history = self.history.status()
         return engine_status(
             as_of_ms=now_ms,
             epoch=self._tenure.epoch,
@@ -319,21 +321,20 @@ class Office:
             failures=dict(self._tasks.failures),
             last_price_ms=None if price_age_ms is None else now_ms - price_age_ms,
             mail=MailStatus(self.mailer.state, self.mailer.sent, self.mailer.failed, self.mailer.dead),
-            signals=self.signals_status(now_ms),
-            history=self.history.status(),
+            signals=self._signals_status(history),
+            history=history,
         )
 
-    def signals_status(self, now_ms: int) -> SignalsStatus:
-        """How the detectors and their signals are at `now_ms` (Unix ms)."""
-        writer, watched = self.signal_writer, self.detection.watched()
-        ready = sum(self.detection.is_ready(symbol, now_ms) for symbol in watched)
+    def _signals_status(self, history: HistoryStatus) -> SignalsStatus:
+        """How the detectors and their signals are, where `history` is how far their past is filled."""
+        writer = self.signal_writer
         if self.detection.runner is None:
             state = "starting"
         elif writer.is_held_up:
             state = "waiting"
         else:
-            state = "filling" if self.history.status().filling else "ok"
-        return SignalsStatus(state, writer.stored, writer.waiting, writer.dropped, len(watched), ready)
+            state = "filling" if history.filling else "ok"
+        return SignalsStatus(state, writer.stored, writer.waiting, writer.dropped, history.contracts, history.ready)
 
     async def _on_frame(self, frame: Frame) -> None:
         await self.marks.on_frame(frame)

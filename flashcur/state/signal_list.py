@@ -196,7 +196,7 @@ def _nothing_vars(session: Session, reader: Reader, wanted: SignalFilter) -> dic
             said += " that fit these filters." if filtered else " so far."
     better = f" {shown_by.title} shows some that do." if shown_by is not None and cause == "history" else ""
     if shown_by is not None and cause != "history":
-        better = f" {shown_by.title} shows them now."
+        better = f" {shown_by.title} shows {'it' if cause == 'delay' else 'them'} now."
     return {"nothing": said + better, "nothing_paid": shown_by is not None or "open interest" in said}
 
 
