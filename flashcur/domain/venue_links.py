@@ -18,9 +18,12 @@ def exchange_page(exchange: str, symbol: str) -> str:
     return "" if page is None else page.format(symbol=quote(symbol, safe=""))
 
 
-def page_of(exchange: str, symbol: str, kind: str) -> str:
-    """`exchange_page` for a signal of that kind; empty where the contract was delisted."""
-    return "" if kind == "DELISTED" else exchange_page(exchange, symbol)
+def signal_links(exchange: str, symbol: str, kind: str, *, demo: bool) -> tuple[str, str]:
+    """(the exchange's page, the chart) for a signal of that kind, empty where there is none: a simulated contract has
+    neither, and one that was delisted no page."""
+    if demo:
+        return "", ""
+    return "" if kind == "DELISTED" else exchange_page(exchange, symbol), tradingview_chart(exchange, symbol)
 
 
 def tradingview_chart(exchange: str, symbol: str) -> str:

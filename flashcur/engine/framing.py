@@ -11,6 +11,7 @@ from flashcur.domain.spikes import SpikeRule
 from flashcur.engine.live_market import LiveMarket
 from flashcur.engine.publisher import Publisher
 from flashcur.services.bus.topics import LIVE_TOPIC
+from flashcur.services.market.venues import venue_title
 
 Clock = Callable[[], int]
 OnFrame = Callable[[Frame], Awaitable[None]]
@@ -87,7 +88,7 @@ class Framer:
             seq=max(now_ms // 1000, 0 if before is None else before.seq + 1),
             now_ms=now_ms,
             exchange=shown.venue.id,
-            title="Simulated exchange" if shown.demo else shown.venue.name,
+            title=venue_title(shown.venue.id, demo=shown.demo),
             demo=shown.demo,
             state=feed_state(quiet_ms),
             quiet_ms=quiet_ms or 0,

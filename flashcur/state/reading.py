@@ -17,7 +17,7 @@ from flashcur.engine.history_status import HistoryStatus
 from flashcur.errors import DatabaseError, Refusal, Throttled, Unavailable
 from flashcur.models import SignalRecord
 from flashcur.services.kit.budgets import Budgets
-from flashcur.services.market.venues import VENUES
+from flashcur.services.market.venues import venue_title
 from flashcur.state import visit
 from flashcur.web.distances import Snapshot
 from flashcur.web.visitors import Visitor
@@ -75,7 +75,7 @@ def reader_of(state: rx.State) -> Reader:
     live = runtime.hub.live
     demo = runtime.settings.demo == "on" if live is None else live.demo
     exchange = runtime.settings.exchanges[0] if live is None else live.exchange
-    title = VENUES[exchange].name if live is None else live.title
+    title = venue_title(exchange, demo=demo) if live is None else live.title
     plan = runtime.visitors.plan(visitor)
     zone = ZoneInfo("UTC" if visitor.account is None else visitor.account.time_zone)
     newest = runtime.signals.shown(plan.audience) or ()

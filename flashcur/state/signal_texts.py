@@ -24,12 +24,12 @@ from flashcur.domain.signals.words import (
     move_text,
     span_text,
 )
-from flashcur.domain.venue_links import page_of, tradingview_chart
+from flashcur.domain.venue_links import signal_links
 from flashcur.models import SignalOutcome, SignalRecord
 from flashcur.services.alerts.signal_details import Details
 from flashcur.services.alerts.statistics import GroupStatistics
 from flashcur.services.kit.clock import from_ms
-from flashcur.services.market.venues import VENUES
+from flashcur.services.market.venues import venue_title
 
 Texts = dict[str, str]
 
@@ -53,7 +53,8 @@ def entry_texts(record: SignalRecord, outcome: SignalOutcome | None, zone: tzinf
 def detail_vars(details: Details, zone: tzinfo, now_ms: int) -> dict[str, Any]:
     """The vars of `SignalState` for a signal that may be seen."""
     signal = details.signal
-    exchange = exchange_title(signal.origin.exchange)
+    exchange = venue_title(signal.origin.exchange, demo=signal.origin.demo)
+    page, chart = signal_links(signal.origin.exchange, signal.symbol, signal.kind, demo=signal.origin.demo)
     return {
         "base": signal.base,
         "symbol": signal.symbol,
@@ -76,12 +77,8 @@ def detail_vars(details: Details, zone: tzinfo, now_ms: int) -> dict[str, Any]:
         "past_of": _past_of(details.of_its_kind),
         "links": [
             {"text": text, "href": href}
-            for text, href in (
-                (f"{signal.symbol} at {exchange}", page_of(signal.origin.exchange, signal.symbol, signal.kind)),
-                ("Chart at TradingView", tradingview_chart(signal.origin.exchange, signal.symbol)),
-            )
-            # A simulated contract has no page anywhere.
-            if href and not signal.origin.demo
+            for text, href in ((f"{signal.symbol} at {exchange}", page), ("Chart at TradingView", chart))
+            if href
         ],
     }
 
@@ -90,12 +87,6 @@ def kind_title(kind: str) -> str:
     """What a kind is called; its own name where it is of another version."""
     known: dict[str, str] = {**KIND_TITLES}
     return known.get(kind, kind)
-
-
-def exchange_title(exchange: str) -> str:
-    """What an exchange (ccxt id) is called."""
-    venue = VENUES.get(exchange)
-    return exchange if venue is None else venue.name
 
 
 def moment(at_ms: int, zone: tzinfo, *, seconds: bool = False) -> str:

@@ -13,7 +13,7 @@ import reflex as rx
 
 from flashcur.domain.plans import PLANS, Audience, Plan, shown_from_ms
 from flashcur.domain.signals.words import KIND_TITLES
-from flashcur.domain.venue_links import page_of, tradingview_chart
+from flashcur.domain.venue_links import signal_links
 from flashcur.errors import Refusal
 from flashcur.models import SignalRecord
 from flashcur.state.visit import act, text
@@ -105,8 +105,7 @@ def _row(record: SignalRecord, plan: Plan) -> tuple[str, ...]:
         str(record.event_ms),
         str(later),
         "1" if record.stored_ms - record.event_ms > LATE_MS else "",
-        _one(page_of(record.exchange, record.symbol, record.kind)),
-        _one(tradingview_chart(record.exchange, record.symbol)),
+        *map(_one, signal_links(record.exchange, record.symbol, record.kind, demo=record.demo)),
     )
 
 

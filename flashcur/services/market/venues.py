@@ -88,3 +88,11 @@ def venue_by_id(venue_id: str) -> Venue:
     if venue is None:
         raise ConfigError(f"FLASHCUR_EXCHANGES: expected {', '.join(KNOWN_VENUES)}, was {venue_id!r}")
     return venue
+
+
+def venue_title(exchange: str, *, demo: bool) -> str:
+    """What the exchange (ccxt id) that numbers come from is called; its id where it is of another version."""
+    if demo:
+        return "Simulated exchange"
+    venue = VENUES.get(exchange)
+    return exchange if venue is None else venue.name
