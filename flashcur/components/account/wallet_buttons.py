@@ -8,6 +8,7 @@ from flashcur.components.account.auth_forms import next_path
 from flashcur.components.kit import browser, forms
 from flashcur.components.kit.browser import member
 from flashcur.components.kit.clipboard import copy_text
+from flashcur.components.kit.icons import outline
 from flashcur.components.kit.site import link
 from flashcur.components.kit.texts import untranslated
 from flashcur.settings import CHAINS
@@ -136,12 +137,6 @@ def terms_line() -> rx.Component:
 
 def _plain_icon() -> rx.Component:
     """For a wallet without one of its own."""
-    return rx.el.svg(
-        rx.el.path(d="M4 7.5h14a2 2 0 0 1 2 2v8a2 2 0 0 1-2 2H6a2 2 0 0 1-2-2zm0 0a2 2 0 0 1 2-2h10M16 13.5h.01"),
-        view_box="0 0 24 24",
-        fill="none",
-        stroke="currentColor",
-        stroke_width="1.7",
-        stroke_linecap="round",
-        aria_hidden=True,
+    return outline(
+        "M4 7.5h14a2 2 0 0 1 2 2v8a2 2 0 0 1-2 2H6a2 2 0 0 1-2-2zm0 0a2 2 0 0 1 2-2h10M16 13.5h.01", stroke_width="1.7"
     )

@@ -7,6 +7,7 @@ from typing import Any
 import reflex as rx
 
 from flashcur.components.kit import browser, colour_mode
+from flashcur.components.kit.icons import outline
 from flashcur.components.kit.menus import menu
 from flashcur.components.kit.texts import as_written, untranslated
 from flashcur.components.signals.unread import unread
@@ -85,7 +86,7 @@ def account_corner() -> rx.Component:
             rx.cond(
                 signed_in,
                 untranslated(AccountState.name[:1].upper(), class_name="avatar"),
-                _icon("M4 7h16M4 12h16M4 17h16", "bars"),
+                outline("M4 7h16M4 12h16M4 17h16", class_name="bars"),
             ),
             rx.cond(
                 signed_in,
@@ -202,27 +203,14 @@ def feed_status() -> rx.Component:
 
 def theme_button() -> rx.Component:
     return rx.el.button(
-        _icon(
+        outline(
             "M12 3v2M12 19v2M3 12h2M19 12h2M5.6 5.6 7 7M17 17l1.4 1.4M5.6 18.4 7 17M17 7l1.4-1.4"
             "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8",
-            "sun",
+            class_name="sun",
         ),
-        _icon("M20 14.5A8 8 0 0 1 9.5 4 8 8 0 1 0 20 14.5", "moon"),
+        outline("M20 14.5A8 8 0 0 1 9.5 4 8 8 0 1 0 20 14.5", class_name="moon"),
         type="button",
         class_name="icon",
         aria_label="Switch between light and dark",
         on_click=colour_mode.switch(),
-    )
-
-
-def _icon(path: str, name: str) -> rx.Component:
-    return rx.el.svg(
-        rx.el.path(d=path),
-        view_box="0 0 24 24",
-        fill="none",
-        stroke="currentColor",
-        stroke_width="1.8",
-        stroke_linecap="round",
-        class_name=name,
-        aria_hidden=True,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import reflex as rx
 
 from flashcur.components.kit import browser
+from flashcur.components.kit.icons import outline
 from flashcur.state.account import AccountState
 from flashcur.state.market import FeedState
 from flashcur.state.signals import SignalsState
@@ -69,15 +70,9 @@ def _choice(title: str, on: rx.Var[bool], strong: str) -> rx.Component:
 
 
 def _speaker() -> rx.Component:
-    return rx.el.svg(
-        rx.el.path(d="M4 9.5v5h3.5L12 18.5v-13L7.5 9.5z"),
+    return outline(
+        "M4 9.5v5h3.5L12 18.5v-13L7.5 9.5z",
         rx.el.path(d="M15.5 9a4.2 4.2 0 0 1 0 6M18 6.5a8 8 0 0 1 0 11", class_name="waves"),
         rx.el.path(d="M16 9.5l5 5M21 9.5l-5 5", class_name="cross"),
-        view_box="0 0 24 24",
-        fill="none",
-        stroke="currentColor",
-        stroke_width="1.8",
-        stroke_linecap="round",
         stroke_linejoin="round",
-        aria_hidden=True,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import reflex as rx
 
 from flashcur.components.kit import browser
+from flashcur.components.kit.icons import outline
 from flashcur.components.kit.texts import as_written, untranslated
 from flashcur.components.signals import marks
 from flashcur.components.signals.alerts_menu import alerts_menu
@@ -36,15 +37,7 @@ def signals_button() -> rx.Component:
     """Opens and closes the panel, and says how many signals are unread, in the page's title as well."""
     count = browser.hook("counted", "unread", "useCountedTitle", unread()).to(int)
     return rx.el.button(
-        rx.el.svg(
-            rx.el.path(d="M13 3 5 13.5h6L10 21l9-11.5h-6.5z"),
-            view_box="0 0 24 24",
-            fill="none",
-            stroke="currentColor",
-            stroke_width="1.8",
-            stroke_linejoin="round",
-            aria_hidden=True,
-        ),
+        outline("M13 3 5 13.5h6L10 21l9-11.5h-6.5z", stroke_linejoin="round"),
         rx.cond(count > 0, untranslated(count, class_name="count", aria_hidden=True)),
         type="button",
         id="signals-button",
