@@ -6,7 +6,7 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 from flashcur.domain.assets import AssetClass
 from flashcur.domain.signals.funding_extreme import Payment
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class VenueFeed(ABC):
@@ -66,13 +68,7 @@ class VenueFeed(ABC):
 
         Streams follow: new contracts join, gone ones leave.
         """
-        parsed = await self._fetch_instruments()
-        listed: list[Instrument] = []
-        for entry in parsed:
-            if isinstance(entry, Reject):
-                self._reject(entry)
-            else:
-                listed.append(entry)
+        listed = self._usable(await self._fetch_instruments())
         if not listed:
             raise VenueUnavailable(f"{self.venue.name}: expected contracts in trading state, was none")
         self.symbols = frozenset(instrument.symbol for instrument in listed)
@@ -121,13 +117,7 @@ class VenueFeed(ABC):
 
         `patient`: other requests go first. Raises VenueError.
         """
-        candles: list[Candle] = []
-        for entry in await self._fetch_candles(symbol, limit, patient):
-            if isinstance(entry, Reject):
-                self._reject(entry)
-            else:
-                candles.append(entry)
-        return candles
+        return self._usable(await self._fetch_candles(symbol, limit, patient))
 
     async def open_interest(self, symbol: str) -> OpenInterest:
         """Open contracts of one symbol. Raises VenueError, also when the answer cannot be used."""
@@ -139,12 +129,7 @@ class VenueFeed(ABC):
 
     async def open_interest_history(self, symbol: str, limit: int) -> list[OpenInterest]:
         """The last `limit` values of one symbol in steps of five minutes, oldest first. Raises VenueError."""
-        history: list[OpenInterest] = []
-        for entry in await self._fetch_open_interest_history(symbol, limit):
-            if isinstance(entry, Reject):
-                self._reject(entry)
-            else:
-                history.append(entry)
+        history = self._usable(await self._fetch_open_interest_history(symbol, limit))
         return sorted(history, key=lambda value: value.event_ms)
 
     async def past_prices(self, symbol: str, minutes: int) -> list[tuple[int, float]]:
@@ -152,39 +137,26 @@ class VenueFeed(ABC):
 
         Of the last `minutes` (up to 99) the one in progress has none. Raises VenueError.
         """
-        prices: list[tuple[int, float]] = []
-        for entry in await self._fetch_minutes(symbol, minutes):
-            if isinstance(entry, Reject):
-                self._reject(entry)
-            elif entry.closed:
-                prices.append((entry.event_ms, entry.close))
-        return prices
+        past = self._usable(await self._fetch_minutes(symbol, minutes))
+        return [(candle.event_ms, candle.close) for candle in past if candle.closed]
 
     async def minutes(self, symbol: str, first_ms: int, end_ms: int) -> list[Candle]:
         """The closed candles of one minute from `first_ms` to `end_ms` (Unix ms, full minutes), oldest first.
 
         At most 99 of them; fewer where the exchange does not have them. Other requests go first. Raises VenueError.
         """
-        candles: list[Candle] = []
-        for entry in await self._fetch_minutes(symbol, (end_ms - first_ms) // 60_000, first_ms):
-            if isinstance(entry, Reject):
-                self._reject(entry)
-            elif entry.closed and first_ms <= entry.open_ms < end_ms:
-                candles.append(entry)
-        return candles
+        past = self._usable(await self._fetch_minutes(symbol, (end_ms - first_ms) // 60_000, first_ms))
+        return [candle for candle in past if candle.closed and first_ms <= candle.open_ms < end_ms]
 
     async def funding_payments(self, symbol: str, since_ms: int) -> list[Payment]:
         """Funding payments of one symbol from `since_ms` (Unix ms) on, oldest first; other requests go first.
 
         At most `Venue.payments_a_request`: the exchange decides whether the oldest or the newest. Raises VenueError.
         """
-        payments: list[Payment] = []
-        for entry in await self._fetch_payments(symbol, since_ms):
-            if isinstance(entry, Reject):
-                self._reject(entry)
-            elif entry.paid_ms >= since_ms:
-                payments.append(entry)
-        return sorted(payments, key=lambda payment: payment.paid_ms)
+        payments = self._usable(await self._fetch_payments(symbol, since_ms))
+        return sorted(
+            (payment for payment in payments if payment.paid_ms >= since_ms), key=lambda payment: payment.paid_ms
+        )
 
     async def close(self) -> None:
         """Close every connection. The feed cannot be used again."""
@@ -233,6 +205,16 @@ class VenueFeed(ABC):
         self.counters.streams[stream].ticks += 1
         self._on_tick(parsed)
         return True
+
+    def _usable(self, parsed: Iterable[T | Reject]) -> list[T]:
+        """What could be parsed of an answer; the rest is counted."""
+        found: list[T] = []
+        for entry in parsed:
+            if isinstance(entry, Reject):
+                self._reject(entry)
+            else:
+                found.append(entry)
+        return found
 
     def _reject(self, reject: Reject) -> None:
         self.counters.count(reject)
