@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 
-from flashcur.domain.ticks import Candle, Funding, Instrument, OpenInterest, Reject, Tick, Ticker
+import pytest
+
+from flashcur.domain.ticks import Candle, Funding, Instrument, OpenInterest, Reject, Tick, Ticker, told_ms
+from flashcur.services.kit import clock
+from flashcur.services.market import ccxt_client, venue_clock
+from flashcur.services.market.checks import HOUR_MS
 from flashcur.services.market.feed import VenueFeed
 from flashcur.services.market.feeds import open_feed
 from flashcur.services.market.venues import Stream, Venue
 from flashcur.settings import VenueUrls
+from tests.support.waiting import eventually
 
 
 def hasty(venue: Venue, ticker_s: float = 2.5, funding_s: float = 2.5, candle_s: float = 2.5) -> Venue:
@@ -77,3 +83,33 @@ class RecordingSink:
 
     def on_reject(self, venue: Venue, reject: Reject) -> None:
         self.rejects.append((venue.id, reject))
+
+
+async def expect_right_times(
+    feed: VenueFeed,
+    taken: Taken,
+    monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType,
+    minutes: int,
+    streamed: Callable[[], bool],
+) -> None:
+    """Set our clock wrong by `minutes` for a running feed, whose code is in `module`, and look at what it says.
+
+    `streamed`: whether all its streams have handed something over since.
+    """
+    ahead_ms = minutes * 60_000
+    assert feed.skew_ms == 0
+    for each in (module, ccxt_client, venue_clock):
+        monkeypatch.setattr(each, "now_ms", lambda: clock.now_ms() + ahead_ms)
+    taken.clear()
+    asked_ms = clock.now_ms()
+    before, newest = await feed.candles("BTCUSDT", 2)
+    if asked_ms // HOUR_MS == newest.open_ms // HOUR_MS:
+        assert (before.closed, newest.closed) == (True, False)
+        assert abs(newest.event_ms - asked_ms) < 2_000
+    assert abs(feed.skew_ms + ahead_ms) < 1_000
+    assert abs(feed.clock.now_ms() - clock.now_ms()) < 1_000
+    await eventually(streamed, "all streams", 10)
+    assert not taken.reasons("ticker") - {"duplicate", "stale"}
+    assert all(abs(tick.skew_ms + ahead_ms) < 1_000 for tick in taken.ticks)
+    assert all(-1_000 < tick.seen_ms - told_ms(tick) < 2_000 for tick in taken.ticks)

@@ -10,15 +10,12 @@ from itertools import pairwise
 
 import pytest
 
-from flashcur.domain.ticks import told_ms
 from flashcur.errors import VenueBlocked, VenueError, VenueRateLimited, VenueSilent, VenueUnavailable
-from flashcur.services.kit import clock
-from flashcur.services.market import bybit_feed, ccxt_client, venue_clock
-from flashcur.services.market.checks import HOUR_MS
+from flashcur.services.market import bybit_feed
 from flashcur.services.market.feed import VenueFeed
 from flashcur.services.market.venues import BYBIT, Stream
 from tests.services.market.bybit_server import BybitServer, now_ms
-from tests.services.market.harness import Taken, feed_of, hasty
+from tests.services.market.harness import Taken, expect_right_times, feed_of, hasty
 from tests.support.waiting import eventually
 
 SYMBOLS = ["BTCUSDT", "ETHUSDT", "SOLUSDT", "1000PEPEUSDT", "币安人生USDT", "XRPUSDT", "DOGEUSDT"]
@@ -320,19 +317,6 @@ async def test_our_clock_may_be_set_at_any_moment(
     running: asyncio.Task[None], feed: VenueFeed, taken: Taken, monkeypatch: pytest.MonkeyPatch, minutes: int
 ) -> None:
     """What is over and what is late is told by the exchange's time, at once and not only when it tells that again."""
-    ahead_ms = minutes * 60_000
-    assert feed.skew_ms == 0
-    for module in (bybit_feed, ccxt_client, venue_clock):
-        monkeypatch.setattr(module, "now_ms", lambda: clock.now_ms() + ahead_ms)
-    taken.clear()
-    asked_ms = clock.now_ms()
-    before, newest = await feed.candles("BTCUSDT", 2)
-    if asked_ms // HOUR_MS == newest.open_ms // HOUR_MS:
-        assert (before.closed, newest.closed) == (True, False)
-        assert abs(newest.event_ms - asked_ms) < 2_000
-    assert abs(feed.skew_ms + ahead_ms) < 1_000
-    assert abs(feed.clock.now_ms() - clock.now_ms()) < 1_000
-    await eventually(lambda: bool(taken.tickers() and taken.funding()), "prices and rates", 10)
-    assert not taken.reasons("ticker") - {"duplicate", "stale"}
-    assert all(abs(tick.skew_ms + ahead_ms) < 1_000 for tick in taken.ticks)
-    assert all(-1_000 < tick.seen_ms - told_ms(tick) < 2_000 for tick in taken.ticks)
+    await expect_right_times(
+        feed, taken, monkeypatch, bybit_feed, minutes, lambda: bool(taken.tickers() and taken.funding())
+    )
