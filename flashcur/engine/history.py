@@ -28,6 +28,7 @@ from flashcur.engine.history_store import HistoryStore
 from flashcur.engine.live_market import LiveMarket, VenueBook
 from flashcur.engine.polling import each
 from flashcur.errors import DatabaseError, VenueError, VenueRateLimited
+from flashcur.services.kit.clock import length_ms
 from flashcur.services.records.funding_payments import KEPT
 from flashcur.services.storage.database import Database
 
@@ -62,7 +63,7 @@ NEW_MS = 24 * HOUR_MS
 NAMED = 10
 """Contracts that the status names."""
 
-_KEPT_MS = int(KEPT.total_seconds() * 1000)
+_KEPT_MS = length_ms(KEPT)
 
 
 class HistorySource(Protocol):

@@ -19,7 +19,7 @@ from flashcur.engine.open_interest import OpenInterestPoller
 from flashcur.engine.outcomes import Outcomes
 from flashcur.services.accounts.upkeep import end_plans, prune_accounts
 from flashcur.services.alerts import episodes, signals, silence
-from flashcur.services.kit.clock import from_ms
+from flashcur.services.kit.clock import from_ms, length_ms
 from flashcur.services.records import hour_candles
 from flashcur.services.records.funding_payments import KEPT as PAYMENTS_KEPT
 from flashcur.services.records.funding_payments import prune_payments, purge_demo_payments
@@ -134,13 +134,13 @@ class Schedule:
                 purge_demo_payments(session)
                 episodes.purge_demo_episodes(session)
                 silence.purge_demo_days(session)
-            episodes.prune_episodes(session, now_ms - _ms(signals.KEPT))
-            silence.prune_days(session, now_ms - _ms(silence.KEPT))
-            prune_payments(session, now_ms - _ms(PAYMENTS_KEPT))
+            episodes.prune_episodes(session, now_ms - length_ms(signals.KEPT))
+            silence.prune_days(session, now_ms - length_ms(silence.KEPT))
+            prune_payments(session, now_ms - length_ms(PAYMENTS_KEPT))
             return (
                 prune_events(session, from_ms(now_ms) - EVENTS_KEPT),
-                signals.prune(session, now_ms - _ms(signals.KEPT)) + (signals.purge_demo(session) if real else 0),
-                hour_candles.prune_hours(session, now_ms - _ms(hour_candles.KEPT))
+                signals.prune(session, now_ms - length_ms(signals.KEPT)) + (signals.purge_demo(session) if real else 0),
+                hour_candles.prune_hours(session, now_ms - length_ms(hour_candles.KEPT))
                 + (hour_candles.purge_demo_hours(session) if real else 0),
             )
 
@@ -155,7 +155,3 @@ class Schedule:
         """Delete sessions, links, mail and events whose time is over."""
         now = from_ms(self._clock())
         return await self._database.run(lambda session: prune_accounts(session, now))
-
-
-def _ms(span: timedelta) -> int:
-    return span // timedelta(milliseconds=1)

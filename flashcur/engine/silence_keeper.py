@@ -21,6 +21,7 @@ from flashcur.engine.live_market import LiveMarket
 from flashcur.errors import DatabaseError
 from flashcur.services.alerts.silence import KEPT, ledgers, load_days, save_days
 from flashcur.services.kit.backoff import Backoff
+from flashcur.services.kit.clock import length_ms
 from flashcur.services.lease import LeaseLost, Tenure
 from flashcur.services.storage.database import Database
 
@@ -100,7 +101,7 @@ class SilenceKeeper:
 
         stored = await self._database.run(read, readonly=True)
         found: dict[Origin, SilenceLedger] = {}
-        kept_ms = int(KEPT.total_seconds() * 1000)
+        kept_ms = length_ms(KEPT)
         for origin, (days, until_ms) in stored.items():
             if until_ms < began_ms - kept_ms:
                 continue

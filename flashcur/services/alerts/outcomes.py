@@ -32,6 +32,7 @@ from flashcur.domain.spikes import HOUR_MS
 from flashcur.domain.ticks import Candle
 from flashcur.models import HourCandle, SignalOutcome, SignalRecord
 from flashcur.services.alerts.statistics import GroupStatistics
+from flashcur.services.kit.clock import length_ms
 from flashcur.services.records.hour_candles import KEPT as HOURS_KEPT
 
 BATCH = 500
@@ -39,7 +40,7 @@ BATCH = 500
 PATIENCE_MS = 72 * HOUR_MS
 """How long after a horizon its minutes are waited for, while its exchange does not serve or does not have them."""
 
-_HOURS_KEPT_MS = int(HOURS_KEPT.total_seconds() * 1000)
+_HOURS_KEPT_MS = length_ms(HOURS_KEPT)
 _SOONEST_MS, _LATEST_MS = 5 * 60_000, 6 * HOUR_MS
 """Pauses before what is missing is looked for again; they grow with the time it has been missing."""
 _UPDATES = ("HALF_UPDATE", "FULL_UPDATE")

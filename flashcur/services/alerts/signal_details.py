@@ -26,12 +26,13 @@ from flashcur.models import FundingPayment, SignalOutcome, SignalRecord
 from flashcur.services.alerts.outcomes import sign_of
 from flashcur.services.alerts.signals import find, signal_of
 from flashcur.services.alerts.statistics import GroupStatistics, read_statistics
+from flashcur.services.kit.clock import length_ms
 from flashcur.services.records.hour_candles import load_hours
 
 ENOUGH = 20
 """Signals of a narrower group from which on it says more than a wider one."""
 
-_BEFORE_MS = int(timedelta(days=DAYS_OF_PAYMENTS + 1).total_seconds() * 1000)
+_BEFORE_MS = length_ms(timedelta(days=DAYS_OF_PAYMENTS + 1))
 
 
 @dataclass(frozen=True, slots=True)

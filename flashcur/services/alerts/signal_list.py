@@ -13,8 +13,9 @@ from flashcur.domain.signals.filters import SignalFilter
 from flashcur.models import SignalOutcome, SignalRecord
 from flashcur.services.alerts.signals import Cursor, search
 from flashcur.services.alerts.silence import KEPT, Completeness, completeness
+from flashcur.services.kit.clock import length_ms
 
-_KEPT_MS = int(KEPT.total_seconds() * 1000)
+_KEPT_MS = length_ms(KEPT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,3 +35,8 @@ def to_ms(moment: datetime) -> int:
     if moment.tzinfo is None:
         raise ValueError(f"expected a time with its zone, was {moment!r}")
     return (moment - EPOCH) // timedelta(milliseconds=1)
+
+
+def length_ms(span: timedelta) -> int:
+    """A length of time in ms, rounded down."""
+    return span // timedelta(milliseconds=1)
