@@ -24,7 +24,6 @@ DESCRIPTION = "Markets and signals of crypto perpetual futures as JSON, for your
 _ROUTES = api_routes(ALL_ROUTES)
 _TITLES = {"Markets": "Markets", "Signals": "Signals", "OneSignal": "One signal"}
 _OPENAPI = "/api/v1/openapi.json"
-_IN_EXAMPLES = ("assets", "kind", "severity", "since")
 _NUMBERS = {"integer": "whole number", "number": "number", "boolean": "true or false", "object": "object"}
 _FORMATS = {"date-time": "time, ISO 8601", "date": "day, YYYY-MM-DD"}
 

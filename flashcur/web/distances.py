@@ -30,11 +30,6 @@ class Snapshot:
     contracts: dict[str, list[Any]]
     """By symbol, the fields of its distances; see `of`."""
 
-    @property
-    def symbols(self) -> list[str]:
-        """The contracts that are watched."""
-        return list(self.contracts)
-
     def of(self, symbol: str) -> list[Distance]:
         """How far a contract is from each signal; empty for one that is not watched, or told by another version."""
         try:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from itertools import groupby
 
-from sqlalchemy import func
 from sqlmodel import Session, col, delete, select
 
 from flashcur.domain.spikes import HOUR_MS
@@ -78,16 +77,6 @@ def load_volumes(
     for symbol, hour, volume in session.exec(query):
         found.setdefault(symbol, []).append((hour * HOUR_MS, volume))
     return found
-
-
-def last_hours(session: Session, exchange: str, *, demo: bool) -> dict[str, int]:
-    """By symbol, the beginning of the newest hour that is known, Unix ms."""
-    query = (
-        select(HourCandle.symbol, func.max(HourCandle.hour))
-        .where(col(HourCandle.exchange) == exchange, col(HourCandle.demo).is_(demo))
-        .group_by(col(HourCandle.symbol))
-    )
-    return {symbol: hour * HOUR_MS for symbol, hour in session.exec(query)}
 
 
 def prune_hours(session: Session, before_ms: int) -> int:

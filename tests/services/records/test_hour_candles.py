@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from sqlmodel import Session
+
 from flashcur.domain.spikes import HOUR_MS
 from flashcur.domain.ticks import Candle
 from flashcur.services.records.hour_candles import (
-    last_hours,
     load_hours,
     load_volumes,
     prune_hours,
@@ -77,12 +78,18 @@ def test_hours_of_another_exchange_or_of_demo_data_do_not_mix(database: Database
     assert loaded(database) != {}
 
 
+def newest(session: Session) -> dict[str, int]:
+    """By symbol, the beginning of the newest hour that is known, Unix ms."""
+    known = load_hours(session, VENUE, demo=False, first_ms=0)
+    return {symbol: hours[-1].open_ms for symbol, hours in known}
+
+
 def test_what_is_known_and_what_is_old(database: Database) -> None:
     save(database, hour("BTCUSDT", 1), hour("BTCUSDT", 3), hour("ETHUSDT", 2))
     with database.session() as session:
-        assert last_hours(session, VENUE, demo=False) == {
+        assert newest(session) == {
             "BTCUSDT": NOON_MS - HOUR_MS,
             "ETHUSDT": NOON_MS - 2 * HOUR_MS,
         }
         assert prune_hours(session, NOON_MS - HOUR_MS) == 2
-        assert last_hours(session, VENUE, demo=False) == {"BTCUSDT": NOON_MS - HOUR_MS}
+        assert newest(session) == {"BTCUSDT": NOON_MS - HOUR_MS}
