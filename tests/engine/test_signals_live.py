@@ -126,4 +126,4 @@ async def test_what_demo_data_left_is_purged_and_real_signals_are_kept(
     with sqlite_database.session(readonly=True) as session:
         assert {signal(1).key, signal(3).key} <= {each.key for each in signals.newest(session, limit=99)}
         assert not [each for each in signals.newest(session, limit=99) if each.demo]
-        assert not hour_candles.last_hours(session, "binanceusdm", demo=True)
+        assert not list(hour_candles.load_hours(session, "binanceusdm", demo=True, first_ms=0))
