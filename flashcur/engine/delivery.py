@@ -1,4 +1,4 @@
-"""Sends what is in the outbox."""
+"""Sends what is in the mail_queue."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flashcur.models.mail import Mail
 from flashcur.services.accounts import undelivered
 from flashcur.services.kit.backoff import Backoff
 from flashcur.services.kit.clock import from_ms
-from flashcur.services.notify import outbox
+from flashcur.services.notify import mail_queue
 from flashcur.services.notify.port import MailSender
 from flashcur.services.notify.templates import render
 from flashcur.services.storage.database import Database
@@ -91,9 +91,9 @@ class Mailer:
     async def _send_due(self, sender: MailSender, threads: Executor) -> bool:
         """Send one batch; returns whether there may be more. Raises DatabaseError before anything was sent."""
         now = self._now()
-        if not await self._database.run(lambda session: outbox.anything_due(session, now), readonly=True):
+        if not await self._database.run(lambda session: mail_queue.anything_due(session, now), readonly=True):
             return False
-        mails = await self._database.run(lambda session: outbox.claim_due(session, now, BATCH))
+        mails = await self._database.run(lambda session: mail_queue.claim_due(session, now, BATCH))
         if not mails:
             return False
         tasks = [asyncio.create_task(self._deliver(mail, sender, threads)) for mail in mails]
@@ -108,7 +108,7 @@ class Mailer:
     async def _deliver(self, mail: Mail, sender: MailSender, threads: Executor) -> None:
         assert mail.id is not None
         mail_id, name = mail.id, f"mail {mail.id} ({mail.template})"
-        if outbox.expired(mail, self._now()):
+        if mail_queue.expired(mail, self._now()):
             await self._mark_failed(mail_id, name, mail.problem or "it waited until it was of no use", None)
             return
         try:
@@ -132,14 +132,14 @@ class Mailer:
             await self._put_off(mail, name, f"{type(error).__name__}: {error}", 0.0)
             return
         sent_at = self._now()
-        await self._mark(lambda session: outbox.mark_sent(session, mail_id, provider_id, sent_at))
+        await self._mark(lambda session: mail_queue.mark_sent(session, mail_id, provider_id, sent_at))
         self.sent += 1
         if self._failing:
             logger.info("mail is sent again")
         self._failing = False
 
     async def _put_off(self, mail: Mail, name: str, problem: str, retry_after_s: float) -> None:
-        retry_at = self._now() + timedelta(seconds=outbox.retry_delay_s(mail.attempts, retry_after_s))
+        retry_at = self._now() + timedelta(seconds=mail_queue.retry_delay_s(mail.attempts, retry_after_s))
         assert mail.id is not None
         if not await self._mark_failed(mail.id, name, problem, retry_at):
             return
@@ -153,7 +153,7 @@ class Mailer:
         now = self._now()
 
         def work(session: Session) -> str:
-            status = outbox.mark_failed(session, mail_id, problem, retry_at, now)
+            status = mail_queue.mark_failed(session, mail_id, problem, retry_at, now)
             if status == "dead":
                 undelivered.tell_owner(session, mail_id, now)
             return status

@@ -19,7 +19,7 @@ from flashcur.services.accounts import mail_tokens, undelivered
 from flashcur.services.kit.clock import from_ms
 from flashcur.services.kit.supervision import Supervisor
 from flashcur.services.notify import MailSender, Rendered, enqueue, make_sender
-from flashcur.services.notify.outbox import LEASE, claim_due
+from flashcur.services.notify.mail_queue import LEASE, claim_due
 from flashcur.services.simulator import SimulatedExchange
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings

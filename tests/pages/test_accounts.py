@@ -13,7 +13,7 @@ from flashcur.errors import SignInAgain
 from flashcur.services.accounts.undelivered import tell_owner
 from flashcur.services.kit.clock import utc_now
 from flashcur.services.notify import enqueue
-from flashcur.services.notify.outbox import mark_failed
+from flashcur.services.notify.mail_queue import mark_failed
 from tests.pages.conftest import DESKTOP, PHONE
 from tests.support.app import App
 from tests.support.people import PASSWORD, grow_old, leave, mailed_link, new_address, path_of, register, sign_up, visit

@@ -11,7 +11,7 @@ from flashcur.services.accounts import audit, changes, limits, mail_tokens, sess
 from flashcur.services.accounts.entitlement import set_plan
 from flashcur.services.auth import challenges
 from flashcur.services.kit.clock import to_ms
-from flashcur.services.notify import outbox
+from flashcur.services.notify import mail_queue
 
 MAIL_KEPT = timedelta(days=30)
 AUDIT_KEPT = timedelta(days=365)
@@ -41,7 +41,7 @@ def prune_accounts(session: Session, now: datetime) -> str:
     counts = {
         "sessions": sessions.prune(session, now),
         "links": mail_tokens.prune(session, now - TOKENS_KEPT),
-        "mails": outbox.prune(session, now - MAIL_KEPT),
+        "mails": mail_queue.prune(session, now - MAIL_KEPT),
         "events": audit.prune(session, now - AUDIT_KEPT, now - STRANGERS_KEPT),
     }
     changes.prune(session, now - CHANGES_KEPT)

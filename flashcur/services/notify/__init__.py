@@ -4,7 +4,7 @@ Who causes a mail calls `enqueue` in the transaction that causes it; `engine.del
 package does not import sendgrid: `make_sender` does, when it is configured.
 """
 
-from flashcur.services.notify.outbox import enqueue
+from flashcur.services.notify.mail_queue import enqueue
 from flashcur.services.notify.port import MailSender
 from flashcur.services.notify.senders import describe, mail_folder, make_sender
 from flashcur.services.notify.templates import TEMPLATES, Rendered, render

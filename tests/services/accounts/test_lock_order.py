@@ -32,7 +32,7 @@ from flashcur.services.accounts.upkeep import end_plans, prune_accounts
 from flashcur.services.accounts.wallets import Signed, WalletAccounts
 from flashcur.services.accounts.watchlists import Watchlists
 from flashcur.services.auth import challenges
-from flashcur.services.notify import enqueue, outbox
+from flashcur.services.notify import enqueue, mail_queue
 from flashcur.services.notify.links import make_token
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
@@ -153,19 +153,19 @@ async def _operator_for_all(services: Services, scene: Scene) -> None:
 
 async def _mailer(services: Services, scene: Scene) -> None:
     now = services.clock()
-    for mail in await services.context.run(lambda session: outbox.claim_due(session, now, 10)):
+    for mail in await services.context.run(lambda session: mail_queue.claim_due(session, now, 10)):
         mail_id = mail.id or 0
-        await services.context.run(lambda session, mail_id=mail_id: outbox.mark_sent(session, mail_id, "x", now))
+        await services.context.run(lambda session, mail_id=mail_id: mail_queue.mark_sent(session, mail_id, "x", now))
 
 
 async def _mailer_in_vain(services: Services, scene: Scene) -> None:
     now = services.clock()
 
     def give_up(session: Session, mail_id: int) -> None:
-        outbox.mark_failed(session, mail_id, "refused", None, now)
+        mail_queue.mark_failed(session, mail_id, "refused", None, now)
         undelivered.tell_owner(session, mail_id, now)
 
-    for mail in await services.context.run(lambda session: outbox.claim_due(session, now, 10)):
+    for mail in await services.context.run(lambda session: mail_queue.claim_due(session, now, 10)):
         mail_id = mail.id or 0
         await services.context.run(lambda session, mail_id=mail_id: give_up(session, mail_id))
 
