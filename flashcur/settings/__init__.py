@@ -127,6 +127,8 @@ class Settings:
     sendgrid: SendGridSettings
     twilio: TwilioSettings
     telegram: TelegramSettings
+    allow_private_webhooks: bool
+    """Whether what users give may be called on this machine and its network."""
 
     @property
     def is_prod(self) -> bool:
@@ -195,6 +197,7 @@ class Settings:
                 api_base=table.TWILIO_API_BASE.read(environ),
             ),
             telegram=TelegramSettings(table.TELEGRAM_BOT_TOKEN.read(environ), table.TELEGRAM_API_BASE.read(environ)),
+            allow_private_webhooks=table.ALLOW_PRIVATE_WEBHOOKS.require(environ),
         )
 
 

@@ -42,6 +42,11 @@ def choice(*allowed: str) -> Callable[[str], str]:
     return cast
 
 
+def switch(raw: str) -> bool:
+    """`on` or `off`, in any case."""
+    return choice("on", "off")(raw) == "on"
+
+
 def integer(low: int, high: int) -> Callable[[str], int]:
     """A cast to a whole number from `low` to `high`, both included; `_` may group digits."""
 

@@ -275,3 +275,11 @@ TELEGRAM_BOT_TOKEN = _setting("TELEGRAM_BOT_TOKEN", None, "token of the bot", Se
 TELEGRAM_API_BASE = _setting(
     "TELEGRAM_API_BASE", None, "another address of Telegram's API", casts.url("http", "https"), group=_CHANNELS
 )
+ALLOW_PRIVATE_WEBHOOKS = _setting(
+    "FLASHCUR_ALLOW_PRIVATE_WEBHOOKS",
+    "off",
+    "`on`: webhooks and push addresses may lead to this machine and its network, without TLS too; for development, as "
+    "whoever has an account could reach what is inside",
+    casts.switch,
+    group=_CHANNELS,
+)
