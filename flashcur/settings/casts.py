@@ -7,6 +7,9 @@ what came instead.
 
 from __future__ import annotations
 
+import base64
+import binascii
+import contextlib
 import ipaddress
 import math
 import re
@@ -17,7 +20,7 @@ from urllib.parse import SplitResult, urlsplit
 from ada_url import URL
 
 from flashcur.settings.idn import ascii_address
-from flashcur.settings.secret import MIN_SECRET_CHARS, Secret, weakness
+from flashcur.settings.secret import MIN_SECRET_CHARS, P256_ORDER, Secret, weakness
 
 
 def text(raw: str) -> str:
@@ -149,6 +152,36 @@ def random_secret(raw: str) -> Secret:
     if reason := weakness(raw):
         raise ValueError(f"{MIN_SECRET_CHARS} random characters or more (openssl rand -hex 32), but {reason}")
     return Secret(raw)
+
+
+def public_key(raw: str) -> str:
+    """A public key as its provider shows it: the Base64 of its DER form, without the lines around it."""
+    if not re.fullmatch(r"[A-Za-z0-9+/]{80,400}={0,2}", raw):
+        raise ValueError("the key in Base64, as it is shown, without BEGIN and END")
+    return raw
+
+
+def vapid_key(raw: str) -> Secret:
+    """The private key that signs web push: 32 bytes as URL-safe Base64, which are a number below the curve's order."""
+    try:
+        value = base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4)) if re.fullmatch(r"[A-Za-z0-9_-]+=?", raw) else b""
+    except binascii.Error:
+        value = b""
+    if len(value) != 32 or not 0 < int.from_bytes(value) < P256_ORDER:
+        raise ValueError("a private key of 32 bytes as URL-safe Base64 (npx web-push generate-vapid-keys)")
+    return Secret(raw.rstrip("="))
+
+
+def vapid_subject(raw: str) -> str:
+    """`mailto:` and an address, or an `https://` URL with a host that has a dot, as push services demand."""
+    if raw.lower().startswith("mailto:"):
+        with contextlib.suppress(ValueError):
+            return f"mailto:{email(raw[len('mailto:') :])}"
+    else:
+        parts = _split(raw)
+        if parts is not None and parts.scheme == "https" and "." in (parts.hostname or ""):
+            return raw
+    raise ValueError("mailto: and an e-mail address, or a URL starting with https://")
 
 
 def origin(raw: str) -> str:
