@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from importlib import import_module
 from typing import Any
 
 from flashcur.errors import MailError
 from flashcur.services.kit.clock import now_ms
+from flashcur.services.notify.retry_after import retry_after_s
 from flashcur.services.notify.templates import Rendered
 from flashcur.settings import Secret
 
@@ -28,8 +28,6 @@ TIMEOUT_S = 10.0
 RETRY_S = 5.0
 REFUSED_RETRY_S = 900.0
 """What is to be corrected by the operator is asked this often; the mail goes as soon as it is."""
-MAX_WAIT_S = 3600.0
-"""No answer puts a mail off for longer: a wrong clock on either side must not lose it."""
 ACCEPTED = 202
 """200 would mean that a mail is valid and is not delivered (SendGrid's sandbox)."""
 
@@ -102,25 +100,5 @@ class SendGridSender:
             self._refused = True
             return MailError(message, retry_after=REFUSED_RETRY_S)
         if status in (408, 429) or status >= 500:
-            return MailError(message, retry_after=self._wait_s(headers))
+            return MailError(message, retry_after=retry_after_s(headers, self._clock(), RETRY_S))
         return MailError(message)
-
-    def _wait_s(self, headers: Mapping[str, str]) -> float:
-        """Seconds that the answer asks for, in either way."""
-        now_s = self._clock() / 1000
-        for name, since_s in (("Retry-After", 0.0), ("X-RateLimit-Reset", now_s)):
-            try:
-                wait_s = float(headers.get(name) or "") - since_s
-            except ValueError:
-                wait_s = _seconds_until(headers.get(name), now_s)
-            if wait_s is not None and 0 <= wait_s < float("inf"):
-                return min(wait_s, MAX_WAIT_S)
-        return RETRY_S
-
-
-def _seconds_until(date: str | None, now_s: float) -> float | None:
-    """HTTP allows a date for `Retry-After` too."""
-    try:
-        return parsedate_to_datetime(date or "").timestamp() - now_s
-    except (ValueError, TypeError):
-        return None

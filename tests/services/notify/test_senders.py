@@ -19,7 +19,8 @@ import pytest
 from flashcur.errors import ConfigError, MailError
 from flashcur.services.notify import Rendered, describe, mail_folder, make_sender
 from flashcur.services.notify.file_sender import FileSender
-from flashcur.services.notify.sendgrid_sender import MAX_WAIT_S, REFUSED_RETRY_S, RETRY_S, SendGridSender
+from flashcur.services.notify.retry_after import MAX_WAIT_S
+from flashcur.services.notify.sendgrid_sender import REFUSED_RETRY_S, RETRY_S, SendGridSender
 from flashcur.settings import Secret, Settings
 from tests.support.programs import free_port
 from tests.support.sendgrid import API_KEY, Reply, SendGridServer, sendgrid_server
