@@ -21,7 +21,7 @@ from flashcur.services.accounts.context import Context
 from flashcur.services.accounts.entitlement import plan_of
 from flashcur.services.accounts.passwords import check_length
 from flashcur.services.accounts.sessions import Caller
-from flashcur.services.alerts import signals
+from flashcur.services.alerts import rules, signals
 from flashcur.services.kit.time_zones import is_time_zone
 from flashcur.services.notify import enqueue
 from flashcur.settings.idn import shown_address
@@ -316,7 +316,7 @@ class Profile:
     async def export(self, caller: Caller) -> dict[str, Any]:
         """All that is kept about an account, for JSON but for its times (datetime); no hash or token is in it.
 
-        Keys: `account`, `wallets`, `api_keys`, `sessions`, `watchlists`, `events`.
+        Keys: `account`, `wallets`, `api_keys`, `sessions`, `watchlists`, `rules`, `events`.
         """
         now = self._context.clock()
 
@@ -381,6 +381,10 @@ def _document(session: Session, account: Account) -> dict[str, Any]:
         ],
         "watchlists": [
             {"name": each.name, "symbols": list(each.symbols)} for each in watchlists.lists(session, account.id)
+        ],
+        "rules": [
+            rule.model_dump(exclude={"id", "account_id", "position", "version"})
+            for rule in rules.rules(session, account.id)
         ],
         "events": [
             event.model_dump(include={"at", "kind", "actor", "detail", "ip", "user_agent"})

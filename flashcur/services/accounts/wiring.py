@@ -11,6 +11,7 @@ from flashcur.services.accounts.profile import Profile
 from flashcur.services.accounts.registration import Registration
 from flashcur.services.accounts.wallets import WalletAccounts
 from flashcur.services.accounts.watchlists import Watchlists
+from flashcur.services.alerts.rules import Rules
 from flashcur.services.auth.signatures import SignatureChecker
 from flashcur.services.kit.clock import utc_now
 from flashcur.services.kit.time_zones import time_zones
@@ -31,6 +32,7 @@ class Accounts:
         self.wallets = WalletAccounts(self.context, self.checker)
         self.profile = Profile(self.context)
         self.watchlists = Watchlists(self.context)
+        self.rules = Rules(self.context)
 
     async def warm(self) -> None:
         """Import what the first wallet's signature needs, and read the names of time zones, in a thread.
