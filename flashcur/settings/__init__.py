@@ -147,6 +147,10 @@ class Settings:
     twilio: TwilioSettings
     web_push: WebPushSettings
     telegram: TelegramSettings
+    discord_api_base: str | None
+    """Replaces scheme and host of Discord's webhooks."""
+    slack_api_base: str | None
+    """Replaces scheme and host of Slack's webhooks."""
     allow_private_webhooks: bool
     """Whether what users give may be called on this machine and its network."""
 
@@ -222,7 +226,12 @@ class Settings:
                 api_base=table.TWILIO_API_BASE.read(environ),
             ),
             web_push=_web_push(environ, secret_key, prod=prod),
-            telegram=TelegramSettings(table.TELEGRAM_BOT_TOKEN.read(environ), table.TELEGRAM_API_BASE.read(environ)),
+            telegram=TelegramSettings(
+                bot_token=table.TELEGRAM_BOT_TOKEN.read(environ),
+                api_base=table.TELEGRAM_API_BASE.read(environ),
+            ),
+            discord_api_base=table.DISCORD_API_BASE.read(environ),
+            slack_api_base=table.SLACK_API_BASE.read(environ),
             allow_private_webhooks=table.ALLOW_PRIVATE_WEBHOOKS.require(environ),
         )
 

@@ -301,6 +301,12 @@ TELEGRAM_BOT_TOKEN = _setting("TELEGRAM_BOT_TOKEN", None, "token of the bot", Se
 TELEGRAM_API_BASE = _setting(
     "TELEGRAM_API_BASE", None, "another address of Telegram's API", casts.url("http", "https"), group=_CHANNELS
 )
+DISCORD_API_BASE = _setting(
+    "DISCORD_API_BASE", None, "another address of Discord's webhooks", casts.url("http", "https"), group=_CHANNELS
+)
+SLACK_API_BASE = _setting(
+    "SLACK_API_BASE", None, "another address of Slack's webhooks", casts.url("http", "https"), group=_CHANNELS
+)
 ALLOW_PRIVATE_WEBHOOKS = _setting(
     "FLASHCUR_ALLOW_PRIVATE_WEBHOOKS",
     "off",

@@ -54,13 +54,13 @@ class Vendor:
         self.connections = 0
         self._over = asyncio.Event()
 
-    def respond(self, request: Request) -> Reply:
+    async def respond(self, request: Request) -> Reply:
         return Reply()
 
     async def _handle(self, received: web.BaseRequest) -> web.StreamResponse:
         request = Request(received.path_qs, dict(received.headers), await received.read())
         self.requests.append(request)
-        reply = self.script.popleft() if self.script else self.respond(request)
+        reply = self.script.popleft() if self.script else await self.respond(request)
         transport = received.transport
         assert transport is not None
         if reply.fault == "silent":

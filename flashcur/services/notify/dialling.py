@@ -68,10 +68,14 @@ class _Progress:
 class Dialler:
     """Posts from one process. Belongs to the event loop in which it is first used; `close` it there."""
 
-    def __init__(self, *, allow_private: bool = False, lookup: Lookup | None = None) -> None:
-        """`allow_private`: development, where servers on this machine are called, without TLS too."""
+    def __init__(
+        self, *, allow_private: bool = False, lookup: Lookup | None = None, timeout_s: float = TIMEOUT_S
+    ) -> None:
+        """`allow_private`: development, where servers on this machine are called, without TLS too; `timeout_s`: of
+        requests that have none of their own."""
         self._allow_private = allow_private
         self._lookup = lookup or _look_up
+        self._timeout_s = timeout_s
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def post(
@@ -80,7 +84,7 @@ class Dialler:
         *,
         headers: Mapping[str, str],
         body: bytes,
-        timeout_s: float = TIMEOUT_S,
+        timeout_s: float | None = None,
         trusted: bool = False,
     ) -> Answer:
         """Post `body` and return the answer, whatever its status; redirects are not followed.
@@ -99,6 +103,7 @@ class Dialler:
             except ValueError as error:
                 raise Refused(f"The address cannot be called: expected {error}") from None
         host = target.host or ""
+        timeout_s = self._timeout_s if timeout_s is None else timeout_s
         progress = _Progress()
         try:
             async with asyncio.timeout(timeout_s):
