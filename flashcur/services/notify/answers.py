@@ -1,10 +1,8 @@
-"""What providers answer: their words, the wait they ask for, and answers that mean the same everywhere."""
+"""What providers answer: their words, the wait that stands among them, and answers that mean the same everywhere."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import Any, cast
 
@@ -44,19 +42,6 @@ def told(provider: str, answer: Answer) -> str:
     """`Discord answered 404: Unknown Webhook`."""
     said = words(answer)
     return f"{provider} answered {answer.status}" + (f": {said}" if said else "")
-
-
-def wait_s(headers: Mapping[str, str], now_s: float, otherwise: float) -> float:
-    """Seconds that `Retry-After` asks for, as a number or a date; `otherwise` where it does not say. At least 0."""
-    raw = headers.get("Retry-After", "").strip()
-    try:
-        asked = float(raw)
-    except ValueError:
-        try:
-            asked = parsedate_to_datetime(raw).timestamp() - now_s
-        except (ValueError, TypeError, OverflowError):
-            return otherwise
-    return bounded_s(asked, otherwise)
 
 
 def bounded_s(asked: object, otherwise: float) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -15,9 +14,11 @@ from flashcur.domain.delivery.message import Message
 from flashcur.domain.delivery.text_fit import fit, utf16_units
 from flashcur.domain.delivery.web_address import read_web_address
 from flashcur.errors import Gone, Refusal, Refused, TryAgainLater, Unanswered
-from flashcur.services.notify.answers import bounded_s, failed, json_object, told, wait_s
+from flashcur.services.kit.clock import now_ms
+from flashcur.services.notify.answers import bounded_s, failed, json_object, told
 from flashcur.services.notify.channel import Handed, Outgoing, Payload
 from flashcur.services.notify.dialling import Dialler
+from flashcur.services.notify.retry_after import retry_after_s
 from flashcur.settings import Settings
 
 API = "https://discord.com"
@@ -69,8 +70,8 @@ class DiscordChannel:
     recipient_rate = 0.5
     useful_s = 3_600
 
-    def __init__(self, settings: Settings, dialler: Dialler, clock: Callable[[], float] = time.time) -> None:
-        """`clock`: Unix seconds."""
+    def __init__(self, settings: Settings, dialler: Dialler, clock: Callable[[], int] = now_ms) -> None:
+        """`clock`: Unix ms."""
         self._base = settings.discord_api_base or API
         self._dialler = dialler
         self._clock = clock
@@ -112,9 +113,9 @@ class DiscordChannel:
             raise Unanswered("Discord answered, but not as it does where it has taken a message")
         if answer.status == 429:
             if not said:
-                wait = wait_s(answer.headers, self._clock(), SHUT_OUT_S)
+                wait = retry_after_s(answer.headers, self._clock(), SHUT_OUT_S)
                 raise TryAgainLater("Discord refuses requests of this server for now", wait_s=wait, whole_channel=True)
-            wait = bounded_s(said.get("retry_after"), wait_s(answer.headers, self._clock(), WAIT_S))
+            wait = bounded_s(said.get("retry_after"), retry_after_s(answer.headers, self._clock(), WAIT_S))
             raise TryAgainLater(told("Discord", answer), wait_s=wait, whole_channel=said.get("global") is True)
         if answer.status == 403 and not said:
             raise TryAgainLater(told("Discord", answer), wait_s=SHUT_OUT_S, whole_channel=True)

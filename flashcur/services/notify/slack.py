@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,9 +13,11 @@ from flashcur.domain.delivery.message import Message
 from flashcur.domain.delivery.text_fit import fit
 from flashcur.domain.delivery.web_address import read_web_address
 from flashcur.errors import Gone, Refusal, Refused, TryAgainLater, Unanswered
-from flashcur.services.notify.answers import failed, told, wait_s
+from flashcur.services.kit.clock import now_ms
+from flashcur.services.notify.answers import failed, told
 from flashcur.services.notify.channel import Handed, Outgoing, Payload
 from flashcur.services.notify.dialling import Dialler
+from flashcur.services.notify.retry_after import retry_after_s
 from flashcur.settings import Settings
 
 API = "https://hooks.slack.com"
@@ -69,8 +70,8 @@ class SlackChannel:
     recipient_rate = 1.0
     useful_s = 3_600
 
-    def __init__(self, settings: Settings, dialler: Dialler, clock: Callable[[], float] = time.time) -> None:
-        """`clock`: Unix seconds."""
+    def __init__(self, settings: Settings, dialler: Dialler, clock: Callable[[], int] = now_ms) -> None:
+        """`clock`: Unix ms."""
         self._base = settings.slack_api_base or API
         self._dialler = dialler
         self._clock = clock
@@ -109,7 +110,7 @@ class SlackChannel:
         if answer.status == 200:
             raise Unanswered("Slack answered, but not as it does where it has taken a message")
         if answer.status == 429:
-            raise TryAgainLater(told("Slack", answer), wait_s=wait_s(answer.headers, self._clock(), WAIT_S))
+            raise TryAgainLater(told("Slack", answer), wait_s=retry_after_s(answer.headers, self._clock(), WAIT_S))
         if said in _GONE_WORDS or answer.status in (404, 410):
             raise Gone(f"{told('Slack', answer)}: the webhook was removed, or its channel is no longer there")
         if 400 <= answer.status < 500 and answer.status != 408:

@@ -20,9 +20,10 @@ from flashcur.domain.delivery.web_address import read_web_address
 from flashcur.errors import DeliveryError, Gone, Refusal, Refused, TryAgainLater
 from flashcur.models import Destination
 from flashcur.services.kit.clock import from_ms, now_ms
-from flashcur.services.notify.answers import failed, told, wait_s
+from flashcur.services.notify.answers import failed, told
 from flashcur.services.notify.channel import Handed, Outgoing, Payload
 from flashcur.services.notify.dialling import Dialler
+from flashcur.services.notify.retry_after import retry_after_s
 from flashcur.settings import Secret, Settings
 
 MOST_BODY = 20_000
@@ -120,7 +121,7 @@ class WebhookChannel:
         if answer.status == 410:
             raise Gone(f"{told(server, answer)}: the server wants no more messages")
         if answer.status == 429 or (answer.status == 503 and "Retry-After" in answer.headers):
-            raise TryAgainLater(told(server, answer), wait_s=wait_s(answer.headers, at_ms / 1000, WAIT_S))
+            raise TryAgainLater(told(server, answer), wait_s=retry_after_s(answer.headers, at_ms, WAIT_S))
         if 300 <= answer.status < 400:
             raise DeliveryError(f"{server} answered {answer.status}: redirects are not followed")
         raise failed(server, answer)

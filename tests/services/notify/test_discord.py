@@ -31,7 +31,7 @@ async def server() -> AsyncIterator[DiscordServer]:
 @pytest.fixture
 async def channel(server: DiscordServer, environ: Mapping[str, str]) -> AsyncIterator[DiscordChannel]:
     dialler = Dialler(timeout_s=0.4)
-    yield DiscordChannel(Settings.load({**environ, "DISCORD_API_BASE": server.url}), dialler, lambda: 1_000.0)
+    yield DiscordChannel(Settings.load({**environ, "DISCORD_API_BASE": server.url}), dialler, lambda: 1_000_000)
     await dialler.close()
 
 

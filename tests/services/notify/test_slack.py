@@ -28,7 +28,7 @@ async def server() -> AsyncIterator[SlackServer]:
 @pytest.fixture
 async def channel(server: SlackServer, environ: Mapping[str, str]) -> AsyncIterator[SlackChannel]:
     dialler = Dialler(timeout_s=0.4)
-    yield SlackChannel(Settings.load({**environ, "SLACK_API_BASE": server.url}), dialler, lambda: 1_000.0)
+    yield SlackChannel(Settings.load({**environ, "SLACK_API_BASE": server.url}), dialler, lambda: 1_000_000)
     await dialler.close()
 
 

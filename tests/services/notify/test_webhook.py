@@ -232,7 +232,7 @@ async def test_anything_else_is_no_success(
         (Reply(429, {"Retry-After": "120"}), 120),
         (Reply(503, {"Retry-After": "60"}), 60),
         (Reply(429, {"Retry-After": "inf"}), 10),
-        (Reply(429, {"Retry-After": "99999999999"}), 86_400),
+        (Reply(429, {"Retry-After": "99999999999"}), 3_600),
     ],
 )
 async def test_who_asks_for_time_gets_it(server: Vendor, channel: WebhookChannel, reply: Reply, wait_s: float) -> None:
