@@ -103,6 +103,19 @@ class BadFile(FlashCurError):
 class MailError(FlashCurError):
     """The mail could not be handed over."""
 
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        retry_after: float | None = None,
+        everything: bool = False,
+        unanswered: bool = False,
+    ) -> None:
+        """`everything`: no mail at all is taken until then. `unanswered`: it was on its way and may have arrived."""
+        super().__init__(message, retry_after=retry_after)
+        self.everything = everything
+        self.unanswered = unanswered
+
 
 class Refusal(FlashCurError):
     """That cannot be done: correct what is named here."""

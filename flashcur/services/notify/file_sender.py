@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -29,11 +29,13 @@ class FileSender:
         self._from_email = from_email
         self._clock = clock
 
-    def send(self, recipient: str, rendered: Rendered) -> str:
-        """Write the mail; returns the file's name. Raises MailError."""
+    def send(
+        self, recipient: str, rendered: Rendered, *, headers: Mapping[str, str] | None = None, key: str = ""
+    ) -> str:
+        """Write the mail, `headers` and all; returns the file's name. A file needs no `key`. Raises MailError."""
         now = self._clock()
         try:
-            content = _message(self._from_email, recipient, rendered, now).as_bytes()
+            content = _message(self._from_email, recipient, rendered, now, headers or {}).as_bytes()
         except (ValueError, IndexError) as error:
             # The standard library's parser of addresses has both for texts that are none.
             raise MailError(f"{recipient!r} is no address that mail can be written to") from error
@@ -43,12 +45,16 @@ class FileSender:
             raise MailError(f"{self._folder}: {error.strerror}", retry_after=RETRY_S) from error
 
 
-def _message(from_email: str, recipient: str, rendered: Rendered, now: datetime) -> EmailMessage:
+def _message(
+    from_email: str, recipient: str, rendered: Rendered, now: datetime, headers: Mapping[str, str]
+) -> EmailMessage:
     message = EmailMessage()
     message["From"] = f"FlashCur <{from_email}>"
     message["To"] = recipient
     message["Subject"] = rendered.subject
     message["Date"] = format_datetime(now)
+    for name, value in headers.items():
+        message[name] = value
     message.set_content(rendered.text)
     message.add_alternative(rendered.html, subtype="html")
     return message

@@ -135,7 +135,7 @@ def alert_text(message: Message) -> str:
     more = f"\n+{message.more} more" if message.more else ""
     room = SEGMENT - septets(tail) - septets(more)
     text = cut(SENDER + _line(message.title), room)
-    for line in (_line(each) for each in message.lines):
+    for line in (_line(each) for each in (*message.lines, message.note)):
         if line and septets(text) + 1 + septets(line) > room:
             break
         text += f"\n{line}" if line else ""
