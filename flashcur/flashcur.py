@@ -49,6 +49,7 @@ from flashcur.web.page.first_paint import FirstPaint
 from flashcur.web.page.public_address import PublicAddress
 from flashcur.web.process import WebRuntime
 from flashcur.web.routes.auth import AuthRoutes
+from flashcur.web.routes.callbacks import CallbackRoutes
 from flashcur.web.routes.files import ExportRoutes
 from flashcur.web.routes.signals import SignalRoutes
 from flashcur.web.routes.table import HttpRoutes
@@ -146,6 +147,7 @@ app.api_transformer = (
         AuthRoutes(runtime),
         ExportRoutes(runtime),
         SignalRoutes(runtime),
+        CallbackRoutes(runtime),
         page_policy=PagePolicy(build.CLIENT, config.api_url),
     ).wrap,
     lambda asgi: PublicAddress(asgi, where.backend, build.CLIENT),

@@ -108,6 +108,7 @@ class Request:
 
 ALL_OK = statuses(OK, OK, OK, OK)
 ALL_BAD = statuses(BAD, BAD, BAD, BAD)
+ALL_MISSING = statuses(MISSING, MISSING, MISSING, MISSING)
 
 REQUESTS: dict[tuple[str, str], Request] = {
     ("GET", "/health"): Request(ALL_OK),
@@ -147,6 +148,12 @@ REQUESTS: dict[tuple[str, str], Request] = {
         fields=plain(text="BINANCE:ETHUSDT.P", list="{list}"),
         changes=OWN,
     ),
+    # A link that we did not make, and call-backs of providers that are not configured.
+    ("GET", "/unsubscribe"): Request(ALL_MISSING, query="t={owner}"),
+    ("POST", "/unsubscribe"): Request(ALL_MISSING, query="t={owner}"),
+    ("POST", "/webhooks/sendgrid"): Request(ALL_MISSING),
+    ("POST", "/webhooks/twilio/status"): Request(ALL_MISSING),
+    ("POST", "/webhooks/twilio/inbound"): Request(ALL_MISSING),
 }
 
 

@@ -25,6 +25,7 @@ from flashcur.settings.addresses import Addresses
 from flashcur.web.market_hub import MarketHub
 from flashcur.web.process import WebRuntime
 from flashcur.web.routes.auth import AuthRoutes
+from flashcur.web.routes.callbacks import CallbackRoutes
 from flashcur.web.routes.files import ExportRoutes
 from flashcur.web.routes.signals import SignalRoutes
 from flashcur.web.routes.table import HttpRoutes
@@ -152,7 +153,8 @@ async def running_site(settings: Settings, where: Addresses = WHERE) -> AsyncIte
     It waits for the database for longer than a visitor would: on a loaded machine they would be shown as guests.
     """
     runtime = WebRuntime(replace(settings, engine="external"), MarketHub(), where)
-    routes = HttpRoutes(runtime, AuthRoutes(runtime), ExportRoutes(runtime), SignalRoutes(runtime))
+    groups = (AuthRoutes(runtime), ExportRoutes(runtime), SignalRoutes(runtime), CallbackRoutes(runtime))
+    routes = HttpRoutes(runtime, *groups)
     site = Site(runtime, routes.wrap(Starlette()))
     await runtime.start()
     patience = pytest.MonkeyPatch()

@@ -7,6 +7,9 @@ from typing import Protocol
 
 from flashcur.services.notify.templates import Rendered
 
+KEY_ARG = "delivery"
+"""Under this name a mail's key stands in what the provider says of it."""
+
 
 class MailSender(Protocol):
     """Hands mail over, to a provider or to a file. May be called from several threads at a time."""

@@ -11,6 +11,7 @@ from urllib.error import URLError
 
 from flashcur.errors import MailError
 from flashcur.services.kit.clock import now_ms
+from flashcur.services.notify.port import KEY_ARG
 from flashcur.services.notify.retry_after import retry_after_s
 from flashcur.services.notify.templates import Rendered
 from flashcur.settings import Secret
@@ -29,8 +30,6 @@ TIMEOUT_S = 10.0
 RETRY_S = 5.0
 REFUSED_RETRY_S = 900.0
 """What is to be corrected by the operator is asked this often; the mail goes as soon as it is."""
-KEY_ARG = "delivery"
-"""Under this name a mail's key stands in SendGrid's events of it."""
 ACCEPTED = 202
 """200 would mean that a mail is valid and is not delivered (SendGrid's sandbox)."""
 

@@ -20,8 +20,6 @@ from flashcur.services.notify.twilio_http import TwilioHttp
 from flashcur.settings import Secret, Settings
 from flashcur.settings.addresses import routes_origin
 
-_exceptions: Any = import_module("twilio.base.exceptions")
-
 logger = logging.getLogger(__name__)
 
 STATUS_PATH = "/webhooks/twilio/status"
@@ -83,7 +81,9 @@ class SmsChannel:
         self._calls_back = settings.is_prod or twilio.api_base is not None
         self._clock = clock
         self._client: Any = None
+        # The library is large, and has no types: who sends nothing does without it.
         if twilio.account_sid and twilio.auth_token and twilio.from_number:
+            self._errors: Any = import_module("twilio.base.exceptions")
             http = TwilioHttp(dialler, twilio.api_base, timeout_s, clock)
             # With an environment of its own the library reads no variables that no setting names.
             self._client = import_module("twilio.rest").Client(
@@ -113,9 +113,9 @@ class SmsChannel:
                 validity_period=min(max(left_s, _VALID_S[0]), _VALID_S[1]),
                 **self._call_back(outgoing.key),
             )
-        except _exceptions.TwilioRestException as error:
+        except self._errors.TwilioRestException as error:
             raise _refusal(error.status, error.code, str(error.msg)) from error
-        except _exceptions.TwilioServiceException as error:
+        except self._errors.TwilioServiceException as error:
             raise _refusal(error.status, error.code, str(error.detail or error.title)) from error
         except (json.JSONDecodeError, TypeError, AttributeError, KeyError) as error:
             raise Unanswered("Twilio answered something that cannot be read") from error

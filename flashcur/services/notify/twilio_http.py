@@ -12,9 +12,6 @@ from flashcur.errors import TryAgainLater
 from flashcur.services.notify.dialling import Dialler
 from flashcur.services.notify.retry_after import retry_after_s
 
-# The library ships no types: Any here, and nothing else sees it.
-_Response: Any = import_module("twilio.http.response").Response
-
 BUSY_S = 1.0
 """How long everything waits after a 429 that does not say: it counts what is asked at the same time."""
 
@@ -30,6 +27,8 @@ class TwilioHttp:
         self._base = base
         self._timeout_s = timeout_s
         self._clock = clock
+        # The library ships no types: Any here, and nothing else sees it.
+        self._response: Any = import_module("twilio.http.response").Response
 
     async def request(
         self,
@@ -60,7 +59,7 @@ class TwilioHttp:
         if answer.status == 429:
             wait_s = retry_after_s(answer.headers, self._clock(), BUSY_S)
             raise TryAgainLater("Twilio asks us to slow down (429)", wait_s=wait_s, whole_channel=True)
-        return _Response(answer.status, answer.body.decode(errors="replace"), answer.headers)
+        return self._response(answer.status, answer.body.decode(errors="replace"), answer.headers)
 
 
 def _moved(url: str, base: str) -> str:

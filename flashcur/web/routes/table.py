@@ -32,6 +32,7 @@ from flashcur.web.page.csp import MINIMAL
 from flashcur.web.process import WebRuntime
 from flashcur.web.routes.auth import AuthRoutes
 from flashcur.web.routes.base import JSON, Route, RouteGroup, error, refused, tagged
+from flashcur.web.routes.callbacks import CallbackRoutes
 from flashcur.web.routes.files import ExportRoutes
 from flashcur.web.routes.signals import SignalRoutes
 
@@ -216,5 +217,6 @@ ALL_ROUTES: tuple[Route, ...] = (
     *SignalRoutes.ROUTES,
     *AuthRoutes.ROUTES,
     *ExportRoutes.ROUTES,
+    *CallbackRoutes.ROUTES,
 )
 """Every route; the docs and the test of who may call what are drawn from it."""
