@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import ColumnElement, func
 from sqlalchemy.orm import aliased
@@ -28,6 +28,18 @@ PRECISION_H = 4
 """Hours after an alert at which the price says whether it went where the rule pointed."""
 MOST_JUDGED = 10_000
 """Newest alerts of an account that a precision is told from."""
+
+
+class FiredBefore(NamedTuple):
+    """That a rule fired."""
+
+    rule_id: str
+    symbol: str
+    version: int
+    """The rule's, then."""
+    event_ms: int
+    """The exchange's time, Unix ms."""
+
 
 Deliver = Callable[[Session, Sequence[AlertRecord], int], object]
 """Writes down where stored alerts go, in the transaction that stores them; the number is now, Unix ms."""
@@ -73,21 +85,18 @@ def newest(session: Session, account_id: str, *, before_id: int | None = None, l
     return list(session.exec(query.order_by(col(AlertRecord.id).desc()).limit(limit)))
 
 
-def last_fired(
-    session: Session, rule_ids: Collection[str], since_ms: int, *, demo: bool
-) -> dict[tuple[str, str], tuple[int, int]]:
-    """(exchange's time of the newest alert, rule's version then) of each rule and symbol since a moment, Unix ms."""
+def fired_since(session: Session, rule_ids: Collection[str], since_ms: int, *, demo: bool) -> list[FiredBefore]:
+    """What some rules fired since a moment (the exchange's time, Unix ms), in order of time."""
     if not rule_ids:
-        return {}
-    columns = (AlertRecord.rule_id, AlertRecord.symbol, AlertRecord.event_ms, AlertRecord.rule_version)
+        return []
+    columns = (AlertRecord.rule_id, AlertRecord.symbol, AlertRecord.rule_version, AlertRecord.event_ms)
     query = _columns(*columns).where(
         col(AlertRecord.rule_id).in_(sorted(rule_ids)),
         col(AlertRecord.kind) == "rule",
         col(AlertRecord.demo).is_(demo),
         col(AlertRecord.event_ms) >= since_ms,
     )
-    rows = _rows(session, query.order_by(AlertRecord.event_ms))
-    return {(rule_id, symbol): (event_ms, version) for rule_id, symbol, event_ms, version in rows}
+    return [FiredBefore(*row) for row in _rows(session, query.order_by(AlertRecord.event_ms, AlertRecord.id))]
 
 
 def told_as_missed(

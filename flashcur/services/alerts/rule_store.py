@@ -35,8 +35,8 @@ class Loaded:
     """Active rules as they are evaluated."""
 
     rules: Sequence[Rule]
-    orphans: Sequence[str]
-    """Ids of active rules whose watchlist is gone: they are to be paused."""
+    orphans: Mapping[str, int]
+    """Ids of active rules whose watchlist is gone, with their versions: they are to be paused."""
     next: str
     """Where the next page begins; empty after the last."""
 
@@ -185,7 +185,7 @@ def _loaded(session: Session, rows: Sequence[tuple[RuleRecord, Account]], now_ms
     now = from_ms(now_ms)
     open_interest = {account.id: plan_of(account, now).open_interest for _, account, _ in written}
     rules: list[Rule] = []
-    orphans: list[str] = []
+    orphans: dict[str, int] = {}
     for record, account, definition in written:
         symbols = None
         if definition.scope.kind == "symbol":
@@ -193,7 +193,7 @@ def _loaded(session: Session, rows: Sequence[tuple[RuleRecord, Account]], now_ms
         elif definition.scope.kind == "watchlist":
             owner, symbols = lists.get(definition.scope.watchlist_id, ("", frozenset[str]()))
             if owner != account.id:
-                orphans.append(record.id)
+                orphans[record.id] = record.version
                 continue
         rules.append(
             Rule(

@@ -79,21 +79,22 @@ def test_nothing_is_stored_where_nothing_can_be_delivered(database: Database) ->
     assert stored(database) == []
 
 
-def test_the_newest_alert_of_each_rule_and_contract_is_known(database: Database) -> None:
+def test_what_rules_fired_is_known_in_order_of_time(database: Database) -> None:
     owner, rule_id = owner_and_rule(database)
 
     def one(at: int, symbol: str = "BTCUSDT", **more: Any) -> AlertRecord:
         return alert(owner, NOON_MS + at, symbol=symbol, rule_id=rule_id, **more)
 
-    store(database, one(5), one(9, rule_version=3), one(7, "ETHUSDT"), one(8, demo=True), one(20, kind="missed"))
+    store(database, one(9, rule_version=3), one(5), one(7, "ETHUSDT"), one(8, demo=True), one(20, kind="missed"))
     with database.session(readonly=True) as session:
-        assert alerts.last_fired(session, [rule_id], NOON_MS, demo=False) == {
-            (rule_id, "BTCUSDT"): (NOON_MS + 9, 3),
-            (rule_id, "ETHUSDT"): (NOON_MS + 7, 1),
-        }
-        assert alerts.last_fired(session, [rule_id], NOON_MS, demo=True) == {(rule_id, "BTCUSDT"): (NOON_MS + 8, 1)}
-        assert alerts.last_fired(session, [rule_id], NOON_MS + 10, demo=False) == {}
-        assert alerts.last_fired(session, [], NOON_MS, demo=False) == {}
+        assert alerts.fired_since(session, [rule_id], NOON_MS, demo=False) == [
+            (rule_id, "BTCUSDT", 1, NOON_MS + 5),
+            (rule_id, "ETHUSDT", 1, NOON_MS + 7),
+            (rule_id, "BTCUSDT", 3, NOON_MS + 9),
+        ]
+        assert alerts.fired_since(session, [rule_id], NOON_MS, demo=True) == [(rule_id, "BTCUSDT", 1, NOON_MS + 8)]
+        assert alerts.fired_since(session, [rule_id], NOON_MS + 10, demo=False) == []
+        assert alerts.fired_since(session, [], NOON_MS, demo=False) == []
 
 
 def test_what_was_told_as_missed_is_known(database: Database) -> None:
