@@ -446,6 +446,10 @@ class Evaluator:
         moved: list[_Cursor] = []
         began = newest.open_ms != contract.hour_ms and contract.hour_ms > 0
         contract.hour_ms = newest.open_ms
+        found: list[Firing] = []
+        if began and contract.holding:
+            # What had held by the end of the hour before.
+            self._end_holds(contract, newest.open_ms, tick.seen_ms, found)
         event_ms = max(tick.event_ms, newest.event_ms)
         for source, value in zip((RATIO, VOLUME), _volumes(row, event_ms), strict=True):
             if value is None or not isfinite(value):
@@ -457,7 +461,7 @@ class Evaluator:
                 self._settle(contract, (cursor,), cursor.event_ms)
             if self._take(cursor, value, event_ms):
                 moved.append(cursor)
-        return self._judge(contract, moved, tick)
+        return [*found, *self._judge(contract, moved, tick)]
 
     def _on_funding(self, contract: _Contract, row: Row, tick: Funding) -> Sequence[Firing]:
         if tick is not row.funding or not isfinite(tick.rate) or is_stale_funding(tick):
@@ -562,7 +566,7 @@ class Evaluator:
         if watch.holds is not None and symbol in watch.holds:
             self._drop_hold(contract, watch)
         elif watch.spent is None or symbol not in watch.spent:
-            if now < atom.release or not self._was_met(contract, watch, cursor):
+            if not self._was_met(contract, watch, cursor) or self._has_left(contract, watch, cursor.turn):
                 return
             watch.spent = watch.spent or set()
             watch.spent.add(symbol)
@@ -699,10 +703,21 @@ class Evaluator:
                 began_ms = watch.holds[contract.symbol] = resumed_ms
             end_ms = began_ms + watch.rule.definition.hold_s * 1000
             if end_ms > event_ms or not all(
-                self._is_fresh(contract, KIND_OF[atom.source], end_ms) for atom in watch.atoms
+                self._is_fresh(contract, KIND_OF[each.source], end_ms) for each in watch.atoms
             ):
                 continue
+            values = [
+                former[atom.source] if atom.source in former else self._value(contract, atom.source, end_ms)
+                for atom in watch.atoms
+            ]
+            if None in values:
+                continue
             self._drop_hold(contract, watch)
+            if any(
+                value is None or seen(atom.view, value) < atom.threshold
+                for atom, value in zip(watch.atoms, values, strict=True)
+            ):
+                continue
             if self._may_fire(contract, watch, end_ms, seen_ms):
                 self._fire(contract, watch, end_ms, seen_ms, False, found, former=former)
 
@@ -727,6 +742,17 @@ class Evaluator:
                 return False
         return True
 
+    @staticmethod
+    def _has_left(contract: _Contract, watch: _Watch, turn: int) -> bool:
+        """Whether one of the values that came with tick `turn` has gone back behind its band."""
+        for atom in watch.atoms:
+            cursor = contract.cursors[atom.source]
+            if cursor is None or cursor.turn != turn or cursor.value is None:
+                continue
+            if seen(atom.view, cursor.value) < atom.release:
+                return True
+        return False
+
     def _value(self, contract: _Contract, source: int, at_ms: int) -> float | None:
         """A source's value at `at_ms` (the exchange's time); None where it is not known or too old."""
         row = contract.row
@@ -735,6 +761,11 @@ class Evaluator:
             return None
         if source == PRICE:
             return row.price
+        cursor = contract.cursors[source]
+        if cursor is not None and cursor.views and kind in ("ticker", "open_interest"):
+            # As of its newest message, so that one rule is judged by one value whichever message asks.
+            tick: Tick | None = getattr(row, kind)
+            return cursor.value if tick is not None and cursor.event_ms == tick.event_ms else None
         if kind == "ticker":
             price = row.price
             window_s = MOVE_WINDOWS_S[source - FIRST_MOVE]
