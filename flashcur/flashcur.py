@@ -53,6 +53,7 @@ from flashcur.web.routes.callbacks import CallbackRoutes
 from flashcur.web.routes.files import ExportRoutes
 from flashcur.web.routes.signals import SignalRoutes
 from flashcur.web.routes.table import HttpRoutes
+from flashcur.web.routes.telegram import TelegramRoutes
 
 theme.write_stylesheet(Path(__file__).parent.parent / "assets")
 
@@ -148,6 +149,7 @@ app.api_transformer = (
         ExportRoutes(runtime),
         SignalRoutes(runtime),
         CallbackRoutes(runtime),
+        TelegramRoutes(runtime),
         page_policy=PagePolicy(build.CLIENT, config.api_url),
     ).wrap,
     lambda asgi: PublicAddress(asgi, where.backend, build.CLIENT),

@@ -43,6 +43,7 @@ from flashcur.engine.status import (
     SignalsStatus,
     engine_status,
 )
+from flashcur.engine.telegram_updates import TelegramUpdates
 from flashcur.engine.why_not import WhyNot
 from flashcur.errors import ConfigError, DatabaseError
 from flashcur.models import InstrumentEvent
@@ -258,6 +259,7 @@ class Office:
         self.outcomes = Outcomes(self.market, self.source, database, clock)
         self.history = History(self.market, self.source, self.detection, database, clock=clock)
         self.mailer = Mailer(database, sender, settings, clock)
+        self.telegram = TelegramUpdates(settings, database, clock)
         self.jobs = Jobs(self.writer)
         self._schedule = Schedule(
             market=self.market,
@@ -284,6 +286,7 @@ class Office:
         self._tasks.start("engine status", self._tell_status)
         # On demo data too: it keeps signals from leaving the machine, while accounts are real.
         self._tasks.start("mailer", self.mailer.run)
+        self._tasks.start("telegram", self.telegram.run)
         self._schedule.add(self.jobs)
         self.jobs.start()
 

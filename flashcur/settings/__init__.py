@@ -96,6 +96,7 @@ class TelegramSettings:
 
     bot_token: Secret | None
     api_base: str | None
+    webhook_secret: Secret | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +230,7 @@ class Settings:
             telegram=TelegramSettings(
                 bot_token=table.TELEGRAM_BOT_TOKEN.read(environ),
                 api_base=table.TELEGRAM_API_BASE.read(environ),
+                webhook_secret=table.TELEGRAM_WEBHOOK_SECRET.read(environ),
             ),
             discord_api_base=table.DISCORD_API_BASE.read(environ),
             slack_api_base=table.SLACK_API_BASE.read(environ),

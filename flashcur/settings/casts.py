@@ -184,6 +184,13 @@ def vapid_subject(raw: str) -> str:
     raise ValueError("mailto: and an e-mail address, or a URL starting with https://")
 
 
+def telegram_secret(raw: str) -> Secret:
+    """A word that Telegram takes for a webhook's, long enough that nobody guesses it."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]{16,256}", raw):
+        raise ValueError("16 to 256 letters, digits, _ and - (openssl rand -hex 32)")
+    return Secret(raw)
+
+
 def origin(raw: str) -> str:
     """Scheme, host and optional port, without a path, spelled as browsers send it in `Origin`.
 

@@ -301,6 +301,16 @@ TELEGRAM_BOT_TOKEN = _setting("TELEGRAM_BOT_TOKEN", None, "token of the bot", Se
 TELEGRAM_API_BASE = _setting(
     "TELEGRAM_API_BASE", None, "another address of Telegram's API", casts.url("http", "https"), group=_CHANNELS
 )
+TELEGRAM_WEBHOOK_SECRET = _setting(
+    "TELEGRAM_WEBHOOK_SECRET",
+    None,
+    "with it and an `https://` public address Telegram posts what people write to the bot to `/webhooks/telegram`, and "
+    "this word along with it; 16 to 256 letters, digits, `_` and `-` (`openssl rand -hex 32`). Unset: the active "
+    "engine asks for it",
+    casts.telegram_secret,
+    secret=True,
+    group=_CHANNELS,
+)
 DISCORD_API_BASE = _setting(
     "DISCORD_API_BASE", None, "another address of Discord's webhooks", casts.url("http", "https"), group=_CHANNELS
 )

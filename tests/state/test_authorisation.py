@@ -143,6 +143,8 @@ REQUESTS: dict[tuple[str, str], Request] = {
     ("GET", "/export/markets.json"): Request(statuses(NEEDS_SIGN_IN, FORBIDDEN, OK, OK)),
     ("GET", "/export/watchlists.txt"): Request(statuses(NEEDS_SIGN_IN, OK, OK, OK, other=MISSING), query="list={list}"),
     ("GET", "/export/account.json"): Request(statuses(NEEDS_SIGN_IN, OK, OK, OK), changes=SIGNED_IN),
+    # Nobody but Telegram knows its word, and here there is none.
+    ("POST", "/webhooks/telegram"): Request(statuses(MISSING, MISSING, MISSING, MISSING)),
     ("POST", "/import/watchlists"): Request(
         statuses(NEEDS_SIGN_IN, OK, OK, OK, other=MISSING),
         fields=plain(text="BINANCE:ETHUSDT.P", list="{list}"),

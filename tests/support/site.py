@@ -29,6 +29,7 @@ from flashcur.web.routes.callbacks import CallbackRoutes
 from flashcur.web.routes.files import ExportRoutes
 from flashcur.web.routes.signals import SignalRoutes
 from flashcur.web.routes.table import HttpRoutes
+from flashcur.web.routes.telegram import TelegramRoutes
 from tests.support.accounts import ADDRESS, PASSWORD, WHERE, add_account, add_session
 from tests.support.frames import market_frame
 from tests.support.waiting import eventually
@@ -153,7 +154,13 @@ async def running_site(settings: Settings, where: Addresses = WHERE) -> AsyncIte
     It waits for the database for longer than a visitor would: on a loaded machine they would be shown as guests.
     """
     runtime = WebRuntime(replace(settings, engine="external"), MarketHub(), where)
-    groups = (AuthRoutes(runtime), ExportRoutes(runtime), SignalRoutes(runtime), CallbackRoutes(runtime))
+    groups = (
+        AuthRoutes(runtime),
+        ExportRoutes(runtime),
+        SignalRoutes(runtime),
+        CallbackRoutes(runtime),
+        TelegramRoutes(runtime),
+    )
     routes = HttpRoutes(runtime, *groups)
     site = Site(runtime, routes.wrap(Starlette()))
     await runtime.start()

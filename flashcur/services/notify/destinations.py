@@ -74,6 +74,21 @@ def keep(
     return found
 
 
+def move(session: Session, destination: Destination, address: str) -> None:
+    """It is reached at another address from now on; one that its account has there already stands for both."""
+    key = address_key(destination.channel, address)
+    others = select(Destination).where(
+        Destination.account_id == destination.account_id,
+        Destination.channel == destination.channel,
+        Destination.address_key == key,
+    )
+    if session.exec(others).first() is not None:
+        session.delete(destination)
+        return
+    destination.address, destination.address_key = address, key
+    session.add(destination)
+
+
 def switch_off(session: Session, destination: Destination, why: str) -> None:
     """Send nothing to it any more until its owner switches it on again; `why` is for them."""
     destination.state, destination.why = "off", why[:200]

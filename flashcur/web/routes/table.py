@@ -35,6 +35,7 @@ from flashcur.web.routes.base import JSON, Route, RouteGroup, error, refused, ta
 from flashcur.web.routes.callbacks import CallbackRoutes
 from flashcur.web.routes.files import ExportRoutes
 from flashcur.web.routes.signals import SignalRoutes
+from flashcur.web.routes.telegram import TelegramRoutes
 
 logger = logging.getLogger(__name__)
 
@@ -218,5 +219,6 @@ ALL_ROUTES: tuple[Route, ...] = (
     *AuthRoutes.ROUTES,
     *ExportRoutes.ROUTES,
     *CallbackRoutes.ROUTES,
+    *TelegramRoutes.ROUTES,
 )
 """Every route; the docs and the test of who may call what are drawn from it."""
