@@ -51,6 +51,7 @@ from flashcur.web.process import WebRuntime
 from flashcur.web.routes.auth import AuthRoutes
 from flashcur.web.routes.callbacks import CallbackRoutes
 from flashcur.web.routes.files import ExportRoutes
+from flashcur.web.routes.push import PushRoutes
 from flashcur.web.routes.signals import SignalRoutes
 from flashcur.web.routes.table import HttpRoutes
 from flashcur.web.routes.telegram import TelegramRoutes
@@ -150,6 +151,7 @@ app.api_transformer = (
         SignalRoutes(runtime),
         CallbackRoutes(runtime),
         TelegramRoutes(runtime),
+        PushRoutes(runtime),
         page_policy=PagePolicy(build.CLIENT, config.api_url),
     ).wrap,
     lambda asgi: PublicAddress(asgi, where.backend, build.CLIENT),

@@ -23,6 +23,7 @@ from flashcur.state.wire.access import ACCESS
 from flashcur.web.routes.table import ALL_ROUTES
 from tests.support.accounts import PASSWORD
 from tests.support.app import App
+from tests.support.push_service import PushBrowser
 from tests.support.sockets import tab
 from tests.support.world import Role, World
 
@@ -156,6 +157,16 @@ REQUESTS: dict[tuple[str, str], Request] = {
     ("POST", "/webhooks/sendgrid"): Request(ALL_MISSING),
     ("POST", "/webhooks/twilio/status"): Request(ALL_MISSING),
     ("POST", "/webhooks/twilio/inbound"): Request(ALL_MISSING),
+    ("GET", "/api/v1/push/key"): Request(ALL_OK),
+    ("POST", "/api/v1/push"): Request(
+        statuses(NEEDS_SIGN_IN, FORBIDDEN, OK, OK),
+        fields=plain(endpoint="https://push.example/send", keys=PushBrowser().keys),
+        changes=frozenset({"pro", "elite", "other"}),
+    ),
+    # Nothing is on, so nothing is turned off.
+    ("POST", "/api/v1/push/off"): Request(
+        statuses(NEEDS_SIGN_IN, OK, OK, OK), fields=plain(endpoint="https://push.example/send")
+    ),
 }
 
 

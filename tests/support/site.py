@@ -27,6 +27,7 @@ from flashcur.web.process import WebRuntime
 from flashcur.web.routes.auth import AuthRoutes
 from flashcur.web.routes.callbacks import CallbackRoutes
 from flashcur.web.routes.files import ExportRoutes
+from flashcur.web.routes.push import PushRoutes
 from flashcur.web.routes.signals import SignalRoutes
 from flashcur.web.routes.table import HttpRoutes
 from flashcur.web.routes.telegram import TelegramRoutes
@@ -154,14 +155,8 @@ async def running_site(settings: Settings, where: Addresses = WHERE) -> AsyncIte
     It waits for the database for longer than a visitor would: on a loaded machine they would be shown as guests.
     """
     runtime = WebRuntime(replace(settings, engine="external"), MarketHub(), where)
-    groups = (
-        AuthRoutes(runtime),
-        ExportRoutes(runtime),
-        SignalRoutes(runtime),
-        CallbackRoutes(runtime),
-        TelegramRoutes(runtime),
-    )
-    routes = HttpRoutes(runtime, *groups)
+    groups = (AuthRoutes, ExportRoutes, SignalRoutes, CallbackRoutes, TelegramRoutes, PushRoutes)
+    routes = HttpRoutes(runtime, *(group(runtime) for group in groups))
     site = Site(runtime, routes.wrap(Starlette()))
     await runtime.start()
     patience = pytest.MonkeyPatch()

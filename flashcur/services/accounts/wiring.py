@@ -8,6 +8,7 @@ from collections.abc import Callable
 from flashcur.services.accounts.context import Context
 from flashcur.services.accounts.passwords import Hasher
 from flashcur.services.accounts.profile import Profile
+from flashcur.services.accounts.push_subscriptions import PushSubscriptions
 from flashcur.services.accounts.registration import Registration
 from flashcur.services.accounts.wallets import WalletAccounts
 from flashcur.services.accounts.watchlists import Watchlists
@@ -32,6 +33,7 @@ class Accounts:
         self.wallets = WalletAccounts(self.context, self.checker)
         self.profile = Profile(self.context)
         self.watchlists = Watchlists(self.context)
+        self.push = PushSubscriptions(self.context)
         self.rules = Rules(self.context)
 
     async def warm(self) -> None:
