@@ -16,7 +16,7 @@ const UNSUPPORTED = "This browser has no web push.";
 const ON_IOS = "On an iPhone or iPad, add FlashCur to the home screen first, open it there, and turn web push on.";
 const NOT_HERE = "Web push is not configured on this server.";
 const REFUSED = "The browser’s push service refused. Some browsers have it turned off in their settings.";
-const ALREADY = "It was connected to another server key, and is being connected anew: try again.";
+const ALREADY = "This browser was connected with another server key, and is free now: turn web push on again.";
 
 function supported(): boolean {
   return typeof window !== "undefined" && "serviceWorker" in navigator && "PushManager" in window;
@@ -114,6 +114,8 @@ const attend = shared(() => {
   document.addEventListener("visibilitychange", look);
   return () => document.removeEventListener("visibilitychange", look);
 });
+
+export const pushState = () => state.get();
 
 export function usePush() {
   useEffect(attend, []);
