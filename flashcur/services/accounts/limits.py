@@ -52,6 +52,14 @@ HASHING_ACCOUNT = Limit("hashing-account", 30, 20, "uses of this password")
 """For an account, or an address and where it is tried from. Hashing costs as much when the password is right: neither
 this limit nor the one for a network is ever forgiven."""
 HASHING_NETWORK = Limit("hashing-network", 120, 1, "passwords from your network")
+SMS_CODE_ACCOUNT = Limit("sms-code-account", 3, 1200, "codes for this account")
+SMS_CODE_NUMBER = Limit("sms-code-number", 3, 3600, "codes to this number")
+SMS_CODE_NETWORK = Limit("sms-code-network", 5, 1800, "codes from your network")
+SMS_CODE_COUNTRY = Limit("sms-code-country", 50, 1728, "codes to numbers of this country")
+"""All accounts together: whoever is paid for messages to a country's numbers gains nothing by having us send them."""
+SMS_ACCOUNT = Limit("sms-account", 50, 1728, "SMS for this account")
+"""50 a day, and as many that were saved up."""
+SMS_COUNTRY = Limit("sms-country", 1000, 86.4, "SMS to numbers of this country")
 
 LIMITS = tuple(value for value in globals().values() if isinstance(value, Limit))
 
