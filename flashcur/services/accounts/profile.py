@@ -13,7 +13,7 @@ from sqlmodel import delete as remove
 from flashcur.domain.plans import Plan
 from flashcur.domain.view import View
 from flashcur.errors import Conflict, Refusal
-from flashcur.models import Account, LoginSession, Mail, MailToken, new_id
+from flashcur.models import Account, AlertSettings, LoginSession, Mail, MailToken, new_id
 from flashcur.services.accounts import api_keys, audit, changes, limits, mail_tokens, sessions, wallets, watchlists
 from flashcur.services.accounts.addresses import clean_address, shortened
 from flashcur.services.accounts.client import Client
@@ -21,7 +21,8 @@ from flashcur.services.accounts.context import Context
 from flashcur.services.accounts.entitlement import plan_of
 from flashcur.services.accounts.passwords import check_length
 from flashcur.services.accounts.sessions import Caller
-from flashcur.services.alerts import rules, signals
+from flashcur.services.alerts import alert_settings, rules, signals
+from flashcur.services.kit.clock import to_ms
 from flashcur.services.kit.time_zones import is_time_zone
 from flashcur.services.notify import enqueue
 from flashcur.settings.idn import shown_address
@@ -115,6 +116,9 @@ class Profile:
 
         def work(session: Session, account: Account, login: LoginSession) -> None:
             account.time_zone = time_zone
+            # Quiet hours go by this clock.
+            row = session.get(AlertSettings, account.id)
+            alert_settings.plan_anew(session, account, row, to_ms(self._context.clock()))
 
         await self._change(caller, work)
 

@@ -12,6 +12,7 @@ from flashcur.services.accounts.push_subscriptions import PushSubscriptions
 from flashcur.services.accounts.registration import Registration
 from flashcur.services.accounts.wallets import WalletAccounts
 from flashcur.services.accounts.watchlists import Watchlists
+from flashcur.services.alerts.alert_settings import AlertWishes
 from flashcur.services.alerts.rules import Rules
 from flashcur.services.auth.signatures import SignatureChecker
 from flashcur.services.kit.clock import utc_now
@@ -35,6 +36,7 @@ class Accounts:
         self.watchlists = Watchlists(self.context)
         self.push = PushSubscriptions(self.context)
         self.rules = Rules(self.context)
+        self.alert_wishes = AlertWishes(self.context)
 
     async def warm(self) -> None:
         """Import what the first wallet's signature needs, and read the names of time zones, in a thread.

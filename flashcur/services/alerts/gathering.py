@@ -1,0 +1,139 @@
+"""What is held becomes one message for each place: a summary of a storm, or the digest of a night.
+
+An account at a time, in one transaction each, with the account locked: whoever dies in between has changed nothing,
+and a second engine finds nothing left to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from sqlmodel import Session, col, select
+
+from flashcur.domain.delivery.batching import WINDOW_MS
+from flashcur.domain.delivery.planning import Hold, silence
+from flashcur.domain.delivery.status import Status
+from flashcur.models import Account, AlertRecord, Delivery
+from flashcur.services.alerts import compose
+from flashcur.services.alerts.dispatch import Book, delivery_key, read_books, write
+from flashcur.services.alerts.places import Place, ways
+from flashcur.services.notify import outbox
+from flashcur.services.notify.channel import Channel
+
+NIGHT_MS = 2 * WINDOW_MS
+"""What was held for longer than this, in ms, is told as a digest; what waited for a minute only, as a summary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What became of what was held for one account."""
+
+    messages: int = 0
+    """That leave now."""
+    told: int = 0
+    """Held ones that these tell."""
+
+
+def due_accounts(session: Session, now_ms: int, limit: int = 100) -> list[str]:
+    """Accounts with something held that is due at `now_ms` (Unix ms), at most `limit`. It needs no lock."""
+    query = select(Delivery.account_id).where(Delivery.status == "held", col(Delivery.due_ms) <= now_ms)
+    return [each for each in session.exec(query.distinct().limit(limit)) if each is not None]
+
+
+def gather(session: Session, account_id: str, channels: Mapping[str, Channel], now_ms: int, base: str) -> Gathered:
+    """Tell what is held for an account and due, each place with one message; nothing where somebody else has it locked.
+
+    Quiet hours, a mute, the cap and the number a minute hold for these messages as well.
+    """
+    # Jobs wait for nobody; what is passed by is found a second later.
+    query = select(Account).where(Account.id == account_id).with_for_update(key_share=True, skip_locked=True)
+    account = session.exec(query).first()
+    if account is None:
+        return Gathered()
+    held = select(Delivery).where(Delivery.account_id == account_id, Delivery.status == "held")
+    due = list(session.exec(held.where(col(Delivery.due_ms) <= now_ms)))
+    if not due:
+        return Gathered()
+    book = read_books(session, [account], channels, now_ms, base)[account_id]
+    ids = {row.alert_id for row in due if row.alert_id is not None}
+    alerts = {alert.id: alert for alert in session.exec(select(AlertRecord).where(col(AlertRecord.id).in_(ids)))}
+    done = Gathered()
+    # What is urgent does not wait for the morning with the rest, where it may pass.
+    apart = silence(book.wishes, now_ms, urgent=False) is not None
+    due.sort(key=lambda row: (row.channel, row.destination_id or "", apart and row.urgent, row.id))
+    for _, rows in groupby(due, key=lambda row: (row.channel, row.destination_id, apart and row.urgent)):
+        told = _tell(session, book, list(rows), alerts)
+        done = Gathered(done.messages + bool(told), done.told + told)
+    write(session, book.notices_of_caps(), now_ms)
+    return done
+
+
+def _tell(session: Session, book: Book, rows: Sequence[Delivery], alerts: Mapping[int | None, AlertRecord]) -> int:
+    """Have one message tell what is held for a place; returns how many it tells, 0 where none leaves now."""
+    known = [row for row in rows if row.alert_id in alerts]
+    for row in rows:
+        if row.alert_id not in alerts:
+            _end(session, book, row, "expired", "Its alert was deleted meanwhile.")
+    if not known:
+        return 0
+    first = known[0]
+    notice = all(row.kind == "notice" for row in known)
+    way = ways(book.account, book.plan, first.channel, book.channels, book.addresses, notice=notice)
+    place = next((each for each in way.places if each.destination_id == first.destination_id), None)
+    if place is None:
+        why = way.why_not or "it was removed"
+        for row in known:
+            _end(session, book, row, "dead", f"Not sent: {why}.")
+        return 0
+    found = book.judge(place, urgent=all(row.urgent for row in known), gathering=True)
+    if isinstance(found, Hold):
+        for row in known:
+            row.due_ms, row.expires_ms = found.until_ms, found.until_ms + book.useful_ms(place.channel)
+            outbox.record(session, row, "held", book.now_ms, book.why_held(found))
+        return 0
+    if found == "capped":
+        for row in known:
+            _end(session, book, row, "capped", book.why_capped)
+        return 0
+    night = book.now_ms - min(row.created_ms for row in known) > NIGHT_MS
+    if len(known) == 1 and not night:
+        # One is no storm: it goes as it was frozen.
+        first.due_ms, first.expires_ms = book.now_ms, book.now_ms + book.useful_ms(place.channel)
+        outbox.record(session, first, "queued", book.now_ms)
+        return 1
+    _merge(session, book, place, known, [alerts[row.alert_id] for row in known], digest=night)
+    return len(known)
+
+
+def _merge(
+    session: Session,
+    book: Book,
+    place: Place,
+    rows: Sequence[Delivery],
+    alerts: Sequence[AlertRecord],
+    *,
+    digest: bool,
+) -> None:
+    message = compose.summary_of(alerts, digest=digest, zone=book.wishes.zone, base=book.base)
+    # Named by what it tells: the same rows can never be told twice.
+    key = delivery_key("gathered", *(row.key for row in rows))
+    one = book.row(
+        message.kind,
+        place,
+        key,
+        book.render(place.channel, message),
+        urgent=message.urgent,
+        expires_ms=book.now_ms + book.useful_ms(place.channel),
+    )
+    write(session, [one], book.now_ms)
+    for row in rows:
+        row.merged_into = one.id
+        _end(session, book, row, "merged", f"Told in a {message.kind} of {len(rows):,}.")
+
+
+def _end(session: Session, book: Book, row: Delivery, status: Status, why: str) -> None:
+    if status in ("dead", "expired"):
+        row.problem = why[: outbox.MAX_PROBLEM_CHARS]
+    outbox.record(session, row, status, book.now_ms, why)
