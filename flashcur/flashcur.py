@@ -13,6 +13,7 @@ from flashcur.components.kit import notice, theme
 from flashcur.components.signals.panel import BEFORE_PAINT
 from flashcur.pages import (
     account,
+    alerts,
     api,
     confirm,
     confirm_change,
@@ -96,6 +97,7 @@ for route, page, about in (
     ("/account", account.account, account),
     ("/watchlists", watchlists.watchlists, watchlists),
     ("/signals", signals.signals, signals),
+    ("/alerts", alerts.alerts, alerts),
     ("/api", api.api, api),
     ("/legal/terms", legal_terms.legal_terms, legal_terms),
     ("/legal/privacy", legal_privacy.legal_privacy, legal_privacy),

@@ -18,6 +18,7 @@ from flashcur.domain.plans import Plan
 from flashcur.domain.watchlists import frozen
 from flashcur.services.accounts.undelivered import UndeliveredView
 from flashcur.services.accounts.view import AccountView, ApiKeyView, EventView, SessionView, WalletView
+from flashcur.services.kit.clock import to_ms
 from flashcur.settings import CHAINS
 from flashcur.settings.idn import shown_address
 from flashcur.state.wire.defaults import default_vars
@@ -72,6 +73,8 @@ class AccountState(rx.State):
     """How the market table was last arranged, as its address has it."""
     signals_read: int = 0
     """`id` of the newest signal that its owner has been shown."""
+    read_at: int = 0
+    """When it was read, Unix ms: what else a page shows of an account is asked for anew when this rises."""
     created: str = ""
     wallets: list[dict[str, str]] = []
     """`address`, `short`, `chain`, `linked`, `used`."""
@@ -116,6 +119,7 @@ def account_vars(visitor: Visitor, plan: Plan) -> dict[str, Any]:
         "time_zone": account.time_zone,
         "table_view": account.table_view,
         "signals_read": account.signals_read,
+        "read_at": to_ms(account.read_at),
         "created": _day(account.created_at, zone),
         "wallets": [_wallet(wallet, zone) for wallet in account.wallets],
         "api": plan.api,

@@ -9,6 +9,7 @@ changes something for somebody it is not for.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ import aiohttp
 import pytest
 
 from flashcur.domain.plans import PLANS
+from flashcur.domain.rules.condition import PriceCross
+from flashcur.domain.rules.rule import Definition, Scope
 from flashcur.services.simulator.universe_data import TRADFI
 from flashcur.state.wire.access import ACCESS
 from flashcur.web.routes.table import ALL_ROUTES
@@ -52,6 +55,12 @@ def plain(**arguments: Any) -> Callable[[dict[str, str]], dict[str, Any]]:
     return lambda ids: {k: v.format(**ids) if isinstance(v, str) else v for k, v in arguments.items()}
 
 
+def rule_form(ids: dict[str, str]) -> str:
+    """The form in which a role's rule is written anew, with a watchlist of theirs."""
+    definition = Definition((PriceCross("below", 1.0),), Scope("watchlist", watchlist_id=ids["list"]))
+    return json.dumps({"number": 1, "rule": ids["rule"], "version": 1, "definition": definition.to_json()})
+
+
 CALLS: dict[str, Call] = {
     "feed_state.watch_table": Call(plain(), NOBODY),
     "feed_state.watch_feed": Call(plain(), NOBODY),
@@ -70,6 +79,14 @@ CALLS: dict[str, Call] = {
     "watchlist_state.remove": Call(plain(list_id="{list}", symbol="BTCUSDT"), OWN),
     # What has not been stored cannot have been read.
     "signals_state.mark_read": Call(plain(signal_id="0"), NOBODY),
+    "rules_state.show": Call(plain(), NOBODY),
+    "rules_state.open_form": Call(plain(asked="rule={rule}"), NOBODY),
+    "rules_state.check": Call(lambda ids: {"draft": rule_form(ids)}, NOBODY),
+    "rules_state.save": Call(lambda ids: {"draft": rule_form(ids)}, OWN),
+    "rules_state.pause": Call(plain(rule_id="{rule}"), OWN),
+    "rules_state.resume": Call(plain(rule_id="{paused}"), OWN),
+    "rules_state.snooze": Call(plain(rule_id="{rule}", hours=1), OWN),
+    "rules_state.delete": Call(plain(rule_id="{rule}"), OWN),
     "profile_state.change_address": Call(form(email="new@example.com", password=PASSWORD), SIGNED_IN),
     "profile_state.change_password": Call(form(password=PASSWORD, new="nine purple teapots sing"), SIGNED_IN),
     "profile_state.set_theme": Call(plain(theme="light"), SIGNED_IN),

@@ -10,7 +10,19 @@ from sqlalchemy import text as sql
 from sqlmodel import Session
 
 from flashcur.domain.plans import PLANS, PlanName
-from flashcur.models import Account, ApiKey, LoginSession, Wallet, Watchlist, WatchlistItem, metadata, new_id
+from flashcur.domain.rules.condition import PriceCross
+from flashcur.domain.rules.rule import Definition, Scope
+from flashcur.models import (
+    Account,
+    ApiKey,
+    LoginSession,
+    RuleRecord,
+    Wallet,
+    Watchlist,
+    WatchlistItem,
+    metadata,
+    new_id,
+)
 from flashcur.services.accounts import sessions
 from flashcur.services.accounts.sessions import hash_token
 from flashcur.services.storage.database import Database
@@ -86,7 +98,20 @@ class World:
             address="0x" + new_id()[:40].ljust(40, "0"), account_id=account.id, chain_id=1, linked_at=now, used_at=now
         )
         key = ApiKey(account_id=account.id, key_hash=hash_token(new_id()), hint="abcd", created_at=now)
-        session.add_all([device, *lists, wallet, key])
+        rules = [
+            RuleRecord(
+                account_id=account.id,
+                definition=Definition((PriceCross("above", 1e6),), Scope("symbol", symbol="BTCUSDT")).to_json(),
+                channels=["in-app"],
+                status=status,
+                why="" if status == "active" else "owner",
+                position=at,
+                created_ms=1,
+                changed_ms=1,
+            )
+            for at, status in enumerate(("active", "paused"))
+        ]
+        session.add_all([device, *lists, wallet, key, *rules])
         session.flush()
         session.add_all([WatchlistItem(watchlist_id=each.id, symbol="BTCUSDT", position=0) for each in lists])
         ids = {
@@ -95,6 +120,8 @@ class World:
             "session": device.id,
             "wallet": wallet.address,
             "key": key.id,
+            "rule": rules[0].id,
+            "paused": rules[1].id,
             "owner": account.id,
         }
         return Role(name, account.id, f"flashcur_session={token}", ids)

@@ -28,7 +28,13 @@ def alive() -> rx.Var[bool]:
     return (FeedState.beat > 0) & (lag() == 0)
 
 
-PAGES = (("Markets", "/"), ("Signals", "/signals"), ("Watchlists", "/watchlists"), ("Pricing", "/pricing"))
+PAGES = (
+    ("Markets", "/"),
+    ("Signals", "/signals"),
+    ("Alerts", "/alerts"),
+    ("Watchlists", "/watchlists"),
+    ("Pricing", "/pricing"),
+)
 
 
 def header(*tools: rx.Component) -> rx.Component:

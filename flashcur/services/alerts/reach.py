@@ -1,4 +1,4 @@
-"""Whom a rule's alerts reach: its channels against the plan, what is configured, and where the account is found.
+"""Whom a rule's alerts reach, in words: what dispatching them would do now (`services.alerts.places`), said beforehand.
 
 A rule that would reach nobody says so while it is written and wherever it is listed, not when it was needed.
 """
@@ -11,23 +11,14 @@ from typing import Literal
 
 from sqlmodel import Session
 
-from flashcur.domain.plans import CHANNEL_NAMES, CHANNELS, Channel, Plan, least_plan
+from flashcur.domain.plans import CHANNEL_NAMES, CHANNELS, Channel, Plan
 from flashcur.models import Account
-from flashcur.services.notify import destinations
+from flashcur.services.alerts import places
+from flashcur.services.notify.channel import Channel as Sender
 
-State = Literal["on", "connect", "off", "plan", "missing"]
-"""`connect`: the owner has no place for it yet; `off`: each was switched off, or is not confirmed; `missing`: nothing
-is configured to send by it."""
-
-_CONNECT: Mapping[Channel, str] = {
-    "email": "your account has no address",
-    "web-push": "no browser is registered",
-    "sms": "no number is confirmed",
-    "telegram": "no chat is linked",
-    "discord": "no webhook is set",
-    "slack": "no webhook is set",
-    "webhook": "no address is set",
-}
+State = Literal["on", "owner", "plan", "server"]
+"""Who can do something about it: `owner` where nothing is connected, confirmed or switched on; `plan` where another
+plan has it; `server` where nothing is configured to send by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,41 +28,25 @@ class Way:
     channel: Channel
     state: State
     why: str
-    """Why nothing arrives by it, in words that follow its name; empty where it is on."""
+    """Why nothing arrives by it, or not everywhere: part of a sentence; empty where all is well."""
 
 
-def ways(session: Session, account: Account, plan: Plan, problems: Mapping[str, str]) -> dict[Channel, Way]:
-    """Every channel, in the order of `CHANNELS`. `problems`: why a channel is not configured, by its name."""
-    found: dict[str, list[tuple[str, str]]] = {}
-    for each in destinations.of_account(session, account.id):
-        found.setdefault(each.channel, []).append((each.state, each.why))
-    suppressed = account.email is not None and destinations.suppressed(session, "email", account.email) is not None
+def ways(session: Session, account: Account, plan: Plan, senders: Mapping[str, Sender]) -> dict[Channel, Way]:
+    """Every channel, in the order of `CHANNELS`. `senders`: the channels that this server has, by name."""
+    known = places.read_addresses(session, [account])
     told: dict[Channel, Way] = {}
     for channel in CHANNELS:
-        state, why = _state(channel, plan, problems.get(channel, ""), found.get(channel, []))
-        if channel == "email" and state in ("connect", "on"):
-            # The account's own address needs no row.
-            state, why = ("on", "") if account.email is not None else ("connect", _CONNECT["email"])
-            if suppressed:
-                state, why = "off", "our mail to your address is stopped"
-        told[channel] = Way(channel, state, why)
+        found = places.ways(account, plan, channel, senders, known)
+        told[channel] = Way(channel, _state(channel, plan, senders, found), found.why_not)
     return told
 
 
-def _state(channel: Channel, plan: Plan, problem: str, places: Sequence[tuple[str, str]]) -> tuple[State, str]:
+def _state(channel: Channel, plan: Plan, senders: Mapping[str, Sender], found: places.Ways) -> State:
+    if found.places:
+        return "on"
     if channel not in plan.channels:
-        return "plan", f"it comes with {least_plan('channels', channel).title}"
-    if channel in ("in-app", "browser"):
-        return "on", ""
-    if problem:
-        return "missing", "this FlashCur cannot send by it"
-    if any(state == "on" for state, _ in places):
-        return "on", ""
-    if not places:
-        return "connect", _CONNECT[channel]
-    if any(state == "unconfirmed" for state, _ in places):
-        return "off", "it is not confirmed yet"
-    return "off", "it is switched off"
+        return "plan"
+    return "owner" if channel in senders and not senders[channel].problem else "server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,29 +54,25 @@ class Reach:
     """The sentence that a rule says about its channels."""
 
     text: str
-    nobody: bool
-    """Whether nothing leaves the app: the sentence is then a warning."""
+    warning: bool
+    """Whether something that its owner chose does not arrive."""
 
 
 def reach(wanted: Sequence[str], known: Mapping[Channel, Way], *, stopped: str = "") -> Reach:
     """What becomes of a rule's alerts. `stopped`: why it gives none, such as `it is paused`."""
-    if stopped:
-        return Reach(f"Reaches nobody, because {stopped}.", True)
+    app = known["in-app"]
+    if stopped or app.state != "on":
+        return Reach(f"Reaches nobody, because {stopped or app.why}.", True)
     chosen = [known[channel] for channel in CHANNELS if channel in wanted and channel != "in-app"]
     on = [_name(way.channel) for way in chosen if way.state == "on"]
-    failing = [f"{_name(way.channel)}: {way.why}" for way in chosen if way.state != "on"]
-    rest = f" Not by {'; nor by '.join(failing)}." if failing else ""
-    if known["in-app"].state != "on":
-        return Reach(f"Reaches nobody, because {known['in-app'].why}.", True)
-    if not on:
-        return Reach(f"Reaches you only in the app.{rest}", True)
-    return Reach(f"Reaches you by {_joined(on)}, and in the app.{rest}", False)
+    failing = [places.left_out(way.channel, way.why) for way in chosen if way.state != "on"]
+    whom = f"Reaches you by {_joined(on)}, and in the app." if on else "Reaches you only in the app."
+    return Reach(" ".join([whom, *(f"Not by {each}." for each in failing)]), bool(failing))
 
 
 def _name(channel: Channel) -> str:
     name = CHANNEL_NAMES[channel]
-    own = channel in ("sms", "telegram", "discord", "slack")
-    return name if own else name.lower()
+    return name if channel in ("sms", "telegram", "discord", "slack") else name.lower()
 
 
 def _joined(names: Sequence[str]) -> str:

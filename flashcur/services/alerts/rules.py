@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlalchemy import case, func
 from sqlmodel import Session, col, select
 
 from flashcur.domain.plans import CHANNEL_NAMES, CHANNELS, Channel, Plan, least_plan
@@ -21,7 +20,7 @@ from flashcur.domain.rules.condition import InterestMove, OnSignal
 from flashcur.domain.rules.rule import Definition
 from flashcur.domain.watchlists import valid_symbol
 from flashcur.errors import Conflict, NotFound, PlanNeeded, Refusal
-from flashcur.models import AlertRecord, RuleRecord, Watchlist
+from flashcur.models import RuleRecord, Watchlist
 from flashcur.services.accounts import sessions
 from flashcur.services.accounts.context import Context
 from flashcur.services.accounts.entitlement import plan_of
@@ -50,15 +49,6 @@ class Written:
     """Unix ms."""
 
 
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """What the price did after the alerts of a rule, four hours later, as far as it is known."""
-
-    known: int
-    rose: int
-    fell: int
-
-
 def rules(session: Session, account_id: str) -> Sequence[RuleRecord]:
     """All rules of an account, the newest first."""
     query = select(RuleRecord).where(RuleRecord.account_id == account_id)
@@ -72,23 +62,6 @@ def find(session: Session, account_id: str, rule_id: str) -> RuleRecord:
     if found is None or found.account_id != account_id:
         raise NotFound(_UNKNOWN)
     return found
-
-
-def followed(session: Session, account_id: str) -> dict[str, Followed]:
-    """What followed the alerts of each rule that has any of which it is known, by rule."""
-    change = col(AlertRecord.change_4h)
-    query = (
-        select(
-            AlertRecord.rule_id,
-            func.count(),
-            func.sum(case((change > 0, 1), else_=0)),
-            func.sum(case((change < 0, 1), else_=0)),
-        )
-        .where(AlertRecord.account_id == account_id, change.is_not(None), col(AlertRecord.rule_id).is_not(None))
-        .group_by(col(AlertRecord.rule_id))
-    )
-    found = session.exec(query).all()
-    return {rule_id: Followed(known, int(rose), int(fell)) for rule_id, known, rose, fell in found if rule_id}
 
 
 def create(session: Session, account_id: str, plan: Plan, written: Written, now_ms: int, *, paused: bool) -> RuleRecord:
@@ -269,6 +242,16 @@ class Rules:
             edit(session, caller.account_id, plan, rule_id, version, written, now_ms)
 
         await self._change(caller, work)
+
+    async def expiry(self, caller: Caller, rule_id: str) -> int | None:
+        """The end that a rule has now, Unix ms; None without one."""
+        now = self._context.clock()
+
+        def work(session: Session) -> int | None:
+            account, _ = sessions.require(session, caller, now)
+            return find(session, account.id, rule_id).expires_ms
+
+        return await self._context.run(work, readonly=True)
 
     async def pause(self, caller: Caller, rule_id: str) -> None:
         """Have a rule evaluated no more."""

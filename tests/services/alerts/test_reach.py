@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
 import pytest
 
@@ -16,14 +18,20 @@ from tests.support.accounts import NOON
 NOW_MS = int(NOON.timestamp() * 1000)
 
 
+@dataclass
+class Sender:
+    """What is asked of a channel here: whether it is configured."""
+
+    problem: str = ""
+
+
 def known(
-    database: Database,
-    plan: PlanName,
-    *places: tuple[Channel, str],
-    email: str | None = "",
-    **problems: str,
+    database: Database, plan: PlanName, *places: tuple[Channel, str], email: str | None = "", broken: str = ""
 ) -> dict[Channel, Way]:
-    """The ways of a new account that has these places: (channel, state)."""
+    """The ways of a new account that has these places: (channel, state). All channels but `broken` are configured."""
+    senders = cast(
+        "Any", {name: Sender("No key is set." if name == broken else "") for name in CHANNELS if name != "webhook"}
+    )
     with database.session() as session:
         account = Account(email=f"{plan}@example.com" if email == "" else email, plan=plan, created_at=NOON)
         session.add(account)
@@ -35,34 +43,37 @@ def known(
             if state == "off":
                 destinations.switch_off(session, place, "blocked")
         session.flush()
-        return ways(session, account, PLANS[plan], problems)
+        return ways(session, account, PLANS[plan], senders)
 
 
 def test_every_channel_has_its_state(database: Database) -> None:
     """Complaint 26: what is bound, paid, confirmed or configured no longer is told, never silently nothing."""
-    told = known(database, "elite", ("telegram", "on"), ("sms", "unconfirmed"), ("slack", "off"), discord="no key")
+    told = known(database, "elite", ("telegram", "on"), ("sms", "unconfirmed"), ("slack", "off"), broken="discord")
     assert tuple(told) == CHANNELS
     assert {channel: way.state for channel, way in told.items()} == {
         "in-app": "on",
         "browser": "on",
         "email": "on",
-        "web-push": "connect",
-        "sms": "off",
+        "web-push": "owner",
+        "sms": "owner",
         "telegram": "on",
-        "discord": "missing",
-        "slack": "off",
-        "webhook": "connect",
+        "discord": "server",
+        "slack": "owner",
+        "webhook": "server",
     }
     assert all(way.why for way in told.values() if way.state != "on")
-    assert known(database, "free", ("telegram", "on"))["telegram"] == Way("telegram", "plan", "it comes with Elite")
-    assert known(database, "pro", email=None)["email"].state == "connect"
+    less = known(database, "free", ("telegram", "on"))["telegram"]
+    assert less.state == "plan"
+    assert "Elite has" in less.why
+    assert known(database, "pro", email=None)["email"].state == "owner"
 
 
 def test_mail_that_bounced_reaches_nobody(database: Database) -> None:
     """Complaint 22: an address that was suppressed is said to be, where a rule counts on it."""
     with database.session() as session:
         destinations.suppress(session, "email", "pro@example.com", "bounce", "550", NOW_MS)
-    assert known(database, "pro")["email"].state == "off"
+    told = reach(["in-app", "email"], known(database, "pro"))
+    assert told == Reach("Reaches you only in the app. Not by Email: mail to this address bounced.", True)
 
 
 @pytest.mark.parametrize(
@@ -73,17 +84,18 @@ def test_mail_that_bounced_reaches_nobody(database: Database) -> None:
             ["in-app", "browser", "email", "telegram"],
             Reach("Reaches you by browser notification, email and Telegram, and in the app.", False),
         ),
-        (["in-app"], Reach("Reaches you only in the app.", True)),
+        (["in-app"], Reach("Reaches you only in the app.", False)),
         (
-            ["in-app", "sms", "slack"],
+            ["in-app", "sms", "webhook"],
             Reach(
-                "Reaches you only in the app. Not by SMS: no number is confirmed; nor by Slack: no webhook is set.",
+                "Reaches you only in the app. Not by SMS: it is not connected yet. "
+                "Not by Webhook: this server does not have it.",
                 True,
             ),
         ),
         (
             ["in-app", "email", "sms"],
-            Reach("Reaches you by email, and in the app. Not by SMS: no number is confirmed.", False),
+            Reach("Reaches you by email, and in the app. Not by SMS: it is not connected yet.", True),
         ),
     ],
 )

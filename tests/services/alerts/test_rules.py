@@ -7,16 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlmodel import Session
 
 from flashcur.domain.plans import PLANS, Channel
 from flashcur.domain.rules.condition import InterestMove, OnSignal, PriceCross
 from flashcur.domain.rules.rule import Definition, Scope
 from flashcur.errors import Conflict, NotFound, PlanNeeded, Refusal, SignInNeeded
-from flashcur.models import AccountChange, AlertRecord, RuleRecord
+from flashcur.models import AccountChange, RuleRecord
 from flashcur.services.accounts import watchlists
 from flashcur.services.alerts import rules
-from flashcur.services.alerts.rules import MOST_RULES, Followed, Rules, Written
+from flashcur.services.alerts.rules import MOST_RULES, Rules, Written
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from tests.support.accounts import ADDRESS, Person, Services
@@ -254,16 +253,6 @@ async def test_every_change_is_told_once(services: Services, acts: Rules) -> Non
     assert [each.account_id for each in services.rows(AccountChange)][-2:] == [ann.account_id] * 2
 
 
-async def test_what_followed_is_counted_for_each_rule(services: Services, acts: Rules, database: Database) -> None:
-    ann = services.person()
-    first, second = [await acts.create(ann.caller, written()) for _ in range(2)]
-    with database.session() as session:
-        _alerts(session, ann, first, [1.0, -2.0, 0.0, 3.5, None])
-        _alerts(session, ann, second, [None])
-    with database.session(readonly=True) as session:
-        assert rules.followed(session, ann.account_id) == {first: Followed(known=4, rose=2, fell=1)}
-
-
 async def test_rules_are_in_the_account_s_data(services: Services, acts: Rules) -> None:
     ann = services.person(ADDRESS)
     await acts.create(ann.caller, written(ABOVE, "browser"))
@@ -272,21 +261,3 @@ async def test_rules_are_in_the_account_s_data(services: Services, acts: Rules) 
     assert told["definition"] == ABOVE.to_json()
     assert told["channels"] == ["in-app", "browser"]
     assert "account_id" not in told
-
-
-def _alerts(session: Session, person: Person, rule_id: str, changes: list[float | None]) -> None:
-    session.add_all(
-        AlertRecord(
-            key=f"{rule_id} {number}",
-            account_id=person.account_id,
-            rule_id=rule_id,
-            title="",
-            text="",
-            event_ms=number,
-            seen_ms=number,
-            stored_ms=number,
-            change_4h=change,
-            hash="0" * 64,
-        )
-        for number, change in enumerate(changes)
-    )

@@ -1,0 +1,1 @@
+"""Rules, messages and channels: what tells people of the market while they look elsewhere."""
