@@ -87,6 +87,24 @@ CALLS: dict[str, Call] = {
     "rules_state.resume": Call(plain(rule_id="{paused}"), OWN),
     "rules_state.snooze": Call(plain(rule_id="{rule}", hours=1), OWN),
     "rules_state.delete": Call(plain(rule_id="{rule}"), OWN),
+    "alerts_state.look": Call(plain(why="page"), NOBODY),
+    # Who names another's alert has read their own up to its number.
+    "alerts_state.mark_read": Call(plain(alert_id="{alert}"), SIGNED_IN),
+    "alerts_state.acknowledge": Call(plain(alert_id="{alert}"), OWN),
+    "ledger_state.show": Call(plain(query="alert={alert}"), NOBODY),
+    "channels_state.connect_url": Call(
+        form(channel="webhook", url="https://hooks.example.com/new", name="New"), NOBODY
+    ),
+    "channels_state.save_hours": Call(
+        form(quiet="1", **{"from": "23:00"}, until="06:30", urgent="1", cap="50"), SIGNED_IN
+    ),
+    "channels_state.mute": Call(plain(hours="8"), SIGNED_IN),
+    "channels_state.new_secret": Call(plain(place_id="{place}"), OWN),
+    "channels_state.rename": Call(form(id="{place}", name="Mine"), OWN),
+    "channels_state.remove": Call(plain(place_id="{place}"), OWN),
+    "channels_state.switch_on": Call(plain(place_id="{place}"), NOBODY),
+    "channels_state.switch_off": Call(plain(place_id="{place}"), OWN),
+    "channels_state.test": Call(plain(place_id="{place}"), NOBODY),
     "profile_state.change_address": Call(form(email="new@example.com", password=PASSWORD), SIGNED_IN),
     "profile_state.change_password": Call(form(password=PASSWORD, new="nine purple teapots sing"), SIGNED_IN),
     "profile_state.set_theme": Call(plain(theme="light"), SIGNED_IN),

@@ -16,6 +16,7 @@ from sqlmodel import Session, SQLModel, col, select
 from flashcur.domain.plans import PlanName
 from flashcur.models import Account, LoginSession, Mail, Wallet, WalletChallenge, metadata
 from flashcur.services.accounts import sessions
+from flashcur.services.accounts.channels import Channels, Senders
 from flashcur.services.accounts.client import Client
 from flashcur.services.accounts.context import Context
 from flashcur.services.accounts.entitlement import plan_of, set_plan
@@ -25,6 +26,8 @@ from flashcur.services.accounts.registration import Registration
 from flashcur.services.accounts.sessions import Caller
 from flashcur.services.accounts.wallets import Signed, WalletAccounts
 from flashcur.services.accounts.watchlists import Watchlists
+from flashcur.services.alerts.alert_choices import AlertChoices
+from flashcur.services.alerts.inbox import Inbox
 from flashcur.services.auth.signatures import SignatureChecker
 from flashcur.services.notify.links import make_token
 from flashcur.services.storage.database import Database
@@ -118,12 +121,16 @@ class Services:
     clock: Clock = field(default_factory=Clock)
     told: int = 0
     hasher: CountingHasher = field(default_factory=CountingHasher)
+    senders: Senders = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.context = Context(self.settings, self.database, self.hasher, BASE, self.clock, self._count)
         self.registration = Registration(self.context)
         self.profile = Profile(self.context)
         self.lists = Watchlists(self.context)
+        self.channels = Channels(self.context, self.senders)
+        self.inbox = Inbox(self.context)
+        self.alert_choices = AlertChoices(self.context)
         self.wallets = WalletAccounts(self.context, SignatureChecker(self.settings))
 
     def close(self) -> None:

@@ -25,9 +25,12 @@ from flashcur.models import (
 )
 from flashcur.services.accounts import sessions
 from flashcur.services.accounts.sessions import hash_token
+from flashcur.services.kit.clock import to_ms
+from flashcur.services.notify import destinations, webhook
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from tests.support.accounts import HOME, hashed
+from tests.support.ledger import add_alert, add_delivery
 
 ACCOUNT_TABLES = frozenset(metadata.tables) - {
     *("mark_frame", "instrument_event", "job_run"),
@@ -114,7 +117,23 @@ class World:
         session.add_all([device, *lists, wallet, key, *rules])
         session.flush()
         session.add_all([WatchlistItem(watchlist_id=each.id, symbol="BTCUSDT", position=0) for each in lists])
+        now_ms = to_ms(now)
+        place = destinations.keep(
+            session,
+            account.id,
+            "webhook",
+            f"https://{name}.example.com/hook",
+            now_ms,
+            name="Hook",
+            details=webhook.new_details(),
+            confirmed=True,
+        )
+        alert = add_alert(session, account.id, now_ms)
+        add_delivery(session, alert, "browser", now_ms)
+        session.flush()
         ids = {
+            "place": place.id,
+            "alert": str(alert.id),
             "list": lists[0].id,
             "second": lists[-1].id,
             "session": device.id,
