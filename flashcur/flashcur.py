@@ -35,7 +35,8 @@ from flashcur.services.kit.metrics import SOCKET_REFUSALS, TABS
 from flashcur.settings import Settings
 from flashcur.settings.addresses import Addresses
 from flashcur.state import account as account_state
-from flashcur.state import alerts, market, tabs, visit
+from flashcur.state import alerts as alert_state
+from flashcur.state import market, tabs, visit
 from flashcur.state.market import FeedState
 from flashcur.state.wire import connections
 from flashcur.state.wire.broadcast import Broadcaster
@@ -126,8 +127,8 @@ runtime.watch_broadcast(broadcaster.counters)
 visitors.listen(tabs.follow(broadcaster, visitors))
 visitors.ask_presence(broadcaster.has_tab)
 account_state.connect(runtime.senders)
-runtime.alerts.ask_presence(alerts.has_tab(broadcaster, visitors))
-runtime.alerts.listen(alerts.follow(broadcaster, visitors))
+runtime.alerts.ask_presence(alert_state.has_tab(broadcaster, visitors))
+runtime.alerts.listen(alert_state.follow(broadcaster, visitors))
 lifetimes = Lifetimes(app)
 lifetimes.install()
 runtime.attend("tabs", lifetimes.run)

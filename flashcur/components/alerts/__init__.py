@@ -1,1 +1,1 @@
-"""Rules, messages and channels: what tells people of the market while they look elsewhere."""
+"""Rules, the alerts they gave, and where these go."""
