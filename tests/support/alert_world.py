@@ -89,10 +89,11 @@ def make_world(
     *,
     plan: PlanName = "elite",
     connected: Mapping[Channel, str] = ADDRESSES,
+    email: str = "ann@example.com",
 ) -> World:
     world = World(database)
     with database.session() as session:
-        world.account_id = add_account(session, "ann@example.com", from_ms(NOON_MS), plan=plan)
+        world.account_id = add_account(session, email, from_ms(NOON_MS), plan=plan)
         rule = RuleRecord(account_id=world.account_id, channels=list(channels), created_ms=0, changed_ms=0)
         session.add(rule)
         for channel, address in connected.items():
