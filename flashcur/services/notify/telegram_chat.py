@@ -19,9 +19,10 @@ from flashcur.domain.rules.condition import Fault
 from flashcur.domain.rules.rule import Definition
 from flashcur.domain.rules.sentence import sentence
 from flashcur.errors import Refusal
-from flashcur.models import Account, AlertSettings, Destination, ProviderEvent, RuleRecord, Watchlist
+from flashcur.models import Account, Destination, ProviderEvent, RuleRecord, Watchlist
 from flashcur.services.accounts import changes, sessions
 from flashcur.services.accounts.entitlement import plan_of
+from flashcur.services.alerts import alert_settings
 from flashcur.services.kit.budgets import Budgets
 from flashcur.services.kit.clock import from_ms
 from flashcur.services.kit.time_zones import zone_of
@@ -175,9 +176,7 @@ _ACTS: dict[str, _Act] = {"plan": _plan, "list": _list, "mute": _mute, "unmute":
 
 
 def _set_mute(session: Session, account: Account, until_ms: int | None, now_ms: int) -> None:
-    settings = session.get(AlertSettings, account.id) or AlertSettings(account_id=account.id)
-    settings.muted_until_ms = until_ms
-    session.add(settings)
+    alert_settings.mute(session, account, until_ms, now_ms)
     changes.tell(session, account.id, from_ms(now_ms))
 
 
