@@ -138,9 +138,12 @@ def precision(session: Session, account_id: str) -> Mapping[str, Precision]:
 
 
 def prune(session: Session, before_ms: int) -> int:
-    """Delete alerts of before `before_ms` (Unix ms); returns how many. The newest of each account stays: the next one
-    is chained to it."""
-    return delete_unlocked(session, AlertRecord, col(AlertRecord.event_ms) < before_ms, _is_followed())
+    """Delete alerts that were stored before `before_ms` (Unix ms); returns how many. The newest of each account stays:
+    the next one is chained to it.
+
+    They go in the order of their chain: of what happened, one of an outage may be older than those before it.
+    """
+    return delete_unlocked(session, AlertRecord, col(AlertRecord.stored_ms) < before_ms, _is_followed())
 
 
 def purge_demo(session: Session) -> int:

@@ -268,7 +268,9 @@ class Book:
 
     def _outside(self, alert: AlertRecord, place: Place, payload: Payload) -> Delivery:
         useful_ms = self.useful_ms(place.channel)
-        planned: dict[str, Any] = {"expires_ms": alert.event_ms + useful_ms}
+        # What was missed, and a notice, are of use from when they are told.
+        since_ms = alert.event_ms if alert.kind == "rule" else alert.stored_ms
+        planned: dict[str, Any] = {"expires_ms": since_ms + useful_ms}
         if planned["expires_ms"] <= self.now_ms:
             planned |= {"status": "expired", "problem": outbox.TOO_LATE}
         else:

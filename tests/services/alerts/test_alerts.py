@@ -170,9 +170,15 @@ def test_how_right_a_rule_is_goes_by_where_it_points(database: Database) -> None
 def test_old_alerts_go_and_the_newest_of_an_account_stays_for_the_chain(database: Database) -> None:
     owner, _ = owner_and_rule(database)
     other, _ = owner_and_rule(database)
-    store(database, *(alert(owner, NOON_MS + at, key=f"a{at}") for at in range(4)), alert(other, NOON_MS, key="b"))
+    # An outage hid what happened last: it is older than what was told before.
+    for at, happened in enumerate((3, 2, 1, 0)):
+        store(database, alert(owner, NOON_MS + happened, key=f"a{at}"), now_ms=NOON_MS + at)
+    store(database, alert(other, NOON_MS, key="b"), now_ms=NOON_MS)
     with database.session() as session:
         assert alerts.prune(session, NOON_MS + 2) == 2
+    rows = [each.model_dump() for each in stored(database) if each.account_id == owner]
+    assert receipts.verify(rows) == receipts.Verdict(2, rows[0]["previous_hash"], None)
+    with database.session() as session:
         assert alerts.prune(session, NOON_MS + 99) == 1
     assert {each.key for each in stored(database)} == {"a3", "b"}
     (new,) = store(database, alert(owner, NOON_MS + 100, key="a4"))

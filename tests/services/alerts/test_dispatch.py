@@ -100,6 +100,12 @@ def test_a_notice_goes_into_the_app_and_by_mail_whatever_the_plan(database: Data
     assert (row.channel, world.steps(row)) == ("in-app", [("delivered", "")])
 
 
+def test_what_was_missed_is_of_use_from_when_it_is_told(world: World) -> None:
+    missed = world.alert(kind="missed", rule_id=None, evidence=of_rules(world.rule_id), stored_ms=NOON_MS + 9 * HOUR_MS)
+    row = by_channel(world.tell(missed))["sms"]
+    assert (row.status, row.expires_ms) == ("queued", NOON_MS + 10 * HOUR_MS)
+
+
 def of_rules(*rule_ids: str) -> dict[str, Any]:
     return {"missed": [{"rule_id": each, "symbol": "BTCUSDT"} for each in rule_ids]}
 
