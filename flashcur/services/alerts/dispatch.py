@@ -65,8 +65,8 @@ def dispatch(
     the owner's plan, places and wishes of this moment let it; a notice into the app and by mail; demo data into the app
     alone. Where a cap is reached, a notice of that is written too.
     """
-    ids = sorted({alert.account_id for alert in alerts})
-    accounts = [account for each in ids if (account := session.get(Account, each)) is not None]
+    ids = {alert.account_id for alert in alerts}
+    accounts = session.exec(select(Account).where(col(Account.id).in_(ids)).order_by(col(Account.id))).all()
     books = read_books(session, accounts, channels, now_ms, base)
     wanted = _wanted_channels(session, alerts)
     for alert in alerts:
@@ -129,7 +129,7 @@ class _Traffic:
 
 @dataclass
 class Book:
-    """An account's messages as they are planned in one transaction; the account is locked (`receipts.lock`)."""
+    """An account's messages as they are planned in one transaction; the account is locked (`receipts.chain`)."""
 
     session: Session
     account: Account

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -70,32 +70,20 @@ def chain(session: Session, alerts: Sequence[AlertRecord]) -> list[AlertRecord]:
     Returns those to add: without any whose `key` is stored already, and whose account is no longer. They are to be
     added in this order and in this transaction.
     """
-    wanted: dict[str, list[AlertRecord]] = {}
-    for alert in alerts:
-        wanted.setdefault(alert.account_id, []).append(alert)
+    present = _lock(session, {alert.account_id for alert in alerts})
+    last = {demo: _last_hashes(session, present, demo=demo) for demo in {alert.demo for alert in alerts}}
+    keys = [alert.key for alert in alerts]
+    known = set(session.exec(select(AlertRecord.key).where(col(AlertRecord.key).in_(keys))))
     new: list[AlertRecord] = []
-    # By id, as everybody does who locks several (docs/decisions/one-order-of-locks.md).
-    for account_id in sorted(wanted):
-        if not lock(session, account_id):
+    for alert in alerts:
+        if alert.account_id not in present or alert.key in known:
             continue
-        own = wanted[account_id]
-        known = set(session.exec(select(AlertRecord.key).where(col(AlertRecord.key).in_([each.key for each in own]))))
-        last = {demo: _last_hash(session, account_id, demo=demo) for demo in {each.demo for each in own}}
-        for alert in own:
-            if alert.key in known:
-                continue
-            known.add(alert.key)
-            alert.previous_hash = last[alert.demo]
-            alert.hash = last[alert.demo] = hash_of(alert.model_dump(include=set(TOLD)), alert.previous_hash)
-            new.append(alert)
+        known.add(alert.key)
+        hashes = last[alert.demo]
+        alert.previous_hash = hashes[alert.account_id]
+        alert.hash = hashes[alert.account_id] = hash_of(alert.model_dump(include=set(TOLD)), alert.previous_hash)
+        new.append(alert)
     return new
-
-
-def lock(session: Session, account_id: str) -> bool:
-    """Have nobody else write alerts of an account until the transaction ends; False where there is no such account."""
-    # SQLite has no row locks and needs none: a writing transaction is alone from its beginning.
-    query = select(Account.id).where(Account.id == account_id).with_for_update(key_share=True)
-    return session.exec(query).first() is not None
 
 
 def hash_of(told: Mapping[str, Any], previous_hash: str) -> str:
@@ -157,14 +145,25 @@ def _name(alert: object) -> str:
     return f"{fields.get('id', '')} {fields.get('title', '')}".strip()[:120]
 
 
-def _last_hash(session: Session, account_id: str, *, demo: bool) -> str:
-    query = (
+def _lock(session: Session, account_ids: Collection[str]) -> set[str]:
+    """Have nobody else write alerts of these accounts until the transaction ends; those that there are."""
+    # By id, as everybody does who locks several (docs/decisions/one-order-of-locks.md). SQLite has no row locks and
+    # needs none: a writing transaction is alone from its beginning.
+    query = select(Account.id).where(col(Account.id).in_(sorted(account_ids))).order_by(col(Account.id))
+    return set(session.exec(query.with_for_update(key_share=True)))
+
+
+def _last_hashes(session: Session, account_ids: Collection[str], *, demo: bool) -> dict[str, str]:
+    """The hash of each account's newest alert; empty where there is none."""
+    newest = (
         select(AlertRecord.hash)
-        .where(AlertRecord.account_id == account_id, col(AlertRecord.demo).is_(demo))
+        .where(col(AlertRecord.account_id) == col(Account.id), col(AlertRecord.demo).is_(demo))
         .order_by(col(AlertRecord.id).desc())
         .limit(1)
+        .scalar_subquery()
     )
-    return session.exec(query).first() or ""
+    rows = session.exec(select(Account.id, newest).where(col(Account.id).in_(account_ids)))
+    return {account_id: found or "" for account_id, found in rows}
 
 
 def _canonical(value: Any) -> Any:
