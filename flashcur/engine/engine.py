@@ -11,7 +11,7 @@ import logging
 import os
 import platform
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from sqlmodel import Session
@@ -19,10 +19,13 @@ from sqlmodel import Session
 from flashcur import __version__
 from flashcur.domain.frames import Frame
 from flashcur.domain.spikes import SpikeRule
+from flashcur.engine.alert_writer import AlertWriter
 from flashcur.engine.candles import Candles, CandleSource
+from flashcur.engine.certificate_keeper import CertificateKeeper
 from flashcur.engine.database_writer import DatabaseWriter
 from flashcur.engine.delivery import Mailer
 from flashcur.engine.detection import Detection
+from flashcur.engine.evaluation import Evaluation
 from flashcur.engine.framing import Framer
 from flashcur.engine.history import History, HistorySource
 from flashcur.engine.history_status import HistoryStatus
@@ -40,16 +43,20 @@ from flashcur.engine.status import (
     STATUS_EVERY_S,
     EngineStatus,
     MailStatus,
+    RulesStatus,
     SignalsStatus,
     engine_status,
 )
 from flashcur.engine.telegram_updates import TelegramUpdates
 from flashcur.engine.why_not import WhyNot
 from flashcur.errors import ConfigError, DatabaseError
-from flashcur.models import InstrumentEvent
+from flashcur.models import AlertRecord, InstrumentEvent
+from flashcur.services.alerts.dispatch import dispatch
 from flashcur.services.bus import Bus
 from flashcur.services.kit.clock import from_ms, now_ms
 from flashcur.services.kit.metrics import (
+    ALERTS_STORED,
+    ALERTS_WAITING,
     CONTRACTS_READY,
     DETECTOR_EVALUATIONS,
     DETECTOR_FAILURES,
@@ -61,6 +68,12 @@ from flashcur.services.kit.metrics import (
     MAILS,
     PRICE_AGE,
     REJECTS,
+    RULES_ACTIVE,
+    RULES_FAILURES,
+    RULES_FIRED,
+    RULES_SECONDS,
+    RULES_TICKS,
+    RULES_WATCHED,
     SIGNALS_FIRED,
     SIGNALS_STORED,
     SIGNALS_SUPPRESSED,
@@ -74,10 +87,12 @@ from flashcur.services.lease import Lease, Tenure
 from flashcur.services.market.counters import StreamCounters
 from flashcur.services.market.source import MarketSource, Sink, VenueStatus
 from flashcur.services.notify import MailSender, make_sender
+from flashcur.services.notify.channel import Channel
 from flashcur.services.records.instrument_events import record_event
 from flashcur.services.records.mark_frames import last_mark
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
+from flashcur.settings.addresses import routes_origin
 
 logger = logging.getLogger(__name__)
 
@@ -170,6 +185,14 @@ class Engine:
         metrics.watch(SIGNALS_STORED, self._signals_stored)
         metrics.watch(SIGNALS_WAITING, lambda: {(): self.office.signal_writer.waiting} if self.office else {})
         metrics.watch(CONTRACTS_READY, self._contracts_ready)
+        metrics.watch(RULES_ACTIVE, lambda: {(): len(self.office.evaluation.rules)} if self.office else {})
+        metrics.watch(RULES_WATCHED, lambda: {(): self.office.evaluation.contracts} if self.office else {})
+        metrics.watch(RULES_TICKS, lambda: {(): self.office.evaluation.figures.ticks} if self.office else {})
+        metrics.watch(RULES_SECONDS, lambda: {(): self.office.evaluation.figures.seconds} if self.office else {})
+        metrics.watch(RULES_FAILURES, lambda: {(): self.office.evaluation.figures.failures} if self.office else {})
+        metrics.watch(RULES_FIRED, self._rules_fired)
+        metrics.watch(ALERTS_STORED, self._alerts_stored)
+        metrics.watch(ALERTS_WAITING, lambda: {(): self.office.alert_writer.waiting} if self.office else {})
 
     def _frame_age(self) -> dict[tuple[str, ...], float]:
         last = self.office.framer.last if self.office else None
@@ -197,6 +220,14 @@ class Engine:
             return {}
         writer = self.office.signal_writer
         return {("stored",): writer.stored, ("dropped",): writer.dropped}
+
+    def _rules_fired(self) -> dict[tuple[str, ...], float]:
+        figures = self.office.evaluation.figures if self.office else None
+        return {} if figures is None else {("seen",): figures.firings, ("missed",): figures.missed}
+
+    def _alerts_stored(self) -> dict[tuple[str, ...], float]:
+        writer = self.office.alert_writer if self.office else None
+        return {} if writer is None else {("stored",): writer.stored, ("dropped",): writer.dropped}
 
     def _contracts_ready(self) -> dict[tuple[str, ...], float]:
         if self.office is None:
@@ -230,6 +261,8 @@ class Office:
         failures: Counter[str],
     ) -> None:
         self._tenure = tenure
+        self._base = routes_origin(settings)
+        self._channels: Mapping[str, Channel] = {}
         self._bus = FencedPublisher(bus, tenure)
         self._database = database
         self._clock = clock
@@ -242,6 +275,17 @@ class Office:
         )
         self.market = LiveMarket(clock, self._on_change, self._on_switch)
         self.detection = Detection(self.market, self.signal_writer, database, rule, clock=clock)
+        self.alert_writer = AlertWriter(
+            database,
+            tenure,
+            self._bus,
+            self._deliver,
+            clock=clock,
+            observe=metrics.alert_delay.observe,
+        )
+        self.evaluation = Evaluation(self.market, self.alert_writer, database, clock=clock)
+        self.detection.follow(self.evaluation)
+        self.certificates = CertificateKeeper(self.evaluation, self.detection.is_ready, database, tenure, clock=clock)
         self.source = source(settings, self.market)
         self.silence = SilenceKeeper(self.market, self.detection, database, tenure, clock=clock)
         self.why_not = WhyNot(self.detection, self._bus, clock=clock)
@@ -269,6 +313,7 @@ class Office:
             open_interest=self.open_interest,
             outcomes=self.outcomes,
             history=self.history,
+            evaluation=self.evaluation,
             database=database,
             clock=clock,
         )
@@ -279,7 +324,10 @@ class Office:
         self._tasks.start("database writer", self.writer.run)
         self._tasks.start("signal writer", self.signal_writer.run)
         self._tasks.start("detectors", self.detection.run)
+        self._tasks.start("alert writer", self.alert_writer.run)
+        self._tasks.start("rules", self.evaluation.run)
         self._tasks.start("silence", self.silence.run)
+        self._tasks.start("certificates", self.certificates.run)
         self._tasks.start("why not", self.why_not.run)
         self._tasks.start("market source", self.source.run)
         self._tasks.start("frames", self.framer.run)
@@ -297,7 +345,10 @@ class Office:
                 await self.jobs.stop()
                 await self._tasks.stop()
                 await self.signal_writer.flush()
+                self.evaluation.close()
+                await self.alert_writer.flush()
                 await self.silence.flush()
+                await self.certificates.flush()
         except TimeoutError:
             logger.error("the engine did not stop within %g s", _STOP_TIMEOUT_S)
 
@@ -326,7 +377,28 @@ class Office:
             mail=MailStatus(self.mailer.state, self.mailer.sent, self.mailer.failed, self.mailer.dead),
             signals=self._signals_status(history),
             history=history,
+            rules=self._rules_status(),
         )
+
+    def _rules_status(self) -> RulesStatus:
+        evaluation, writer = self.evaluation, self.alert_writer
+        if not evaluation.is_ready:
+            state = "starting"
+        else:
+            state = "waiting" if writer.is_held_up or evaluation.is_waiting else "ok"
+        return RulesStatus(
+            state,
+            len(evaluation.rules),
+            evaluation.contracts,
+            evaluation.figures.firings,
+            evaluation.figures.missed,
+            writer.stored,
+            writer.waiting,
+            writer.dropped,
+        )
+
+    def _deliver(self, session: Session, found: Sequence[AlertRecord], now_ms: int) -> None:
+        dispatch(session, found, self._channels, now_ms, self._base)
 
     def _signals_status(self, history: HistoryStatus) -> SignalsStatus:
         """How the detectors and their signals are, where `history` is how far their past is filled."""

@@ -60,7 +60,11 @@ _SAY_AGAIN = 10_000
 
 
 class Witness(Protocol):
-    """Is told when a rule ends to be what it was: it may account for it up to then."""
+    """Accounts for what rules watched: is told of each that begins, or ends, to be what it is."""
+
+    def on_rule_begins(self, rule: Rule) -> None:
+        """From now on it is evaluated."""
+        ...
 
     def on_rule_ends(self, rule: Rule, now_ms: int) -> None:
         """From `now_ms` (Unix ms) on it is not evaluated any more, or is another one."""
@@ -434,6 +438,8 @@ class Evaluation:
         for rule in changed:
             self._rules[rule.id] = rule
             self._owned[rule.account_id].add(rule.id)
+            if self.witness is not None:
+                self.witness.on_rule_begins(rule)
         self._writer.put(Pausing(rule_id, version) for rule_id, version in loaded.orphans.items())
 
     def _on_delisted(self, book: VenueBook, symbol: str) -> None:

@@ -84,6 +84,27 @@ class SignalsStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class RulesStatus:
+    """Rules and what becomes of their alerts, since the engine took office."""
+
+    state: str
+    """`ok`, `waiting` (the database cannot be read, or does not take alerts), or `starting`."""
+    active: int
+    """Rules that are evaluated."""
+    contracts: int
+    """Contracts that any of them watches."""
+    fired: int
+    missed: int
+    """What became met while nothing was watched."""
+    stored: int
+    """Alerts."""
+    waiting: int
+    """Found and not in the database yet."""
+    dropped: int
+    """Lost, because the database was away for too long; the log says more."""
+
+
+@dataclass(frozen=True, slots=True)
 class EngineStatus:
     """The active engine."""
 
@@ -108,6 +129,7 @@ class EngineStatus:
     mail: MailStatus | None = None
     signals: SignalsStatus | None = None
     history: HistoryStatus | None = None
+    rules: RulesStatus | None = None
 
     def encode(self) -> bytes:
         """The status as JSON bytes for the bus."""
@@ -122,7 +144,7 @@ class EngineStatus:
             feeds = {key: FeedStatus(**value) for key, value in values.pop("feeds").items()}
             jobs = {key: JobStatus(**value) for key, value in values.pop("jobs").items()}
             mail, signals = values.pop("mail", None), values.pop("signals", None)
-            history = values.pop("history", None)
+            history, rules = values.pop("history", None), values.pop("rules", None)
             return cls(
                 **values,
                 feeds=feeds,
@@ -130,6 +152,7 @@ class EngineStatus:
                 mail=None if mail is None else MailStatus(**mail),
                 signals=None if signals is None else SignalsStatus(**signals),
                 history=None if history is None else HistoryStatus(**history),
+                rules=None if rules is None else RulesStatus(**rules),
             )
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"expected an engine status: {error}") from None
@@ -150,6 +173,7 @@ def engine_status(
     mail: MailStatus,
     signals: SignalsStatus,
     history: HistoryStatus,
+    rules: RulesStatus,
 ) -> EngineStatus:
     """A status from what the engine's parts report."""
     return EngineStatus(
@@ -166,6 +190,7 @@ def engine_status(
         mail=mail,
         signals=signals,
         history=history,
+        rules=rules,
     )
 
 

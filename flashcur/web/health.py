@@ -61,8 +61,8 @@ class Health:
         """(whether it can serve, all of `/health` as a JSON object). Ends within PROBE_TIMEOUT_S, whatever hangs.
 
         Keys: `status` (`ok`, `degraded`, `unavailable`), `problems`, `version`, `database`, `redis`, `engine`,
-        `exchange`, `feeds`, `jobs`, `mail`, `signals`, `baselines`, `web`. For the operator: it has what servers and
-        exchanges said.
+        `exchange`, `feeds`, `jobs`, `mail`, `signals`, `rules`, `baselines`, `web`. For the operator: it has what
+        servers and exchanges said.
         """
         runtime = self._runtime
         database, redis = await asyncio.gather(self._database.state(), self._redis_state())
@@ -93,6 +93,11 @@ class Health:
             problems.append("signals wait for the database")
         if signals is not None and signals.dropped:
             problems.append(f"{signals.dropped} signals were lost")
+        rules = status.rules if status is not None and present else None
+        if rules is not None and rules.state == "waiting":
+            problems.append("alerts wait for the database")
+        if rules is not None and rules.dropped:
+            problems.append(f"{rules.dropped} alerts were lost")
         # Frames are taken each second whatever the exchanges do; a frame of old prices serves nobody. The frame's
         # own state decides (stale: older than frames.STALE_MS): the engine's word on the age may be seconds late.
         available = (
@@ -118,6 +123,7 @@ class Health:
             "jobs": _reports(status.jobs) if status is not None and present else {},
             "mail": asdict(status.mail) if status is not None and present and status.mail is not None else None,
             "signals": None if signals is None else asdict(signals),
+            "rules": None if rules is None else asdict(rules),
             "baselines": None if baselines is None else asdict(baselines),
             "web": {"failures": runtime.failures},
         }
@@ -155,6 +161,7 @@ def in_words(report: Report) -> Report:
         },
         "mail": report["mail"] and report["mail"]["state"],
         "signals": report["signals"] and report["signals"]["state"],
+        "rules": report["rules"] and report["rules"]["state"],
         "baselines": report["baselines"]
         and {name: report["baselines"][name] for name in ("ready", "contracts", "new", "quiet")},
     }

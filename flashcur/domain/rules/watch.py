@@ -112,9 +112,7 @@ class WatchLedger:
     def step(self, now_ms: int, sights: Iterable[tuple[str, Input, InputSight]]) -> None:
         """Time has passed to `now_ms` (Unix ms). Contracts of which nothing is said are no longer watched."""
         if now_ms - self._stepped_ms > ASLEEP_MS:
-            self.blind(self._stepped_ms, now_ms, "engine_away")
-            for key in self._until:
-                self._until[key] = now_ms
+            self.away(now_ms, "engine_away")
         self._stepped_ms = max(self._stepped_ms, now_ms)
         until: dict[Key, int] = {}
         for symbol, name, sight in sights:
@@ -125,6 +123,12 @@ class WatchLedger:
                 decided = to_ms
             until[key] = decided
         self._until = until
+
+    def away(self, now_ms: int, cause: Cause) -> None:
+        """Since the last step, or the beginning, nothing was watched at all, up to `now_ms` (Unix ms)."""
+        self.blind(self._stepped_ms, now_ms, cause)
+        self._until = {}
+        self._stepped_ms = max(self._stepped_ms, now_ms)
 
     def blind(self, from_ms: int, to_ms: int, cause: Cause) -> None:
         """Nothing at all could be judged from one moment to another (Unix ms)."""

@@ -254,6 +254,7 @@ async def test_the_public_is_told_in_words_and_nothing_that_names_a_machine(site
         },
         "mail": "failing",
         "signals": None,
+        "rules": None,
         "baselines": None,
     }
     operators = await site.health()
