@@ -23,6 +23,7 @@ from flashcur.domain.rules.firing import Nearest, reading_text
 from flashcur.domain.rules.rule import Rule
 from flashcur.domain.rules.watch import InputSight, WatchLedger, account, look_at, needs_of
 from flashcur.domain.signals.silence import DAY_MS
+from flashcur.domain.ticks import TickKind
 from flashcur.engine.evaluation import Evaluation
 from flashcur.engine.live_market import VenueBook
 from flashcur.errors import DatabaseError
@@ -39,6 +40,12 @@ TURN_MS = 60_000
 """How old what is written of a rule may be before its turn comes, where there are not very many."""
 MOST_A_STEP = 200
 """Rules whose turn comes in one step at most."""
+LOOK_EVERY_MS = 5_000
+"""How often all contracts are looked at while each stream speaks; else in each step, so that what was silent counts to
+the second."""
+SPEAKS_MS = 2_000
+"""A stream that said something so long ago speaks."""
+STREAMS: tuple[TickKind, ...] = ("ticker", "funding", "candle")
 DAY_END_MS = 10_000
 """So long before the day ends all rules have a turn: its nearest misses are forgotten then."""
 
@@ -80,6 +87,8 @@ class CertificateKeeper:
         self._ledger: WatchLedger | None = None
         self._book: VenueBook | None = None
         self._since_ms = 0
+        self._looked_ms = 0
+        self._was_silent = False
         self._accounts: dict[str, _Account] = {}
         self._turns: deque[str] = deque()
         """Rules in the order of their turns."""
@@ -122,7 +131,12 @@ class CertificateKeeper:
         if evaluation.since_ms != self._since_ms:
             self._since_ms, self._book = evaluation.since_ms, book
             self._turns, self._queued = deque(evaluation.rules), set(evaluation.rules)
-        ledger.step(now_ms, self._sights(book, now_ms))
+            self._looked_ms = 0
+        silent = any((book.book.silence_ms(kind, now_ms) or 0) > SPEAKS_MS for kind in STREAMS)
+        if silent or self._was_silent or not 0 <= now_ms - self._looked_ms < LOOK_EVERY_MS:
+            self._looked_ms = now_ms
+            ledger.step(now_ms, self._sights(book, now_ms) if evaluation.rules else ())
+        self._was_silent = silent
 
     def take_turns(self, now_ms: int, most: int = MOST_A_STEP) -> int:
         """Account for the rules whose turn has come at `now_ms` (Unix ms), `most` at a time; returns how many."""

@@ -44,9 +44,8 @@ logger = logging.getLogger(__name__)
 LOOK_S = 0.5
 """How often changes of accounts are looked for, and the evaluator is told that time has passed."""
 SAVE_EVERY_MS = 5_000
-"""How often a checkpoint is written."""
-PRICES_EVERY_MS = 30_000
-"""How often it holds the prices of the past minutes: by far the most of it."""
+"""How often a checkpoint is written: 100 kB of 500 contracts. Only the last one holds the prices of the past minutes,
+2 MB of them: after a kill windows of up to five minutes fill again."""
 GATHER_MS = 3_000
 """For so long after the first thing that was missed others are waited for: one alert tells all of them."""
 SILENT_MS = 10_000
@@ -125,7 +124,6 @@ class Evaluation:
         self._gap_ms = (0, 0)
         """The last time in which nothing was watched, Unix ms."""
         self._saved_ms = 0
-        self._prices_ms = 0
         self.witness: Witness | None = None
         self.figures = EvaluationFigures()
         self.since_ms = 0
@@ -312,7 +310,7 @@ class Evaluation:
         for firing in self._writer.waiting_of(origin):
             evaluator.fired(firing.rule.id, firing.symbol, firing.event_ms)
         self._evaluator = evaluator
-        self.since_ms = self._saved_ms = self._prices_ms = now_ms = self._clock()
+        self.since_ms = self._saved_ms = now_ms = self._clock()
         if self.blind_since_ms:
             self._gap_ms = (self.blind_since_ms, now_ms)
         evaluator.set_contracts(_on_crypto(row.instrument for row in book.book))
@@ -482,14 +480,11 @@ class Evaluation:
 
     def _save(self, now_ms: int, *, prices: bool = False) -> None:
         book, evaluator = self._book, self._evaluator
-        if book is None or evaluator is None:
-            return
         self._saved_ms = now_ms
-        if not 0 <= now_ms - self._prices_ms < PRICES_EVERY_MS:
-            prices = True
-        if prices:
-            self._prices_ms = now_ms
-        values = _slim(evaluator.checkpoint(), self._rules.keys(), prices=prices)
+        # Without rules there is nothing to go on with.
+        if book is None or evaluator is None or not self._rules:
+            return
+        values = _slim(evaluator.checkpoint(prices=prices), self._rules.keys())
         self._writer.put([Checkpoint(book.origin, values, now_ms)])
 
     def _of(self, book: VenueBook) -> Evaluator | None:
@@ -501,20 +496,14 @@ class Evaluation:
             logger.exception("the evaluation of rules failed, %d times so far", self.figures.failures)
 
 
-def _slim(checkpoint: dict[str, Any], rules: Collection[str], *, prices: bool) -> dict[str, Any]:
+def _slim(checkpoint: dict[str, Any], rules: Collection[str]) -> dict[str, Any]:
     """A checkpoint of these rules alone, without what alerts say anyway: what they fired last."""
     under_way: dict[str, dict[str, Any]] = {
         rule_id: {**kept, "fired": {}}
         for rule_id, kept in checkpoint["rules"].items()
         if rule_id in rules and (kept["spent"] or kept["holds"])
     }
-    contracts = checkpoint["contracts"]
-    if not prices:
-        contracts = {
-            symbol: {name: value for name, value in saved.items() if name != "prices"}
-            for symbol, saved in contracts.items()
-        }
-    return {**checkpoint, "rules": under_way, "contracts": contracts}
+    return {**checkpoint, "rules": under_way}
 
 
 def _on_crypto(instruments: Iterable[Instrument]) -> frozenset[str]:

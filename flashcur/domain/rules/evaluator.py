@@ -349,8 +349,11 @@ class Evaluator:
             contract.interest = Interest()
         contract.interest.fill(values)
 
-    def checkpoint(self) -> dict[str, Any]:
-        """What `restore` needs, as JSON knows it: the last values of each contract, and where rules are under way."""
+    def checkpoint(self, *, prices: bool = True) -> dict[str, Any]:
+        """What `restore` needs, as JSON knows it: the last values of each contract, and where rules are under way.
+
+        Without `prices`, which are by far the most of it, short windows begin empty.
+        """
         contracts: dict[str, Any] = {}
         for symbol, contract in self._contracts.items():
             known = {
@@ -361,7 +364,7 @@ class Evaluator:
             if not known:
                 continue
             saved: dict[str, Any] = {"values": known, "hour_ms": contract.hour_ms}
-            if contract.prices is not None and any(contract.cursors[source] for source in _SHORT_WINDOWS):
+            if prices and contract.prices is not None and any(contract.cursors[source] for source in _SHORT_WINDOWS):
                 saved["prices"] = contract.prices.newest(KEPT_S + 2)
             contracts[symbol] = saved
         rules: dict[str, Any] = {}

@@ -102,6 +102,8 @@ class WatchLedger:
         """Up to when each input's time is decided, Unix ms."""
         self._spans: dict[Key, list[Span]] = {}
         self._everything: list[Span] = []
+        self._decided: dict[frozenset[Input], int] = {}
+        """Up to when these inputs of all contracts are decided, as of the last step."""
         self._stepped_ms = now_ms
 
     @property
@@ -123,6 +125,7 @@ class WatchLedger:
                 decided = to_ms
             until[key] = decided
         self._until = until
+        self._decided = {}
 
     def away(self, now_ms: int, cause: Cause) -> None:
         """Since the last step, or the beginning, nothing was watched at all, up to `now_ms` (Unix ms)."""
@@ -135,14 +138,15 @@ class WatchLedger:
         if to_ms > from_ms:
             _add(self._everything, (from_ms, to_ms, cause))
 
-    def decided_ms(self, symbols: Collection[str] | None, needs: Collection[Input]) -> int:
+    def decided_ms(self, symbols: Collection[str] | None, needs: frozenset[Input]) -> int:
         """Up to when all inputs of these contracts (None: of all) are decided, Unix ms."""
-        if symbols is None:
-            decided = (until_ms for (_, name), until_ms in self._until.items() if name in needs)
-        else:
+        if symbols is not None:
             keys: Iterator[Key] = ((symbol, name) for symbol in symbols for name in needs)
-            decided = (self._until[key] for key in keys if key in self._until)
-        return min(decided, default=self._stepped_ms)
+            return min((self._until[key] for key in keys if key in self._until), default=self._stepped_ms)
+        if needs not in self._decided:
+            decided = (until_ms for (_, name), until_ms in self._until.items() if name in needs)
+            self._decided[needs] = min(decided, default=self._stepped_ms)
+        return self._decided[needs]
 
     def blind_between(
         self, symbols: Collection[str] | None, needs: Collection[Input], from_ms: int, to_ms: int
