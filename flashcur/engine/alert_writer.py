@@ -133,6 +133,11 @@ class AlertWriter:
         """What is not committed yet, but for checkpoints."""
         return sum(not isinstance(each, Checkpoint) for each in (*self._writing, *self._queue))
 
+    @property
+    def unwritten(self) -> bool:
+        """Whether anything at all is not committed yet."""
+        return bool(self._writing or self._queue)
+
     def waiting_of(self, origin: Origin) -> list[Firing]:
         """The firings of `origin` that are not committed yet."""
         return [
