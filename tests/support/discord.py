@@ -17,7 +17,7 @@ class DiscordServer(Vendor):
         super().__init__()
         self.messages: list[dict[str, Any]] = []
 
-    async def respond(self, request: Request) -> Reply:
+    def respond(self, request: Request) -> Reply:
         parts = urlsplit(request.path)
         if parts.path != f"/api/v10/webhooks/{WEBHOOK_ID}/{WEBHOOK_TOKEN}":
             return json_reply({"message": "Unknown Webhook", "code": 10015}, 404)

@@ -16,7 +16,7 @@ class SlackServer(Vendor):
         super().__init__()
         self.messages: list[dict[str, Any]] = []
 
-    async def respond(self, request: Request) -> Reply:
+    def respond(self, request: Request) -> Reply:
         if request.path != WEBHOOK_PATH:
             return Reply(404, body=b"no_service")
         try:

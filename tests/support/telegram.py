@@ -52,7 +52,7 @@ class TelegramServer(Vendor):
         self.updates.append({"update_id": 1_000 + len(self.updates), **update})
         self.news.set()
 
-    async def respond(self, request: Request) -> Reply:
+    async def reply(self, request: Request) -> Reply:
         match = re.fullmatch(r"/bot([^/]+)/(\w+)", request.path)
         if match is None or ":" not in match[1]:
             return _error(404, "Not Found")

@@ -54,13 +54,17 @@ class Vendor:
         self.connections = 0
         self._over = asyncio.Event()
 
-    async def respond(self, request: Request) -> Reply:
+    def respond(self, request: Request) -> Reply:
         return Reply()
+
+    async def reply(self, request: Request) -> Reply:
+        """`respond`, for those that take their time."""
+        return self.respond(request)
 
     async def _handle(self, received: web.BaseRequest) -> web.StreamResponse:
         request = Request(received.path_qs, dict(received.headers), await received.read())
         self.requests.append(request)
-        reply = self.script.popleft() if self.script else await self.respond(request)
+        reply = self.script.popleft() if self.script else await self.reply(request)
         transport = received.transport
         assert transport is not None
         if reply.fault == "silent":
