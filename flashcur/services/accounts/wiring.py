@@ -14,7 +14,6 @@ from flashcur.services.accounts.registration import Registration
 from flashcur.services.accounts.wallets import WalletAccounts
 from flashcur.services.accounts.watchlists import Watchlists
 from flashcur.services.alerts.alert_choices import AlertChoices
-from flashcur.services.alerts.alert_settings import AlertWishes
 from flashcur.services.alerts.inbox import Inbox
 from flashcur.services.alerts.rules import Rules
 from flashcur.services.auth.signatures import SignatureChecker
@@ -41,7 +40,6 @@ class Accounts:
         self.watchlists = Watchlists(self.context)
         self.push = PushSubscriptions(self.context)
         self.rules = Rules(self.context)
-        self.alert_wishes = AlertWishes(self.context)
         self.channels = Channels(self.context, senders)
         self.inbox = Inbox(self.context)
         self.alert_choices = AlertChoices(self.context)

@@ -12,6 +12,7 @@ from flashcur.models import AlertSettings
 from flashcur.services.accounts import sessions
 from flashcur.services.accounts.context import Context
 from flashcur.services.accounts.sessions import Caller
+from flashcur.services.alerts.alert_settings import plan_anew
 from flashcur.services.kit.clock import to_ms
 
 MOST_CAP = 1_000
@@ -60,10 +61,11 @@ class AlertChoices:
         now = self._context.clock()
 
         def authorised(session: Session) -> None:
-            sessions.require(session, caller, now, locked=True)
+            account, _ = sessions.require(session, caller, now, locked=True)
             row = session.get(AlertSettings, caller.account_id) or AlertSettings(account_id=caller.account_id)
             work(row)
             session.add(row)
+            plan_anew(session, account, row, to_ms(now))
 
         await self._context.charge_write(caller)
         await self._context.change(caller.account_id, authorised)
