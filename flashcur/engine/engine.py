@@ -23,10 +23,11 @@ from flashcur.engine.alert_writer import AlertWriter
 from flashcur.engine.candles import Candles, CandleSource
 from flashcur.engine.certificate_keeper import CertificateKeeper
 from flashcur.engine.database_writer import DatabaseWriter
-from flashcur.engine.delivery import Mailer
+from flashcur.engine.delivery import DeliveryWorker
 from flashcur.engine.detection import Detection
 from flashcur.engine.evaluation import Evaluation
 from flashcur.engine.framing import Framer
+from flashcur.engine.gathering import Gathering
 from flashcur.engine.history import History, HistorySource
 from flashcur.engine.history_status import HistoryStatus
 from flashcur.engine.jobs import Jobs
@@ -42,14 +43,14 @@ from flashcur.engine.status import (
     ENGINE_TOPIC,
     STATUS_EVERY_S,
     EngineStatus,
-    MailStatus,
     RulesStatus,
     SignalsStatus,
+    channel_status,
     engine_status,
 )
 from flashcur.engine.telegram_updates import TelegramUpdates
 from flashcur.engine.why_not import WhyNot
-from flashcur.errors import ConfigError, DatabaseError
+from flashcur.errors import DatabaseError
 from flashcur.models import AlertRecord, InstrumentEvent
 from flashcur.services.alerts.dispatch import dispatch
 from flashcur.services.bus import Bus
@@ -58,6 +59,9 @@ from flashcur.services.kit.metrics import (
     ALERTS_STORED,
     ALERTS_WAITING,
     CONTRACTS_READY,
+    DELIVERIES,
+    DELIVERIES_WAITING,
+    DELIVERY_AGE,
     DETECTOR_EVALUATIONS,
     DETECTOR_FAILURES,
     DETECTOR_SECONDS,
@@ -65,7 +69,6 @@ from flashcur.services.kit.metrics import (
     FRAME_AGE,
     FRAMES,
     JOB_RUNS,
-    MAILS,
     PRICE_AGE,
     REJECTS,
     RULES_ACTIVE,
@@ -86,8 +89,9 @@ from flashcur.services.kit.supervision import Supervisor
 from flashcur.services.lease import Lease, Tenure
 from flashcur.services.market.counters import StreamCounters
 from flashcur.services.market.source import MarketSource, Sink, VenueStatus
-from flashcur.services.notify import MailSender, make_sender
 from flashcur.services.notify.channel import Channel
+from flashcur.services.notify.channels import make_channels
+from flashcur.services.notify.dialling import Dialler
 from flashcur.services.records.instrument_events import record_event
 from flashcur.services.records.mark_frames import last_mark
 from flashcur.services.storage.database import Database
@@ -133,7 +137,9 @@ class Engine:
         self._metrics = metrics
         self._make_source = source
         self._clock = clock
-        self._sender = _mail_sender(settings)
+        self._dialler = Dialler(allow_private=settings.allow_private_webhooks)
+        self.channels = make_channels(settings, self._dialler)
+        """All that messages leave by, configured or not."""
         self.office: Office | None = None
         """What runs while the lease is held; None on standby."""
         self.failures: Counter[str] = Counter()
@@ -141,10 +147,13 @@ class Engine:
 
     async def run(self) -> None:
         """Serve whenever the lease is ours, until cancelled."""
-        while True:
-            async with self._lease.hold() as tenure:
-                self._bus.epoch = tenure.epoch
-                await self._serve(tenure)
+        try:
+            while True:
+                async with self._lease.hold() as tenure:
+                    self._bus.epoch = tenure.epoch
+                    await self._serve(tenure)
+        finally:
+            await self._dialler.close()
 
     async def _serve(self, tenure: Tenure) -> None:
         office = Office(
@@ -154,7 +163,7 @@ class Engine:
             database=self._database,
             metrics=self._metrics,
             source=self._make_source,
-            sender=self._sender,
+            channels=self.channels,
             clock=self._clock,
             failures=self.failures,
         )
@@ -173,7 +182,9 @@ class Engine:
         metrics.watch(FRAME_AGE, self._frame_age)
         metrics.watch(PRICE_AGE, self._price_age)
         metrics.watch(JOB_RUNS, self._job_runs)
-        metrics.watch(MAILS, self._mails)
+        metrics.watch(DELIVERIES, self._deliveries)
+        metrics.watch(DELIVERIES_WAITING, self._deliveries_waiting)
+        metrics.watch(DELIVERY_AGE, self._delivery_age)
         metrics.watch(STREAM_MESSAGES, lambda: self._streams(lambda stream: stream.messages))
         metrics.watch(STREAM_RECONNECTS, lambda: self._streams(lambda stream: max(0, stream.connects - 1)))
         metrics.watch(REJECTS, self._rejects)
@@ -209,11 +220,20 @@ class Engine:
             runs[report.name, "failed"] = report.failures
         return runs
 
-    def _mails(self) -> dict[tuple[str, ...], float]:
+    def _deliveries(self) -> dict[tuple[str, ...], float]:
         if self.office is None:
             return {}
-        mailer = self.office.mailer
-        return {("sent",): mailer.sent, ("failed",): mailer.failed, ("dead",): mailer.dead}
+        outcomes = ("sent", "failed", "uncertain", "dead", "expired")
+        reports = self.office.delivery.reports.items()
+        return {(name, outcome): getattr(report, outcome) for name, report in reports for outcome in outcomes}
+
+    def _deliveries_waiting(self) -> dict[tuple[str, ...], float]:
+        reports = self.office.delivery.reports if self.office else {}
+        return {(name,): report.waiting for name, report in reports.items()}
+
+    def _delivery_age(self) -> dict[tuple[str, ...], float]:
+        reports = self.office.delivery.reports if self.office else {}
+        return {(name,): report.oldest_age_s or 0.0 for name, report in reports.items()}
 
     def _signals_stored(self) -> dict[tuple[str, ...], float]:
         if self.office is None:
@@ -256,13 +276,13 @@ class Office:
         database: Database,
         metrics: Metrics,
         source: SourceFactory,
-        sender: MailSender | None,
+        channels: Mapping[str, Channel],
         clock: Callable[[], int],
         failures: Counter[str],
     ) -> None:
         self._tenure = tenure
         self._base = routes_origin(settings)
-        self._channels: Mapping[str, Channel] = {}
+        self._channels = channels
         self._bus = FencedPublisher(bus, tenure)
         self._database = database
         self._clock = clock
@@ -302,8 +322,8 @@ class Office:
         self.open_interest = OpenInterestPoller(self.market, self.source, clock=clock)
         self.outcomes = Outcomes(self.market, self.source, database, clock)
         self.history = History(self.market, self.source, self.detection, database, clock=clock)
-        self.mailer = Mailer(database, sender, settings, clock)
         self.telegram = TelegramUpdates(settings, database, clock)
+        self.delivery = DeliveryWorker(database, channels, settings.secret_key, clock, deliver=self._deliver)
         self.jobs = Jobs(self.writer)
         self._schedule = Schedule(
             market=self.market,
@@ -314,6 +334,8 @@ class Office:
             outcomes=self.outcomes,
             history=self.history,
             evaluation=self.evaluation,
+            delivery=self.delivery,
+            gathering=Gathering(database, channels, self._base, clock),
             database=database,
             clock=clock,
         )
@@ -332,8 +354,8 @@ class Office:
         self._tasks.start("market source", self.source.run)
         self._tasks.start("frames", self.framer.run)
         self._tasks.start("engine status", self._tell_status)
-        # On demo data too: it keeps signals from leaving the machine, while accounts are real.
-        self._tasks.start("mailer", self.mailer.run)
+        # On demo data too: its alerts never leave the machine, while accounts and their mail are real.
+        self._tasks.start("delivery", self.delivery.run)
         self._tasks.start("telegram", self.telegram.run)
         self._schedule.add(self.jobs)
         self.jobs.start()
@@ -374,7 +396,7 @@ class Office:
             jobs=self.jobs.reports,
             failures=dict(self._tasks.failures),
             last_price_ms=None if price_age_ms is None else now_ms - price_age_ms,
-            mail=MailStatus(self.mailer.state, self.mailer.sent, self.mailer.failed, self.mailer.dead),
+            channels={name: channel_status(report) for name, report in self.delivery.reports.items()},
             signals=self._signals_status(history),
             history=history,
             rules=self._rules_status(),
@@ -397,9 +419,6 @@ class Office:
             writer.dropped,
         )
 
-    def _deliver(self, session: Session, found: Sequence[AlertRecord], now_ms: int) -> None:
-        dispatch(session, found, self._channels, now_ms, self._base)
-
     def _signals_status(self, history: HistoryStatus) -> SignalsStatus:
         """How the detectors and their signals are, where `history` is how far their past is filled."""
         writer = self.signal_writer
@@ -410,6 +429,9 @@ class Office:
         else:
             state = "filling" if history.filling else "ok"
         return SignalsStatus(state, writer.stored, writer.waiting, writer.dropped, history.contracts, history.ready)
+
+    def _deliver(self, session: Session, found: Sequence[AlertRecord], now_ms: int) -> None:
+        dispatch(session, found, self._channels, now_ms, self._base)
 
     async def _on_frame(self, frame: Frame) -> None:
         await self.marks.on_frame(frame)
@@ -454,12 +476,3 @@ class Office:
             record_event(session, event)
 
         self.writer.write(f"{kind} {symbol} {seen_ms}", record)
-
-
-def _mail_sender(settings: Settings) -> MailSender | None:
-    try:
-        return make_sender(settings)
-    except ConfigError as error:
-        # The market is not to be down for a mail setting; mail keeps until it is corrected.
-        logger.error("%s", error)
-        return None

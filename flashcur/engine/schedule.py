@@ -11,7 +11,9 @@ from sqlmodel import Session
 from flashcur.domain.ages import allowance
 from flashcur.domain.plans import PLANS, Audience, last_mark_ms
 from flashcur.engine.candles import Candles
+from flashcur.engine.delivery import DeliveryWorker
 from flashcur.engine.evaluation import Evaluation
+from flashcur.engine.gathering import Gathering
 from flashcur.engine.history import History
 from flashcur.engine.jobs import Jobs, every, on_the_clock
 from flashcur.engine.live_market import LiveMarket
@@ -58,6 +60,8 @@ class Schedule:
         outcomes: Outcomes,
         history: History,
         evaluation: Evaluation,
+        delivery: DeliveryWorker,
+        gathering: Gathering,
         database: Database,
         clock: Callable[[], int],
     ) -> None:
@@ -70,6 +74,8 @@ class Schedule:
         self._outcomes = outcomes
         self._history = history
         self._evaluation = evaluation
+        self._delivery = delivery
+        self._gathering = gathering
         self._database = database
         self._clock = clock
 
@@ -95,6 +101,8 @@ class Schedule:
         jobs.add("statistics", every(300), self._outcomes.sum_up, timeout_s=120)
         jobs.add("history", every(3), self._history.fill, timeout_s=300)
         jobs.add("rules", every(60), self._evaluation.sweep, timeout_s=50, at_once=False)
+        jobs.add("gather", every(1), self._gathering.run, timeout_s=30)
+        jobs.add("deliveries", every(10), self._delivery.tend, timeout_s=30)
         jobs.add("prune", every(3600), self.prune, timeout_s=60)
         jobs.add("end plans", every(60), self.end_plans, timeout_s=30)
         jobs.add("prune accounts", every(3600), self.prune_accounts, timeout_s=60)
@@ -159,6 +167,6 @@ class Schedule:
         return await self._database.run(lambda session: end_plans(session, now))
 
     async def prune_accounts(self) -> str:
-        """Delete sessions, links, mail and events whose time is over."""
+        """Delete sessions, links, messages and events whose time is over."""
         now = from_ms(self._clock())
         return await self._database.run(lambda session: prune_accounts(session, now))

@@ -12,7 +12,6 @@ from flashcur.models.instrument_event import InstrumentEvent
 from flashcur.models.job_run import JobRun
 from flashcur.models.known_past import FundingPayment, InstrumentSet, SignalStatistics
 from flashcur.models.login_session import LoginSession
-from flashcur.models.mail import Mail
 from flashcur.models.mail_token import MailToken
 from flashcur.models.mark_frame import MarkFrame
 from flashcur.models.rate_limit import RateLimit
@@ -39,7 +38,6 @@ __all__ = [
     "InstrumentSet",
     "JobRun",
     "LoginSession",
-    "Mail",
     "MailToken",
     "MarkFrame",
     "PastRequest",

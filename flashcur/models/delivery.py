@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Index, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Index, UniqueConstraint, text
 from sqlmodel import Field
 
 from flashcur.models.account import new_id
@@ -49,13 +49,21 @@ class Delivery(Table, table=True):
         Index("ix_delivery_status_due_ms", "status", "due_ms"),
         Index("ix_delivery_account_id_id", "account_id", "id"),
         Index("ix_delivery_channel_provider_id", "channel", "provider_id"),
+        # Who finds out whether mail to an account died asks by the address.
+        Index(
+            "ix_delivery_mail_recipient",
+            "recipient",
+            sqlite_where=text("kind = 'mail'"),
+            postgresql_where=text("kind = 'mail'"),
+        ),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigId)  # pyright: ignore[reportArgumentType]
     key: str = Field(max_length=64, unique=True)
     """Idempotency key, told to providers that know such a thing; the same in every attempt."""
     account_id: str | None = Field(default=None, foreign_key="account.id", ondelete="CASCADE", max_length=32)
-    """None for mail to somebody who has no account yet."""
+    """None for mail of accounts, which is found by its recipient: who is to get it may have no account yet, or no
+    longer."""
     alert_id: int | None = Field(
         default=None,
         foreign_key="alert.id",

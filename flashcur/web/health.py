@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import text
 
 from flashcur import __version__
-from flashcur.engine.status import STATUS_TTL_MS, EngineStatus, FeedStatus, JobStatus
+from flashcur.engine.status import STATUS_TTL_MS, ChannelStatus, EngineStatus, FeedStatus, JobStatus
 from flashcur.services.bus import RedisBus
 from flashcur.services.storage.database import Database
 from flashcur.web.process import WebRuntime
@@ -98,6 +98,11 @@ class Health:
             problems.append("alerts wait for the database")
         if rules is not None and rules.dropped:
             problems.append(f"{rules.dropped} alerts were lost")
+        stalled = [
+            name for name, each in (status.channels if status and present else {}).items() if each.state == "stalled"
+        ]
+        if stalled:
+            problems.append(f"messages are not taken up: {', '.join(stalled)}")
         # Frames are taken each second whatever the exchanges do; a frame of old prices serves nobody. The frame's
         # own state decides (stale: older than frames.STALE_MS): the engine's word on the age may be seconds late.
         available = (
@@ -121,7 +126,7 @@ class Health:
             "exchange": None if live is None else {"id": live.exchange, "demo": live.demo, "state": live.state},
             "feeds": _reports(status.feeds) if status is not None and present else {},
             "jobs": _reports(status.jobs) if status is not None and present else {},
-            "mail": asdict(status.mail) if status is not None and present and status.mail is not None else None,
+            "channels": _reports(status.channels) if status is not None and present else {},
             "signals": None if signals is None else asdict(signals),
             "rules": None if rules is None else asdict(rules),
             "baselines": None if baselines is None else asdict(baselines),
@@ -159,7 +164,7 @@ def in_words(report: Report) -> Report:
             key: {name: feed[name] for name in ("name", "state", "demo", "symbols", "last_message_age_s", "waits_s")}
             for key, feed in report["feeds"].items()
         },
-        "mail": report["mail"] and report["mail"]["state"],
+        "channels": {name: channel["state"] for name, channel in report["channels"].items()},
         "signals": report["signals"] and report["signals"]["state"],
         "rules": report["rules"] and report["rules"]["state"],
         "baselines": report["baselines"]
@@ -181,5 +186,7 @@ def _lease(status: EngineStatus | None, present: bool) -> str:
     return "held" if present else "expired"
 
 
-def _reports(parts: Mapping[str, FeedStatus] | Mapping[str, JobStatus]) -> dict[str, Report]:
+def _reports(
+    parts: Mapping[str, FeedStatus] | Mapping[str, JobStatus] | Mapping[str, ChannelStatus],
+) -> dict[str, Report]:
     return {name: asdict(part) for name, part in parts.items()}

@@ -27,6 +27,8 @@ from flashcur.services.kit.clock import now_ms, utc_now
 from flashcur.services.kit.metrics import BROADCASTS, SKIPPED_FRAMES, SOCKETS, Metrics
 from flashcur.services.kit.supervision import Supervisor
 from flashcur.services.lease import make_lease
+from flashcur.services.notify.channels import make_channels
+from flashcur.services.notify.dialling import Dialler
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from flashcur.settings.addresses import Addresses
@@ -88,7 +90,7 @@ class WebRuntime:
         self.signals = SignalHub(hub, clock)
         self.alerts = AlertHub(clock)
         self.distances = Distances()
-        self.senders: Senders = {}
+        self.senders: Senders = make_channels(settings, Dialler())
         """The channels that messages leave by. Here they render; the engine sends."""
         self.bus: Bus | None = None
         self.database: Database | None = None

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from flashcur.errors import SignInAgain
-from flashcur.services.accounts.undelivered import tell_owner
-from flashcur.services.kit.clock import utc_now
-from flashcur.services.notify import enqueue
-from flashcur.services.notify.mail_queue import mark_failed
+from flashcur.services.alerts import endings
+from flashcur.services.kit.clock import to_ms, utc_now
+from flashcur.services.notify import enqueue, outbox
 from tests.pages.conftest import DESKTOP, PHONE
 from tests.support.app import App
 from tests.support.people import PASSWORD, grow_old, leave, mailed_link, new_address, path_of, register, sign_up, visit
@@ -472,11 +470,8 @@ def test_mail_that_was_given_up_is_told_where_it_can_be_mended(page: Page, app: 
     expect(warning).to_have_count(0)
     with app.database() as database, database.session() as session:
         mail = enqueue(session, address, "password-changed", {"base": app.url}, now)
-        mail.due_at = now + timedelta(hours=1)
-        session.flush()
-        assert mail.id is not None
-        assert mark_failed(session, mail.id, "no such mailbox", None, now) == "dead"
-        tell_owner(session, mail.id, now)
+        outbox.give_up(session, mail, "no such mailbox", to_ms(now))
+        endings.settle(session, mail, None, to_ms(now), lambda *_: None)
     # Without a reload.
     expect(warning).to_contain_text(f"to {address} could not be delivered, and we have given it up")
     expect(page.get_by_text("Mail not delivered")).to_be_visible()

@@ -42,8 +42,10 @@ def stored(database: Database, delivery_id: int) -> Delivery:
 
 
 def all_stored(database: Database) -> list[Delivery]:
+    """What leaves the machine; the app's own is there from the beginning."""
     with database.session(readonly=True) as session:
-        return list(session.exec(select(Delivery).order_by(col(Delivery.id))))
+        query = select(Delivery).where(Delivery.channel != "in-app")
+        return list(session.exec(query.order_by(col(Delivery.id))))
 
 
 def statuses(database: Database) -> list[str]:

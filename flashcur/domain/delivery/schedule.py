@@ -18,14 +18,17 @@ def pause_s(attempts: int, chance: float) -> float:
     return full * (1 - JITTER + 2 * JITTER * chance)
 
 
-def next_attempt_ms(attempts: int, now_ms: int, expires_ms: int, chance: float) -> int | None:
+def next_attempt_ms(
+    attempts: int, now_ms: int, expires_ms: int, chance: float, *, at_least_s: float = 0.0
+) -> int | None:
     """When to try again (Unix ms) after `attempts` have failed; None where that is too late to be of use.
 
     Of what time is left at most half is waited, so that a message is tried until the end of its use and a pause that is
-    longer than the rest does not end it.
+    longer than the rest does not end it. `at_least_s`: seconds before which it makes no sense.
     """
     rest_s = (expires_ms - now_ms) / 1000
-    due_ms = now_ms + round(1000 * max(SHORTEST_S, min(pause_s(attempts, chance), rest_s / 2)))
+    wait_s = max(SHORTEST_S, at_least_s, pause_s(attempts, chance))
+    due_ms = now_ms + round(1000 * max(SHORTEST_S, min(wait_s, rest_s / 2)))
     return due_ms if due_ms < expires_ms else None
 
 

@@ -13,7 +13,7 @@ from sqlmodel import delete as remove
 from flashcur.domain.plans import Plan
 from flashcur.domain.view import View
 from flashcur.errors import Conflict, Refusal
-from flashcur.models import Account, AlertSettings, LoginSession, Mail, MailToken, new_id
+from flashcur.models import Account, AlertSettings, Delivery, LoginSession, MailToken, new_id
 from flashcur.services.accounts import api_keys, audit, changes, limits, mail_tokens, sessions
 from flashcur.services.accounts.addresses import clean_address, shortened
 from flashcur.services.accounts.client import Client
@@ -247,7 +247,9 @@ class Profile:
             if account.email is not None:
                 # Neither belongs to an account by a key: the address alone says whose they are.
                 session.exec(remove(MailToken).where(col(MailToken.email) == account.email))
-                session.exec(remove(Mail).where(col(Mail.recipient) == account.email))
+                session.exec(
+                    remove(Delivery).where(col(Delivery.kind) == "mail", col(Delivery.recipient) == account.email)
+                )
                 enqueue(session, account.email, "account-deleted", {"base": base}, now)
             audit.record(session, "deleted", account.id, now)
             session.flush()

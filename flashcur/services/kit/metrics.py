@@ -64,7 +64,15 @@ JOB_RUNS = Family("flashcur_job_runs_total", "Runs of scheduled jobs; outcome is
 BUS_MESSAGES = Family(
     "flashcur_bus_messages_total", "Messages of the bus: published, failed, fenced, received, skipped", ("outcome",)
 )
-MAILS = Family("flashcur_mails_total", "Attempts to send a mail: sent, failed (tried again), dead", ("outcome",))
+DELIVERIES = Family(
+    "flashcur_deliveries_total",
+    "Attempts to send a message: sent, failed (tried again), of these uncertain (no answer), dead, expired",
+    ("channel", "outcome"),
+)
+DELIVERIES_WAITING = Family("flashcur_deliveries_waiting", "Messages that are to be sent", ("channel",), kind="gauge")
+DELIVERY_AGE = Family(
+    "flashcur_delivery_oldest_seconds", "Age of the oldest message that is to be sent", ("channel",), kind="gauge"
+)
 DETECTOR_EVALUATIONS = Family(
     "flashcur_detector_evaluations_total", "Times a detector's rule was evaluated", ("detector",)
 )

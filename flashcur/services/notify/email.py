@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from html import escape
 
 from flashcur.domain.delivery.message import Message
 from flashcur.domain.delivery.text_fit import one_line
-from flashcur.errors import DeliveryError, MailError, Refused, TryAgainLater, Unanswered
+from flashcur.errors import ConfigError, DeliveryError, MailError, Refused, TryAgainLater, Unanswered
 from flashcur.services.notify.channel import Handed, Outgoing, Payload
 from flashcur.services.notify.links import make_token, read_token
 from flashcur.services.notify.port import MailSender
@@ -17,6 +18,8 @@ from flashcur.services.notify.senders import make_sender
 from flashcur.services.notify.templates import Rendered
 from flashcur.settings import Secret, Settings
 from flashcur.settings.addresses import routes_origin
+
+logger = logging.getLogger(__name__)
 
 UNSUBSCRIBE_PATH = "/unsubscribe"
 BLANK = "\x1a"
@@ -44,8 +47,8 @@ class EmailChannel:
     useful_s = 6 * 3600
 
     def __init__(self, settings: Settings, sender: MailSender | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
-        """`sender`: instead of the one that the settings choose. Raises ConfigError as `make_sender` does."""
-        self._sender = sender or make_sender(settings)
+        """`sender`: instead of the one that the settings choose."""
+        self._sender = sender or _sender(settings)
         self._secret = settings.secret_key
         self._origin = routes_origin(settings)
         self._timeout_s = timeout_s
@@ -94,6 +97,15 @@ class EmailChannel:
             headers["List-Unsubscribe"] = f"<{url}>"
             headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         return Rendered(str(payload["subject"]), text, html), headers
+
+
+def _sender(settings: Settings) -> MailSender | None:
+    try:
+        return make_sender(settings)
+    except ConfigError as error:
+        # The market is not to be down for a mail setting; mail keeps until it is corrected.
+        logger.error("%s", error)
+        return None
 
 
 def unsubscribe_token(secret: Secret, delivery_id: int) -> str:

@@ -12,8 +12,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, event, func, or_, update
+from sqlalchemy import ColumnElement, and_, event, func, not_, or_, tuple_, update
 from sqlalchemy import select as columns_of
 from sqlmodel import Session, col, select
 
@@ -34,6 +35,7 @@ MAX_PROBLEM_CHARS = 300
 
 ABANDONED = "Whoever was sending it stopped before it was noted what became of it."
 TOO_LATE = "It would have come too late to be of use."
+NO_TAB = "No tab of yours was open."
 SIMULATED = "Simulated data is shown in the app only."
 
 _NEVER_MS = 253_402_300_799_000
@@ -136,19 +138,20 @@ def claim_due(
     room: Mapping[str, int],
     *,
     busy: Collection[tuple[str, str]] = (),
-    busy_accounts: Collection[str] = (),
+    busy_accounts: Collection[tuple[str, str]] = (),
+    per_account: int = 1_000,
     lease_ms: int = LEASE_MS,
 ) -> list[Claimed]:
     """Take due messages, of each channel in `room` as many as it says; nobody else gets them until the lease is over.
 
     Urgent ones come first, then the longest due. For each (channel, recipient) it is one at a time, none while that is
-    in `busy`, and none of `busy_accounts`. A claim counts as an attempt, so that a message that brings its sender down
-    is given up in the end.
+    in `busy`; for each account `per_account` of a channel at most, and none of a (channel, account) in `busy_accounts`.
+    A claim counts as an attempt, so that one that brings its sender down is tried less and less often, too.
     """
     open_channels = {channel: number for channel, number in room.items() if number > 0}
     if not open_channels:
         return []
-    chosen = _choose(session, now_ms, open_channels, set(busy), set(busy_accounts))
+    chosen = _choose(session, now_ms, open_channels, set(busy), busy_accounts, per_account)
     if not chosen:
         return []
     # On PostgreSQL claimers pass each other by; on SQLite a transaction that writes is alone anyway.
@@ -181,6 +184,9 @@ def mark_handed(
     if delivery is None:
         return None
     own = delivery.claim == claim
+    if not own and delivery.status == handed.status and delivery.handed_ms == handed_ms:
+        # Noted before, by a transaction whose end its sender did not learn.
+        return delivery
     delivery.handed_ms = handed_ms
     delivery.provider_id = handed.provider_id[:128] or delivery.provider_id
     delivery.problem = ""
@@ -213,7 +219,11 @@ def mark_failed(
         due_ms = told_ms if told_ms < delivery.expires_ms else None
     else:
         due_ms = next_attempt_ms(
-            delivery.attempts, now_ms, delivery.expires_ms, random.random() if chance is None else chance
+            delivery.attempts,
+            now_ms,
+            delivery.expires_ms,
+            random.random() if chance is None else chance,
+            at_least_s=error.retry_after or 0.0,
         )
     if due_ms is None:
         record(session, delivery, "expired", now_ms, f"{TOO_LATE} {delivery.problem}")
@@ -222,6 +232,20 @@ def mark_failed(
         record(
             session, delivery, "uncertain" if isinstance(error, Unanswered) else "retrying", now_ms, delivery.problem
         )
+    return delivery
+
+
+def mark_unsent(
+    session: Session, delivery_id: int, claim: str, status: Literal["dead", "expired"], why: str, now_ms: int
+) -> Delivery | None:
+    """Note that what was claimed is not sent at all, and spends no attempt; None where the claim is no longer its own.
+    `why` is for its owner."""
+    delivery = _locked(session, delivery_id)
+    if delivery is None or delivery.claim != claim or delivery.status != "sending":
+        return None
+    delivery.attempts -= 1
+    delivery.problem = why[:MAX_PROBLEM_CHARS]
+    record(session, delivery, status, now_ms, why)
     return delivery
 
 
@@ -266,7 +290,8 @@ def expire(session: Session, now_ms: int, limit: int = 500) -> list[Delivery]:
     )
     ended = list(session.exec(late))
     for delivery in ended:
-        record(session, delivery, "expired", now_ms, f"{TOO_LATE} {delivery.problem}".rstrip())
+        why = NO_TAB if delivery.channel == "browser" else f"{TOO_LATE} {delivery.problem}".rstrip()
+        record(session, delivery, "expired", now_ms, why)
     return ended
 
 
@@ -325,23 +350,25 @@ def _choose(
     now_ms: int,
     room: Mapping[str, int],
     busy: set[tuple[str, str]],
-    busy_accounts: set[str],
+    busy_accounts: Collection[tuple[str, str]],
+    per_account: int,
 ) -> list[int]:
     """Ids of what to claim, the first in line first."""
     line = (col(Delivery.urgent).desc(), col(Delivery.due_ms), col(Delivery.id))
     place = func.row_number().over(partition_by=[Delivery.channel, Delivery.recipient], order_by=line)
-    known = (Delivery.id, Delivery.channel, Delivery.recipient, Delivery.account_id, Delivery.urgent, Delivery.due_ms)
-    mine = columns_of(*map(col, known), place.label("place")).where(col(Delivery.channel).in_(room), _due(now_ms))
+    owner = func.coalesce(Delivery.account_id, Delivery.recipient).label("owner")
+    known = (Delivery.id, Delivery.channel, Delivery.recipient, Delivery.urgent, Delivery.due_ms)
+    due = columns_of(*map(col, known), owner, place.label("place")).where(col(Delivery.channel).in_(room), _due(now_ms))
     if busy_accounts:
         account_id = col(Delivery.account_id)
-        mine = mine.where(or_(account_id.is_(None), account_id.not_in(busy_accounts)))
-    firsts = mine.subquery().c
-    # A channel that has much to do takes no room from another.
-    rank = func.row_number().over(
-        partition_by=firsts.channel, order_by=(firsts.urgent.desc(), firsts.due_ms, firsts.id)
-    )
-    ranked = columns_of(firsts.id, firsts.channel, firsts.recipient, rank.label("rank"))
-    lines = ranked.where(firsts.place == 1).subquery()
+        kept_waiting = tuple_(col(Delivery.channel), account_id).in_(sorted(busy_accounts))
+        due = due.where(or_(account_id.is_(None), not_(kept_waiting)))
+    # Neither one recipient nor one account takes the room of others, nor does a channel that has much to do.
+    firsts = due.subquery()
+    share = _number(firsts.c, firsts.c.channel, firsts.c.owner)
+    shares = columns_of(firsts, share.label("share")).where(firsts.c.place == 1).subquery()
+    rank = _number(shares.c, shares.c.channel)
+    lines = columns_of(shares, rank.label("rank")).where(shares.c.share <= per_account).subquery()
     most = max(room.values()) + len(busy)
     query = columns_of(lines).where(lines.c.rank <= most).order_by(lines.c.channel, lines.c.rank)
     left = dict(room)
@@ -351,6 +378,11 @@ def _choose(
             left[row.channel] -= 1
             chosen.append(row.id)
     return chosen
+
+
+def _number(rows: Any, *by: Any) -> Any:
+    """The place in line of each row among those with the same `by`."""
+    return func.row_number().over(partition_by=by, order_by=(rows.urgent.desc(), rows.due_ms, rows.id))
 
 
 def _with_reasons(session: Session, rows: Sequence[Delivery]) -> list[Claimed]:

@@ -117,6 +117,14 @@ def test_what_has_left_is_sent_even_if_its_claim_had_ended(database: Database) -
     assert ledger(database, only)[-1] == ("sent", NOW, "Handed over after its claim had ended.")
 
 
+def test_what_is_noted_twice_is_told_once(database: Database) -> None:
+    (only,) = put(database, delivery())
+    (claimed,) = claim(database)
+    hand(database, claimed)
+    hand(database, claimed)
+    assert way(database, only) == ["queued", "sent"]
+
+
 def test_the_urgent_go_first_then_the_longest_due(database: Database) -> None:
     late, early = put(database, delivery("a", due_ms=NOW), delivery("b", due_ms=NOW - 5))
     (urgent,) = put(database, delivery("c", urgent=True))
@@ -146,7 +154,21 @@ def test_accounts_that_have_used_their_share_wait(database: Database) -> None:
         ann, bob = (add_account(session, f"{name}@example.com", from_ms(NOW)) for name in ("ann", "bob"))
     put(database, *(delivery(f"chat {number}", account_id=ann, due_ms=NOW - 1) for number in range(3)))
     (of_bob,) = put(database, delivery("bob's", account_id=bob))
-    assert ids(claim(database, room=1, busy_accounts={ann})) == [of_bob]
+    assert ids(claim(database, room=1, busy_accounts={("telegram", ann), ("email", bob)})) == [of_bob]
+
+
+def test_an_account_has_its_share_of_a_channel_in_one_claim(database: Database) -> None:
+    with database.session() as session:
+        ann, bob = (add_account(session, f"{name}@example.com", from_ms(NOW)) for name in ("ann", "bob"))
+    put(database, *(delivery(f"chat {number}", account_id=ann, due_ms=NOW - 1) for number in range(9)))
+    put(database, delivery("bob's", account_id=bob), *(delivery(f"nobody's {number}") for number in range(3)))
+    claimed = claim(database, room=7, per_account=2)
+    assert [each.delivery.recipient for each in claimed] == [
+        "chat 0",
+        "chat 1",
+        "bob's",
+        *(f"nobody's {number}" for number in range(3)),
+    ]
 
 
 def test_claimers_at_the_same_time_never_get_the_same(database: Database) -> None:
