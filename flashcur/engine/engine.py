@@ -35,6 +35,7 @@ from flashcur.engine.live_market import InstrumentChange, LiveMarket, VenueBook
 from flashcur.engine.marks import MARK_AUDIENCES, Marks
 from flashcur.engine.open_interest import OpenInterestPoller, OpenInterestSource
 from flashcur.engine.outcomes import MinuteSource, Outcomes
+from flashcur.engine.past_reader import PastReader, PastSource
 from flashcur.engine.publisher import FencedPublisher
 from flashcur.engine.schedule import SWITCH_JOBS, JobSource, Schedule
 from flashcur.engine.signal_writer import SignalWriter
@@ -104,7 +105,7 @@ _STORED_MARKS_TIMEOUT_S = 3.0
 _STOP_TIMEOUT_S = 4.0
 
 
-class Source(JobSource, HistorySource, CandleSource, OpenInterestSource, MinuteSource, Protocol):
+class Source(JobSource, HistorySource, CandleSource, OpenInterestSource, MinuteSource, PastSource, Protocol):
     """What the engine needs of `MarketSource`; see there."""
 
     async def run(self) -> None: ...
@@ -321,6 +322,7 @@ class Office:
         self.candles = Candles(self.market, self.source, clock=clock)
         self.open_interest = OpenInterestPoller(self.market, self.source, clock=clock)
         self.outcomes = Outcomes(self.market, self.source, database, clock)
+        self.past_reader = PastReader(self.market, self.source, database, clock)
         self.history = History(self.market, self.source, self.detection, database, clock=clock)
         self.telegram = TelegramUpdates(settings, database, clock)
         self.delivery = DeliveryWorker(database, channels, settings.secret_key, clock, deliver=self._deliver)
@@ -351,6 +353,7 @@ class Office:
         self._tasks.start("silence", self.silence.run)
         self._tasks.start("certificates", self.certificates.run)
         self._tasks.start("why not", self.why_not.run)
+        self._tasks.start("past reader", self.past_reader.run)
         self._tasks.start("market source", self.source.run)
         self._tasks.start("frames", self.framer.run)
         self._tasks.start("engine status", self._tell_status)

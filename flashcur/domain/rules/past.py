@@ -244,7 +244,9 @@ def _moments(definition: Definition, series: Series) -> Moments:
     if len(definition.conditions) == 1 and isinstance(definition.conditions[0], PriceCross):
         return _crossing(atoms[0], series, ends)
     columns = [[seen(atom.view, value) for value in _column(atom.source, series)] for atom in atoms]
-    return Moments(ends, columns, series.closes)
+    # Of open interest the closes are contracts.
+    of_interest = any(atom.source >= FIRST_INTEREST for atom in atoms)
+    return Moments(ends, columns, [nan] * count if of_interest else series.closes)
 
 
 def _crossing(atom: Atom, series: Series, ends: Sequence[int]) -> Moments:
