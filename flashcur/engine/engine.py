@@ -37,6 +37,7 @@ from flashcur.engine.open_interest import OpenInterestPoller, OpenInterestSource
 from flashcur.engine.outcomes import MinuteSource, Outcomes
 from flashcur.engine.past_reader import PastReader, PastSource
 from flashcur.engine.publisher import FencedPublisher
+from flashcur.engine.rule_windows import RuleWindows
 from flashcur.engine.schedule import SWITCH_JOBS, JobSource, Schedule
 from flashcur.engine.signal_writer import SignalWriter
 from flashcur.engine.silence_keeper import SilenceKeeper
@@ -338,6 +339,7 @@ class Office:
             evaluation=self.evaluation,
             delivery=self.delivery,
             gathering=Gathering(database, channels, self._base, clock),
+            windows=RuleWindows(self.evaluation, self.source, clock),
             database=database,
             clock=clock,
         )

@@ -20,6 +20,7 @@ from flashcur.engine.live_market import LiveMarket
 from flashcur.engine.marks import MARK_AUDIENCES, Marks
 from flashcur.engine.open_interest import OpenInterestPoller
 from flashcur.engine.outcomes import Outcomes
+from flashcur.engine.rule_windows import RuleWindows
 from flashcur.services.accounts.upkeep import end_plans, prune_accounts
 from flashcur.services.alerts import alerts, certificates, checkpoints, episodes, signals, silence
 from flashcur.services.kit.clock import from_ms, length_ms
@@ -62,6 +63,7 @@ class Schedule:
         evaluation: Evaluation,
         delivery: DeliveryWorker,
         gathering: Gathering,
+        windows: RuleWindows,
         database: Database,
         clock: Callable[[], int],
     ) -> None:
@@ -76,6 +78,7 @@ class Schedule:
         self._evaluation = evaluation
         self._delivery = delivery
         self._gathering = gathering
+        self._windows = windows
         self._database = database
         self._clock = clock
 
@@ -103,6 +106,7 @@ class Schedule:
         jobs.add("rules", every(60), self._evaluation.sweep, timeout_s=50, at_once=False)
         jobs.add("gather", every(1), self._gathering.run, timeout_s=30)
         jobs.add("deliveries", every(10), self._delivery.tend, timeout_s=30)
+        jobs.add("rule windows", every(20), self._windows.fill, timeout_s=300)
         jobs.add("prune", every(3600), self.prune, timeout_s=60)
         jobs.add("end plans", every(60), self.end_plans, timeout_s=30)
         jobs.add("prune accounts", every(3600), self.prune_accounts, timeout_s=60)

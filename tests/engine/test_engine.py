@@ -205,6 +205,7 @@ async def test_jobs_report_their_last_run(running: Running, sqlite_database: Dat
         "mark pro",
         "refresh prices",
         "rules",
+        "rule windows",
         "instruments",
         "streamed candles",
         "candles",

@@ -8,6 +8,8 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from bench.signals.kills import Plan, killed, undisturbed
 from flashcur.domain.signals.signal import KINDS
 from tests.engine import rule_kills
@@ -26,6 +28,8 @@ def test_what_is_stored_after_kills_is_what_is_stored_without(tmp_path: Path, da
     assert survived == whole
 
 
+# Each engine is a process that starts: seconds, on a busy machine.
+@pytest.mark.timeout(240)
 def test_the_alerts_that_are_stored_after_kills_are_those_of_an_engine_left_alone(
     tmp_path: Path, database_url: str, migrated_file: Path
 ) -> None:
