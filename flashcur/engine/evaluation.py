@@ -233,14 +233,10 @@ class Evaluation:
 
     async def run(self) -> None:
         """Begin with each new book, follow changes, and say twice a second that time has passed; until cancelled."""
-        while True:
-            self._news.clear()
-            pause_s = await self._turn()
-            try:
-                async with asyncio.timeout(pause_s):
-                    await self._news.wait()
-            except TimeoutError:
-                continue
+        async with asyncio.TaskGroup() as tasks:
+            # A database that hangs holds up what follows it alone.
+            tasks.create_task(self._read_all())
+            tasks.create_task(self._step_all())
 
     def step(self, now_ms: int) -> None:
         """Time has passed, to `now_ms` (Unix ms)."""
@@ -310,7 +306,9 @@ class Evaluation:
         for firing in self._writer.waiting_of(origin):
             evaluator.fired(firing.rule.id, firing.symbol, firing.event_ms)
         self._evaluator = evaluator
-        self.since_ms = self._saved_ms = now_ms = self._clock()
+        self.since_ms = now_ms = self._clock()
+        # What is judged now is kept at once: a kill that follows soon goes on from here.
+        self._saved_ms = 0
         if self.blind_since_ms:
             self._gap_ms = (self.blind_since_ms, now_ms)
         evaluator.set_contracts(_on_crypto(row.instrument for row in book.book))
@@ -358,8 +356,23 @@ class Evaluation:
         found = self.figures.firings + self.figures.missed - seen
         return f"{len(self._rules)} rules, {len(wrong)} accounts read anew, {ended} rules ended, {found} found late"
 
-    async def _turn(self) -> float:
-        """What is to be done now; seconds until the next time."""
+    async def _step_all(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self.step(self._clock())
+
+    async def _read_all(self) -> None:
+        while True:
+            self._news.clear()
+            pause_s = await self._read()
+            try:
+                async with asyncio.timeout(pause_s):
+                    await self._news.wait()
+            except TimeoutError:
+                continue
+
+    async def _read(self) -> float:
+        """Read what is to be read now; seconds until the next time."""
         book = self._book
         try:
             if book is not None and self._evaluator is None:
@@ -369,12 +382,9 @@ class Evaluation:
         except DatabaseError as error:
             if not self._backoff.failures:
                 logger.warning("rules wait: %s", error)
-            pause_s = self._backoff.next_s()
-        else:
-            self._backoff.reset()
-            pause_s = LOOK_S
-        self.step(self._clock())
-        return min(pause_s, LOOK_S) if self._evaluator is not None else pause_s
+            return self._backoff.next_s()
+        self._backoff.reset()
+        return LOOK_S
 
     def _page(self, session: Session, after: str, *, demo: bool) -> tuple[Loaded, dict[tuple[str, str], int]]:
         """Rules of all accounts after the one named, and what they fired last since they were set going."""

@@ -178,7 +178,8 @@ def prepare(database: Database) -> dict[str, str]:
             ("every", definition(PriceCross("above", 102.0), scope="", cooldown_s=60)),
             ("once", definition(PriceCross("below", 99.0), scope="", mode="once")),
             ("funded", definition(FundingLevel("above", 0.05), scope="", cooldown_s=60)),
-            ("both", definition(FundingLevel("above", 0.0), PriceCross("above", 101.0), scope="", cooldown_s=60)),
+            # Of one message: what lay between two of them is not seen by who comes after a kill.
+            ("both", definition(PriceCross("above", 101.0), PriceCross("below", 103.5), scope="", cooldown_s=60)),
             ("held", definition(PriceCross("above", 101.0), scope="", hold_s=3, cooldown_s=60)),
         ):
             names[add_rule(session, owners[0], written, made).id] = name
@@ -230,7 +231,7 @@ def _wait_for_the_moment(process: BaseProcess, position: Any, stride: float, dra
 def _serve(plan: Plan, position: Any, ended: Any) -> None:
     logging.getLogger("flashcur").setLevel(logging.ERROR)
     # The market stands still while no engine serves, so each second of it can be kept.
-    evaluation.SAVE_EVERY_MS = 1
+    evaluation.SAVE_EVERY_MS = 0
     asyncio.run(_engine(plan, position, ended))
 
 

@@ -102,7 +102,7 @@ async def test_an_edit_reaches_the_evaluation_and_the_rule_starts_anew(database:
             session.add(rule)
 
         rig.edit(lower, owner)
-        await eventually(lambda: rig.evaluation.rules[rule_id].version == 2, "the edit", 1.0)
+        await eventually(lambda: rig.evaluation.rules[rule_id].version == 2, "the edit")
         # It is met already: nothing has crossed.
         rig.pass_quietly(2, 10.6)
         rig.pass_quietly(1, 10.0)
@@ -120,7 +120,7 @@ async def test_new_paused_and_deleted_rules_follow_within_a_second(database: Dat
         await rig.begun()
         rule_id = rig.rule(owner, ABOVE, made_ms=rig.now_ms)
         rig.edit(lambda session: None, owner)
-        await eventually(lambda: rule_id in rig.evaluation.rules, "the new rule", 1.0)
+        await eventually(lambda: rule_id in rig.evaluation.rules, "the new rule")
         assert rig.evaluation.contracts == 1
 
         def pause(session: Session) -> None:
@@ -129,7 +129,7 @@ async def test_new_paused_and_deleted_rules_follow_within_a_second(database: Dat
             session.add(rule)
 
         rig.edit(pause, owner)
-        await eventually(lambda: rule_id not in rig.evaluation.rules, "the pause", 1.0)
+        await eventually(lambda: rule_id not in rig.evaluation.rules, "the pause")
         rig.later(1)
         rig.price(12.0)
         await rig.written()
@@ -151,10 +151,10 @@ async def test_a_smaller_plan_pauses_what_it_has_no_room_for(database: Database)
             rig.edit(change)
 
         give("free")
-        await eventually(lambda: rig.evaluation.rules.keys() == set(ids[:3]), "the pauses", 1.0)
+        await eventually(lambda: rig.evaluation.rules.keys() == set(ids[:3]), "the pauses")
         assert {rig.rules()[each].why for each in ids[3:]} == {"plan"}
         give("elite")
-        await eventually(lambda: rig.evaluation.rules.keys() == set(ids), "all of them", 1.0)
+        await eventually(lambda: rig.evaluation.rules.keys() == set(ids), "all of them")
 
 
 async def test_a_watchlist_is_followed_and_its_rules_are_paused_with_it(database: Database) -> None:
@@ -168,13 +168,13 @@ async def test_a_watchlist_is_followed_and_its_rules_are_paused_with_it(database
         await rig.begun()
         assert rig.evaluation.rules[rule_id].symbols == frozenset()
         rig.edit(lambda session: watchlists.add(session, owner, plan, chosen, A), owner)
-        await eventually(lambda: rig.evaluation.rules[rule_id].symbols == {A}, "the contract", 1.0)
+        await eventually(lambda: rig.evaluation.rules[rule_id].symbols == {A}, "the contract")
         rig.pass_quietly(1, 10.0)
         rig.pass_quietly(1, 11.5)
         await rig.written()
         assert titles(rig) == ["AUSDT: Mine"]
         rig.edit(lambda session: watchlists.delete(session, owner, chosen), owner)
-        await eventually(lambda: rig.rules()[rule_id].status == "paused", "the pause", 2.0)
+        await eventually(lambda: rig.rules()[rule_id].status == "paused", "the pause")
         await rig.written()
         (notice,) = rig.rows("notice")
         assert (notice.title, notice.rule_id) == ("Rule paused: its watchlist was deleted", rule_id)
