@@ -2,6 +2,7 @@
 // left by going back; what is typed is this tab's alone until it is saved. The server says it back as a sentence, with
 // what is wrong in it, whenever it has been left alone for a moment.
 import { useEffect, useRef, useSyncExternalStore } from "react";
+import { useLocation } from "react-router";
 import { useAgain } from "./again.ts";
 import { store } from "./store.ts";
 
@@ -86,7 +87,8 @@ const draft = store(EMPTY);
 // What is asked for, in one order; empty where the sheet is closed.
 export function wantedOf(search: string): string {
   const params = new URLSearchParams(search);
-  if (!params.get("rule") && !params.get("draft")) return "";
+  // The ledger of messages has a filter of that name.
+  if (params.get("tab") === "messages" || (!params.get("rule") && !params.get("draft"))) return "";
   return new URLSearchParams(
     PARAMETERS.flatMap((name) => {
       const value = params.get(name);
@@ -105,7 +107,11 @@ const follow = (listener: () => void) => {
   return () => void listeners.delete(listener);
 };
 
-export const useWantedRule = () => useSyncExternalStore(follow, wantedNow, () => "");
+export function useWantedRule(): string {
+  // Links of the app change the address without telling anybody else.
+  useLocation();
+  return useSyncExternalStore(follow, wantedNow, () => "");
+}
 
 function addressOf(query: string): URL {
   const url = new URL(window.location.href);

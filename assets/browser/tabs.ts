@@ -1,5 +1,6 @@
 // The parts of a page of which one is shown: the address names it (`?tab=`), the first where it names none.
 import { useSyncExternalStore } from "react";
+import { useLocation } from "react-router";
 
 const PARAMETER = "tab";
 const listeners = new Set<() => void>();
@@ -15,6 +16,8 @@ function follow(listener: () => void) {
 }
 
 export function useTab(first: string, ...others: string[]): string {
+  // Links of the app change the address without telling anybody else.
+  useLocation();
   const tab = useSyncExternalStore(follow, named, () => "");
   return others.includes(tab) ? tab : first;
 }

@@ -6,6 +6,8 @@ import reflex as rx
 
 from flashcur.components.account.auth_forms import for_accounts
 from flashcur.components.alerts import rule_list
+from flashcur.components.alerts.channel_cards import channels_tab
+from flashcur.components.alerts.ledger import messages_tab
 from flashcur.components.alerts.rule_form import rule_sheet
 from flashcur.components.kit import browser
 from flashcur.components.kit.site import page_frame
@@ -17,25 +19,23 @@ TITLE = "Alerts: FlashCur"
 DESCRIPTION = "Rules of your own that watch crypto perpetual futures, and tell you where you want to be told."
 
 _RULES = (("active", "Active"), ("paused", "Paused"), ("done", "Done"))
+_TABS = (*_RULES, ("messages", "Messages"), ("channels", "Channels"))
 
 
 def alerts() -> rx.Component:
-    tab = browser.hook("tab", "tabs", "useTab", *(name for name, _ in _RULES)).to(str)
+    tab = browser.hook("tab", "tabs", "useTab", *(name for name, _ in _TABS)).to(str)
     return page_frame(
         for_accounts(
             rx.el.div(
                 rule_list.watch_list(),
                 _tabs(tab),
-                rx.el.div(
-                    rule_list.head(),
-                    rx.match(
-                        tab,
-                        ("paused", rule_list.rule_list("paused")),
-                        ("done", rule_list.rule_list("done")),
-                        rule_list.rule_list("active"),
-                    ),
-                    rule_list.presets(),
-                    class_name="alerts-part",
+                rx.match(
+                    tab,
+                    ("messages", messages_tab()),
+                    ("channels", channels_tab()),
+                    ("paused", _part("paused")),
+                    ("done", _part("done")),
+                    _part("active"),
                 ),
                 class_name="alerts-page",
             ),
@@ -47,6 +47,15 @@ def alerts() -> rx.Component:
         rule_sheet(),
         title="Alerts",
         wide=True,
+    )
+
+
+def _part(which: str) -> rx.Component:
+    return rx.el.div(
+        rule_list.head(),
+        rule_list.rule_list(which),
+        *([rule_list.presets()] if which == "active" else []),
+        class_name="alerts-part",
     )
 
 
@@ -68,4 +77,4 @@ def _tabs(tab: rx.Var[str]) -> rx.Component:
             },
         )
 
-    return rx.el.nav(*(each(name, title) for name, title in _RULES), class_name="tabs", aria_label="Parts of this page")
+    return rx.el.nav(*(each(name, title) for name, title in _TABS), class_name="tabs", aria_label="Parts of this page")

@@ -7,7 +7,7 @@ its page.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -110,7 +110,8 @@ class RulesState(rx.State):
             if found.faults or found.definition is None:
                 tell(self, {RulesState: {"checked": {"number": found.number, **self._checked(found)}}})
                 raise Refusal("Something in the form is not right yet: it says where.")
-            return await _save(accounts, caller, found)
+            rule_id, done = await _save(accounts, caller, found)
+            return rule_id, done + (await _send_test(accounts, caller, found.channels) if found.test else "")
 
         try:
             rule_id, said = await act(self, work, "Sign in to keep a rule: a free account is enough.")
@@ -191,6 +192,16 @@ async def _save(accounts: Accounts, caller: Caller, draft: Draft) -> tuple[str, 
     return draft.rule_id, "Saved."
 
 
+async def _send_test(accounts: Accounts, caller: Caller, channels: Sequence[str]) -> str:
+    """What became of the test message that was asked for with a rule, which is kept by now."""
+    try:
+        sent = await accounts.channels.test_all(caller, channels)
+    except Refusal as refusal:
+        return f" No test message was sent: {refusal}"
+    count = "A test message is" if len(sent) == 1 else f"{len(sent):,} test messages are"
+    return f" {count} on the way: Messages says what became of it."
+
+
 def _list(session: Session, reader: Reader, senders: Mapping[str, Sender]) -> dict[str, Any]:
     account = _account(session, reader)
     return list_vars(
@@ -245,7 +256,8 @@ def _account(session: Session, reader: Reader) -> Account:
 
 def _senders() -> Mapping[str, Sender]:
     """The channels that this server sends by."""
-    return {}
+    runtime = visit.runtime()
+    return {} if runtime is None else runtime.senders
 
 
 def _problem(refusal: Refusal) -> dict[str, Any]:

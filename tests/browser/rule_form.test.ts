@@ -23,7 +23,8 @@ const { closedRule, faultsOf, openRule, spanOf, spansOf, wantedOf } = await impo
 test("an address says which rule is written, whatever else is in it", () => {
   assert.equal(wantedOf("?tab=paused&symbol=BTCUSDT&rule=new&x=1"), "rule=new&symbol=BTCUSDT");
   assert.equal(wantedOf("?draft=1abc"), "draft=1abc");
-  for (const nothing of ["", "?tab=done", "?symbol=BTCUSDT", "?rule=", "?like=7"]) assert.equal(wantedOf(nothing), "");
+  for (const nothing of ["", "?tab=done", "?symbol=BTCUSDT", "?rule=", "?like=7", "?tab=messages&rule=7"])
+    assert.equal(wantedOf(nothing), "");
 });
 
 test("the sheet is in the address while it is open, and the rest of it stays", () => {

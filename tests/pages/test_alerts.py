@@ -299,3 +299,34 @@ def test_by_keyboard_and_within_the_window(page: Page, app: App) -> None:
     expect(page).to_have_url(re.compile(r"/alerts/?$"))
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     expect(page.get_by_role("link", name="New rule")).to_be_focused()
+
+
+def test_a_test_that_reaches_nobody_says_so_and_the_rule_is_kept(page: Page, app: App) -> None:
+    sign_up(page, app)
+    visit(page, "/alerts")
+    write(page, "btc", "765432")
+    test = sheet(page).get_by_role("button", name="Save and send a test")
+    # In the app alone there is nothing to be tested.
+    expect(test).to_be_hidden()
+    sheet(page).get_by_label("Browser notification").check()
+    test.click()
+    expect(sheet(page)).to_be_hidden()
+    expect(page.locator(".notice-bar")).to_contain_text("No test message was sent")
+    expect(rules(page)).to_have_count(1)
+
+
+def test_the_other_parts_of_the_page(page: Page, app: App) -> None:
+    sign_up(page, app, plan="pro")
+    visit(page, "/alerts?rule=new&symbol=BTCUSDT")
+    parts = page.get_by_role("navigation", name="Parts of this page")
+    page.keyboard.press("Escape")
+    parts.get_by_role("link", name="Messages").click()
+    expect(page.get_by_role("region", name="Messages")).to_be_visible()
+    # A filter of the ledger is no rule to be edited.
+    visit(page, "/alerts?tab=messages&rule=new")
+    expect(page.get_by_role("region", name="Messages")).to_be_visible()
+    expect(sheet(page)).to_be_hidden()
+    parts.get_by_role("link", name="Channels").click()
+    expect(page.get_by_test_id("channels")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("region", name="Messages")).to_be_visible()

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import reflex as rx
-from reflex.vars import VarData
 
 from flashcur.components.account.auth_forms import PostedForm
 from flashcur.components.kit import browser, forms
@@ -118,12 +117,7 @@ def _fault(path: str | rx.Var[str]) -> rx.Var[str]:
     """What is wrong with a field; empty where nothing is."""
     draft = _draft()
     name = rx.Var.create(path)
-    both = rx.Var(_js_expr=f'({draft!s}.faults[{name!s}] ?? "")', _var_type=str, _var_data=_data(draft, name))
-    return both.to(str)
-
-
-def _data(*values: rx.Var[Any]) -> Any:
-    return VarData.merge(*(value._get_all_var_data() for value in values))
+    return browser.part(f'({draft!s}.faults[{name!s}] ?? "")', draft, name).to(str)
 
 
 def _sets(path: str | rx.Var[str], *, ticks: bool = False) -> rx.Var[Any]:
@@ -329,12 +323,8 @@ def _condition_faults(path: rx.Var[str]) -> rx.Component:
 def _present(index: rx.Var[int]) -> rx.Component:
     """What the condition measures now."""
     draft = _draft()
-    text = rx.Var(
-        _js_expr=f'({draft!s}.present[{index!s}]?.text ?? "")', _var_type=str, _var_data=_data(draft, index)
-    ).to(str)
-    met = rx.Var(
-        _js_expr=f'({draft!s}.present[{index!s}]?.met ?? "")', _var_type=str, _var_data=_data(draft, index)
-    ).to(str)
+    text = browser.part(f'({draft!s}.present[{index!s}]?.text ?? "")', draft, index).to(str)
+    met = browser.part(f'({draft!s}.present[{index!s}]?.met ?? "")', draft, index).to(str)
     return rx.cond(
         text != "",
         rx.el.p(
@@ -484,7 +474,7 @@ def _channels() -> rx.Component:
     return _part(
         "Reach me",
         rx.el.p("In the app always, and by:", class_name="soft"),
-        rx.el.ul(rx.foreach(channels, each), class_name="ways"),
+        rx.el.ul(rx.foreach(channels, each), class_name="rule-ways"),
         rx.cond(AccountState.plan != "elite", rx.el.p(link("Compare plans", "/pricing"), class_name="fine")),
         rx.cond(_fault("channels") != "", rx.el.p(_fault("channels"), class_name="error", role="alert")),
     )
@@ -538,6 +528,11 @@ def _save() -> rx.Component:
                     "Keep it paused", type_="button", custom_attrs={"onClick": how("paused"), "aria-disabled": busy}
                 ),
                 forms.button_primary(rx.cond(saving == "save", "Saving", "Save"), custom_attrs={"aria-disabled": busy}),
+            ),
+            forms.button_plain(
+                "Save and send a test",
+                hidden=room | ~browser.part(f"{draft!s}.form.channels.length > 0", draft).to(bool),
+                custom_attrs={"onClick": how("test"), "aria-disabled": busy},
             ),
         ),
         class_name="save",
