@@ -13,8 +13,10 @@ from flashcur.domain.rules.current import Present
 from flashcur.domain.rules.rule import Definition
 from flashcur.domain.rules.sentence import sentence
 from flashcur.domain.rules.share import to_link
+from flashcur.domain.signals.words import span_text
 from flashcur.models import RuleRecord
 from flashcur.services.alerts.alerts import PRECISION_H, Precision
+from flashcur.services.alerts.certificates import REASONS, Certificate
 from flashcur.services.alerts.reach import Way, reach
 from flashcur.services.alerts.rules import active_count
 from flashcur.state.reading import Reader
@@ -36,18 +38,23 @@ _UNREADABLE = "This rule was written by another version of FlashCur, and is not 
 
 
 def list_vars(
-    owned: Sequence[RuleRecord], precision: Mapping[str, Precision], known: Mapping[Channel, Way], reader: Reader
+    owned: Sequence[RuleRecord],
+    precision: Mapping[str, Precision],
+    watched: Mapping[str, Certificate],
+    known: Mapping[Channel, Way],
+    reader: Reader,
 ) -> dict[str, Any]:
     """The vars of `RulesState` for the list of an account's rules.
 
-    Each rule: `id`, `name` (empty without one), `sentence`, `why`, `fires`, `precision`, `reach`, `warning` (`1` where
-    it is one), `snoozed` (until when), `ends`, `urgent`, `note`, `link` (which another person opens as their draft).
+    Each rule: `id`, `name` (empty without one), `sentence`, `why`, `fires`, `precision`, `watched`, `reach`, `warning`
+    (`1` where it is one), `snoozed` (until when), `ends`, `urgent`, `note`, `link` (which another person opens as their
+    draft).
     """
     lists = () if reader.visitor.account is None else reader.visitor.account.lists
     names = {each.id: each.name for each in lists}
     told: dict[str, list[Texts]] = {"active": [], "paused": [], "done": []}
     for each in owned:
-        row = _row(each, precision.get(each.id), known, names, reader.zone, reader.now_ms)
+        row = _row(each, precision.get(each.id), watched.get(each.id), known, names, reader.zone, reader.now_ms)
         told.get(each.status, told["done"]).append(row)
     active, most = active_count(owned), reader.plan.rules
     return {**told, "room": f"{active:,} of {most:,}", "full": active >= most}
@@ -98,6 +105,7 @@ def shared_link(definition: Definition) -> str:
 def _row(
     rule: RuleRecord,
     precision: Precision | None,
+    watched: Certificate | None,
     known: Mapping[Channel, Way],
     lists: Mapping[str, str],
     zone: tzinfo,
@@ -122,6 +130,7 @@ def _row(
         "ends": "" if rule.expires_ms is None or rule.status == "done" else moment(rule.expires_ms, zone),
         "fires": _fires(rule, zone),
         "precision": "" if definition is None else _precision(definition, precision),
+        "watched": _watched(watched),
         "reach": told.text,
         "warning": "1" if told.warning else "",
     }
@@ -133,6 +142,21 @@ def _fires(rule: RuleRecord, zone: tzinfo) -> str:
     times = "once" if rule.fires == 1 else "twice" if rule.fires == 2 else f"{rule.fires:,} times"
     last = "" if rule.fired_ms is None else f", last on {moment(rule.fired_ms, zone)}"
     return f"Fired {times}{last}."
+
+
+def _watched(certificate: Certificate | None) -> str:
+    """The silence certificate of today: how long it watched, how long it could not and why, and what came nearest."""
+    if certificate is None or not certificate.watched_s + certificate.blind_s:
+        return ""
+    seen = f"Today it watched for {span_text(round(certificate.watched_s * 1000))}"
+    causes = [
+        f"{span_text(round(seconds * 1000))} because {REASONS.get(cause, cause)}"
+        for cause, seconds in certificate.blind.items()
+        if seconds >= 1
+    ]
+    blind = f", and could not for {', '.join(causes)}" if causes else ", without a gap"
+    nearest = str(certificate.nearest.get("text", ""))
+    return f"{seen}{blind}." + (f" Nearest: {certificate.nearest.get('symbol', '')}, {nearest}." if nearest else "")
 
 
 def _precision(definition: Definition, known: Precision | None) -> str:

@@ -22,7 +22,7 @@ from flashcur.errors import NotFound, Refusal, SignInNeeded
 from flashcur.models import Account
 from flashcur.services.accounts.sessions import Caller
 from flashcur.services.accounts.wiring import Accounts
-from flashcur.services.alerts import alerts, rules
+from flashcur.services.alerts import alerts, certificates, rules
 from flashcur.services.alerts.reach import Way, ways
 from flashcur.services.notify.channel import Channel as Sender
 from flashcur.state import visit
@@ -204,9 +204,11 @@ async def _send_test(accounts: Accounts, caller: Caller, channels: Sequence[str]
 
 def _list(session: Session, reader: Reader, senders: Mapping[str, Sender]) -> dict[str, Any]:
     account = _account(session, reader)
+    owned = rules.rules(session, account.id)
     return list_vars(
-        rules.rules(session, account.id),
+        owned,
         alerts.precision(session, account.id),
+        certificates.of_rules(session, [each.id for each in owned], reader.now_ms),
         ways(session, account, reader.plan, senders),
         reader,
     )

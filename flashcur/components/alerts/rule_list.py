@@ -159,6 +159,8 @@ def _said(each: Item, which: str) -> list[rx.Component]:
             class_name="soft",
         ),
     ]
+    if which == "active":
+        lines.append(rx.cond(each["watched"] != "", rx.el.p(each["watched"], class_name="soft")))
     if which != "done":
         lines.append(
             rx.el.p(each["reach"], class_name=rx.cond(each["warning"] != "", "reach warning", "reach soft")),
