@@ -27,7 +27,7 @@ from flashcur.services.alerts import compose, receipts
 from flashcur.services.alerts.alert_settings import read_wishes
 from flashcur.services.alerts.places import OURS, Addresses, Place, left_out, read_addresses, ways
 from flashcur.services.kit.clock import from_ms
-from flashcur.services.notify import outbox
+from flashcur.services.notify import outbox, sms_codes
 from flashcur.services.notify.channel import Channel, Payload
 
 BROWSER_USEFUL_S = 120
@@ -275,6 +275,10 @@ class Book:
             planned |= {"status": "expired", "problem": outbox.TOO_LATE}
         else:
             planned |= self._plan(self._found(alert, place), useful_ms)
+            if "status" not in planned and place.channel == "sms":
+                # What each costs is the operator's: whoever is paid for messages to some numbers must not earn by it.
+                why = sms_codes.over_the_cap(self.session, self.account.id, place.recipient, self.now_ms)
+                planned |= {"status": "capped", "problem": why} if why else {}
         key = delivery_key(alert.key, place.channel, place.destination_id or "")
         return self.row(_kind(alert), place, key, payload, alert_id=alert.id, urgent=alert.urgent, **planned)
 

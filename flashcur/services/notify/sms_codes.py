@@ -62,9 +62,9 @@ def begin_opt_in(session: Session, account_id: str, typed: object, now_ms: int) 
         raise Refusal(STOPPED_TEXT, field="number")
     nonce = secrets.token_hex(8)
     details: dict[str, Any] = {"nonce": nonce, "until_ms": now_ms + VALID_MS, "wrong": 0}
-    place = destinations.keep(
-        session, account_id, "sms", number, now_ms, name=masked(number), details=details, confirmed=False
-    )
+    place = destinations.keep(session, account_id, "sms", number, now_ms, details=details, confirmed=False)
+    # What its owner called it before stays.
+    place.name = place.name or masked(number)
     # One that was switched off is confirmed anew: the number may have another owner by now.
     place.state, place.why, place.confirmed_ms = "unconfirmed", "", None
     session.add(place)

@@ -16,6 +16,7 @@ from flashcur.models import (
     RuleRecord,
     new_id,
 )
+from flashcur.services.accounts import limits
 from flashcur.services.alerts.dispatch import NO_TAB, dispatch
 from flashcur.services.alerts.receipts import chain, verify
 from flashcur.services.kit.clock import from_ms, to_ms
@@ -283,3 +284,15 @@ def test_an_account_that_was_deleted_meanwhile_gets_nothing(world: World) -> Non
     with world.database.session() as session:
         assert chain(session, [gone]) == []
         assert dispatch(session, [gone], world.channels, NOON_MS, BASE) == []
+
+
+def test_an_account_gets_so_many_sms_a_day_and_the_ledger_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Complaint 20: a cap a day for each account, and for each country; other channels are not concerned."""
+    monkeypatch.setattr(limits, "SMS_ACCOUNT", limits.Limit("sms-account", 1, 86_400, "SMS for this account"))
+    first, second = (by_channel(world.tell(world.alert())) for _ in range(2))
+    assert (first["sms"].status, second["sms"].status) == ("queued", "capped")
+    ((status, detail),) = world.steps(second["sms"])
+    assert (status, "Too many SMS today" in detail) == ("capped", True)
+    assert second["telegram"].status == "queued"
