@@ -11,7 +11,7 @@ from flashcur.services.accounts import audit, changes, limits, mail_tokens, sess
 from flashcur.services.accounts.entitlement import set_plan
 from flashcur.services.auth import challenges
 from flashcur.services.kit.clock import to_ms
-from flashcur.services.notify import outbox
+from flashcur.services.notify import outbox, provider_events
 
 MAIL_KEPT = timedelta(days=30)
 MESSAGES_KEPT = timedelta(days=90)
@@ -49,4 +49,5 @@ def prune_accounts(session: Session, now: datetime) -> str:
     changes.prune(session, now - CHANGES_KEPT)
     challenges.prune(session, now)
     limits.prune(session, to_ms(now))
+    provider_events.prune(session, to_ms(now - provider_events.KEPT))
     return ", ".join(f"{count} {name}" for name, count in counts.items()) + " deleted"

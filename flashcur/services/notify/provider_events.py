@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, delete, select
 
+from flashcur.domain.delivery.text_fit import one_line
 from flashcur.domain.plans import Channel
 from flashcur.models import Delivery, ProviderEvent
 from flashcur.services.storage.inserts import insert_into
+
+KEPT = timedelta(days=30)
+"""How long it is known that an event was taken in; no provider repeats one for longer than some days."""
 
 
 def is_new(session: Session, source: str, event_id: str, now_ms: int) -> bool:
     """Whether an event is seen for the first time; from then on, with this transaction, it has been."""
     row = {"source": source, "event_id": event_id[:200], "at_ms": now_ms}
     statement = insert_into(session, ProviderEvent).values(row).on_conflict_do_nothing()
-    return session.connection().execute(statement).rowcount == 1
+    written = session.connection().execute(statement.returning(col(ProviderEvent.event_id)))
+    return written.first() is not None
+
+
+def prune(session: Session, before_ms: int) -> int:
+    """Forget events that were taken in before a moment, Unix ms; how many."""
+    return session.exec(delete(ProviderEvent).where(col(ProviderEvent.at_ms) < before_ms)).rowcount
 
 
 def delivery_of(session: Session, channel: Channel, key: str, provider_id: str) -> Delivery | None:
@@ -29,6 +40,6 @@ def delivery_of(session: Session, channel: Channel, key: str, provider_id: str) 
 
 
 def said(event: Mapping[str, Any], name: str, most: int = 300) -> str:
-    """A field's text on one line; empty where it is missing or none."""
+    """A field's text on one line, without control characters; empty where it is missing or none."""
     value = event.get(name)
-    return " ".join(value.split())[:most] if isinstance(value, str) else ""
+    return one_line(value)[:most] if isinstance(value, str) else ""
