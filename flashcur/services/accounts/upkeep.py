@@ -11,7 +11,7 @@ from flashcur.services.accounts import audit, changes, limits, mail_tokens, sess
 from flashcur.services.accounts.entitlement import set_plan
 from flashcur.services.auth import challenges
 from flashcur.services.kit.clock import to_ms
-from flashcur.services.notify import outbox, provider_events
+from flashcur.services.notify import outbox, provider_events, telegram_links
 
 MAIL_KEPT = timedelta(days=30)
 MESSAGES_KEPT = timedelta(days=90)
@@ -44,6 +44,7 @@ def prune_accounts(session: Session, now: datetime) -> str:
         "sessions": sessions.prune(session, now),
         "links": mail_tokens.prune(session, now - TOKENS_KEPT),
         "messages": outbox.prune(session, to_ms(now - MESSAGES_KEPT), to_ms(now - MAIL_KEPT)),
+        "chat links": telegram_links.prune(session, to_ms(now - TOKENS_KEPT)),
         "events": audit.prune(session, now - AUDIT_KEPT, now - STRANGERS_KEPT),
     }
     changes.prune(session, now - CHANGES_KEPT)

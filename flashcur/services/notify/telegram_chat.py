@@ -19,7 +19,7 @@ from flashcur.domain.rules.condition import Fault
 from flashcur.domain.rules.rule import Definition
 from flashcur.domain.rules.sentence import sentence
 from flashcur.errors import Refusal
-from flashcur.models import Account, Destination, ProviderEvent, RuleRecord, Watchlist
+from flashcur.models import Account, Destination, RuleRecord, Watchlist
 from flashcur.services.accounts import changes, sessions
 from flashcur.services.accounts.entitlement import plan_of
 from flashcur.services.alerts import alert_settings
@@ -27,8 +27,8 @@ from flashcur.services.kit.budgets import Budgets
 from flashcur.services.kit.clock import from_ms
 from flashcur.services.kit.time_zones import zone_of
 from flashcur.services.notify import destinations
+from flashcur.services.notify.provider_events import is_new
 from flashcur.services.notify.telegram_links import Chat, finish_link
-from flashcur.services.storage.inserts import insert_into
 from flashcur.settings import Secret
 
 SOURCE = "telegram"
@@ -81,7 +81,7 @@ class TelegramChat:
         """
         fields = _mapping(update)
         update_id = fields.get("update_id")
-        if not isinstance(update_id, int) or not _is_new(session, str(update_id), now_ms):
+        if not isinstance(update_id, int) or not is_new(session, SOURCE, str(update_id), now_ms):
             return None
         _note_chat(session, fields, now_ms)
         command = _command(_mapping(fields.get("message")), bot)
@@ -236,12 +236,6 @@ def _command(message: dict[str, Any], bot: str) -> _Command | None:
     if kind == "private" and sender.get("username"):
         shown = f"@{shown}"
     return _Command(Chat(chat_id, str(kind), shown, user_id), name, argument)
-
-
-def _is_new(session: Session, event_id: str, now_ms: int) -> bool:
-    statement = insert_into(session, ProviderEvent).values(source=SOURCE, event_id=event_id, at_ms=now_ms)
-    written = statement.on_conflict_do_nothing().returning(col(ProviderEvent.event_id))
-    return session.connection().execute(written).first() is not None
 
 
 def _mapping(value: object) -> dict[str, Any]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from flashcur.errors import Refusal
 from flashcur.models import Destination, new_id
 from flashcur.services.accounts import changes, sessions
 from flashcur.services.kit.clock import from_ms
 from flashcur.services.notify import destinations, links
+from flashcur.services.storage.pruning import delete_unlocked
 from flashcur.settings import Secret
 
 LIFETIME_MS = 15 * 60_000
@@ -107,6 +108,12 @@ def finish_link(session: Session, secret: Secret, code: str, chat: Chat, now_ms:
     )
     changes.tell(session, connected.account_id, from_ms(now_ms))
     return connected
+
+
+def prune(session: Session, before_ms: int) -> int:
+    """Delete the links that were made before `before_ms` (Unix ms) and connected nothing; how many."""
+    unused = Destination.channel == "telegram", Destination.state == "unconfirmed", Destination.address == ""
+    return delete_unlocked(session, Destination, *unused, col(Destination.created_ms) < before_ms)
 
 
 def _is_pending(destination: Destination) -> bool:

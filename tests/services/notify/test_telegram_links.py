@@ -22,7 +22,7 @@ from flashcur.services.accounts import sessions
 from flashcur.services.kit.clock import to_ms
 from flashcur.services.notify import destinations
 from flashcur.services.notify.telegram_chat import TelegramChat
-from flashcur.services.notify.telegram_links import LIFETIME_MS, Link, begin_link
+from flashcur.services.notify.telegram_links import LIFETIME_MS, Link, begin_link, prune
 from flashcur.services.storage.database import Database
 from flashcur.settings import Secret
 from tests.conftest import SECRET_KEY
@@ -161,6 +161,15 @@ def test_a_code_that_is_not_ours_connects_nothing(one: World, code: str) -> None
     one.begin(one.account())
     assert one.write(f"/start {code}").startswith("This link is not complete")
     assert [each.state for each in one.destinations()] == ["unconfirmed"]
+
+
+def test_links_that_connected_nothing_are_deleted(world: World) -> None:
+    kept = world.connect(world.account())
+    world.begin(kept.account_id)
+    for before_ms, left in ((NOON_MS, 2), (NOON_MS + 1, 1)):
+        world.database.work(lambda session, before_ms=before_ms: prune(session, before_ms))
+        assert len(world.destinations()) == left
+    assert world.destinations()[0].id == kept.id
 
 
 def test_a_chat_that_was_switched_off_is_on_again_after_another_link(one: World) -> None:
