@@ -464,6 +464,8 @@ class Evaluator:
                 self._settle(contract, (cursor,), cursor.event_ms)
             if self._take(cursor, value, event_ms):
                 moved.append(cursor)
+        if not moved and not contract.holding:
+            return found or NOTHING
         return [*found, *self._judge(contract, moved, tick)]
 
     def _on_funding(self, contract: _Contract, row: Row, tick: Funding) -> Sequence[Firing]:

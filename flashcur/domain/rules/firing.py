@@ -74,6 +74,8 @@ def plain(value: float, decimals: int | None = None) -> str:
     """A number as people write it: `65,000`, `0.00001234`; with `decimals` where they are known."""
     if decimals is not None:
         return f"{value:,.{decimals}f}"
+    if 1e-4 <= abs(value) < 1e12:
+        return f"{value:,.12g}"
     text = f"{Decimal(repr(value)):,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
