@@ -12,7 +12,18 @@ from bench.process import ProgramFailed
 from bench.report import Table, machine, write
 
 NAMES = (
-    *("frame", "detectors", "rules", "signals", "stored", "backtest", "redis", "feed", "page", "accounts", "tabs"),
+    "frame",
+    "detectors",
+    "rules",
+    "signals",
+    "stored",
+    "delivery",
+    "backtest",
+    "redis",
+    "feed",
+    "page",
+    "accounts",
+    "tabs",
     "sockets",
 )
 
