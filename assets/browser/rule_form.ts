@@ -40,12 +40,15 @@ type Checked = {
   present?: Present[];
 };
 type Saved = { number?: number; rule?: string; problem?: string; field?: string; link?: string; link_text?: string };
+type Past = { number?: number; state?: string; percent?: number; suggestion?: { conditions?: Condition[] } };
 type Ask = (text: string) => void;
 
 const PARAMETERS = ["rule", "symbol", "like", "draft"];
 const CHECK_AFTER_MS = 250;
 // How often current values are asked for while the sheet is open.
 const CHECK_EVERY_MS = 5000;
+// A rule's past is looked at when it has been left alone for so long.
+const LOOK_AFTER_MS = 700;
 export const MOST_CONDITIONS = 5;
 
 // What a condition of each kind begins with.
@@ -149,6 +152,45 @@ export function closedRule() {
 }
 
 export const closeSheet = (event: { currentTarget: Element }) => event.currentTarget.closest("dialog")?.close();
+
+// What a rule's past depends on.
+const pastOf = ({ conditions, scope, mode, cooldown_s, hold_s }: Form) =>
+  JSON.stringify([conditions, scope, mode, cooldown_s, hold_s]);
+let looker: Ask = () => {};
+let stopper: () => void = () => {};
+let looking: ReturnType<typeof setTimeout> | undefined;
+let lookedAt = "";
+let lookNumber = 0;
+const past = store<Past>({});
+
+function look(asks: boolean) {
+  clearTimeout(looking);
+  const { form } = draft.get();
+  if (!form) return;
+  lookedAt = pastOf(form);
+  const text = packed({ asks });
+  lookNumber = number;
+  past.set({ state: "working", percent: 0 });
+  looker(text);
+}
+function lookSoon() {
+  const { form } = draft.get();
+  if (!form || pastOf(form) === lookedAt) return;
+  clearTimeout(looking);
+  looking = setTimeout(() => look(false), LOOK_AFTER_MS);
+}
+export const seePast = () => look(false);
+export const askPast = () => look(true);
+export function stopPast() {
+  past.set({ state: "cancelled" });
+  lookNumber = 0;
+  stopper();
+}
+export function takeSuggestion() {
+  const conditions = past.get().suggestion?.conditions;
+  if (conditions) change({ conditions });
+}
+export const usePreview = () => past.use();
 
 let checker: Ask = () => {};
 let keeper: Ask = () => {};
@@ -279,15 +321,20 @@ export function useRuleSheet(
   opened: Opened,
   checked: Checked,
   saved: Saved,
+  told: Past,
   open: Ask,
   check: Ask,
   save: Ask,
+  preview: Ask,
+  cancel: () => void,
 ) {
   const ref = useRef<HTMLDialogElement>(null);
   const asked = useRef("");
   const taken = useRef(0);
   checker = check;
   keeper = save;
+  looker = preview;
+  stopper = cancel;
   const wanted = useWantedRule();
   useEffect(() => {
     const question = `${wanted} ${plan}`;
@@ -299,6 +346,11 @@ export function useRuleSheet(
     if (wanted) return;
     asked.current = "";
     clearTimeout(timer);
+    clearTimeout(looking);
+    if (lookNumber) stopper();
+    lookNumber = 0;
+    lookedAt = "";
+    past.set({});
     draft.set(EMPTY);
   }, [wanted]);
   useEffect(() => {
@@ -312,8 +364,13 @@ export function useRuleSheet(
   }, [opened, wanted]);
   useAgain(Boolean(opened.passes) && wanted !== "" && opened.asked === wanted, alive, () => open(wanted));
   useEffect(() => {
-    if (draft.get().form && checked.number) draft.set({ ...draft.get(), checked });
+    if (!draft.get().form || !checked.number) return;
+    draft.set({ ...draft.get(), checked });
+    if (checked.sentence) lookSoon();
   }, [checked]);
+  useEffect(() => {
+    if (told.state && (!told.number || told.number === lookNumber)) past.set(told);
+  }, [told]);
   useEffect(() => {
     const now = draft.get();
     if (!now.saving || saved.number !== number) return;

@@ -49,6 +49,8 @@ class Draft:
     """Seconds from now, `KEEP`, or empty for never."""
     paused: bool
     """It is to be kept without being set going."""
+    asks: bool
+    """The exchange is to be asked for its past, where that is not stored."""
     test: bool
     """A test message is to follow."""
 
@@ -85,6 +87,7 @@ def read_draft(sent: object, known: frozenset[str]) -> Draft:
         channels=tuple(channel for channel in CHANNELS if channel in wanted and channel != "in-app"),
         ends=ends,
         paused=form.get("paused") is True,
+        asks=form.get("asks") is True,
         test=form.get("test") is True,
     )
 

@@ -7,28 +7,31 @@ its page.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
 import reflex as rx
 from sqlmodel import Session
 
+from flashcur.domain.frames import Frame
 from flashcur.domain.rules.condition import Fault
 from flashcur.domain.rules.current import present
-from flashcur.domain.rules.rule import Definition
+from flashcur.domain.rules.rule import Definition, Scope
 from flashcur.domain.rules.share import from_link
 from flashcur.errors import NotFound, Refusal, SignInNeeded
 from flashcur.models import Account
 from flashcur.services.accounts.sessions import Caller
+from flashcur.services.accounts.watchlists import ListView
 from flashcur.services.accounts.wiring import Accounts
 from flashcur.services.alerts import alerts, certificates, rules
 from flashcur.services.alerts.reach import Way, ways
 from flashcur.services.notify.channel import Channel as Sender
 from flashcur.state import visit
 from flashcur.state.notice import refuse, say
-from flashcur.state.reading import Reader, passes, read
+from flashcur.state.reading import Reader, passes, read, reader_of
 from flashcur.state.rule_drafts import Draft, blank_form, form_of, read_draft
+from flashcur.state.rule_preview import Previews, Wanted
 from flashcur.state.rule_texts import channel_texts, draft_texts, list_vars, present_texts
 from flashcur.state.visit import act, tell, text
 from flashcur.state.wire.defaults import default_vars
@@ -64,6 +67,9 @@ class RulesState(rx.State):
     saved: dict[str, Any] = {}
     """What became of saving it: `number`, `rule`, `problem`, `field`, `link`, `link_text`."""
 
+    past: dict[str, Any] = {}
+    """How often it would have fired; see `rule_preview.texts`."""
+
     @rx.event
     async def show(self) -> None:
         """Tell the list."""
@@ -98,6 +104,43 @@ class RulesState(rx.State):
         except Refusal as refusal:
             told = {"problem": str(refusal), "passes": passes(refusal)}
         tell(self, {RulesState: {"checked": told}})
+
+    @rx.event
+    async def preview(self, draft: str) -> None:
+        """Say how often the rule would have fired, and what followed: as it is worked out, and once it is."""
+        try:
+            found = read_draft(draft, visit.known_contracts())
+            reader = reader_of(self)
+        except Refusal as refusal:
+            tell(self, {RulesState: {"past": {"state": "cannot", "reasons": [str(refusal)]}}})
+            return
+        runtime, account = visit.runtime(), reader.visitor.account
+        if found.definition is None or account is None or runtime is None or runtime.database is None:
+            return
+        wanted = Wanted(
+            found.number,
+            account.id,
+            found.definition,
+            _watched(found.definition.scope, account.lists, runtime.hub.live),
+            reader.exchange,
+            reader.demo,
+            reader.now_ms,
+            reader.zone,
+            reader.plan.open_interest,
+            found.asks,
+        )
+        tell_tab = visit.teller(self)
+        _previews.begin(
+            self.router.session.session_id,
+            runtime.database,
+            wanted,
+            lambda told: tell_tab({RulesState: {"past": told}}),
+        )
+
+    @rx.event
+    async def cancel_preview(self) -> None:
+        """End what `preview` works out for this tab."""
+        _previews.cancel(self.router.session.session_id)
 
     @rx.event
     async def save(self, draft: str) -> None:
@@ -177,7 +220,9 @@ class RulesState(rx.State):
             await say(self, said)
 
 
-_FORM = frozenset({"form", "checked", "saved"})
+_previews = Previews()
+
+_FORM = frozenset({"form", "checked", "saved", "past"})
 """The vars that are not the list's."""
 
 
@@ -200,6 +245,20 @@ async def _send_test(accounts: Accounts, caller: Caller, channels: Sequence[str]
         return f" No test message was sent: {refusal}"
     count = "A test message is" if len(sent) == 1 else f"{len(sent):,} test messages are"
     return f" {count} on the way: Messages says what became of it."
+
+
+def _watched(scope: Scope, lists: Iterable[ListView], live: Frame | None) -> tuple[str, ...]:
+    """The contracts that a rule would watch now."""
+    if live is None:
+        return ()
+    known = live.values("symbol")
+    if scope.kind == "all":
+        return tuple(known[i] for i in live.of("crypto"))
+    if scope.kind == "symbol":
+        return (scope.symbol,)
+    return tuple(
+        symbol for each in lists if each.id == scope.watchlist_id for symbol in each.symbols if symbol in known
+    )
 
 
 def _list(session: Session, reader: Reader, senders: Mapping[str, Sender]) -> dict[str, Any]:

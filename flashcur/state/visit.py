@@ -46,6 +46,12 @@ def tell(state: rx.State, states: States) -> None:
         _tell(state.router.session.session_id, states)
 
 
+def teller(state: rx.State) -> Callable[[States], None]:
+    """`tell` for the tab of `state` after its handler is done."""
+    tab = state.router.session.session_id
+    return lambda states: None if _tell is None else _tell(tab, states)
+
+
 def known_visitor(state: rx.State) -> Visitor:
     """The visitor whose tab a state is, as far as this process knows without asking; else `GUEST`."""
     return GUEST if _runtime is None else _runtime.visitors.known(_arrival_of(state).visitor)

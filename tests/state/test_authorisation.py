@@ -82,6 +82,8 @@ CALLS: dict[str, Call] = {
     "rules_state.show": Call(plain(), NOBODY),
     "rules_state.open_form": Call(plain(asked="rule={rule}"), NOBODY),
     "rules_state.check": Call(lambda ids: {"draft": rule_form(ids)}, NOBODY),
+    "rules_state.preview": Call(lambda ids: {"draft": rule_form(ids)}, NOBODY),
+    "rules_state.cancel_preview": Call(plain(), NOBODY),
     "rules_state.save": Call(lambda ids: {"draft": rule_form(ids)}, OWN),
     "rules_state.pause": Call(plain(rule_id="{rule}"), OWN),
     "rules_state.resume": Call(plain(rule_id="{paused}"), OWN),

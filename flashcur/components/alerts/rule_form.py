@@ -8,6 +8,7 @@ from typing import Any
 import reflex as rx
 
 from flashcur.components.account.auth_forms import PostedForm
+from flashcur.components.alerts.preview_panel import preview_panel
 from flashcur.components.kit import browser, forms
 from flashcur.components.kit.forms import Content
 from flashcur.components.kit.shell import alive
@@ -56,9 +57,12 @@ def rule_sheet() -> rx.Component:
         RulesState.form,
         RulesState.checked,
         RulesState.saved,
+        RulesState.past,
         browser.event(RulesState.open_form),
         browser.event(RulesState.check),
         browser.event(RulesState.save),
+        browser.event(RulesState.preview),
+        browser.event(lambda _: RulesState.cancel_preview()),
     )
     wanted = browser.hook("wantedRule", "rule_form", "useWantedRule").to(str)
     opened = RulesState.form
@@ -177,6 +181,7 @@ def _form() -> rx.Component:
         ),
         _scope(),
         _conditions(),
+        preview_panel(),
         _when(),
         _channels(),
         _words(),

@@ -38,6 +38,8 @@ ACCESS: Mapping[str, Caller] = {
     "rules_state.show": "account",
     "rules_state.open_form": "account",
     "rules_state.check": "account",
+    "rules_state.preview": "account",
+    "rules_state.cancel_preview": "account",
     "rules_state.save": "account",
     "rules_state.pause": "account",
     "rules_state.resume": "account",
