@@ -187,7 +187,7 @@ def texts(found: Preview, wanted: Wanted) -> dict[str, Any]:
         "state": "done",
         "headline": _headline(found),
         "notes": list(found.needs.notes),
-        "days": _days(found),
+        "days": _days(found) if found.count else [],
         "newest": [{"symbol": each.symbol, "when": moment(each.at_ms, wanted.zone)} for each in found.firings[:SHOWN]],
         "followed": [_followed(hours, summary) for hours, summary in found.followed],
         "suggestion": _suggestion(found),
@@ -196,6 +196,8 @@ def texts(found: Preview, wanted: Wanted) -> dict[str, Any]:
 
 def _headline(found: Preview) -> str:
     over = "" if found.contracts == 1 else f", over {found.contracts:,} contracts"
+    if not found.count:
+        return f"Would not have fired in the last {found.needs.days} days{over}."
     if found.needs.days <= WEEK_DAYS:
         return f"Would have fired {_times(found.count)} in the last {found.needs.days} days{over}."
     return f"Would have fired {_times(found.week)} in 7 days and {_times(found.count)} in {found.needs.days}{over}."

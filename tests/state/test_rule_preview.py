@@ -46,6 +46,12 @@ def test_how_often_when_and_what_followed() -> None:
     assert told["notes"] == ["Judged at the end of each hour."]
 
 
+def test_a_rule_that_would_not_have_fired_has_no_days_to_show() -> None:
+    told = texts(replace(FOUND, week=0, count=0, by_day=(0,) * 30, firings=(), followed=(), suggestion=None), WANTED)
+    assert told["headline"] == "Would not have fired in the last 30 days, over 300 contracts."
+    assert (told["days"], told["suggestion"]) == ([], {})
+
+
 def test_what_cannot_be_told_says_why() -> None:
     told = texts(replace(FOUND, needs=Needs(None, ("Signals are not judged.",), ())), WANTED)
     assert told == {"state": "cannot", "reasons": ["Signals are not judged."]}
