@@ -34,9 +34,12 @@ class ChannelsState(rx.State):
     link_text: str = ""
     done: str = ""
     secret: str = ""
-    """A placeholder, as `secret_of` is: a secret is told to the tab that asked for it and kept nowhere."""
+    """A placeholder, as `secret_of`, `telegram_url` and `telegram_group_url` are: what opens something is told to the
+    tab that asked for it and kept nowhere."""
     secret_of: str = ""
     """The place whose signing secret that is."""
+    telegram_url: str = ""
+    telegram_group_url: str = ""
     number: int = 0
     """Grows with each form that was done: the page empties it then."""
 
@@ -146,6 +149,39 @@ class ChannelsState(rx.State):
             return ""
 
         await self._do(work)
+
+    @rx.event
+    async def begin_telegram(self) -> None:
+        """Make a link that connects a chat of Telegram, and show it to this tab."""
+
+        async def work(accounts: Accounts, caller: Caller) -> str:
+            link = await accounts.channels.begin_telegram(caller)
+            # Whoever has it can connect a chat: see `_tell_secret`.
+            tell(self, {ChannelsState: {"telegram_url": link.url, "telegram_group_url": link.group_url}})
+            return ""
+
+        await self._submit("telegram", work)
+
+    @rx.event
+    async def begin_sms(self, form: dict[str, Any]) -> None:
+        """Send a code to a `number`."""
+
+        async def work(accounts: Accounts, caller: Caller) -> str:
+            await accounts.channels.begin_sms(caller, form_text(form, "number", _MOST_ID))
+            return "We have sent a code to it."
+
+        await self._submit("sms", work)
+
+    @rx.event
+    async def confirm_sms(self, form: dict[str, Any]) -> None:
+        """Take the `code` that was sent to the number `id`."""
+
+        async def work(accounts: Accounts, caller: Caller) -> str:
+            place_id, code = form_text(form, "id", _MOST_ID), form_text(form, "code", _MOST_ID)
+            await accounts.channels.confirm_sms(caller, place_id, code)
+            return "Connected. Send a test to see that it arrives."
+
+        await self._submit("sms-code", work)
 
     def _tell_secret(self, place_id: str, secret: str) -> None:
         # Past this state, which may be written to Redis: nobody but the page ever holds it.

@@ -90,7 +90,9 @@ class WebRuntime:
         self.signals = SignalHub(hub, clock)
         self.alerts = AlertHub(clock)
         self.distances = Distances()
-        self.senders: Senders = make_channels(settings, Dialler())
+        # Telegram is asked for its bot's name from here.
+        self._dialler = Dialler(allow_private=settings.allow_private_webhooks)
+        self.senders: Senders = make_channels(settings, self._dialler)
         """The channels that messages leave by. Here they render; the engine sends."""
         self.bus: Bus | None = None
         self.database: Database | None = None
@@ -138,6 +140,7 @@ class WebRuntime:
         try:
             async with asyncio.timeout(_STOP_TIMEOUT_S):
                 await self._tasks.stop()
+                await self._dialler.close()
                 if self.bus is not None:
                     await self.bus.close()
         except TimeoutError:

@@ -112,7 +112,7 @@ def test_what_came_while_a_tab_was_away_is_counted_and_what_waits_is_notified(br
     put(app, address, "While it was away", to_browser=True)
     visit(page, "/watchlists")
     expect(bell(page)).to_have_attribute("aria-label", "Alerts, 1 unread")
-    page.wait_for_function("window.shown.length === 1")
+    wait_until(lambda: bool(shown(page)), "the notification", 20)
     assert shown(page) == ["While it was away: Price 65,010 (at or above 65,000)"]
     leave(context)
 

@@ -95,8 +95,11 @@ CALLS: dict[str, Call] = {
     "alerts_state.acknowledge": Call(plain(alert_id="{alert}"), OWN),
     "ledger_state.show": Call(plain(query="alert={alert}"), NOBODY),
     "channels_state.connect_url": Call(
-        form(channel="webhook", url="https://hooks.example.com/new", name="New"), NOBODY
+        form(channel="webhook", url="https://hooks.example.com/new", name="New"), frozenset({"elite", "other"})
     ),
+    "channels_state.begin_telegram": Call(plain(), NOBODY),
+    "channels_state.begin_sms": Call(form(number="+447700900123"), NOBODY),
+    "channels_state.confirm_sms": Call(form(id="{place}", code="123456"), NOBODY),
     "channels_state.save_hours": Call(
         form(quiet="1", **{"from": "23:00"}, until="06:30", urgent="1", cap="50"), SIGNED_IN
     ),
@@ -104,9 +107,9 @@ CALLS: dict[str, Call] = {
     "channels_state.new_secret": Call(plain(place_id="{place}"), OWN),
     "channels_state.rename": Call(form(id="{place}", name="Mine"), OWN),
     "channels_state.remove": Call(plain(place_id="{place}"), OWN),
-    "channels_state.switch_on": Call(plain(place_id="{place}"), NOBODY),
+    "channels_state.switch_on": Call(plain(place_id="{place}"), frozenset({"elite"})),
     "channels_state.switch_off": Call(plain(place_id="{place}"), OWN),
-    "channels_state.test": Call(plain(place_id="{place}"), NOBODY),
+    "channels_state.test": Call(plain(place_id="{place}"), frozenset({"elite"})),
     "profile_state.change_address": Call(form(email="new@example.com", password=PASSWORD), SIGNED_IN),
     "profile_state.change_password": Call(form(password=PASSWORD, new="nine purple teapots sing"), SIGNED_IN),
     "profile_state.set_theme": Call(plain(theme="light"), SIGNED_IN),

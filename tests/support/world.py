@@ -36,7 +36,7 @@ ACCOUNT_TABLES = frozenset(metadata.tables) - {
     *("mark_frame", "instrument_event", "job_run"),
     # What the engine writes of the market, at any time.
     *("signal_record", "signal_outcome", "signal_statistics", "hour_candle", "funding_payment"),
-    *("instrument_set", "silence_day"),
+    *("instrument_set", "silence_day", "input_checkpoint", "rule_day"),
 }
 UNCOUNTED = frozenset({"rate_limit", "account_change"})
 """What any caller uses up or leaves behind."""

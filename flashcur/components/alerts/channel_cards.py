@@ -194,6 +194,9 @@ def _connect(item: Item) -> rx.Component:
     return rx.match(
         item["name"],
         ("browser", _browser()),
+        ("web-push", _web_push()),
+        ("telegram", _telegram()),
+        ("sms", _sms()),
         *((name, _url_form(name)) for name in _URL_HINTS),
         rx.fragment(),
     )
@@ -211,6 +214,102 @@ def _browser() -> rx.Component:
                     "Allow them in this browser",
                     custom_attrs={"onClick": browser.function("inbox", "turnOnNotifications")},
                 )
+            ),
+        ),
+        rx.el.div(rx.cond(problem != "", rx.el.p(problem, class_name="notice error")), role="status"),
+        class_name="stack tight",
+    )
+
+
+def _telegram() -> rx.Component:
+    url = browser.hook("telegramLink", "submitted", "useKept", ChannelsState.telegram_url).to(str)
+    group = browser.hook("telegramGroup", "submitted", "useKept", ChannelsState.telegram_group_url).to(str)
+    waits = rx.foreach(
+        AccountState.places,
+        lambda place: rx.cond(
+            (place["channel"] == "telegram") & (place["state"] == "unconfirmed"),
+            rx.el.div(
+                rx.el.p("Open the bot and press Start; this page follows by itself. The link works for 15 minutes."),
+                forms.actions(
+                    forms.link_button("Open Telegram", url, primary=True, target="_blank", rel="noopener noreferrer"),
+                    forms.link_button("Add the bot to a group", group, target="_blank", rel="noopener noreferrer"),
+                ),
+                class_name="stack tight",
+            ),
+            None,
+        ),
+    )
+    return _part(
+        "telegram",
+        rx.cond(url != "", waits),
+        forms.actions(button_plain("Connect a chat", on_click=ChannelsState.begin_telegram)),
+    )
+
+
+def _sms() -> rx.Component:
+    return _part(
+        "sms",
+        rx.foreach(
+            AccountState.places,
+            lambda place: rx.cond(
+                (place["channel"] == "sms") & (place["state"] == "unconfirmed"),
+                _form(
+                    "sms-code",
+                    ChannelsState.confirm_sms,
+                    hidden("id", place["id"]),
+                    forms.field(
+                        "Code from the text message to " + place["name"],
+                        "code",
+                        autocomplete="one-time-code",
+                        max_length=12,
+                        form="sms",
+                        error=_error("sms-code", "code"),
+                        inputMode="numeric",
+                    ),
+                    submit="Confirm the number",
+                ),
+                None,
+            ),
+        ),
+        _folded(
+            "Connect a number",
+            _form(
+                "sms",
+                ChannelsState.begin_sms,
+                forms.field(
+                    "Mobile number",
+                    "number",
+                    "tel",
+                    autocomplete="tel",
+                    hint="With its country, such as +44 7700 900123. We send a code to it.",
+                    max_length=40,
+                    form="sms",
+                    error=_error("sms", "number"),
+                ),
+                submit="Send the code",
+            ),
+        ),
+    )
+
+
+def _web_push() -> rx.Component:
+    push = browser.hook("push", "push", "usePush")
+    port = browser.backend_port()
+    problem = browser.member(push, "problem")
+    turn = {
+        name: {"custom_attrs": {"onClick": browser.handler(f"() => {name}({port})", push=name)}}
+        for name in ("turnPushOn", "turnPushOff")
+    }
+    return rx.el.div(
+        rx.cond(
+            browser.member(push, "known").to(bool),
+            rx.cond(
+                browser.member(push, "on").to(bool),
+                forms.actions(
+                    rx.el.span("On in this browser.", class_name="soft"),
+                    button_plain("Turn off here", **turn["turnPushOff"]),
+                ),
+                forms.actions(button_plain("Turn on in this browser", **turn["turnPushOn"])),
             ),
         ),
         rx.el.div(rx.cond(problem != "", rx.el.p(problem, class_name="notice error")), role="status"),

@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
+from flashcur.domain.delivery.phone_number import mobile_number
 from flashcur.domain.plans import CHANNEL_NAMES, CHANNELS, Channel, Plan, least_plan
-from flashcur.errors import Conflict, NotFound, PlanNeeded, Refusal, Unavailable
+from flashcur.errors import Conflict, DeliveryError, NotFound, PlanNeeded, Refusal, Unavailable
 from flashcur.models import Account, Delivery, Destination, new_id
 from flashcur.services.accounts import audit, limits, sessions
 from flashcur.services.accounts.context import Context
@@ -22,8 +23,10 @@ from flashcur.services.accounts.entitlement import plan_of
 from flashcur.services.accounts.sessions import Caller
 from flashcur.services.alerts.compose import message_of_test
 from flashcur.services.kit.clock import to_ms
-from flashcur.services.notify import destinations, discord, outbox, slack, webhook
+from flashcur.services.notify import destinations, discord, outbox, slack, sms_codes, telegram_links, webhook
 from flashcur.services.notify.channel import Channel as Sender
+from flashcur.services.notify.telegram import TelegramChannel
+from flashcur.services.notify.telegram_links import Link
 from flashcur.settings.idn import shown_address
 
 T = TypeVar("T")
@@ -167,6 +170,62 @@ class Channels:
             return webhook.secret_of(place, self._context.settings.secret_key)
 
         return await self._change(caller, work)
+
+    async def begin_telegram(self, caller: Caller) -> Link:
+        """A link that connects whichever chat it is opened in, for a quarter of an hour.
+
+        Raises Unavailable while Telegram does not answer.
+        """
+        sender = self.senders.get("telegram")
+        if not isinstance(sender, TelegramChannel):
+            raise Unavailable(_not_set_up("telegram", sender))
+        await self._connect(caller, "telegram", lambda session, account: None)
+        try:
+            username = await sender.api.username()
+        except DeliveryError as error:
+            raise Unavailable("Telegram does not answer at this moment: try again in a few seconds.") from error
+        secret, now_ms = self._context.settings.secret_key, to_ms(self._context.clock())
+
+        def work(session: Session, account: Account) -> Link:
+            self._require("telegram", plan_of(account, self._context.clock()))
+            known = [each for each in destinations.of_account(session, account.id, "telegram") if each.address]
+            if len(known) >= MOST_PLACES:
+                raise Conflict(f"Telegram has {MOST_PLACES} places at most: remove one first.")
+            return telegram_links.begin_link(session, account.id, secret, username, now_ms)
+
+        return await self._change(caller, work)
+
+    async def begin_sms(self, caller: Caller, number: str) -> str:
+        """Send a code to a number; the id of the place, which `confirm_sms` takes.
+
+        Raises Refusal (field `number`) for what is no mobile number.
+        """
+        wanted = mobile_number(number)
+        await self._connect(caller, "sms", lambda session, account: None)
+        await self._context.charge(*sms_codes.charges(caller.account_id, wanted, caller.client))
+        now_ms = to_ms(self._context.clock())
+
+        def work(session: Session, account: Account) -> str:
+            self._require("sms", plan_of(account, self._context.clock()))
+            return sms_codes.begin_opt_in(session, account.id, wanted, now_ms).id
+
+        return await self._change(caller, work)
+
+    async def confirm_sms(self, caller: Caller, place_id: str, code: str) -> None:
+        """Take the code that was sent to a number. Raises Refusal (field `code`) where it is wrong, or over."""
+        secret, now = self._context.settings.secret_key, self._context.clock()
+
+        def work(session: Session, account: Account) -> str:
+            wrong = sms_codes.confirm(session, account.id, place_id, code, to_ms(now), secret)
+            if not wrong:
+                place = self._own(session, account, place_id)
+                audit.record(session, "channel-connected", account.id, now, caller.client, detail=_described(place))
+            return wrong
+
+        # A wrong one has counted: it is refused once that is committed.
+        wrong = await self._change(caller, work)
+        if wrong:
+            raise Refusal(wrong, field="code")
 
     async def rename(self, caller: Caller, place_id: str, name: str) -> None:
         """Call a place something else. Raises Refusal for a name that cannot be one."""

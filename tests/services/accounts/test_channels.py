@@ -13,11 +13,17 @@ from flashcur.models import Account, AuditEvent, Delivery, Destination, new_id
 from flashcur.services.accounts import channels
 from flashcur.services.accounts.channels import Channels, Reach, clean_name
 from flashcur.services.accounts.sessions import Caller
-from flashcur.services.notify import destinations
+from flashcur.services.notify import destinations, telegram_links
+from flashcur.services.notify.dialling import Dialler
+from flashcur.services.notify.sms import filled_in
+from flashcur.services.notify.telegram import TelegramApi, TelegramChannel
+from flashcur.services.notify.telegram_links import Chat
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from tests.support.accounts import ADDRESS, Person, Services
 from tests.support.ledger import PlainChannel, destination_of
+from tests.support.telegram import TOKEN, TelegramServer
+from tests.support.vendor import HTML, serving
 
 URL = "https://hooks.example.com/in/secret-token-1234"
 
@@ -317,3 +323,51 @@ async def test_a_plan_that_lacks_the_channel_tests_nothing(services: Services) -
 
 def test_names_are_one_line() -> None:
     assert clean_name("a\x00b\u2028c") == "a b c"
+
+
+async def test_a_chat_is_connected_by_a_link_that_the_bot_is_sent(services: Services, environ: dict[str, str]) -> None:
+    person = services.person(plan="elite")
+    with pytest.raises(Unavailable, match="Telegram is not set up"):
+        await services.channels.begin_telegram(person.caller)
+    dialler = Dialler(allow_private=True)
+    async with serving(TelegramServer()) as telegram:
+        settings = Settings.load({**environ, "TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_API_BASE": telegram.url})
+        services.channels.senders["telegram"] = TelegramChannel(TelegramApi(settings, dialler))  # type: ignore[index]
+        link = await services.channels.begin_telegram(person.caller)
+        assert link.url.startswith("https://t.me/")
+        assert reach(services, person)["telegram"].text == "Waits for you to confirm it."
+        # What the poller does with `/start CODE`.
+        with services.database.session() as session:
+            code = link.url.partition("start=")[2]
+            chat = Chat(4711, "private", "Ann", 4711)
+            telegram_links.finish_link(session, services.settings.secret_key, code, chat, services.clock.ms)
+        assert reach(services, person)["telegram"] == Reach(True, "To Ann.")
+        with pytest.raises(PlanNeeded):
+            await services.channels.begin_telegram(services.person("p@example.com", plan="pro").caller)
+    async with serving(TelegramServer()) as telegram:
+        telegram.script.append(HTML)
+        settings = Settings.load({**environ, "TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_API_BASE": telegram.url})
+        services.channels.senders["telegram"] = TelegramChannel(TelegramApi(settings, dialler))  # type: ignore[index]
+        with pytest.raises(Unavailable, match="Telegram does not answer"):
+            await services.channels.begin_telegram(person.caller)
+    await dialler.close()
+
+
+async def test_a_number_is_connected_by_the_code_that_it_was_sent(services: Services) -> None:
+    person, stranger = services.person(plan="elite"), services.person("other@example.com", plan="elite")
+    with pytest.raises(Refusal) as refused:
+        await services.channels.begin_sms(person.caller, "12")
+    assert refused.value.field == "number"
+    number = await services.channels.begin_sms(person.caller, "+44 7400 123456")
+    assert reach(services, person)["sms"].text == "Waits for you to confirm it."
+    with services.database.session(readonly=True) as session:
+        sent = session.exec(select(Delivery).where(Delivery.channel == "sms")).one()
+    code = filled_in(sent.payload, services.settings.secret_key).split()[1]
+    for caller, typed in ((person.caller, "000000"), (stranger.caller, code), (person.caller, "")):
+        with pytest.raises(Refusal) as refused:
+            await services.channels.confirm_sms(caller, number, typed)
+        assert refused.value.field == "code"
+    await services.channels.confirm_sms(person.caller, number, code)
+    assert reach(services, person)["sms"].ok
+    with pytest.raises(PlanNeeded):
+        await services.channels.begin_sms(services.person("p@example.com", plan="pro").caller, "+44 7400 123456")
