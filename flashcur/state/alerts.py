@@ -21,7 +21,7 @@ from flashcur.state.alert_texts import entry_texts, line_texts, way_texts
 from flashcur.state.market import moved_vars
 from flashcur.state.reading import passes, read_own, zone_of
 from flashcur.state.tabs import Tabs
-from flashcur.state.visit import act, tell, text
+from flashcur.state.visit import States, act, tell, text
 from flashcur.web.alert_hub import AlertNews, read_news
 from flashcur.web.visitors import Visitors
 
@@ -104,7 +104,7 @@ def follow(tabs: Tabs, visitors: Visitors) -> Callable[[str, AlertNews], None]:
     def show(account_id: str, news: AlertNews) -> None:
         for visitor in visitors.of_account(account_id):
             audience = visitors.audience(visitor)
-            states = {AlertsState: news_vars(news, zone_of(visitor))}
+            states: States = {AlertsState: news_vars(news, zone_of(visitor))}
             tabs.show(visitor.key, audience, states, lambda audience=audience: moved_vars(audience))
 
     return show

@@ -191,14 +191,16 @@ def _secret() -> rx.Component:
 
 
 def _connect(item: Item) -> rx.Component:
-    return rx.match(
-        item["name"],
-        ("browser", _browser()),
-        ("web-push", _web_push()),
-        ("telegram", _telegram()),
-        ("sms", _sms()),
-        *((name, _url_form(name)) for name in _URL_HINTS),
-        rx.fragment(),
+    return rx.fragment(
+        rx.match(
+            item["name"],
+            ("browser", _browser()),
+            ("web-push", _web_push()),
+            ("telegram", _telegram()),
+            ("sms", _sms()),
+            *((name, _url_form(name)) for name in _URL_HINTS),
+            rx.fragment(),
+        )
     )
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flashcur.domain.book import MarketBook
-from flashcur.domain.rules.condition import FundingLevel, InterestMove, OnSignal, PriceCross, VolumeRatio
+from flashcur.domain.rules.condition import FundingLevel, Input, InterestMove, OnSignal, PriceCross, VolumeRatio
 from flashcur.domain.rules.rule import Definition, Rule, Scope
 from flashcur.domain.rules.watch import InputSight, WatchLedger, account, look_at, needs_of
 from flashcur.domain.signals.silence import DAY_MS
@@ -56,7 +56,7 @@ class Market:
             self.look()
 
     def look(self) -> None:
-        sights = [
+        sights: list[tuple[str, Input, InputSight]] = [
             (row.instrument.symbol, name, sight)
             for row in self.book
             for name, sight in look_at(self.book, row, self.now_ms, True)
