@@ -161,6 +161,7 @@ let stopper: () => void = () => {};
 let looking: ReturnType<typeof setTimeout> | undefined;
 let lookedAt = "";
 let lookNumber = 0;
+let saveNumber = 0;
 const past = store<Past>({});
 
 function look(asks: boolean) {
@@ -275,7 +276,10 @@ export function saveRule(how = "") {
   if (now.saving || !now.form) return;
   draft.set({ ...now, tried: true, saving: how || "save" });
   clearTimeout(timer);
-  keeper(packed({ paused: how === "paused", test: how === "test" }));
+  const text = packed({ paused: how === "paused", test: how === "test" });
+  // Other questions, with numbers of their own, may be asked before it is answered.
+  saveNumber = number;
+  keeper(text);
 }
 
 export function submitRule(event: { preventDefault(): void }) {
@@ -373,7 +377,7 @@ export function useRuleSheet(
   }, [told]);
   useEffect(() => {
     const now = draft.get();
-    if (!now.saving || saved.number !== number) return;
+    if (!now.saving || saved.number !== saveNumber) return;
     draft.set({ ...now, saving: "", saved });
     if (saved.rule) ref.current?.close();
     // React draws what is wrong first.
