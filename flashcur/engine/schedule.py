@@ -24,7 +24,7 @@ from flashcur.engine.rule_windows import RuleWindows
 from flashcur.services.accounts.upkeep import end_plans, prune_accounts
 from flashcur.services.alerts import alerts, certificates, checkpoints, episodes, signals, silence
 from flashcur.services.kit.clock import from_ms, length_ms
-from flashcur.services.records import hour_candles
+from flashcur.services.records import hour_candles, past_series
 from flashcur.services.records.funding_payments import KEPT as PAYMENTS_KEPT
 from flashcur.services.records.funding_payments import prune_payments, purge_demo_payments
 from flashcur.services.records.instrument_events import prune_events, purge_demo_events
@@ -149,6 +149,7 @@ class Schedule:
                 purge_demo_events(session)
                 purge_demo_sets(session)
                 purge_demo_payments(session)
+                past_series.purge_demo_series(session)
                 episodes.purge_demo_episodes(session)
                 silence.purge_demo_days(session)
             episodes.prune_episodes(session, now_ms - length_ms(signals.KEPT))
