@@ -11,6 +11,7 @@ import orjson
 from sqlmodel import Session, select
 
 from flashcur.models import Account, Delivery
+from flashcur.services.alerts.alerts import Deliver
 from flashcur.services.notify import destinations, outbox, stops
 from flashcur.services.notify.port import KEY_ARG
 from flashcur.services.notify.provider_events import delivery_of, is_new, said
@@ -60,7 +61,7 @@ def parse(body: bytes) -> list[Mapping[str, Any]]:
     return [cast("Mapping[str, Any]", each) for each in cast("list[object]", events) if isinstance(each, dict)]
 
 
-def take_in(session: Session, event: Mapping[str, Any], now_ms: int) -> bool:
+def take_in(session: Session, event: Mapping[str, Any], now_ms: int, deliver: Deliver) -> bool:
     """Note one event in the caller's transaction; whether it was new and of a mail of ours."""
     kind, event_id = said(event, "event"), said(event, "sg_event_id", 200)
     if kind not in _HANDLERS or not event_id:
@@ -70,36 +71,38 @@ def take_in(session: Session, event: Mapping[str, Any], now_ms: int) -> bool:
     # Others may send with the same SendGrid account.
     if delivery is None or not is_new(session, "sendgrid", event_id, now_ms):
         return False
-    _HANDLERS[kind](session, delivery, event, now_ms)
+    _HANDLERS[kind](session, delivery, event, now_ms, deliver)
     return True
 
 
-def _delivered(session: Session, delivery: Delivery, event: Mapping[str, Any], now_ms: int) -> None:
+def _delivered(session: Session, delivery: Delivery, event: Mapping[str, Any], now_ms: int, deliver: Deliver) -> None:
     outbox.told(session, delivery, "delivered", now_ms, said(event, "response"))
 
 
-def _bounced(session: Session, delivery: Delivery, event: Mapping[str, Any], now_ms: int) -> None:
+def _bounced(session: Session, delivery: Delivery, event: Mapping[str, Any], now_ms: int, deliver: Deliver) -> None:
     reason = said(event, "reason")
     outbox.told(session, delivery, "bounced", now_ms, reason)
     # `blocked` is for now: a full mailbox, a filter, a list that the sender is on.
     if said(event, "type") != "blocked":
-        _shut(session, delivery, "bounce", reason, now_ms)
+        _shut(session, delivery, "bounce", reason, now_ms, deliver)
 
 
-def _dropped(session: Session, delivery: Delivery, event: Mapping[str, Any], now_ms: int) -> None:
+def _dropped(session: Session, delivery: Delivery, event: Mapping[str, Any], now_ms: int, deliver: Deliver) -> None:
     reason = said(event, "reason")
     outbox.told(session, delivery, "bounced", now_ms, reason or "SendGrid did not send it.")
     for begin, why in _DROPPED.items():
         if reason.lower().startswith(begin):
-            _shut(session, delivery, why, reason, now_ms)
+            _shut(session, delivery, why, reason, now_ms, deliver)
 
 
-def _reported(session: Session, delivery: Delivery, event: Mapping[str, Any], now_ms: int) -> None:
-    _shut(session, delivery, "complaint", "Reported as spam.", now_ms)
+def _reported(session: Session, delivery: Delivery, event: Mapping[str, Any], now_ms: int, deliver: Deliver) -> None:
+    _shut(session, delivery, "complaint", "Reported as spam.", now_ms, deliver)
 
 
-def _unsubscribed(session: Session, delivery: Delivery, event: Mapping[str, Any], now_ms: int) -> None:
-    _shut(session, delivery, "unsubscribe", "", now_ms)
+def _unsubscribed(
+    session: Session, delivery: Delivery, event: Mapping[str, Any], now_ms: int, deliver: Deliver
+) -> None:
+    _shut(session, delivery, "unsubscribe", "", now_ms, deliver)
 
 
 _HANDLERS = {
@@ -113,11 +116,11 @@ _HANDLERS = {
 """By the event's name; the others (processed, deferred, open, click) change nothing here."""
 
 
-def _shut(session: Session, delivery: Delivery, reason: str, detail: str, now_ms: int) -> None:
+def _shut(session: Session, delivery: Delivery, reason: str, detail: str, now_ms: int, deliver: Deliver) -> None:
     """Send no more alerts to the address. Who unsubscribed may turn it on again; the rest is the address's matter."""
     if reason != "unsubscribe":
         destinations.suppress(session, "email", delivery.recipient, reason, detail, now_ms)
     why = {"bounce": stops.BOUNCED, "complaint": stops.COMPLAINED}.get(reason, stops.UNSUBSCRIBED)
     owner = session.exec(select(Account.id).where(Account.email == delivery.recipient)).first()
     if owner is not None:
-        stops.stop_mail(session, owner, why, now_ms)
+        stops.stop_mail(session, owner, why, now_ms, None if reason == "unsubscribe" else deliver)

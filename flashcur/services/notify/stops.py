@@ -1,6 +1,6 @@
 """Whom nothing is sent to any more, and who wants it again: mail that bounced or is unwanted, numbers that said STOP.
 
-Each change is told to the account's open pages.
+Each change is told to the account's open pages, and what a provider ended also among its alerts.
 """
 
 from __future__ import annotations
@@ -9,8 +9,11 @@ from collections.abc import Iterable
 
 from sqlmodel import Session
 
+from flashcur.domain.plans import CHANNEL_NAMES
 from flashcur.models import Account, Destination
 from flashcur.services.accounts import changes
+from flashcur.services.alerts import notices
+from flashcur.services.alerts.alerts import Deliver
 from flashcur.services.kit.clock import from_ms
 from flashcur.services.notify import destinations
 from flashcur.services.notify.sms import STOPPED_TEXT
@@ -20,10 +23,11 @@ BOUNCED = "Mail to your address bounced: change the address, or switch this on a
 COMPLAINED = "One of our messages was reported as spam. Switch this on again if that was a mistake."
 
 
-def stop_mail(session: Session, account_id: str, why: str, now_ms: int) -> bool:
+def stop_mail(session: Session, account_id: str, why: str, now_ms: int, deliver: Deliver | None) -> bool:
     """Send an account no alert mail until its owner switches it on again; whether there is such an account.
 
-    Mail about the account itself still goes.
+    Mail about the account itself still goes. `deliver`: writes down where the notice goes; None where the owner asked
+    for it, and needs none.
     """
     if session.get(Account, account_id) is None:
         return False
@@ -31,15 +35,15 @@ def stop_mail(session: Session, account_id: str, why: str, now_ms: int) -> bool:
     places = destinations.of_account(session, account_id, "email") or [
         destinations.keep(session, account_id, "email", "", now_ms, confirmed=True)
     ]
-    _switch_off(session, places, why, now_ms)
+    _switch_off(session, [place for place in places if place.state != "off"], why, now_ms, deliver)
     return True
 
 
-def stop_number(session: Session, number: str, now_ms: int) -> int:
+def stop_number(session: Session, number: str, now_ms: int, deliver: Deliver) -> int:
     """A number said STOP: nobody sends to it until it says START. How many destinations that switched off."""
     destinations.suppress(session, "sms", number, "stop", "STOP was sent from it.", now_ms)
     places = [each for each in destinations.at_address(session, "sms", number) if each.state != "off"]
-    _switch_off(session, places, STOPPED_TEXT, now_ms)
+    _switch_off(session, places, STOPPED_TEXT, now_ms, deliver)
     return len(places)
 
 
@@ -56,14 +60,26 @@ def start_number(session: Session, number: str, now_ms: int) -> int:
     return len(places)
 
 
-def stop_place(session: Session, destination_id: str | None, why: str, now_ms: int) -> None:
+def stop_place(session: Session, destination_id: str | None, why: str, now_ms: int, deliver: Deliver) -> None:
     """Switch one destination off, if it is still there."""
     place = session.get(Destination, destination_id) if destination_id else None
     if place is not None and place.state != "off":
-        _switch_off(session, [place], why, now_ms)
+        _switch_off(session, [place], why, now_ms, deliver)
 
 
-def _switch_off(session: Session, places: Iterable[Destination], why: str, now_ms: int) -> None:
+def _switch_off(
+    session: Session, places: Iterable[Destination], why: str, now_ms: int, deliver: Deliver | None
+) -> None:
     for place in places:
         destinations.switch_off(session, place, why)
         changes.tell(session, place.account_id, from_ms(now_ms))
+        if deliver is not None:
+            called = f"{CHANNEL_NAMES[place.channel]}{f' (“{place.name}”)' if place.name else ''}"  # pyright: ignore[reportArgumentType]
+            notices.tell(
+                session,
+                place.account_id,
+                f"{called} was switched off",
+                f"{why}\nYour alerts stay in the app. Channels are switched on again on the alerts page.",
+                now_ms,
+                deliver,
+            )

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from flashcur.services.alerts.alerts import Deliver
 from flashcur.services.notify import outbox, stops
 from flashcur.services.notify.provider_events import delivery_of, is_new, said
 from flashcur.services.notify.sms import STOPPED, STOPPED_TEXT
@@ -41,7 +42,7 @@ def is_twilio(token: Secret, url: str, fields: Mapping[str, str], signature: str
     return bool(signature) and bool(validator.validate(url, dict(fields), signature))
 
 
-def take_status(session: Session, key: str, fields: Mapping[str, Any], now_ms: int) -> bool:
+def take_status(session: Session, key: str, fields: Mapping[str, Any], now_ms: int, deliver: Deliver) -> bool:
     """Note a status of the delivery with this `key`, in the caller's transaction; whether it was new and of ours."""
     sid, status = said(fields, "MessageSid", 64), said(fields, "MessageStatus", 20)
     if status not in ("delivered", "undelivered", "failed", "canceled") or not sid:
@@ -58,13 +59,13 @@ def take_status(session: Session, key: str, fields: Mapping[str, Any], now_ms: i
     words = _WORDS.get(number) or f"Twilio: {status}{f', error {number}' if number else ''}."
     outbox.told(session, delivery, "bounced", now_ms, words)
     if number == STOPPED:
-        stops.stop_number(session, delivery.recipient, now_ms)
+        stops.stop_number(session, delivery.recipient, now_ms, deliver)
     elif number in _FOR_GOOD:
-        stops.stop_place(session, delivery.destination_id, words, now_ms)
+        stops.stop_place(session, delivery.destination_id, words, now_ms, deliver)
     return True
 
 
-def take_answer(session: Session, fields: Mapping[str, Any], now_ms: int, base: str) -> str:
+def take_answer(session: Session, fields: Mapping[str, Any], now_ms: int, base: str, deliver: Deliver) -> str:
     """Do what somebody's SMS asks for, in the caller's transaction; what to answer, empty for nothing.
 
     Twilio answers STOP and START by itself. `base`: origin of the pages.
@@ -76,7 +77,7 @@ def take_answer(session: Session, fields: Mapping[str, Any], now_ms: int, base: 
     understood = said(fields, "OptOutType", 10).upper()
     word = understood or said(fields, "Body", 40).strip(" .!\"'").upper()
     if word in STOP_WORDS:
-        stops.stop_number(session, number, now_ms)
+        stops.stop_number(session, number, now_ms, deliver)
     elif word in START_WORDS:
         stops.start_number(session, number, now_ms)
     elif word in HELP_WORDS and not understood:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any, ClassVar, TypeVar
 
@@ -16,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from flashcur.errors import DatabaseError, NotFound, Refusal, Unavailable
-from flashcur.models import Delivery
+from flashcur.models import AlertRecord, Delivery
+from flashcur.services.alerts.dispatch import dispatch
 from flashcur.services.notify import sendgrid_events, stops, twilio_events
 from flashcur.services.notify.email import UNSUBSCRIBE_PATH, read_unsubscribe_token
 from flashcur.settings.addresses import routes_origin
@@ -75,7 +76,7 @@ class CallbackRoutes(RouteGroup):
         def work(session: Session) -> bool:
             delivery = session.get(Delivery, delivery_id)
             account_id = None if delivery is None else delivery.account_id
-            return account_id is not None and stops.stop_mail(session, account_id, stops.UNSUBSCRIBED, now_ms)
+            return account_id is not None and stops.stop_mail(session, account_id, stops.UNSUBSCRIBED, now_ms, None)
 
         if not await self._run(work):
             # The message is older than what is kept of it, or its account is no longer: the link cannot say whose.
@@ -104,7 +105,9 @@ class CallbackRoutes(RouteGroup):
         for event in events:
             # One by one: what was taken in stays so when a later one fails and all come again.
             taken += await self._run(
-                lambda session, event=event: sendgrid_events.take_in(session, event, self._runtime.clock())
+                lambda session, event=event: sendgrid_events.take_in(
+                    session, event, self._runtime.clock(), self._deliver
+                )
             )
         if taken:
             self._runtime.visitors.poke()
@@ -114,7 +117,9 @@ class CallbackRoutes(RouteGroup):
         """Twilio's signed word on what became of an SMS (`delivery`: its key). 404 where SMS is not configured."""
         fields = await self._from_twilio(request)
         key = request.query_params.get("delivery", "")[:64]
-        if await self._run(lambda session: twilio_events.take_status(session, key, fields, self._runtime.clock())):
+        if await self._run(
+            lambda session: twilio_events.take_status(session, key, fields, self._runtime.clock(), self._deliver)
+        ):
             self._runtime.visitors.poke()
         return Response(None, 204)
 
@@ -123,7 +128,7 @@ class CallbackRoutes(RouteGroup):
         not configured."""
         fields = await self._from_twilio(request)
         said = await self._run(
-            lambda session: twilio_events.take_answer(session, fields, self._runtime.clock(), self._base)
+            lambda session: twilio_events.take_answer(session, fields, self._runtime.clock(), self._base, self._deliver)
         )
         self._runtime.visitors.poke()
         inner = f"<Message>{escape(said)}</Message>" if said else ""
@@ -140,6 +145,10 @@ class CallbackRoutes(RouteGroup):
     @property
     def _base(self) -> str:
         return self._runtime.where.page
+
+    def _deliver(self, session: Session, alerts: Sequence[AlertRecord], now_ms: int) -> None:
+        """Write down where notices go."""
+        dispatch(session, alerts, self._runtime.senders, now_ms, self._base)
 
     async def _from_twilio(self, request: Request) -> dict[str, Any]:
         """The form, once it is sure that Twilio sent it. Raises NotFound and Unsigned."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlmodel import Session, col, select
 
 from flashcur.domain.plans import Channel
-from flashcur.models import Destination, ProviderEvent
+from flashcur.models import AlertRecord, Destination, ProviderEvent
 from flashcur.services.accounts.upkeep import prune_accounts
+from flashcur.services.alerts.dispatch import dispatch
 from flashcur.services.kit.clock import from_ms, length_ms, utc_now
 from flashcur.services.notify import destinations, provider_events, sendgrid_events, stops, twilio_events
 from flashcur.services.notify.provider_events import KEPT, is_new, said
@@ -51,6 +54,10 @@ def test_a_field_is_a_line_of_text_or_nothing(value: object, text: str) -> None:
     assert said({"reason": value}, "reason") == text
 
 
+def deliver(session: Session, alerts: Sequence[AlertRecord], now_ms: int) -> None:
+    dispatch(session, alerts, {}, now_ms, "https://flashcur.example")
+
+
 def test_a_bounce_and_a_stop_are_noted(database: Database) -> None:
     """Complaints 22 and 23, in what both kinds of database make of it."""
     with database.session() as session:
@@ -62,11 +69,11 @@ def test_a_bounce_and_a_stop_are_noted(database: Database) -> None:
         delivery(NUMBER, "sms", account_id=ann, destination_id=place, status="accepted"),
     )
     bounce = {"event": "bounce", "sg_event_id": "e1", "delivery": stored(database, mail).key, "reason": "550 \x00no"}
-    assert database.work(lambda session: sendgrid_events.take_in(session, bounce, NOW))
-    assert not database.work(lambda session: sendgrid_events.take_in(session, bounce, NOW))
+    assert database.work(lambda session: sendgrid_events.take_in(session, bounce, NOW, deliver))
+    assert not database.work(lambda session: sendgrid_events.take_in(session, bounce, NOW, deliver))
     fields = {"MessageSid": "SM1", "MessageStatus": "undelivered", "ErrorCode": "21610"}
     key = stored(database, sms).key
-    assert database.work(lambda session: twilio_events.take_status(session, key, fields, NOW))
+    assert database.work(lambda session: twilio_events.take_status(session, key, fields, NOW, deliver))
     assert [stored(database, each).status for each in (mail, sms)] == ["bounced", "bounced"]
     with database.session(readonly=True) as session:
         reasons = {
@@ -79,6 +86,13 @@ def test_a_bounce_and_a_stop_are_noted(database: Database) -> None:
             ("email", "off"),
             ("sms", "off"),
         }
+        told = session.exec(select(AlertRecord).order_by(col(AlertRecord.id))).all()
+        assert [(each.kind, each.title) for each in told] == [
+            ("notice", "Email was switched off"),
+            ("notice", "SMS was switched off"),
+        ]
+        assert "bounced" in told[0].text
+        assert "STOP" in told[1].text
     assert database.work(lambda session: stops.start_number(session, NUMBER, NOW)) == 1
     with database.session(readonly=True) as session:
         assert session.get_one(Destination, place).state == "on"

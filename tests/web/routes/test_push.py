@@ -82,7 +82,6 @@ async def test_other_sites_turn_nothing_on_or_off(site: Site) -> None:
         ({"keys": {**KEYS, "auth": "!" * 22}}, "keys"),
         ({"keys": {**KEYS, "p256dh": 7}}, "p256dh"),
     ],
-    ids=str,
 )
 async def test_what_is_no_subscription_is_refused(site: Site, wrong: dict[str, Any], field: str) -> None:
     pro = site.one_of_each_plan()["pro"]
