@@ -112,9 +112,9 @@ def provider() -> Iterator[Provider]:
         found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
         return runner
 
-    runner = loop.run_until_complete(start())
     thread = threading.Thread(target=loop.run_forever, name="provider")
     thread.start()
+    runner = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
 
     async def stop() -> None:
         await runner.cleanup()
