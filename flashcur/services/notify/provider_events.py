@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlmodel import Session, col, delete, select
+from sqlmodel import Session, col, select
 
 from flashcur.domain.delivery.text_fit import one_line
 from flashcur.domain.plans import Channel
 from flashcur.models import Delivery, ProviderEvent
 from flashcur.services.storage.inserts import insert_into
+from flashcur.services.storage.pruning import delete_unlocked
 
 KEPT = timedelta(days=30)
 """How long it is known that an event was taken in; no provider repeats one for longer than some days."""
@@ -27,7 +28,7 @@ def is_new(session: Session, source: str, event_id: str, now_ms: int) -> bool:
 
 def prune(session: Session, before_ms: int) -> int:
     """Forget events that were taken in before a moment, Unix ms; how many."""
-    return session.exec(delete(ProviderEvent).where(col(ProviderEvent.at_ms) < before_ms)).rowcount
+    return delete_unlocked(session, ProviderEvent, col(ProviderEvent.at_ms) < before_ms)
 
 
 def delivery_of(session: Session, channel: Channel, key: str, provider_id: str) -> Delivery | None:
