@@ -114,17 +114,19 @@ class DeliveryWorker:
         clock: Callable[[], int],
         *,
         deliver: Deliver,
+        ask: outbox.Ask | None = None,
         every_s: float = EVERY_S,
         lease_ms: int = LEASE_MS,
         send_timeout_s: float = SEND_TIMEOUT_S,
     ) -> None:
-        """`clock` is Unix ms; `deliver` writes down where notices of this go. The outbox is looked into each `every_s`,
-        and at once when this process has written something. A claim lasts `lease_ms`, several times as long as an
-        attempt may take."""
+        """`clock` is Unix ms; `deliver` writes down where notices of this go; `ask` is asked of what is about to leave.
+        The outbox is looked into each `every_s`, and at once when this process has written something. A claim lasts
+        `lease_ms`, several times as long as an attempt may take."""
         self._database = database
         self._secret = secret
         self._clock = clock
         self._deliver_notice = deliver
+        self._ask = ask
         self._every_s = every_s
         self._lease_ms = lease_ms
         self._send_timeout_s = send_timeout_s
@@ -252,6 +254,7 @@ class DeliveryWorker:
                 busy_accounts=busy_accounts,
                 per_account=ACCOUNT_AT_ONCE,
                 lease_ms=self._lease_ms,
+                ask=self._ask,
             )
         )
         for each in claimed:

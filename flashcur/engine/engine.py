@@ -54,6 +54,7 @@ from flashcur.engine.telegram_updates import TelegramUpdates
 from flashcur.engine.why_not import WhyNot
 from flashcur.errors import DatabaseError
 from flashcur.models import AlertRecord, InstrumentEvent
+from flashcur.services.alerts import leaving
 from flashcur.services.alerts.dispatch import dispatch
 from flashcur.services.bus import Bus
 from flashcur.services.kit.clock import from_ms, now_ms
@@ -326,7 +327,9 @@ class Office:
         self.past_reader = PastReader(self.market, self.source, database, clock)
         self.history = History(self.market, self.source, self.detection, database, clock=clock)
         self.telegram = TelegramUpdates(settings, database, clock)
-        self.delivery = DeliveryWorker(database, channels, settings.secret_key, clock, deliver=self._deliver)
+        self.delivery = DeliveryWorker(
+            database, channels, settings.secret_key, clock, deliver=self._deliver, ask=leaving.asking(channels)
+        )
         self.jobs = Jobs(self.writer)
         self._schedule = Schedule(
             market=self.market,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from typing import Any
 
 from sqlalchemy import or_
@@ -303,7 +304,12 @@ class Book:
 
     def why_held(self, hold: Hold) -> str:
         """Why something is held and until when, for its owner."""
-        return f"{_WHY[hold.why]}: it waits until {compose.moment(hold.until_ms, self.wishes.zone)}."
+        return why_held(hold, self.wishes.zone)
+
+
+def why_held(hold: Hold, zone: tzinfo) -> str:
+    """Why something is held and until when, for its owner, who lives in `zone`."""
+    return f"{_WHY[hold.why]}: it waits until {compose.moment(hold.until_ms, zone)}."
 
 
 def _kind(alert: AlertRecord) -> str:

@@ -17,7 +17,7 @@ from flashcur.domain.delivery.planning import Hold, silence
 from flashcur.domain.delivery.status import Status
 from flashcur.models import Account, AlertRecord, Delivery
 from flashcur.services.alerts import compose
-from flashcur.services.alerts.dispatch import Book, delivery_key, read_books, write
+from flashcur.services.alerts.dispatch import GATHERED_KINDS, Book, delivery_key, read_books, write
 from flashcur.services.alerts.places import Place, ways
 from flashcur.services.notify import outbox
 from flashcur.services.notify.channel import Channel
@@ -72,9 +72,11 @@ def gather(session: Session, account_id: str, channels: Mapping[str, Channel], n
 
 def _tell(session: Session, book: Book, rows: Sequence[Delivery], alerts: Mapping[int | None, AlertRecord]) -> int:
     """Have one message tell what is held for a place; returns how many it tells, 0 where none leaves now."""
-    known = [row for row in rows if row.alert_id in alerts]
+    known: list[Delivery] = []
     for row in rows:
-        if row.alert_id not in alerts:
+        if row.alert_id in alerts or row.kind in GATHERED_KINDS:
+            known.append(row)
+        else:
             _end(session, book, row, "expired", "Its alert was deleted meanwhile.")
     if not known:
         return 0
@@ -97,14 +99,26 @@ def _tell(session: Session, book: Book, rows: Sequence[Delivery], alerts: Mappin
         for row in known:
             _end(session, book, row, "capped", book.why_capped)
         return 0
+    # What tells of others was held on its way: it is not told by another one.
+    whole = [row for row in known if row.kind in GATHERED_KINDS]
+    for row in whole:
+        _release(session, book, place, row)
+    known = [row for row in known if row.kind not in GATHERED_KINDS]
+    if not known:
+        return len(whole)
     night = book.now_ms - min(row.created_ms for row in known) > NIGHT_MS
     if len(known) == 1 and not night:
         # One is no storm: it goes as it was frozen.
-        first.due_ms, first.expires_ms = book.now_ms, book.now_ms + book.useful_ms(place.channel)
-        outbox.record(session, first, "queued", book.now_ms)
-        return 1
+        _release(session, book, place, known[0])
+        return len(whole) + 1
     _merge(session, book, place, known, [alerts[row.alert_id] for row in known], digest=night)
-    return len(known)
+    return len(whole) + len(known)
+
+
+def _release(session: Session, book: Book, place: Place, row: Delivery) -> None:
+    """Have a held message leave as it was frozen."""
+    row.due_ms, row.expires_ms = book.now_ms, book.now_ms + book.useful_ms(place.channel)
+    outbox.record(session, row, "queued", book.now_ms)
 
 
 def _merge(

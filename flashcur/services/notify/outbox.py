@@ -56,6 +56,23 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
+class Later:
+    """A message that is to be held after all."""
+
+    due_ms: int
+    """Until when, Unix ms."""
+    expires_ms: int
+    """From when on it is of no use then, Unix ms."""
+    why: str
+    """For its owner."""
+
+
+Ask = Callable[[Session, Sequence[Delivery], int], Mapping[int, Later | str]]
+"""Asked of messages that are about to leave at a moment (Unix ms): which of them, by id, are held after all, and which
+must not be sent at all, in words for their owners. All others leave."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelFigures:
     """How the outbox of one channel is."""
 
@@ -141,12 +158,14 @@ def claim_due(
     busy_accounts: Collection[tuple[str, str]] = (),
     per_account: int = 1_000,
     lease_ms: int = LEASE_MS,
+    ask: Ask | None = None,
 ) -> list[Claimed]:
     """Take due messages, of each channel in `room` as many as it says; nobody else gets them until the lease is over.
 
     Urgent ones come first, then the longest due. For each (channel, recipient) it is one at a time, none while that is
     in `busy`; for each account `per_account` of a channel at most, and none of a (channel, account) in `busy_accounts`.
-    A claim counts as an attempt, so that one that brings its sender down is tried less and less often, too.
+    A claim counts as an attempt, so that one that brings its sender down is tried less and less often, too. What `ask`
+    holds is none: it is `held`, as if it had been planned now.
     """
     open_channels = {channel: number for channel, number in room.items() if number > 0}
     if not open_channels:
@@ -161,15 +180,24 @@ def claim_due(
         .order_by(col(Delivery.id))
         .with_for_update(skip_locked=True)
     ).all()
+    answers: Mapping[int, Later | str] = {} if ask is None else ask(session, rows, now_ms)
     claim = new_id()
+    taken: list[Delivery] = []
     for delivery in rows:
         if delivery.status == "sending":
             _step(session, delivery, now_ms, ABANDONED, "uncertain")
+        answer = answers.get(delivery.id or 0)
+        if isinstance(answer, Later):
+            delivery.due_ms, delivery.expires_ms = answer.due_ms, answer.expires_ms
+            record(session, delivery, "held", now_ms, answer.why)
+            continue
+        taken.append(delivery)
         delivery.status, delivery.claim = "sending", claim
         delivery.due_ms = now_ms + lease_ms
         delivery.attempts += 1
         session.add(delivery)
-    return _with_reasons(session, sorted(rows, key=lambda row: chosen.index(row.id or 0)))
+    reasons = {each: answer for each, answer in answers.items() if isinstance(answer, str)}
+    return _with_reasons(session, sorted(taken, key=lambda row: chosen.index(row.id or 0)), reasons)
 
 
 def mark_handed(
@@ -385,7 +413,7 @@ def _number(rows: Any, *by: Any) -> Any:
     return func.row_number().over(partition_by=by, order_by=(rows.urgent.desc(), rows.due_ms, rows.id))
 
 
-def _with_reasons(session: Session, rows: Sequence[Delivery]) -> list[Claimed]:
+def _with_reasons(session: Session, rows: Sequence[Delivery], reasons: Mapping[int, str]) -> list[Claimed]:
     """What was claimed, with what its sender has to know of its destination, and why it is not to be sent if so."""
     alert_ids = {row.alert_id for row in rows if row.alert_id is not None}
     simulated = set(
@@ -408,6 +436,8 @@ def _with_reasons(session: Session, rows: Sequence[Delivery]) -> list[Claimed]:
             stop = f"Nothing is sent to this address any more ({reason})."
         elif place is not None and place.state == "off":
             stop = f"It was switched off meanwhile: {place.why}".removesuffix(": ")
+        else:
+            stop = reasons.get(row.id or 0, "")
         found.append(Claimed(row, {} if place is None else place.details, stop))
     return found
 
