@@ -438,7 +438,7 @@ def _when() -> rx.Component:
                 checked=browser.member(_draft(), "form.urgent").to(bool),
                 custom_attrs={"onChange": _sets("urgent", ticks=True)},
             ),
-            rx.el.span("Urgent: also in my quiet hours"),
+            rx.el.span("Urgent: also in my quiet hours and over my daily cap"),
             class_name="tick",
         ),
     )

@@ -23,7 +23,7 @@ class Wishes:
     urgent_passes: bool = True
     """Whether urgent alerts are told in quiet hours."""
     cap: int = 200
-    """Messages a local day outside the app."""
+    """Messages a local day outside the app; urgent ones and the digest of a night come all the same."""
     muted_until_ms: int = 0
     """Unix ms."""
 
@@ -62,13 +62,14 @@ def verdict(
 ) -> Verdict:
     """What becomes of an alert's message at `now_ms`.
 
-    `counted`: whether it counts towards the cap, of which `sent_today` have left. `left_ms`: when messages left for
-    the same place; `gathered_ms`: when those that are held for it are gathered, if any are. Times are Unix ms.
+    `counted`: whether the cap, of which `sent_today` have left, holds for it; for what is urgent it never does.
+    `left_ms`: when messages left for the same place; `gathered_ms`: when those that are held for it are gathered, if
+    any are. Times are Unix ms.
     """
     hold = silence(wishes, now_ms, urgent=urgent)
     if hold is not None:
         return hold
-    if counted and sent_today >= wishes.cap:
+    if counted and not urgent and sent_today >= wishes.cap:
         return "capped"
     until_ms = hold_until_ms(left_ms, now_ms)
     # What waits to be gathered at any moment takes along what comes meanwhile: it would arrive before it otherwise.

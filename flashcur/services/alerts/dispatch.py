@@ -188,10 +188,11 @@ class Book:
                 payloads[place.channel] = self.render(place.channel, message)
             self.rows.append(self._outside(alert, place, payloads[place.channel]))
 
-    def judge(self, place: Place, *, urgent: bool, gathering: bool = False) -> Verdict:
+    def judge(self, place: Place, *, urgent: bool, gathering: bool = False, digest: bool = False) -> Verdict:
         """Whether a message may leave for a place now, and note what becomes of it; see `planning.verdict`.
 
-        `gathering`: it is the one that tells of what is held for the place.
+        `gathering`: it is the one that tells of what is held for the place. The `digest` of a night passes the cap: it
+        is one, and all that night it was promised.
         """
         traffic = self.traffic(place.channel, place.destination_id)
         counted = place.channel not in OURS
@@ -199,7 +200,7 @@ class Book:
             self.wishes,
             self.now_ms,
             urgent=urgent,
-            counted=counted,
+            counted=counted and not digest,
             sent_today=self._sent_today,
             left_ms=traffic.left_ms,
             gathered_ms=None if gathering else traffic.gathered_ms,

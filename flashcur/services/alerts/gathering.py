@@ -45,7 +45,7 @@ def due_accounts(session: Session, now_ms: int, limit: int = 100) -> list[str]:
 def gather(session: Session, account_id: str, channels: Mapping[str, Channel], now_ms: int, base: str) -> Gathered:
     """Tell what is held for an account and due, each place with one message; nothing where somebody else has it locked.
 
-    Quiet hours, a mute, the cap and the number a minute hold for these messages as well.
+    Quiet hours, a mute and the number a minute hold for these messages as well; the cap for summaries, not for digests.
     """
     # Jobs wait for nobody; what is passed by is found a second later.
     query = select(Account).where(Account.id == account_id).with_for_update(key_share=True, skip_locked=True)
@@ -89,7 +89,14 @@ def _tell(session: Session, book: Book, rows: Sequence[Delivery], alerts: Mappin
         for row in known:
             _end(session, book, row, "dead", f"Not sent: {why}.")
         return 0
-    found = book.judge(place, urgent=all(row.urgent for row in known), gathering=True)
+    # Of those that silence holds apart, all are or none is; else one takes the others along.
+    urgent = any(row.urgent for row in known)
+    night = book.now_ms - min(row.created_ms for row in known) > NIGHT_MS
+    if notice:
+        # They are few, and the one that tells of the cap is among them.
+        found = silence(book.wishes, book.now_ms, urgent=urgent) or "send"
+    else:
+        found = book.judge(place, urgent=urgent, gathering=True, digest=night)
     if isinstance(found, Hold):
         for row in known:
             row.due_ms, row.expires_ms = found.until_ms, found.until_ms + book.useful_ms(place.channel)
@@ -97,8 +104,11 @@ def _tell(session: Session, book: Book, rows: Sequence[Delivery], alerts: Mappin
         return 0
     if found == "capped":
         for row in known:
-            _end(session, book, row, "capped", book.why_capped)
-        return 0
+            if row.kind != "notice":
+                _end(session, book, row, "capped", book.why_capped)
+        known = [row for row in known if row.kind == "notice"]
+        if not known:
+            return 0
     # What tells of others was held on its way: it is not told by another one.
     whole = [row for row in known if row.kind in GATHERED_KINDS]
     for row in whole:
@@ -106,7 +116,6 @@ def _tell(session: Session, book: Book, rows: Sequence[Delivery], alerts: Mappin
     known = [row for row in known if row.kind not in GATHERED_KINDS]
     if not known:
         return len(whole)
-    night = book.now_ms - min(row.created_ms for row in known) > NIGHT_MS
     if len(known) == 1 and not night:
         # One is no storm: it goes as it was frozen.
         _release(session, book, place, known[0])

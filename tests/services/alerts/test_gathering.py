@@ -124,9 +124,7 @@ def test_urgent_ones_do_not_wait_for_the_morning_with_the_rest(world: World) -> 
     assert Counter(row.kind for row in rows(world) if row.status == "queued") == {"alert": 3, "summary": 1, "digest": 1}
 
 
-def test_what_is_over_the_cap_when_it_is_gathered_says_so(world: World) -> None:
-    end_ms = night(world)
-    world.tell(world.alert())
+def use_up_the_cap(world: World) -> None:
     world.change(daily_cap=1)
     with world.database.session() as session:
         session.add(
@@ -142,14 +140,50 @@ def test_what_is_over_the_cap_when_it_is_gathered_says_so(world: World) -> None:
                 handed_ms=NOON_MS,
             )
         )
-    assert gathered(world, end_ms) == Gathered()
-    (held,) = rows(world)
+
+
+def test_a_summary_over_the_cap_says_so(world: World) -> None:
+    world.tell(*[world.alert(NOON_MS + number) for number in range(5)])
+    use_up_the_cap(world)
+    assert gathered(world, NOON_MS + MINUTE_MS + 200) == Gathered()
+    held = rows(world)[-1]
     assert (held.status, world.steps(held)[-1][1]) == (
         "capped",
         "Your daily cap of 1 is reached: it stands in the app.",
     )
-    assert [(row.kind, row.status) for row in rows(world, "email")] == [("alert", "capped"), ("notice", "queued")]
-    assert [row.kind for row in rows(world, "in-app")] == ["alert", "notice"]
+    assert Counter((row.kind, row.status) for row in rows(world, "email")) == {
+        ("alert", "queued"): 3,
+        ("alert", "capped"): 2,
+        ("notice", "queued"): 1,
+    }
+    assert [row.kind for row in rows(world, "in-app")] == ["alert"] * 5 + ["notice"]
+
+
+def test_the_digest_of_a_night_passes_the_cap(world: World) -> None:
+    end_ms = night(world)
+    world.tell(world.alert(), world.alert())
+    use_up_the_cap(world)
+    assert gathered(world, end_ms) == Gathered(2, 4)
+    for channel in ("telegram", "email"):
+        assert [(row.kind, row.status) for row in rows(world, channel)] == [
+            ("alert", "merged"),
+            ("alert", "merged"),
+            ("digest", "queued"),
+        ]
+
+
+@pytest.mark.parametrize("urgent", [True, False])
+def test_a_held_notice_is_never_capped_nor_is_what_is_urgent(world: World, urgent: bool) -> None:
+    """The notice of the cap itself may be among what a short mute held."""
+    world.change(muted_until_ms=NOON_MS + MINUTE_MS)
+    world.tell(world.alert(urgent=urgent), world.alert(kind="notice", rule_id=None))
+    use_up_the_cap(world)
+    gathered(world, NOON_MS + MINUTE_MS)
+    status = "merged" if urgent else "capped"
+    assert [row.status for row in rows(world, "email") if row.kind == "alert"] == [status]
+    notices = [row.status for row in rows(world, "email") if row.kind == "notice"]
+    assert notices[0] in ("merged", "queued")
+    assert "capped" not in notices
 
 
 @pytest.mark.parametrize("what", ["switched off", "removed", "plan"])
