@@ -9,6 +9,7 @@ from typing import Any
 from flashcur.domain.delivery.status import WORDS, Status
 from flashcur.domain.plans import CHANNEL_NAMES
 from flashcur.models import AlertRecord, Delivery
+from flashcur.services.accounts.channels import EMAIL_PLACE
 from flashcur.services.alerts.inbox import Entry, Way
 from flashcur.services.kit.clock import from_ms
 from flashcur.services.market.venues import venue_title
@@ -76,7 +77,8 @@ def way_texts(way: Way, alert: AlertRecord | None, zone: tzinfo, day: object = N
     status = delivery.status
     return {
         "id": str(delivery.id),
-        "destination": delivery.destination_id or "",
+        # As the card of the account's own address is called before it has a row.
+        "destination": delivery.destination_id or (EMAIL_PLACE if delivery.channel == "email" else ""),
         "channel": channel_name(delivery.channel),
         "place": "" if way.destination is None else way.destination.name,
         "status": status,

@@ -8,6 +8,7 @@ import pytest
 
 from flashcur.domain.delivery.status import STATUSES, Status
 from flashcur.models import Delivery, DeliveryStep, Destination
+from flashcur.services.accounts.channels import EMAIL_PLACE
 from flashcur.services.alerts.inbox import Entry, Way
 from flashcur.state.alert_texts import entry_texts, line_texts, way_texts
 from tests.support.alerts import NOON_MS, alert
@@ -131,3 +132,9 @@ def test_what_belongs_to_no_alert_says_what_it_is() -> None:
     texts = entry_texts(Entry(STORED_MS, None, (gathered,)), LONDON)
     assert (texts["title"], texts["text"]) == ("Summary of several alerts", "Tells 4 messages at once.")
     assert texts["key"] == "d7"
+
+
+def test_what_goes_to_the_account_s_own_address_is_told_on_its_card() -> None:
+    """It has no row before something of it is changed."""
+    assert way_texts(made("email"), None, LONDON)["destination"] == EMAIL_PLACE
+    assert way_texts(made("telegram"), None, LONDON)["destination"] == ""

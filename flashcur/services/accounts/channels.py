@@ -300,15 +300,15 @@ class Channels:
     async def test_all(self, caller: Caller, channels: Sequence[str]) -> list[int]:
         """Send a test message to every place of these channels that is on. Returns the deliveries' ids.
 
-        Raises Conflict where there is none.
+        One that cannot get any keeps it from no other. Raises Conflict where there is none, and what keeps it from the
+        first of them where it is kept from all.
         """
 
         def chosen(session: Session, account: Account) -> list[Destination]:
-            on = {place.id for place in places(session, account) if place.on and place.channel in channels}
-            found = [each for each in destinations.of_account(session, account.id) if each.id in on]
-            if not found:
+            on = [place.id for place in places(session, account) if place.on and place.channel in channels]
+            if not on:
                 raise Conflict("None of these channels can get a test message: connect one first.")
-            return found
+            return [self._own(session, account, each) for each in on]
 
         return await self._test(caller, chosen)
 
@@ -316,7 +316,15 @@ class Channels:
         await self._context.charge((limits.TEST_ACCOUNT, caller.account_id))
 
         def work(session: Session, account: Account) -> list[int]:
-            written = [self._test_delivery(session, account, place) for place in choose(session, account)]
+            written: list[Delivery] = []
+            refused: list[Refusal] = []
+            for place in choose(session, account):
+                try:
+                    written.append(self._test_delivery(session, account, place))
+                except Refusal as refusal:
+                    refused.append(refusal)
+            if not written:
+                raise refused[0]
             outbox.write(session, written, to_ms(self._context.clock()))
             session.flush()
             return [each.id or 0 for each in written]

@@ -301,6 +301,31 @@ async def test_a_test_message_is_a_real_delivery_with_what_is_sent_in_it(service
         assert destination_of(session, person.account_id, "telegram").used_ms is None
 
 
+async def test_tests_of_a_rule_go_to_an_address_without_a_row(services: Services) -> None:
+    person = services.person(plan="elite")
+    put(services, person, "webhook")
+    sent = await services.channels.test_all(person.caller, ["email", "webhook"])
+    with services.database.session(readonly=True) as session:
+        found = {
+            (each.channel, each.recipient) for each in session.exec(select(Delivery).where(Delivery.kind == "test"))
+        }
+    assert (len(sent), found) == (2, {("email", ADDRESS), ("webhook", URL)})
+
+
+async def test_a_channel_that_cannot_be_tested_keeps_no_other_from_it(services: Services) -> None:
+    """Neither where this server has lost a channel, nor where the plan has."""
+    person = services.person(plan="elite")
+    put(services, person, "telegram", "4711")
+    put(services, person, "webhook")
+    services.channels.senders["telegram"].problem = "Telegram is not configured on this server."  # type: ignore[index]
+    assert len(await services.channels.test_all(person.caller, ["telegram", "webhook"])) == 1
+    with pytest.raises(Unavailable, match="Telegram is not configured"):
+        await services.channels.test_all(person.caller, ["telegram"])
+    poorer = services.person("bob@example.com", plan="pro")
+    put(services, poorer, "telegram", "4712")
+    assert len(await services.channels.test_all(poorer.caller, ["telegram", "email"])) == 1
+
+
 async def test_test_messages_are_limited(services: Services) -> None:
     person = services.person(plan="elite")
     place = put(services, person, "webhook")
