@@ -339,6 +339,8 @@ class Channels:
         if not shown.on:
             raise Conflict(shown.why or "It has not been confirmed yet: finish connecting it first.")
         now_ms = to_ms(now)
+        if channel == "sms" and (why := sms_codes.over_the_cap(session, account.id, place.address, now_ms)):
+            raise Conflict(why)
         message = message_of_test(
             CHANNEL_NAMES[channel], now_ms, zone=ZoneInfo(account.time_zone), base=self._context.base
         )

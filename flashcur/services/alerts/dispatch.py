@@ -214,6 +214,13 @@ class Book:
             self._sent_today += counted
         return found
 
+    def count_sms(self, place: Place) -> str:
+        """Count a message that leaves now, if it is an SMS; why it must not, for its owner, empty where it may."""
+        if place.channel != "sms":
+            return ""
+        # What each costs is the operator's: whoever is paid for messages to some numbers must not earn by it.
+        return sms_codes.over_the_cap(self.session, self.account.id, place.recipient, self.now_ms)
+
     def render(self, channel: str, message: Message) -> Payload:
         """The message as this channel sends it."""
         if channel == "browser":
@@ -277,10 +284,8 @@ class Book:
             planned |= {"status": "expired", "problem": outbox.TOO_LATE}
         else:
             planned |= self._plan(self._found(alert, place), useful_ms)
-            if "status" not in planned and place.channel == "sms":
-                # What each costs is the operator's: whoever is paid for messages to some numbers must not earn by it.
-                why = sms_codes.over_the_cap(self.session, self.account.id, place.recipient, self.now_ms)
-                planned |= {"status": "capped", "problem": why} if why else {}
+            if "status" not in planned and (why := self.count_sms(place)):
+                planned |= {"status": "capped", "problem": why}
         key = delivery_key(alert.key, place.channel, place.destination_id or "")
         return self.row(_kind(alert), place, key, payload, alert_id=alert.id, urgent=alert.urgent, **planned)
 

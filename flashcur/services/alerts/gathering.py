@@ -111,23 +111,28 @@ def _tell(session: Session, book: Book, rows: Sequence[Delivery], alerts: Mappin
             return 0
     # What tells of others was held on its way: it is not told by another one.
     whole = [row for row in known if row.kind in GATHERED_KINDS]
-    for row in whole:
-        _release(session, book, place, row)
+    told = sum(_release(session, book, place, row) for row in whole)
     known = [row for row in known if row.kind not in GATHERED_KINDS]
-    if not known:
-        return len(whole)
     if len(known) == 1 and not night:
         # One is no storm: it goes as it was frozen.
-        _release(session, book, place, known[0])
-        return len(whole) + 1
-    _merge(session, book, place, known, [alerts[row.alert_id] for row in known], digest=night)
-    return len(whole) + len(known)
+        return told + _release(session, book, place, known[0])
+    if known and (why := book.count_sms(place)):
+        for row in known:
+            _end(session, book, row, "capped", why)
+    elif known:
+        _merge(session, book, place, known, [alerts[row.alert_id] for row in known], digest=night)
+        told += len(known)
+    return told
 
 
-def _release(session: Session, book: Book, place: Place, row: Delivery) -> None:
-    """Have a held message leave as it was frozen."""
+def _release(session: Session, book: Book, place: Place, row: Delivery) -> bool:
+    """Have a held message leave as it was frozen; whether it does."""
+    if why := book.count_sms(place):
+        _end(session, book, row, "capped", why)
+        return False
     row.due_ms, row.expires_ms = book.now_ms, book.now_ms + book.useful_ms(place.channel)
     outbox.record(session, row, "queued", book.now_ms)
+    return True
 
 
 def _merge(

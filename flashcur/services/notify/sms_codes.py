@@ -114,7 +114,7 @@ def confirm(session: Session, account_id: str, destination_id: str, typed: str, 
 
 
 def over_the_cap(session: Session, account_id: str, number: str, now_ms: int) -> str:
-    """Count one alert by SMS, in the caller's transaction; why it must not go, for its owner, empty where it may."""
+    """Count one SMS (no code), in the caller's transaction; why it must not go, for its owner, empty where it may."""
     try:
         limits.take(session, limits.SMS_ACCOUNT, account_id, now_ms)
         limits.take(session, limits.SMS_COUNTRY, region_of(number), now_ms)

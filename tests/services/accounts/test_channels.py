@@ -10,7 +10,7 @@ from sqlmodel import select
 from flashcur.domain.plans import CHANNELS, PLANS, Audience, Channel
 from flashcur.errors import Conflict, NotFound, PlanNeeded, Refusal, Throttled, Unavailable
 from flashcur.models import Account, AuditEvent, Delivery, Destination, new_id
-from flashcur.services.accounts import channels
+from flashcur.services.accounts import channels, limits
 from flashcur.services.accounts.channels import Channels, Reach, clean_name
 from flashcur.services.accounts.sessions import Caller
 from flashcur.services.notify import destinations, telegram_links
@@ -324,6 +324,16 @@ async def test_a_channel_that_cannot_be_tested_keeps_no_other_from_it(services: 
     poorer = services.person("bob@example.com", plan="pro")
     put(services, poorer, "telegram", "4712")
     assert len(await services.channels.test_all(poorer.caller, ["telegram", "email"])) == 1
+
+
+async def test_tests_by_sms_count_towards_its_cap(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Complaint 20 (part)."""
+    monkeypatch.setattr(limits, "SMS_ACCOUNT", limits.Limit("sms-account", 1, 86_400, "SMS for this account"))
+    person = services.person(plan="elite")
+    place = put(services, person, "sms", "+447700900123")
+    await services.channels.test(person.caller, place)
+    with pytest.raises(Conflict, match="Too many SMS today"):
+        await services.channels.test(person.caller, place)
 
 
 async def test_test_messages_are_limited(services: Services) -> None:

@@ -16,6 +16,7 @@ from sqlmodel import col, select
 
 from flashcur.domain.delivery.batching import MOST_A_MINUTE
 from flashcur.models import AlertRecord, AlertSettings, Delivery, DeliveryStep
+from flashcur.services.accounts import limits
 from flashcur.services.alerts.gathering import Gathered, due_accounts, gather
 from flashcur.services.kit.clock import to_ms
 from flashcur.services.storage.database import Database
@@ -170,6 +171,27 @@ def test_the_digest_of_a_night_passes_the_cap(world: World) -> None:
             ("alert", "merged"),
             ("digest", "queued"),
         ]
+
+
+@pytest.mark.parametrize("number", [4, 6])
+def test_what_is_gathered_counts_towards_the_cap_of_sms(
+    database: Database, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Complaint 20 (part): the one that was held alone, and the summary of several."""
+    monkeypatch.setattr(limits, "SMS_ACCOUNT", limits.Limit("sms-account", 4, 86_400, "SMS for this account"))
+    world = make_world(database, ("in-app", "sms"))
+    world.tell(*[world.alert(NOON_MS + each) for each in range(number)])
+    assert gathered(world, NOON_MS + MINUTE_MS + 200).messages == 1
+    later_ms = NOON_MS + 10 * MINUTE_MS
+    (over, *_) = world.tell(world.alert(later_ms))[1:]
+    assert over.status == "capped", "the gathered one was the fourth"
+    # What is held is not counted before it is gathered.
+    world.change(muted_until_ms=later_ms + MINUTE_MS)
+    world.tell(*[world.alert(later_ms + each) for each in range(number - 3)])
+    assert gathered(world, later_ms + MINUTE_MS) == Gathered()
+    last = rows(world, "sms")[-1]
+    assert last.status == "capped"
+    assert "Too many SMS today" in world.steps(last)[-1][1]
 
 
 @pytest.mark.parametrize("urgent", [True, False])
