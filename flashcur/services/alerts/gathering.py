@@ -83,7 +83,10 @@ def _tell(session: Session, book: Book, rows: Sequence[Delivery], alerts: Mappin
     first = known[0]
     notice = all(row.kind == "notice" for row in known)
     way = ways(book.account, book.plan, first.channel, book.channels, book.addresses, notice=notice)
-    place = next((each for each in way.places if each.destination_id == first.destination_id), None)
+    # The account's own address is one place, with and without a destination.
+    place = next(
+        (each for each in way.places if first.channel == "email" or each.destination_id == first.destination_id), None
+    )
     if place is None:
         why = way.why_not or "it was removed"
         for row in known:
@@ -126,10 +129,11 @@ def _tell(session: Session, book: Book, rows: Sequence[Delivery], alerts: Mappin
 
 
 def _release(session: Session, book: Book, place: Place, row: Delivery) -> bool:
-    """Have a held message leave as it was frozen; whether it does."""
+    """Have a held message leave as it was frozen, to where its place is now; whether it does."""
     if why := book.count_sms(place):
         _end(session, book, row, "capped", why)
         return False
+    row.destination_id, row.recipient = place.destination_id, place.recipient
     row.due_ms, row.expires_ms = book.now_ms, book.now_ms + book.useful_ms(place.channel)
     outbox.record(session, row, "queued", book.now_ms)
     return True

@@ -19,6 +19,7 @@ from flashcur.models import AlertRecord, AlertSettings, Delivery, DeliveryStep
 from flashcur.services.accounts import limits
 from flashcur.services.alerts.gathering import Gathered, due_accounts, gather
 from flashcur.services.kit.clock import to_ms
+from flashcur.services.notify import destinations
 from flashcur.services.storage.database import Database
 from tests.support.alert_world import BASE, HOUR_MS, World, make_world
 from tests.support.alerts import NOON_MS
@@ -81,6 +82,22 @@ def test_one_alone_goes_as_it_was_frozen(world: World) -> None:
     assert (sent.status, sent.payload, sent.key) == ("queued", waiting.payload, waiting.key)
     assert (sent.due_ms, sent.expires_ms, sent.problem) == (end_ms, end_ms + HOUR_MS, "")
     assert len(rows(world)) == MOST_A_MINUTE + 1
+
+
+def test_one_alone_goes_to_where_its_place_is_by_then(world: World) -> None:
+    """A chat that moved, and an account with another address, which has a destination by now."""
+    world.tell(*[world.alert(NOON_MS + number) for number in range(MOST_A_MINUTE + 1)])
+    with world.database.session() as session:
+        chat = session.merge(world.destination("telegram"))
+        destinations.move(session, chat, "-100500")
+        own = destinations.keep(session, world.account_id, "email", "", NOON_MS, confirmed=True)
+        session.flush()
+        own_id = own.id
+    world.change_account(email="new@example.com")
+    assert gathered(world, NOON_MS + MINUTE_MS + 200) == Gathered(2, 2)
+    assert (rows(world)[-1].status, rows(world)[-1].recipient) == ("queued", "-100500")
+    mail = rows(world, "email")[-1]
+    assert (mail.status, mail.recipient, mail.destination_id) == ("queued", "new@example.com", own_id)
 
 
 def night(world: World, **more: Any) -> int:
