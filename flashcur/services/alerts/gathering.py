@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from flashcur.domain.delivery.batching import WINDOW_MS
@@ -37,9 +38,15 @@ class Gathered:
 
 
 def due_accounts(session: Session, now_ms: int, limit: int = 100) -> list[str]:
-    """Accounts with something held that is due at `now_ms` (Unix ms), at most `limit`. It needs no lock."""
-    query = select(Delivery.account_id).where(Delivery.status == "held", col(Delivery.due_ms) <= now_ms)
-    return [each for each in session.exec(query.distinct().limit(limit)) if each is not None]
+    """Accounts with something held that is due at `now_ms` (Unix ms), at most `limit`, the longest due first. It needs
+    no lock."""
+    query = (
+        select(Delivery.account_id)
+        .where(Delivery.status == "held", col(Delivery.due_ms) <= now_ms, col(Delivery.account_id).is_not(None))
+        .group_by(col(Delivery.account_id))
+        .order_by(func.min(Delivery.due_ms), col(Delivery.account_id))
+    )
+    return [each for each in session.exec(query.limit(limit)) if each is not None]
 
 
 def gather(session: Session, account_id: str, channels: Mapping[str, Channel], now_ms: int, base: str) -> Gathered:
