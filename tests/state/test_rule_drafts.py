@@ -66,6 +66,33 @@ def test_a_price_that_cannot_be_is_refused_beside_its_field(price: str) -> None:
     assert found.faults.keys() <= {"conditions.0.price"}
 
 
+@pytest.mark.parametrize("typed", ["2,5", "0,500", "1,00,000", "1.000,5", "12,3456", ",5", "1,000,", "-2,5"])
+def test_a_comma_that_may_be_a_decimal_point_is_never_left_out(typed: str) -> None:
+    found = draft({"kind": "funding", "side": "below", "percent": typed})
+    assert found.faults == {"conditions.0.percent": "Write decimals with a point: 2.5."}
+
+
+@pytest.mark.parametrize(
+    ("typed", "price"),
+    [("65,000", 65_000), ("1,234,567.5", 1_234_567.5), (" 65000 ", 65_000), ("1e3", 1_000), (".5", 0.5), ("5.", 5)],
+)
+def test_thousands_may_be_set_apart(typed: str, price: float) -> None:
+    found = draft({"kind": "price", "side": "above", "price": typed})
+    assert found.definition is not None
+    assert found.definition.conditions == (PriceCross("above", price),)
+
+
+@pytest.mark.parametrize("price", ["1_000", "0x10", "²", "1e5000", "9" * 400, int("9" * 400), "1e", "--1", "."])
+def test_what_is_no_number_is_said_to_be_none(price: object) -> None:
+    assert "Enter a number" in draft({"kind": "price", "side": "above", "price": price}).faults["conditions.0.price"]
+
+
+@pytest.mark.parametrize("digits", ["²", "³⁰⁰", "৩০০", "9" * 400, 300.5, True, [300]])
+def test_digits_that_are_no_whole_number_are_refused_beside_their_field(digits: object) -> None:
+    move = {"kind": "move", "way": "up", "percent": "5", "window_s": digits}
+    assert draft(move, cooldown_s=digits, hold_s=digits).faults.keys() >= {"conditions.0.window_s", "cooldown_s"}
+
+
 def test_a_contradiction_is_told_beside_the_later_condition() -> None:
     found = draft(
         {"kind": "price", "side": "above", "price": "65000"}, {"kind": "price", "side": "below", "price": "60000"}

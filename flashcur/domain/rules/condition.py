@@ -6,6 +6,7 @@ conditions have become met together. Numbers are what a person writes: percent, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from math import isfinite
@@ -31,6 +32,11 @@ MOST_FLOOR = 1e12
 """USDT of quote volume."""
 MOST_RATE_PERCENT = 10.0
 """Funding in percent an interval, of either sign."""
+
+
+_NUMBER = re.compile(r"[+-]?(\d+|(?!0)\d{1,3}(,\d{3})+|(?=\.\d))(\.\d*)?([eE][+-]?\d{1,3})?")
+"""As people and programs write one; commas stand between thousands alone: elsewhere they may mean a decimal point."""
+_WITH_COMMA = re.compile(r"[+-]?[\d.]*,[\d.,]*")
 
 
 class Fault(ValueError):
@@ -166,10 +172,12 @@ class _Reader:
         where = f"{self._field}.{name}"
         if isinstance(raw, bool) or not isinstance(raw, int | float | str) or raw == "":
             raise Fault(where, "Enter a number.")
-        try:
-            number = float(str(raw).replace(",", "").replace("−", "-"))
-        except ValueError:
-            raise Fault(where, f"Enter a number, not “{str(raw)[:20]}”.") from None
+        typed = str(raw).strip().replace("−", "-")
+        if not _NUMBER.fullmatch(typed):
+            if _WITH_COMMA.fullmatch(typed):
+                raise Fault(where, "Write decimals with a point: 2.5.")
+            raise Fault(where, f"Enter a number, not “{typed[:20]}”.")
+        number = float(typed.replace(",", ""))
         if not isfinite(number):
             raise Fault(where, "Enter a number.")
         if not least <= number <= most:
@@ -188,10 +196,10 @@ class _Reader:
         if way == "down" and percent >= 100:
             raise Fault(f"{self._field}.percent", "Nothing falls by 100 % or more.")
         window = self._value.get("window_s")
-        seconds = int(window) if isinstance(window, str) and window.isdigit() else window
-        if seconds not in windows:
+        seconds = next((each for each in windows if window == each or window == str(each)), None)
+        if seconds is None:
             raise Fault(f"{self._field}.window_s", "Choose one of the windows.")
-        return way, percent, cast("int", seconds)
+        return way, percent, seconds
 
     def quadrant(self) -> str:
         value = self._value.get("quadrant", "")

@@ -126,7 +126,8 @@ def _choice(fields: Mapping[object, object], name: str, allowed: tuple[Any, ...]
 
 def _seconds(fields: Mapping[object, object], name: str, least: int, most: int) -> int:
     raw = fields.get(name)
-    seconds = int(raw) if isinstance(raw, str) and raw.isdigit() and len(raw) < 10 else raw
+    # Some digits of other scripts are digits to Python, and yet no numbers.
+    seconds = int(raw) if isinstance(raw, str) and raw.isascii() and raw.isdigit() and len(raw) < 10 else raw
     if isinstance(seconds, bool) or not isinstance(seconds, int) or not least <= seconds <= most:
         raise Fault(name, f"Enter whole seconds from {least:,} to {most:,}.")
     return seconds
