@@ -88,7 +88,8 @@ class RulesState(rx.State):
         id of a rule, `rule=` an id, or `draft=` a rule that somebody shared."""
         told: dict[str, Any] = {"asked": str(asked)[:MOST_ADDRESS], "number": _number()}
         try:
-            params = dict(parse_qsl(text(asked, MOST_ADDRESS)))
+            # What stands for NUL or half a character in an address is that only once it is read.
+            params = {name: text(value, MOST_ADDRESS) for name, value in parse_qsl(text(asked, MOST_ADDRESS))}
             told |= await read(self, lambda session, reader: _form(session, reader, params, _senders()))
         except Refusal as refusal:
             told |= _problem(refusal)
@@ -182,11 +183,12 @@ class RulesState(rx.State):
         """Have a rule fire nothing for so many hours."""
 
         async def work(accounts: Accounts, caller: Caller) -> None:
-            if int(hours) not in SNOOZES_H:
+            # A socket sends what it likes.
+            if type(hours) is not int or hours not in SNOOZES_H:
                 raise Refusal(f"Expected {', '.join(map(str, SNOOZES_H))} hours.")
-            await accounts.rules.snooze(caller, text(rule_id, 64), int(hours) * 3_600_000)
+            await accounts.rules.snooze(caller, text(rule_id, 64), hours * 3_600_000)
 
-        await self._do(work, f"Snoozed for {int(hours)} h.")
+        await self._do(work, f"Snoozed for {hours} h.")
 
     @rx.event
     async def delete(self, rule_id: str) -> None:

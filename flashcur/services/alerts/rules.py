@@ -16,7 +16,7 @@ from typing import TypeVar
 from sqlmodel import Session, col, select
 
 from flashcur.domain.plans import CHANNEL_NAMES, CHANNELS, Channel, Plan, least_plan
-from flashcur.domain.rules.condition import InterestMove, OnSignal
+from flashcur.domain.rules.condition import Fault, InterestMove, OnSignal
 from flashcur.domain.rules.rule import Definition
 from flashcur.domain.watchlists import valid_symbol
 from flashcur.errors import Conflict, NotFound, PlanNeeded, Refusal
@@ -132,7 +132,10 @@ def resume(session: Session, account_id: str, plan: Plan, rule_id: str, now_ms: 
     found = find(session, account_id, rule_id)
     if found.status != "active":
         expires_ms = None if found.expires_ms is not None and found.expires_ms <= now_ms else found.expires_ms
-        definition = Definition.from_json(found.definition)
+        try:
+            definition = Definition.from_json(found.definition)
+        except Fault:
+            raise Refusal("This rule was written by another version of FlashCur, and cannot be set going.") from None
         _check(session, account_id, plan, Written(definition, expires_ms=expires_ms), now_ms, paused=False)
         found.expires_ms = expires_ms
         _set_going(session, account_id, plan, found, now_ms)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import zlib
+from base64 import urlsafe_b64encode
 from typing import Any
 
 import pytest
@@ -143,6 +146,27 @@ def test_a_link_tells_nothing_private():
 def test_what_is_no_link_is_refused(text: object):
     with pytest.raises(Fault, match="holds no rule"):
         from_link(text)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8) | st.just("²"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+@given(DEFINITIONS, st.data())
+def test_a_link_with_anything_odd_in_it_gives_a_rule_or_a_fault(definition: Definition, data: st.DataObject):
+    written = definition.to_json()
+    part = data.draw(st.sampled_from((written, written["scope"], *written["conditions"])))
+    part[data.draw(st.sampled_from(sorted(part)))] = data.draw(JSON)
+    sent = zlib.compress(json.dumps(written).encode())
+    try:
+        opened = from_link("1" + urlsafe_b64encode(sent).decode().rstrip("="))
+    except Fault:
+        return
+    assert sentence(opened).startswith("Tell me when ")
+    contradictions(opened)
 
 
 @given(st.text(max_size=200))

@@ -244,6 +244,17 @@ async def test_a_rule_that_is_done_goes_on_when_it_is_edited(services: Services,
     assert (one(services, ann).status, one(services, ann).why) == ("active", "")
 
 
+async def test_a_rule_of_another_version_is_refused_in_words(services: Services, acts: Rules) -> None:
+    ann = services.person()
+    rule_id = await acts.create(ann.caller, written(), paused=True)
+    with services.database.session() as session:
+        found = rules.find(session, ann.account_id, rule_id)
+        found.definition = {"conditions": [{"kind": "moon"}]}
+        session.add(found)
+    with pytest.raises(Refusal, match="another version"):
+        await acts.resume(ann.caller, rule_id)
+
+
 async def test_every_change_is_told_once(services: Services, acts: Rules) -> None:
     ann = services.person()
     told = services.told
