@@ -38,6 +38,7 @@ from flashcur.state import account as account_state
 from flashcur.state import alerts as alert_state
 from flashcur.state import market, tabs, visit
 from flashcur.state.market import FeedState
+from flashcur.state.rules import previews
 from flashcur.state.wire import connections
 from flashcur.state.wire.broadcast import Broadcaster
 from flashcur.state.wire.door import Door, arrival_of
@@ -131,6 +132,7 @@ runtime.alerts.ask_presence(alert_state.has_tab(broadcaster, visitors))
 runtime.alerts.listen(alert_state.follow(broadcaster, visitors))
 lifetimes = Lifetimes(app)
 lifetimes.install()
+lifetimes.listen(previews.cancel)
 runtime.attend("tabs", lifetimes.run)
 gate = Gate(
     app,

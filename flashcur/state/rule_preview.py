@@ -1,14 +1,17 @@
 """ "Would have fired": what a rule's past says while it is written, told to its tab bit by bit.
 
-A preview is a task of its own, one a tab: the next one ends the one before, and so does whoever cancels. It holds no
-state, so the page's other questions are answered meanwhile.
+A preview is a task of its own, one an account: the next one ends the one before, and so does whoever cancels, and the
+end of its tab's connection. It holds no state, so the page's other questions are answered meanwhile. Those that wait
+have their turn in the order in which they came, and of one network one is worked out at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
@@ -21,6 +24,7 @@ from flashcur.errors import DatabaseError
 from flashcur.services.alerts import past_requests, preview
 from flashcur.services.alerts.past_requests import Kind
 from flashcur.services.alerts.preview import MOST_A_WEEK, WEEK_DAYS, Preview
+from flashcur.services.kit.budgets import Budgets
 from flashcur.services.storage.database import Database
 from flashcur.state.rule_drafts import form_of
 from flashcur.state.signal_texts import moment
@@ -29,6 +33,10 @@ logger = logging.getLogger(__name__)
 
 AT_ONCE = 2
 """Previews that one process works out at a time; the others wait."""
+ACCOUNT_BURST, ACCOUNT_RATE = 20, 0.5
+"""Previews of one account at once, and a second after that: a form asks when it has been left alone for a moment."""
+NETWORK_BURST, NETWORK_RATE = 100, 2.0
+"""The same of one network, in which there may be many accounts."""
 LOOK_EVERY_S = 0.5
 """How often it is looked whether the exchange has told the past that was asked for."""
 PATIENCE_S = 180.0
@@ -39,6 +47,8 @@ _STEP = 0.05
 """A smaller part of the way is not worth telling."""
 
 _AWAY = "The past cannot be read at this moment: try again in a few seconds."
+_OFTEN = "The past was looked at very often just now: wait a few seconds, then change something or look again."
+_ELSEWHERE = "It was asked for again in another tab."
 _LATE = "The exchange has not told the past in three minutes: try again later."
 
 Tell = Callable[[dict[str, Any]], None]
@@ -51,6 +61,8 @@ class Wanted:
     number: int
     """Of the question, which each answer repeats."""
     account_id: str
+    network: str
+    """Where it was asked for."""
     definition: Definition
     symbols: tuple[str, ...]
     exchange: str
@@ -66,29 +78,87 @@ class Wanted:
     """Whether the exchange is to be asked for what is not stored."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A preview that waits or is worked out."""
+
+    tab: str
+    number: int
+    task: asyncio.Task[None]
+    tell: Tell
+
+
+class Turns:
+    """Who may work, `most` at a time and one of each network; the others wait in the order in which they came."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._working: set[str] = set()
+        self._waiting: dict[asyncio.Future[None], str] = {}
+
+    @asynccontextmanager
+    async def turn(self, network: str) -> AsyncIterator[None]:
+        """Wait for one, and have it."""
+        called: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[called] = network
+        self._call()
+        try:
+            await called
+            yield
+        finally:
+            # Whoever gives up while waiting has no turn to give back.
+            if self._waiting.pop(called, None) is None:
+                self._working.discard(network)
+            self._call()
+
+    def _call(self) -> None:
+        for called, network in list(self._waiting.items()):
+            if len(self._working) >= self._most:
+                return
+            if network not in self._working and not called.done():
+                del self._waiting[called]
+                self._working.add(network)
+                called.set_result(None)
+
+
 class Previews:
     """The previews under way in one process."""
 
-    def __init__(self) -> None:
-        self._running: dict[str, asyncio.Task[None]] = {}
-        self._room: asyncio.Semaphore | None = None
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock`: monotonic, in seconds."""
+        self._clock = clock
+        self._running: dict[str, _Running] = {}
+        """By account."""
+        self._turns = Turns(AT_ONCE)
+        self._accounts = Budgets(ACCOUNT_BURST, ACCOUNT_RATE)
+        self._networks = Budgets(NETWORK_BURST, NETWORK_RATE)
 
     def begin(self, tab: str, database: Database, wanted: Wanted, tell: Tell) -> None:
-        """Work it out for a tab, in place of what is worked out for it now. Call it in the event loop."""
-        self.cancel(tab)
+        """Work it out for a tab, in place of what is worked out for its account now. Call it in the event loop."""
+        former = self._running.pop(wanted.account_id, None)
+        if former is not None:
+            former.task.cancel()
+            if former.tab != tab:
+                former.tell({"number": former.number, "state": "cannot", "reasons": [_ELSEWHERE]})
+        now = self._clock()
+        if not (self._accounts.take(wanted.account_id, now) and self._networks.take(wanted.network, now)):
+            tell({"number": wanted.number, "state": "cannot", "reasons": [_OFTEN]})
+            return
         task = asyncio.create_task(self._run(database, wanted, tell), name=f"preview of {wanted.number}")
-        self._running[tab] = task
-        task.add_done_callback(lambda done: self._forget(tab, done))
+        self._running[wanted.account_id] = _Running(tab, wanted.number, task, tell)
+        task.add_done_callback(lambda done: self._forget(wanted.account_id, done))
 
     def cancel(self, tab: str) -> None:
         """End what is worked out for a tab, if anything is."""
-        task = self._running.pop(tab, None)
-        if task is not None:
-            task.cancel()
+        for account_id, each in list(self._running.items()):
+            if each.tab == tab:
+                del self._running[account_id]
+                each.task.cancel()
 
-    def _forget(self, tab: str, done: asyncio.Task[None]) -> None:
-        if self._running.get(tab) is done:
-            del self._running[tab]
+    def _forget(self, account_id: str, done: asyncio.Task[None]) -> None:
+        known = self._running.get(account_id)
+        if known is not None and known.task is done:
+            del self._running[account_id]
 
     async def _run(self, database: Database, wanted: Wanted, tell: Tell) -> None:
         def say(state: str, **more: Any) -> None:
@@ -100,18 +170,16 @@ class Previews:
         if not wanted.symbols:
             say("cannot", reasons=["There is no contract to look at."])
             return
-        if self._room is None:
-            self._room = asyncio.Semaphore(AT_ONCE)
         try:
-            async with self._room:
-                found = await _worked_out(database, wanted, say)
+            async with self._turns.turn(wanted.network):
+                found = await _worked_out(database, wanted, tell)
             if found is not None and found.asks is not None and wanted.asks:
                 problem = await _asked(database, wanted, found.asks, say)
                 if problem:
                     say("cannot", reasons=[problem])
                     return
-                async with self._room:
-                    found = await _worked_out(database, wanted, say)
+                async with self._turns.turn(wanted.network):
+                    found = await _worked_out(database, wanted, tell)
         except DatabaseError:
             say("cannot", reasons=[_AWAY])
             return
@@ -123,8 +191,12 @@ class Previews:
             tell({"number": wanted.number, **texts(found, wanted)})
 
 
-async def _worked_out(database: Database, wanted: Wanted, say: Callable[..., None]) -> Preview | None:
+async def _worked_out(database: Database, wanted: Wanted, tell: Tell) -> Preview | None:
+    """The whole of it; what it says without a suggestion is told before one is looked for."""
     told = 0.0
+
+    def say(state: str, **more: Any) -> None:
+        tell({"number": wanted.number, "state": state, **more})
 
     def progress(share: float) -> None:
         nonlocal told
@@ -134,7 +206,14 @@ async def _worked_out(database: Database, wanted: Wanted, say: Callable[..., Non
 
     say("working", percent=0)
     return await preview.run(
-        database, wanted.definition, wanted.symbols, wanted.exchange, wanted.demo, wanted.now_ms, progress
+        database,
+        wanted.definition,
+        wanted.symbols,
+        wanted.exchange,
+        wanted.demo,
+        wanted.now_ms,
+        progress,
+        early=lambda found: tell({"number": wanted.number, **texts(found, wanted)}),
     )
 
 
@@ -162,7 +241,7 @@ async def _asked(database: Database, wanted: Wanted, kind: Kind, say: Callable[.
                     lambda session: past_requests.progress(session, wanted.account_id, request_id), readonly=True
                 )
                 if known is None or known.state == "cancelled":
-                    return "It was asked for again in another tab."
+                    return _ELSEWHERE
                 if not known.is_open:
                     return known.problem
                 say("asking", percent=round(known.share * 100))

@@ -117,10 +117,13 @@ class RulesState(rx.State):
             return
         runtime, account = visit.runtime(), reader.visitor.account
         if found.definition is None or account is None or runtime is None or runtime.database is None:
+            why = "Sign in to see the past." if account is None else "First put right what the form says is wrong."
+            tell(self, {RulesState: {"past": {"number": found.number, "state": "cannot", "reasons": [why]}}})
             return
         wanted = Wanted(
             found.number,
             account.id,
+            visit.client_of(self).network,
             found.definition,
             _watched(found.definition.scope, account.lists, runtime.hub.live),
             reader.exchange,
@@ -131,7 +134,7 @@ class RulesState(rx.State):
             found.asks,
         )
         tell_tab = visit.teller(self)
-        _previews.begin(
+        previews.begin(
             self.router.session.session_id,
             runtime.database,
             wanted,
@@ -141,7 +144,7 @@ class RulesState(rx.State):
     @rx.event
     async def cancel_preview(self) -> None:
         """End what `preview` works out for this tab."""
-        _previews.cancel(self.router.session.session_id)
+        previews.cancel(self.router.session.session_id)
 
     @rx.event
     async def save(self, draft: str) -> None:
@@ -222,7 +225,8 @@ class RulesState(rx.State):
             await say(self, said)
 
 
-_previews = Previews()
+previews = Previews()
+"""Those of this process."""
 
 _FORM = frozenset({"form", "checked", "saved", "past"})
 """The vars that are not the list's."""

@@ -13,11 +13,20 @@ from flashcur.domain.rules.rule import Definition, Scope
 from flashcur.domain.signals.outcomes import Lift, Summary
 from flashcur.services.alerts.preview import Preview
 from flashcur.services.storage.database import Database
-from flashcur.state.rule_preview import Previews, Wanted, texts
+from flashcur.state.rule_preview import (
+    ACCOUNT_BURST,
+    ACCOUNT_RATE,
+    NETWORK_BURST,
+    Previews,
+    Turns,
+    Wanted,
+    texts,
+)
+from tests.support.waiting import eventually
 
 NOW_MS = 1_764_000_000_000
 RULE = Definition((PriceMove("up", 5.0, 3_600),), Scope("all"))
-WANTED = Wanted(7, "a", RULE, ("BTCUSDT",), "binanceusdm", False, NOW_MS, ZoneInfo("UTC"), True, False)
+WANTED = Wanted(7, "a", "192.0.2.0/24", RULE, ("BTCUSDT",), "binanceusdm", False, NOW_MS, ZoneInfo("UTC"), True, False)
 FOUND = Preview(
     needs=Needs("hours", (), ("Judged at the end of each hour.",)),
     asks=None,
@@ -80,6 +89,58 @@ async def test_a_preview_answers_with_the_number_of_its_question(sqlite_database
     assert {each["number"] for each in told} == {7}
     assert told[0]["state"] == "working"
     assert told[-1]["state"] == "cannot"
+
+
+async def test_an_account_has_one_preview_whatever_the_tab(sqlite_database: Database) -> None:
+    previews = Previews()
+    first: list[dict[str, Any]] = []
+    previews.begin("another tab", sqlite_database, replace(WANTED, number=1), first.append)
+    await ended(previews, sqlite_database, replace(WANTED, number=2))
+    assert first[-1] == {"number": 1, "state": "cannot", "reasons": ["It was asked for again in another tab."]}
+    # The end of a tab's connection ends what is worked out for it, and nothing else.
+    told: list[dict[str, Any]] = []
+    previews.begin("tab", sqlite_database, replace(WANTED, number=3), told.append)
+    previews.cancel("another tab")
+    await eventually(lambda: any(each["state"] == "cannot" for each in told), "the tab's own preview to be told")
+
+
+async def test_whoever_looks_without_end_is_told_to_wait(sqlite_database: Database) -> None:
+    now = 1_000.0
+    previews = Previews(lambda: now)
+    told: list[dict[str, Any]] = []
+    for _ in range(ACCOUNT_BURST + 1):
+        previews.begin("tab", sqlite_database, WANTED, told.append)
+    assert "very often" in told[-1]["reasons"][0]
+    assert (await ended(previews, sqlite_database, replace(WANTED, account_id="b")))[0]["state"] == "working"
+    now += 1 / ACCOUNT_RATE
+    assert (await ended(previews, sqlite_database, WANTED))[0]["state"] == "working"
+    for number in range(NETWORK_BURST):
+        previews.begin("tab", sqlite_database, replace(WANTED, account_id=f"c{number}"), told.append)
+    assert "very often" in told[-1]["reasons"][0]
+
+
+async def test_one_network_keeps_no_other_waiting(sqlite_database: Database) -> None:
+    turns = Turns(2)
+    order: list[str] = []
+    go = asyncio.Event()
+
+    async def work(name: str, network: str) -> None:
+        async with turns.turn(network):
+            order.append(name)
+            await go.wait()
+
+    tasks = [asyncio.create_task(work(f"a{number}", "crowd")) for number in range(20)]
+    tasks += [asyncio.create_task(work("b", "other"))]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert order == ["a0", "b"]
+    # One that gives up while it waits leaves its place to the next.
+    tasks[1].cancel()
+    tasks[20].cancel()
+    go.set()
+    async with asyncio.timeout(5):
+        await asyncio.gather(*tasks, return_exceptions=True)
+    assert order == ["a0", "b", *(f"a{number}" for number in range(2, 20))]
 
 
 async def test_signals_and_hidden_open_interest_have_no_past_to_look_at(sqlite_database: Database) -> None:

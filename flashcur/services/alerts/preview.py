@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -119,10 +119,12 @@ async def run(
     now_ms: int,
     progress: Told = lambda share: None,
     cancelled: Callable[[], bool] = lambda: False,
+    early: Callable[[Preview], None] = lambda found: None,
 ) -> Preview | None:
     """Judge a rule's past over `symbols`, as of `now_ms` (Unix ms); None where it was cancelled.
 
-    `progress` is told how much is done. Raises DatabaseError.
+    `progress` is told how much is done, and `early` what is known before a suggestion is looked for, which takes as
+    long again several times. Raises DatabaseError.
     """
     needs = needs_of(definition, len(symbols))
     grain = needs.grain
@@ -151,10 +153,14 @@ async def run(
     found = await _judge(definition, past, first_ms, lambda share: progress(0.5 + share / 2.5), cancelled)
     if found is None:
         return None
-    suggestion = await _suggestion(definition, past, first_ms, needs.days, len(found), cancelled)
     after = await asyncio.to_thread(followed, found, hours)
     progress(1.0)
-    return _preview(needs, len(past), first_ms, found, after, suggestion)
+    known = _preview(needs, len(past), first_ms, found, after)
+    most = MOST_A_WEEK * needs.days / WEEK_DAYS
+    if len(found) <= most or definition.mode == "once":
+        return known
+    early(known)
+    return replace(known, suggestion=await _suggestion(definition, past, first_ms, most, cancelled))
 
 
 def _nothing(needs: Needs, asks: Kind | None = None) -> Preview:
@@ -167,7 +173,6 @@ def _preview(
     first_ms: int,
     found: Sequence[PastFiring],
     after: Sequence[tuple[int, Summary]],
-    suggestion: Definition | None,
 ) -> Preview:
     times = [each.at_ms for each in found]
     # A firing is at the end of its step.
@@ -176,7 +181,7 @@ def _preview(
     by_day = tuple(end - begin for begin, end in pairwise(edges))
     newest = tuple(reversed(found[-SHOWN:]))
     week = sum(by_day[-WEEK_DAYS:])
-    return Preview(needs, None, contracts, first_ms, week, len(found), by_day, newest, tuple(after), suggestion)
+    return Preview(needs, None, contracts, first_ms, week, len(found), by_day, newest, tuple(after), None)
 
 
 async def _judge(
@@ -213,14 +218,11 @@ async def _suggestion(
     definition: Definition,
     past: Mapping[str, Series | list[tuple[int, float]]],
     first_ms: int,
-    days: int,
-    count: int,
+    most: float,
     cancelled: Callable[[], bool],
 ) -> Definition | None:
-    """The least strict of the stricter rules that fires seldom enough, found by halving: stricter fires less often."""
-    most = MOST_A_WEEK * days / WEEK_DAYS
-    if count <= most or definition.mode == "once":
-        return None
+    """The least strict of the stricter rules that fires `most` times at most, found by halving: stricter fires less
+    often. None where none does, or it was cancelled."""
     tried = stricter(definition)
     low, high = 1, len(tried)
     while low < high:

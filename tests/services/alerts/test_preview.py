@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -75,6 +76,10 @@ def test_a_rule_that_fires_too_often_is_offered_the_least_stricter_threshold(dat
     assert found.suggestion.conditions == (VolumeRatio(10.0, 0.0),)
     assert judged(database, found.suggestion, "A", "B", "C").count == 0
     assert judged(database, definition(VolumeRatio(9.0, 0.0)), "A", "B", "C").suggestion is None
+    # What is known is told before the suggestion is looked for.
+    early: list[Preview] = []
+    asyncio.run(preview.run(database, loose, ("A", "B", "C"), VENUE, False, NOW, early=early.append))
+    assert early == [replace(found, suggestion=None)]
 
 
 def test_payments_are_judged_by_themselves(database: Database) -> None:
