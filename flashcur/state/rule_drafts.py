@@ -38,6 +38,7 @@ class Draft:
     rule_id: str
     """Empty for a new rule."""
     version: int
+    """The `revision` of the rule with which the form began."""
     definition: Definition | None
     """None where something cannot be."""
     faults: dict[str, str]

@@ -301,7 +301,7 @@ def _beginning(session: Session, account: Account, params: Mapping[str, str]) ->
         raise NotFound("This rule was written by another version of FlashCur, and cannot be edited.") from None
     if wanted == "new":
         return {"form": {**form, "ends": ""}}
-    return {"form": form, "rule": found.id, "version": found.version, "status": found.status}
+    return {"form": form, "rule": found.id, "version": rules.revision(found), "status": found.status}
 
 
 def _as_before(session: Session, account: Account) -> dict[str, Any]:

@@ -21,6 +21,8 @@ import pytest
 from flashcur.domain.plans import PLANS
 from flashcur.domain.rules.condition import PriceCross
 from flashcur.domain.rules.rule import Definition, Scope
+from flashcur.models import RuleRecord
+from flashcur.services.alerts.rules import revision
 from flashcur.services.simulator.universe_data import TRADFI
 from flashcur.state.wire.access import ACCESS
 from flashcur.web.routes.table import ALL_ROUTES
@@ -58,7 +60,8 @@ def plain(**arguments: Any) -> Callable[[dict[str, str]], dict[str, Any]]:
 def rule_form(ids: dict[str, str]) -> str:
     """The form in which a role's rule is written anew, with a watchlist of theirs."""
     definition = Definition((PriceCross("below", 1.0),), Scope("watchlist", watchlist_id=ids["list"]))
-    return json.dumps({"number": 1, "rule": ids["rule"], "version": 1, "definition": definition.to_json()})
+    begun = revision(RuleRecord(account_id="", channels=["in-app"], created_ms=1, changed_ms=1))
+    return json.dumps({"number": 1, "rule": ids["rule"], "version": begun, "definition": definition.to_json()})
 
 
 CALLS: dict[str, Call] = {

@@ -9,9 +9,11 @@ Every function raises NotFound for a rule that does not exist and for one of ano
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
+from zlib import crc32
 
 from sqlmodel import Session, col, select
 
@@ -64,6 +66,12 @@ def find(session: Session, account_id: str, rule_id: str) -> RuleRecord:
     return found
 
 
+def revision(rule: RuleRecord) -> int:
+    """What changes with each edit, also with those that start nothing anew: of channels, and of its end."""
+    rest = json.dumps([sorted(rule.channels), rule.expires_ms])
+    return rule.version << 32 | crc32(rest.encode())
+
+
 def create(session: Session, account_id: str, plan: Plan, written: Written, now_ms: int, *, paused: bool) -> RuleRecord:
     """A new rule after the others. Raises PlanNeeded where the plan has no room or lacks what it needs."""
     owned = rules(session, account_id)
@@ -89,14 +97,15 @@ def create(session: Session, account_id: str, plan: Plan, written: Written, now_
 
 
 def edit(
-    session: Session, account_id: str, plan: Plan, rule_id: str, version: int, written: Written, now_ms: int
+    session: Session, account_id: str, plan: Plan, rule_id: str, begun: int, written: Written, now_ms: int
 ) -> RuleRecord:
     """Write a rule anew; it starts anew where what it says is another thing.
 
-    Raises Conflict where it is not of the `version` that was edited. A rule that is done is set going again.
+    Raises Conflict where it is not of the `revision` with which the edit was `begun`. A rule that is done is set going
+    again.
     """
     found = find(session, account_id, rule_id)
-    if found.version != version:
+    if revision(found) != begun:
         raise Conflict("This rule was changed in another tab meanwhile: open it again.")
     paused = found.status == "paused"
     _check(session, account_id, plan, written, now_ms, paused=paused)
@@ -238,11 +247,11 @@ class Rules:
             lambda session, plan, now_ms: create(session, caller.account_id, plan, written, now_ms, paused=paused).id,
         )
 
-    async def edit(self, caller: Caller, rule_id: str, version: int, written: Written) -> None:
-        """Write a rule anew."""
+    async def edit(self, caller: Caller, rule_id: str, begun: int, written: Written) -> None:
+        """Write a rule anew that was of the `revision` `begun`."""
 
         def work(session: Session, plan: Plan, now_ms: int) -> None:
-            edit(session, caller.account_id, plan, rule_id, version, written, now_ms)
+            edit(session, caller.account_id, plan, rule_id, begun, written, now_ms)
 
         await self._change(caller, work)
 

@@ -15,7 +15,7 @@ from flashcur.errors import Conflict, NotFound, PlanNeeded, Refusal, SignInNeede
 from flashcur.models import AccountChange, RuleRecord
 from flashcur.services.accounts import watchlists
 from flashcur.services.alerts import rules
-from flashcur.services.alerts.rules import MOST_RULES, Rules, Written
+from flashcur.services.alerts.rules import MOST_RULES, Rules, Written, revision
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from tests.support.accounts import ADDRESS, Person, Services
@@ -58,7 +58,7 @@ async def test_a_rule_is_made_changed_paused_set_going_and_deleted(services: Ser
     assert made.created_ms == made.changed_ms == services.clock.ms
 
     services.clock.forward(minutes=1)
-    await acts.edit(ann.caller, rule_id, 1, written(replace(ABOVE, hold_s=30)))
+    await acts.edit(ann.caller, rule_id, revision(one(services, ann)), written(replace(ABOVE, hold_s=30)))
     edited = one(services, ann)
     assert (edited.version, edited.changed_ms, edited.channels) == (2, services.clock.ms, ["in-app"])
 
@@ -81,7 +81,7 @@ async def test_what_says_the_same_goes_on(services: Services, acts: Rules) -> No
     rule_id = await acts.create(ann.caller, written())
     before = one(services, ann)
     services.clock.forward(minutes=5)
-    await acts.edit(ann.caller, rule_id, 1, written(ABOVE, "email"))
+    await acts.edit(ann.caller, rule_id, revision(one(services, ann)), written(ABOVE, "email"))
     after = one(services, ann)
     assert (after.version, after.changed_ms) == (before.version, before.changed_ms)
     assert after.channels == ["in-app", "email"]
@@ -90,10 +90,29 @@ async def test_what_says_the_same_goes_on(services: Services, acts: Rules) -> No
 async def test_whoever_edits_what_another_tab_has_changed_is_told(services: Services, acts: Rules) -> None:
     ann = services.person()
     rule_id = await acts.create(ann.caller, written())
-    await acts.edit(ann.caller, rule_id, 1, written(replace(ABOVE, note="first")))
+    begun = revision(one(services, ann))
+    await acts.edit(ann.caller, rule_id, begun, written(replace(ABOVE, note="first")))
     with pytest.raises(Conflict):
-        await acts.edit(ann.caller, rule_id, 1, written(replace(ABOVE, note="second")))
+        await acts.edit(ann.caller, rule_id, begun, written(replace(ABOVE, note="second")))
     assert one(services, ann).definition["note"] == "first"
+
+
+@pytest.mark.parametrize("what", ["channels", "end"])
+async def test_whoever_would_undo_channels_or_an_end_of_another_tab_is_told(
+    what: str, services: Services, acts: Rules
+) -> None:
+    ann = services.person()
+    rule_id = await acts.create(ann.caller, written())
+    begun = revision(one(services, ann))
+    first = written(ABOVE, "browser") if what == "channels" else written(expires_ms=services.clock.ms + 60_000)
+    await acts.edit(ann.caller, rule_id, begun, first)
+    after = one(services, ann)
+    with pytest.raises(Conflict, match="another tab"):
+        await acts.edit(ann.caller, rule_id, begun, written())
+    assert (one(services, ann).channels, one(services, ann).expires_ms) == (after.channels, after.expires_ms)
+    # What goes by no version starts nothing anew.
+    assert after.version == 1
+    await acts.edit(ann.caller, rule_id, revision(after), written())
 
 
 async def test_over_the_plan_s_number_a_rule_is_refused_or_kept_paused(services: Services, acts: Rules) -> None:
@@ -140,10 +159,10 @@ async def test_channels_are_the_plan_s(services: Services, acts: Rules) -> None:
     rule_id = await acts.create(ann.caller, written(ABOVE, "email"))
     services.give(ann.account_id, "free")
     # What the smaller plan lacks stays where it was, and comes back with the upgrade.
-    await acts.edit(ann.caller, rule_id, 1, written(replace(ABOVE, note="x"), "email"))
+    await acts.edit(ann.caller, rule_id, revision(one(services, ann)), written(replace(ABOVE, note="x"), "email"))
     assert one(services, ann).channels == ["in-app", "email"]
     with pytest.raises(PlanNeeded):
-        await acts.edit(ann.caller, rule_id, 2, written(ABOVE, "email", "web-push"))
+        await acts.edit(ann.caller, rule_id, revision(one(services, ann)), written(ABOVE, "email", "web-push"))
 
 
 @pytest.mark.parametrize(
@@ -240,7 +259,7 @@ async def test_a_rule_that_is_done_goes_on_when_it_is_edited(services: Services,
         found = rules.find(session, ann.account_id, rule_id)
         found.status, found.why = "done", "fired"
         session.add(found)
-    await acts.edit(ann.caller, rule_id, 1, written(replace(ABOVE, mode="repeat")))
+    await acts.edit(ann.caller, rule_id, revision(one(services, ann)), written(replace(ABOVE, mode="repeat")))
     assert (one(services, ann).status, one(services, ann).why) == ("active", "")
 
 
