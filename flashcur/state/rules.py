@@ -178,7 +178,8 @@ class RulesState(rx.State):
     async def resume(self, rule_id: str) -> None:
         """Set a rule going again."""
         await self._do(
-            lambda accounts, caller: accounts.rules.resume(caller, text(rule_id, 64)), "The rule watches again."
+            lambda accounts, caller: accounts.rules.resume(caller, text(rule_id, 64), visit.watchable_contracts()),
+            "The rule watches again.",
         )
 
     @rx.event
@@ -234,12 +235,14 @@ _FORM = frozenset({"form", "checked", "saved", "past"})
 
 async def _save(accounts: Accounts, caller: Caller, draft: Draft) -> tuple[str, str]:
     """(the rule's id, what is said of it)."""
-    now_ms = int(accounts.context.clock().timestamp() * 1000)
+    now_ms, contracts = int(accounts.context.clock().timestamp() * 1000), visit.watchable_contracts()
     if not draft.rule_id:
-        rule_id = await accounts.rules.create(caller, draft.written(now_ms, None), paused=draft.paused)
+        rule_id = await accounts.rules.create(
+            caller, draft.written(now_ms, None), paused=draft.paused, contracts=contracts
+        )
         return rule_id, "Kept, and paused." if draft.paused else "Saved: the rule watches from now on."
     kept_ms = await accounts.rules.expiry(caller, draft.rule_id)
-    await accounts.rules.edit(caller, draft.rule_id, draft.version, draft.written(now_ms, kept_ms))
+    await accounts.rules.edit(caller, draft.rule_id, draft.version, draft.written(now_ms, kept_ms), contracts)
     return draft.rule_id, "Saved."
 
 
@@ -311,7 +314,7 @@ def _as_before(session: Session, account: Account) -> dict[str, Any]:
 
 
 def _around(known: Mapping[Any, Way]) -> dict[str, Any]:
-    return {"channels": channel_texts(known), "contracts": "|".join(sorted(visit.known_contracts()))}
+    return {"channels": channel_texts(known), "contracts": "|".join(sorted(visit.watchable_contracts()))}
 
 
 def _account(session: Session, reader: Reader) -> Account:

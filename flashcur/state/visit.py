@@ -96,6 +96,15 @@ def known_contracts() -> frozenset[str]:
     return frozenset() if live is None else frozenset(live.values("symbol"))
 
 
+def watchable_contracts() -> frozenset[str]:
+    """Symbols of those that rules can watch: on crypto. Empty until the first frame has come."""
+    live = None if _runtime is None else _runtime.hub.live
+    if live is None:
+        return frozenset()
+    symbols = live.values("symbol")
+    return frozenset(symbols[at] for at in live.of("crypto"))
+
+
 def text(value: object, most: int = 300) -> str:
     """An argument of a handler as text. Raises Refusal for anything else: see `checked_text`."""
     return checked_text(value, most)

@@ -72,12 +72,24 @@ def revision(rule: RuleRecord) -> int:
     return rule.version << 32 | crc32(rest.encode())
 
 
-def create(session: Session, account_id: str, plan: Plan, written: Written, now_ms: int, *, paused: bool) -> RuleRecord:
-    """A new rule after the others. Raises PlanNeeded where the plan has no room or lacks what it needs."""
+def create(
+    session: Session,
+    account_id: str,
+    plan: Plan,
+    written: Written,
+    now_ms: int,
+    *,
+    paused: bool,
+    contracts: frozenset[str] = frozenset(),
+) -> RuleRecord:
+    """A new rule after the others. Raises PlanNeeded where the plan has no room or lacks what it needs.
+
+    `contracts`: symbols that rules can watch now, empty while nobody knows; of another one only a paused rule is kept.
+    """
     owned = rules(session, account_id)
     if len(owned) >= MOST_RULES:
         raise Refusal(f"An account keeps {MOST_RULES:,} rules at most: delete some.")
-    _check(session, account_id, plan, written, now_ms, paused=paused)
+    _check(session, account_id, plan, written, now_ms, contracts, paused=paused)
     if not paused:
         _require_room(owned, plan)
     created = RuleRecord(
@@ -97,18 +109,25 @@ def create(session: Session, account_id: str, plan: Plan, written: Written, now_
 
 
 def edit(
-    session: Session, account_id: str, plan: Plan, rule_id: str, begun: int, written: Written, now_ms: int
+    session: Session,
+    account_id: str,
+    plan: Plan,
+    rule_id: str,
+    begun: int,
+    written: Written,
+    now_ms: int,
+    contracts: frozenset[str] = frozenset(),
 ) -> RuleRecord:
     """Write a rule anew; it starts anew where what it says is another thing.
 
     Raises Conflict where it is not of the `revision` with which the edit was `begun`. A rule that is done is set going
-    again.
+    again. `contracts` are as for `create`.
     """
     found = find(session, account_id, rule_id)
     if revision(found) != begun:
         raise Conflict("This rule was changed in another tab meanwhile: open it again.")
     paused = found.status == "paused"
-    _check(session, account_id, plan, written, now_ms, paused=paused)
+    _check(session, account_id, plan, written, now_ms, contracts, paused=paused)
     if found.status == "done":
         _set_going(session, account_id, plan, found, now_ms)
     definition = written.definition.to_json()
@@ -133,8 +152,16 @@ def pause(session: Session, account_id: str, rule_id: str, now_ms: int) -> RuleR
     return found
 
 
-def resume(session: Session, account_id: str, plan: Plan, rule_id: str, now_ms: int) -> RuleRecord:
-    """Set a rule going again that is paused, done or snoozed; it starts anew. Raises PlanNeeded as `create` does.
+def resume(
+    session: Session,
+    account_id: str,
+    plan: Plan,
+    rule_id: str,
+    now_ms: int,
+    contracts: frozenset[str] = frozenset(),
+) -> RuleRecord:
+    """Set a rule going again that is paused, done or snoozed; it starts anew. Raises PlanNeeded as `create` does, by
+    whose `contracts` it goes, too.
 
     An end that has passed is taken off.
     """
@@ -145,7 +172,7 @@ def resume(session: Session, account_id: str, plan: Plan, rule_id: str, now_ms: 
             definition = Definition.from_json(found.definition)
         except Fault:
             raise Refusal("This rule was written by another version of FlashCur, and cannot be set going.") from None
-        _check(session, account_id, plan, Written(definition, expires_ms=expires_ms), now_ms, paused=False)
+        _check(session, account_id, plan, Written(definition, expires_ms=expires_ms), now_ms, contracts, paused=False)
         found.expires_ms = expires_ms
         _set_going(session, account_id, plan, found, now_ms)
     elif found.snoozed_until_ms is not None:
@@ -195,11 +222,25 @@ def _require_room(owned: Sequence[RuleRecord], plan: Plan) -> None:
     )
 
 
-def _check(session: Session, account_id: str, plan: Plan, written: Written, now_ms: int, *, paused: bool) -> None:
+def _check(
+    session: Session,
+    account_id: str,
+    plan: Plan,
+    written: Written,
+    now_ms: int,
+    contracts: frozenset[str],
+    *,
+    paused: bool,
+) -> None:
     """What only the account and the time can tell of a rule. Raises Refusal, which names the field."""
     scope = written.definition.scope
     if scope.kind == "symbol" and not valid_symbol(scope.symbol):
         raise Refusal("Choose a contract, such as BTC or BTCUSDT.", field="scope.symbol")
+    if scope.kind == "symbol" and contracts and scope.symbol not in contracts and not paused:
+        raise Refusal(
+            f"{scope.symbol} is not among the contracts that are traded here now and that rules watch: choose another.",
+            field="scope.symbol",
+        )
     if scope.kind == "watchlist":
         owned = session.get(Watchlist, scope.watchlist_id)
         if owned is None or owned.account_id != account_id:
@@ -240,18 +281,24 @@ class Rules:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def create(self, caller: Caller, written: Written, *, paused: bool = False) -> str:
+    async def create(
+        self, caller: Caller, written: Written, *, paused: bool = False, contracts: frozenset[str] = frozenset()
+    ) -> str:
         """Keep a new rule. Returns its id."""
-        return await self._change(
-            caller,
-            lambda session, plan, now_ms: create(session, caller.account_id, plan, written, now_ms, paused=paused).id,
-        )
 
-    async def edit(self, caller: Caller, rule_id: str, begun: int, written: Written) -> None:
+        def work(session: Session, plan: Plan, now_ms: int) -> str:
+            made = create(session, caller.account_id, plan, written, now_ms, paused=paused, contracts=contracts)
+            return made.id
+
+        return await self._change(caller, work)
+
+    async def edit(
+        self, caller: Caller, rule_id: str, begun: int, written: Written, contracts: frozenset[str] = frozenset()
+    ) -> None:
         """Write a rule anew that was of the `revision` `begun`."""
 
         def work(session: Session, plan: Plan, now_ms: int) -> None:
-            edit(session, caller.account_id, plan, rule_id, begun, written, now_ms)
+            edit(session, caller.account_id, plan, rule_id, begun, written, now_ms, contracts)
 
         await self._change(caller, work)
 
@@ -273,11 +320,11 @@ class Rules:
 
         await self._change(caller, work)
 
-    async def resume(self, caller: Caller, rule_id: str) -> None:
+    async def resume(self, caller: Caller, rule_id: str, contracts: frozenset[str] = frozenset()) -> None:
         """Set a rule going again."""
 
         def work(session: Session, plan: Plan, now_ms: int) -> None:
-            resume(session, caller.account_id, plan, rule_id, now_ms)
+            resume(session, caller.account_id, plan, rule_id, now_ms, contracts)
 
         await self._change(caller, work)
 

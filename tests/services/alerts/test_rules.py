@@ -182,6 +182,26 @@ async def test_a_rule_that_the_plan_keeps_from_firing_is_not_called_active(
     await acts.create(bea.caller, rule)
 
 
+async def test_a_rule_on_a_contract_that_is_not_traded_is_not_called_active(services: Services, acts: Rules) -> None:
+    ann = services.person()
+    others = frozenset({"ETHUSDT"})
+    with pytest.raises(Refusal, match="BTCUSDT is not among the contracts") as refused:
+        await acts.create(ann.caller, written(), contracts=others)
+    assert refused.value.field == "scope.symbol"
+    rule_id = await acts.create(ann.caller, written(), paused=True, contracts=others)
+    with pytest.raises(Refusal) as refused:
+        await acts.resume(ann.caller, rule_id, others)
+    assert refused.value.field == "scope.symbol"
+    # A paused one may be written anew.
+    await acts.edit(ann.caller, rule_id, revision(one(services, ann)), written(replace(ABOVE, note="x")), others)
+    await acts.resume(ann.caller, rule_id, frozenset({"BTCUSDT"}))
+    with pytest.raises(Refusal) as refused:
+        await acts.edit(ann.caller, rule_id, revision(one(services, ann)), written(ABOVE), others)
+    assert refused.value.field == "scope.symbol"
+    # While nobody knows which there are, none is called wrong.
+    await acts.edit(ann.caller, rule_id, revision(one(services, ann)), written(ABOVE))
+
+
 async def test_a_watchlist_is_the_owner_s(services: Services, acts: Rules, database: Database) -> None:
     ann, bea = services.person(), services.person("bea@example.com")
     with database.session() as session:
