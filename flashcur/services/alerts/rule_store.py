@@ -134,6 +134,7 @@ def pause(session: Session, rule: RuleRecord, why: Why, now_ms: int) -> bool:
         return False
     rule.status, rule.why, rule.changed_ms = "paused", why, now_ms
     session.add(rule)
+    _fill_room(session, rule, now_ms)
     changes.tell(session, rule.account_id, from_ms(now_ms))
     return True
 
@@ -158,7 +159,14 @@ def watchlist_is_gone(session: Session, rule: RuleRecord) -> bool:
 def _end(session: Session, rule: RuleRecord, why: Why, now_ms: int) -> None:
     rule.status, rule.why, rule.changed_ms = "done", why, now_ms
     session.add(rule)
+    _fill_room(session, rule, now_ms)
     changes.tell(session, rule.account_id, from_ms(now_ms))
+
+
+def _fill_room(session: Session, ended: RuleRecord, now_ms: int) -> None:
+    """The oldest rule that waits for room in its owner's plan takes the place of one that is no longer active."""
+    session.flush()
+    enforce_plan(session, session.get_one(Account, ended.account_id), now_ms)
 
 
 def _active() -> Any:

@@ -27,6 +27,7 @@ from flashcur.services.accounts import sessions
 from flashcur.services.accounts.context import Context
 from flashcur.services.accounts.entitlement import plan_of
 from flashcur.services.accounts.sessions import Caller
+from flashcur.services.alerts import rule_limits
 from flashcur.services.kit.clock import to_ms
 
 T = TypeVar("T")
@@ -142,13 +143,17 @@ def edit(
     return found
 
 
-def pause(session: Session, account_id: str, rule_id: str, now_ms: int) -> RuleRecord:
-    """Have a rule evaluated no more, until `resume`; one that is paused or done stays as it is."""
+def pause(session: Session, account_id: str, plan: Plan, rule_id: str, now_ms: int) -> RuleRecord:
+    """Have a rule evaluated no more, until `resume`; one that is paused or done stays as it is.
+
+    The oldest that waits for room in the plan takes its place.
+    """
     found = find(session, account_id, rule_id)
     if found.status == "active":
         found.status, found.why, found.snoozed_until_ms, found.changed_ms = "paused", "owner", None, now_ms
         session.add(found)
         session.flush()
+        rule_limits.enforce(session, account_id, plan.rules, now_ms)
     return found
 
 
@@ -195,10 +200,11 @@ def snooze(session: Session, account_id: str, rule_id: str, until_ms: int, now_m
     return found
 
 
-def delete(session: Session, account_id: str, rule_id: str) -> None:
-    """Delete a rule; the alerts that it gave stay."""
+def delete(session: Session, account_id: str, plan: Plan, rule_id: str, now_ms: int) -> None:
+    """Delete a rule; the alerts that it gave stay. The oldest that waits for room in the plan takes its place."""
     session.delete(find(session, account_id, rule_id))
     session.flush()
+    rule_limits.enforce(session, account_id, plan.rules, now_ms)
 
 
 def active_count(owned: Sequence[RuleRecord]) -> int:
@@ -316,7 +322,7 @@ class Rules:
         """Have a rule evaluated no more."""
 
         def work(session: Session, plan: Plan, now_ms: int) -> None:
-            pause(session, caller.account_id, rule_id, now_ms)
+            pause(session, caller.account_id, plan, rule_id, now_ms)
 
         await self._change(caller, work)
 
@@ -340,7 +346,7 @@ class Rules:
         """Delete a rule."""
 
         def work(session: Session, plan: Plan, now_ms: int) -> None:
-            delete(session, caller.account_id, rule_id)
+            delete(session, caller.account_id, plan, rule_id, now_ms)
 
         await self._change(caller, work)
 

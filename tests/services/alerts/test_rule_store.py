@@ -165,6 +165,24 @@ def test_a_smaller_plan_keeps_the_newest_rules_paused_and_a_larger_one_brings_th
     assert {rows(database)[rule_id] for rule_id in theirs} == {active}
 
 
+def test_a_rule_that_ends_makes_room_for_the_oldest_that_waits(database: Database) -> None:
+    with database.session() as session:
+        owner = add_owner(session, NOW)
+        once, short, other, *waiting = (add_rule(session, owner, definition(), NOW).id for _ in range(6))
+        session.get_one(RuleRecord, short).expires_ms = NOW + HOUR
+        set_plan(session, session.get_one(Account, owner), "free", from_ms(NOW), source="operator")
+    going, waits = ("active", ""), ("paused", "plan")
+    with database.session() as session:
+        rule_store.note_fired(session, rule_store.lock(session, [once])[once], NOW + 1, NOW + 1, once=True)
+    assert [rows(database)[each] for each in waiting] == [going, waits, waits]
+    with database.session() as session:
+        assert rule_store.expire(session, NOW + HOUR) == 1
+    assert [rows(database)[each] for each in waiting] == [going, going, waits]
+    with database.session() as session:
+        assert rule_store.pause(session, rule_store.lock(session, [other])[other], "delisted", NOW + HOUR)
+    assert [rows(database)[each] for each in waiting] == [going, going, going]
+
+
 def test_a_plan_that_ends_leaves_what_free_has(database: Database) -> None:
     with database.session() as session:
         owner = add_owner(session, NOW)

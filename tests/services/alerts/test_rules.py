@@ -132,6 +132,24 @@ async def test_over_the_plan_s_number_a_rule_is_refused_or_kept_paused(services:
     assert [each.status for each in of(services, ann)] == ["active", "active", "active", "paused"]
 
 
+@pytest.mark.parametrize("how", ["pause", "delete"])
+async def test_the_oldest_rule_that_waits_takes_the_room_that_its_owner_makes(
+    how: str, services: Services, acts: Rules
+) -> None:
+    ann = services.person(plan="pro")
+    ids = [await acts.create(ann.caller, written()) for _ in range(PLANS["free"].rules + 2)]
+    services.give(ann.account_id, "free")
+    assert [each.why for each in of(services, ann)] == ["plan", "plan", "", "", ""]
+    services.clock.forward(minutes=1)
+    await (acts.pause if how == "pause" else acts.delete)(ann.caller, ids[0])
+    found = {each.id: each for each in of(services, ann)}
+    assert [(found[each].status, found[each].why) for each in ids[1:]] == [("active", "")] * 3 + [("paused", "plan")]
+    # It begins anew, and the others go on.
+    assert found[ids[3]].changed_ms == services.clock.ms > found[ids[2]].changed_ms
+    if how == "pause":
+        assert found[ids[0]].why == "owner"
+
+
 async def test_an_account_keeps_a_thousand_rules(services: Services, acts: Rules, database: Database) -> None:
     ann = services.person()
     with database.session() as session:
