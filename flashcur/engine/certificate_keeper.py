@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from flashcur.domain.rules.condition import Input
-from flashcur.domain.rules.firing import Nearest, reading_text
+from flashcur.domain.rules.firing import Nearest, nearest_text
 from flashcur.domain.rules.rule import Rule
 from flashcur.domain.rules.watch import InputSight, WatchLedger, account, look_at, needs_of
 from flashcur.domain.signals.silence import DAY_MS
@@ -277,7 +277,7 @@ class CertificateKeeper:
             "threshold": near.threshold,
             "at_ms": near.at_ms,
             "missing": near.missing,
-            "text": reading_text(near.condition, near.value, None, decimals),
+            "text": nearest_text(near, decimals),
         }
 
 

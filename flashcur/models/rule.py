@@ -50,7 +50,7 @@ class RuleDay(Table, table=True):
     day: int = Field(primary_key=True)
     """Days since 1970."""
     watched_s: float = 0.0
-    """Seconds in which all that it needs was known of all its contracts."""
+    """Seconds in which all that it needs was known of its contracts; each of several counts for its share."""
     idle_s: float = 0.0
     """Seconds in which it was paused, snoozed or did not exist yet."""
     blind: dict[str, float] = Field(default_factory=dict, sa_type=JSON)

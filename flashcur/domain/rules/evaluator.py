@@ -1034,5 +1034,5 @@ def _nearest_of(contract: _Contract, rule: Rule) -> Nearest | None:
             missing = (atom.threshold - seen(atom.view, value)) / (abs(atom.threshold) or band(atom.source, 0.0) or 1.0)
             if missing > 0 and (furthest is None or missing > furthest.missing):
                 level = _level(atom, value)
-                furthest = Nearest(contract.symbol, condition, value, level, at_ms, missing)
+                furthest = Nearest(contract.symbol, condition, value, level, at_ms, missing, atom.source == VOLUME)
     return furthest

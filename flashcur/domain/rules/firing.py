@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from flashcur.domain import formats
-from flashcur.domain.rules.condition import Condition, FundingLevel, InterestMove, OnSignal, PriceCross, PriceMove
+from flashcur.domain.rules.condition import (
+    Condition,
+    FundingLevel,
+    InterestMove,
+    OnSignal,
+    PriceCross,
+    PriceMove,
+    VolumeRatio,
+)
 from flashcur.domain.rules.rule import Rule
 from flashcur.domain.signals.words import DETECTOR_TITLES
 
@@ -68,6 +76,8 @@ class Nearest:
     """The exchange's time of the value, Unix ms."""
     missing: float
     """How far it was off, as a fraction of the threshold; above 0."""
+    of_floor: bool = False
+    """Whether `value` and `threshold` are the hour's volume and its floor in USDT, and not the condition's multiple."""
 
 
 def plain(value: float, decimals: int | None = None) -> str:
@@ -105,3 +115,14 @@ def reading_text(condition: Condition, value: float | None, volume: float | None
         return f"{text})"
     so_far = "" if volume is None else f"; ${formats.compact(volume)} this hour"
     return f"{text}{so_far}, at least ${formats.compact(condition.floor)})"
+
+
+def nearest_text(near: Nearest, decimals: int | None) -> str:
+    """What was missing, in one line: that of the comparison which was furthest off. `decimals` as for
+    `reading_text`."""
+    if near.of_floor:
+        return f"${formats.compact(near.value)} this hour (at least ${formats.compact(near.threshold)})"
+    if isinstance(near.condition, VolumeRatio):
+        # The floor was not what was missing.
+        return reading_text(replace(near.condition, floor=0.0), near.value, None, decimals)
+    return reading_text(near.condition, near.value, None, decimals)

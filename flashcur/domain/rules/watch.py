@@ -104,6 +104,8 @@ class WatchLedger:
         self._everything: list[Span] = []
         self._decided: dict[frozenset[Input], int] = {}
         """Up to when these inputs of all contracts are decided, as of the last step."""
+        self._known: dict[frozenset[Input], frozenset[str]] = {}
+        """The contracts that have these inputs, as of the last step."""
         self._stepped_ms = now_ms
 
     @property
@@ -125,12 +127,12 @@ class WatchLedger:
                 decided = to_ms
             until[key] = decided
         self._until = until
-        self._decided = {}
+        self._decided, self._known = {}, {}
 
     def away(self, now_ms: int, cause: Cause) -> None:
         """Since the last step, or the beginning, nothing was watched at all, up to `now_ms` (Unix ms)."""
         self.blind(self._stepped_ms, now_ms, cause)
-        self._until = {}
+        self._until, self._known = {}, {}
         self._stepped_ms = max(self._stepped_ms, now_ms)
 
     def blind(self, from_ms: int, to_ms: int, cause: Cause) -> None:
@@ -153,23 +155,32 @@ class WatchLedger:
     ) -> dict[Cause, int]:
         """For how long, in ms, not all inputs of these contracts (None: of all) could be judged, by cause.
 
-        A moment counts once, for what hid it first. Contracts that are not traded here count for nothing, unless none
-        of them is.
+        Of several contracts each counts for its share: a moment that hid one of 150 is a 150th of it. A moment counts
+        once, for what hid it first. Contracts that are not traded here count for nothing, unless none of them is.
         """
-        if symbols is not None and not any((symbol, name) in self._until for symbol in symbols for name in needs):
-            spans: list[Span] = [(from_ms, to_ms, "switch")]
-        elif symbols is None:
-            spans = [span for (_, name), found in self._spans.items() if name in needs for span in found]
+        if symbols is None:
+            spanned = {symbol for (symbol, name) in self._spans if name in needs}
+            count = max(len(self._traded(needs) | spanned), 1)
         else:
-            spans = [span for symbol in symbols for name in needs for span in self._spans.get((symbol, name), ())]
-        found: dict[Cause, int] = {}
-        at_ms = from_ms
-        for begin_ms, end_ms, cause in sorted((*self._everything, *spans)):
-            begin_ms, end_ms = max(begin_ms, at_ms), min(end_ms, to_ms)
-            if end_ms > begin_ms:
-                found[cause] = found.get(cause, 0) + end_ms - begin_ms
-                at_ms = end_ms
-        return found
+            traded = [symbol for symbol in symbols if any((symbol, name) in self._until for name in needs)]
+            if not traded:
+                return _length([*self._everything, (from_ms, to_ms, "switch")], from_ms, to_ms)
+            count = len(traded)
+            spanned = {symbol for symbol in traded if any((symbol, name) in self._spans for name in needs)}
+        hidden = _length(self._everything, from_ms, to_ms)
+        found: dict[Cause, int] = {cause: ms * (count - len(spanned)) for cause, ms in hidden.items()}
+        for symbol in spanned:
+            spans = [span for name in needs for span in self._spans.get((symbol, name), ())]
+            for cause, ms in _length([*self._everything, *spans], from_ms, to_ms).items():
+                found[cause] = found.get(cause, 0) + ms
+        return {cause: ms // count for cause, ms in found.items() if ms >= count}
+
+    def _traded(self, needs: Collection[Input]) -> frozenset[str]:
+        """The contracts of which something is known of these inputs, as of the last step."""
+        wanted = frozenset(needs)
+        if wanted not in self._known:
+            self._known[wanted] = frozenset(symbol for symbol, name in self._until if name in wanted)
+        return self._known[wanted]
 
     def forget(self, before_ms: int) -> None:
         """Nobody asks for what was over before a moment (Unix ms)."""
@@ -200,6 +211,18 @@ def account(ledger: WatchLedger, rule: Rule, from_ms: int, to_ms: int) -> list[D
         parts.append(DayPart(day, watched, until_ms - from_ms - (last_ms - first_ms), blind))
         from_ms = until_ms
     return parts
+
+
+def _length(spans: Iterable[Span], from_ms: int, to_ms: int) -> dict[Cause, int]:
+    """How much of the time between two moments (Unix ms) these stretches hide, in ms, by what hid it first."""
+    found: dict[Cause, int] = {}
+    at_ms = from_ms
+    for begin_ms, end_ms, cause in sorted(spans):
+        begin_ms, end_ms = max(begin_ms, at_ms), min(end_ms, to_ms)
+        if end_ms > begin_ms:
+            found[cause] = found.get(cause, 0) + end_ms - begin_ms
+            at_ms = end_ms
+    return found
 
 
 def _add(spans: list[Span], span: Span) -> None:

@@ -20,7 +20,7 @@ from flashcur.domain.rules.condition import (
     VolumeRatio,
 )
 from flashcur.domain.rules.evaluator import Evaluator
-from flashcur.domain.rules.firing import Firing
+from flashcur.domain.rules.firing import Firing, nearest_text
 from flashcur.domain.rules.rule import Definition, Rule, Scope
 from flashcur.domain.signals.evidence import Evidence
 from flashcur.domain.signals.signal import Origin, Signal
@@ -353,6 +353,24 @@ def test_the_nearest_miss_of_the_day():
     near = market.evaluator.nearest(rule(ABOVE, symbols=(A, B)))
     assert near is not None
     assert near.value == 98 or near.value == 40
+
+
+@pytest.mark.parametrize(
+    ("multiple", "floor", "text"),
+    [
+        # The dollars were further off than the multiple, and the other way round.
+        (3.0, 5e6, "$3.11M this hour (at least $5.00M)"),
+        (9.0, 5e6, "Volume 3.11× the hour before (9× or more)"),
+        (9.0, 0.0, "Volume 3.11× the hour before (9× or more)"),
+    ],
+)
+def test_the_nearest_miss_says_what_was_missing(multiple: float, floor: float, text: str):
+    made = rule(VolumeRatio(multiple, floor))
+    market = Market(made)
+    market.take(candle(-1, 1e6, hour=-1, closed=True), candle(10, 3.11e6))
+    near = market.evaluator.nearest(made)
+    assert near is not None
+    assert nearest_text(near, 2) == text
 
 
 def test_a_changed_scope_keeps_where_a_rule_stands():

@@ -172,6 +172,34 @@ def test_without_the_hour_before_a_ratio_has_no_baseline() -> None:
     assert sum(blind.values()) == pytest.approx(20_000, abs=1000)
 
 
+@pytest.mark.parametrize("every", [False, True])
+def test_one_new_contract_does_not_blind_a_rule_on_many(every: bool) -> None:
+    """What hides one of 150 hides a 150th of the rule, and what hides all of them all of it."""
+    symbols = [f"C{number}USDT" for number in range(150)]
+    ledger = WatchLedger(NOON)
+
+    def step(seconds: int, missing: int) -> None:
+        now_ms = NOON + seconds * 1000
+        fine, fresh = InputSight(now_ms, None), InputSight(0, "no_baseline")
+        ledger.step(now_ms, [(symbol, "candle", fresh if at < missing else fine) for at, symbol in enumerate(symbols)])
+
+    for seconds in range(0, 301, 5):
+        step(seconds, 1)
+    for seconds in range(305, 331, 5):
+        step(seconds, 150)
+    for seconds in range(335, 361, 5):
+        step(seconds, 0)
+    many = rule(VolumeRatio(2, 0), symbols=None if every else frozenset(symbols))
+    (part,) = account(ledger, many, NOON, NOON + 300_000)
+    assert part.blind == {"no_baseline": 2_000}
+    assert part.watched == 298_000
+    (part,) = account(ledger, many, NOON + 300_000, NOON + 360_000)
+    assert part.blind == {"no_baseline": 30_000}
+    # A rule on that one alone is as blind as ever.
+    (part,) = account(ledger, rule(VolumeRatio(2, 0), symbols=frozenset(symbols[:1])), NOON, NOON + 300_000)
+    assert part.blind == {"no_baseline": 300_000}
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 40), st.integers(1, 30)), max_size=8),
     st.integers(-50, 50),
