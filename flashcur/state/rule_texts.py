@@ -82,9 +82,10 @@ def draft_texts(definition: Definition | None, lists: Mapping[str, str]) -> dict
 
 
 def present_texts(found: Sequence[Present], frame: Frame | None) -> dict[str, Any]:
-    """What the conditions measure now: `present`, one each with `text` and `met` (`yes`, `no` or empty)."""
+    """What the conditions measure now: `present`, one each with `text` and `met` (`yes`, `no`, `unshown` where its
+    window is not in the table, or empty)."""
     marks = {True: "yes", False: "no", None: ""}
-    told = [{"text": each.text, "met": marks[each.met]} for each in found]
+    told = [{"text": each.text, "met": marks[each.met] if each.window_shown else "unshown"} for each in found]
     return {"present": told, "as_of": 0 if frame is None else frame.as_of_ms}
 
 

@@ -342,6 +342,10 @@ def _present(index: rx.Var[int]) -> rx.Component:
             class_name="present soft",
             custom_attrs={"data-met": met},
         ),
+        rx.cond(
+            met == "unshown",
+            rx.el.p("What it is now is not shown for this window.", class_name="present soft"),
+        ),
     )
 
 

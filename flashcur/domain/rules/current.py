@@ -26,6 +26,7 @@ from flashcur.domain.spikes import HOUR_MS
 
 _DAY_S = 86_400
 _HOUR_S = HOUR_MS // 1000
+_INTEREST = "oi_change_1h_pct"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,11 @@ class Present:
     """The value of one contract, or how many contracts are there; empty where the table does not show it."""
     met: bool | None
     """Whether one contract meets it now; None where that is not known, or there are several."""
+    window_shown: bool = True
+    """False where the table shows what the condition is about, though not over its window."""
+
+
+_UNSHOWN = Present("", None, window_shown=False)
 
 
 def present(
@@ -44,6 +50,11 @@ def present(
     """One for each condition. `members`: the contracts of the watchlist, where the scope is one."""
     if frame is None:
         return [Present("", None)] * len(conditions)
+    found = _found(conditions, scope, frame, members)
+    return [each if _is_shown(what, frame) else _UNSHOWN for what, each in zip(conditions, found, strict=True)]
+
+
+def _found(conditions: Sequence[Condition], scope: Scope, frame: Frame, members: Collection[str]) -> list[Present]:
     symbols = frame.values("symbol")
     if scope.kind == "symbol":
         at = [i for i, symbol in enumerate(symbols) if symbol == scope.symbol]
@@ -52,6 +63,13 @@ def present(
     if scope.kind == "watchlist":
         chosen = [i for i, symbol in enumerate(symbols) if symbol in members]
     return [_of_many(each, frame, chosen) for each in conditions]
+
+
+def _is_shown(condition: Condition, frame: Frame) -> bool:
+    """Whether it is over a window that the table has, or over none; what a plan is not shown has no window to name."""
+    if isinstance(condition, PriceMove):
+        return condition.window_s == _DAY_S
+    return not isinstance(condition, InterestMove) or condition.window_s == _HOUR_S or _INTEREST not in frame.exact
 
 
 def _of_one(condition: Condition, frame: Frame, at: int) -> Present:
@@ -89,7 +107,7 @@ def _value(condition: Condition, frame: Frame, at: int) -> float | None:
     elif isinstance(condition, FundingLevel):
         column, scale = "funding_rate", 100.0
     elif isinstance(condition, InterestMove) and condition.window_s == _HOUR_S:
-        column = "oi_change_1h_pct"
+        column = _INTEREST
     values = frame.exact.get(column, [])
     value = values[at] if at < len(values) else None
     return None if value is None or not isfinite(value) else value * scale

@@ -8,6 +8,8 @@ import pytest
 
 from flashcur.domain.plans import PLANS
 from flashcur.domain.rules.condition import (
+    INTEREST_WINDOWS_S,
+    MOVE_WINDOWS_S,
     Condition,
     FundingLevel,
     InterestMove,
@@ -18,6 +20,7 @@ from flashcur.domain.rules.condition import (
 )
 from flashcur.domain.rules.current import Present, present
 from flashcur.domain.rules.rule import Scope
+from flashcur.state.rule_texts import present_texts
 from tests.support.frames import market_frame
 
 FRAME = market_frame()
@@ -72,11 +75,17 @@ def test_whether_a_floor_is_reached_is_not_known() -> None:
 
 @pytest.mark.parametrize(
     "condition",
-    [PriceMove("up", 1.0, 60), InterestMove("up", 1.0, 300), OnSignal("funding")],
-    ids=lambda each: each.kind,
+    [
+        *(PriceMove("up", 1.0, window_s) for window_s in MOVE_WINDOWS_S if window_s != 86_400),
+        *(InterestMove("up", 1.0, window_s) for window_s in INTEREST_WINDOWS_S if window_s != 3_600),
+    ],
 )
-def test_what_the_table_does_not_show_is_not_told(condition: Condition) -> None:
-    assert of_one(condition) == NOTHING
+@pytest.mark.parametrize("scope", [ONE, Scope("all")], ids=lambda scope: scope.kind)
+def test_of_a_window_that_the_table_does_not_have_that_is_said(condition: Condition, scope: Scope) -> None:
+    values = replace(FRAME, exact={**FRAME.exact, "oi_change_1h_pct": [2.0] * FRAME.count})
+    found = present([condition, OnSignal("funding")], scope, values, ())
+    assert found == [Present("", None, window_shown=False), NOTHING]
+    assert present_texts(found, values)["present"] == [{"text": "", "met": "unshown"}, {"text": "", "met": ""}]
 
 
 def test_a_plan_without_open_interest_is_told_none_of_it() -> None:
@@ -85,6 +94,8 @@ def test_a_plan_without_open_interest_is_told_none_of_it() -> None:
     (shown,) = present([condition], ONE, values.only(PLANS["pro"]), ())
     (hidden,) = present([condition], ONE, values.only(PLANS["free"]), ())
     assert shown == Present("+2.00 %", True)
+    assert hidden == NOTHING
+    (hidden,) = present([InterestMove("either", 0.01, 300)], ONE, values.only(PLANS["free"]), ())
     assert hidden == NOTHING
 
 
