@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
 
-from flashcur.domain.rules.condition import InterestMove
+from flashcur.domain.rules.condition import Condition, InterestMove, OnSignal
 from flashcur.domain.rules.rule import Definition
 from flashcur.domain.signals.outcomes import Summary
 from flashcur.domain.signals.words import lift_text, move_text
@@ -164,7 +164,7 @@ class Previews:
         def say(state: str, **more: Any) -> None:
             tell({"number": wanted.number, "state": state, **more})
 
-        if not wanted.open_interest and any(isinstance(each, InterestMove) for each in wanted.definition.conditions):
+        if not wanted.open_interest and any(map(_of_interest, wanted.definition.conditions)):
             say("cannot", reasons=["Your plan does not show open interest, nor its past."])
             return
         if not wanted.symbols:
@@ -189,6 +189,12 @@ class Previews:
             return
         if found is not None:
             tell({"number": wanted.number, **texts(found, wanted)})
+
+
+def _of_interest(condition: Condition) -> bool:
+    return isinstance(condition, InterestMove) or (
+        isinstance(condition, OnSignal) and condition.detector == "open_interest"
+    )
 
 
 async def _worked_out(database: Database, wanted: Wanted, tell: Tell) -> Preview | None:

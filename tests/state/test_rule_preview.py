@@ -145,8 +145,10 @@ async def test_one_network_keeps_no_other_waiting(sqlite_database: Database) -> 
 
 async def test_signals_and_hidden_open_interest_have_no_past_to_look_at(sqlite_database: Database) -> None:
     previews = Previews()
-    signal = replace(WANTED, definition=replace(RULE, conditions=(OnSignal("funding"),)))
+    signal = replace(WANTED, definition=replace(RULE, conditions=(OnSignal("funding"), PriceMove("up", 5.0, 3_600))))
     assert "Signals are kept as they were found" in (await ended(previews, sqlite_database, signal))[-1]["reasons"][0]
+    of_signals = replace(WANTED, definition=replace(RULE, conditions=(OnSignal("open_interest"),)), open_interest=False)
+    assert "open interest" in (await ended(previews, sqlite_database, of_signals))[-1]["reasons"][0]
     hidden = replace(
         WANTED, definition=replace(RULE, conditions=(InterestMove("up", 5.0, 300),)), open_interest=False, asks=True
     )

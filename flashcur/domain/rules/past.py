@@ -43,16 +43,28 @@ from flashcur.domain.rules.condition import (
 from flashcur.domain.rules.rule import Definition
 from flashcur.domain.spikes import HOUR_MS
 
-Grain = Literal["hours", "minutes", "interest", "payments"]
+Grain = Literal["hours", "minutes", "interest", "payments", "signals"]
 """What the past is told by."""
 
 MINUTE_MS = 60_000
 INTEREST_MS = 5 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
-STEP_MS: dict[Grain, int] = {"hours": HOUR_MS, "minutes": MINUTE_MS, "interest": INTEREST_MS, "payments": HOUR_MS}
-DAYS: dict[Grain, int] = {"hours": 30, "minutes": 7, "interest": 30, "payments": 30}
+STEP_MS: dict[Grain, int] = {
+    "hours": HOUR_MS,
+    "minutes": MINUTE_MS,
+    "interest": INTEREST_MS,
+    "payments": HOUR_MS,
+    "signals": HOUR_MS,
+}
+DAYS: dict[Grain, int] = {"hours": 30, "minutes": 7, "interest": 30, "payments": 30, "signals": 30}
 """How many days are judged."""
-BEFORE_MS: dict[Grain, int] = {"hours": DAY_MS, "minutes": DAY_MS, "interest": 4 * HOUR_MS, "payments": DAY_MS}
+BEFORE_MS: dict[Grain, int] = {
+    "hours": DAY_MS,
+    "minutes": DAY_MS,
+    "interest": 4 * HOUR_MS,
+    "payments": DAY_MS,
+    "signals": DAY_MS,
+}
 """So much more is needed of before, for the longest windows."""
 
 _STRICTER = (1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 50.0)
@@ -132,8 +144,13 @@ def needs_of(definition: Definition, contracts: int) -> Needs:
     """What it takes to judge a rule's past over so many contracts."""
     conditions = definition.conditions
     kinds = {each.kind for each in conditions}
+    if kinds == {"signal"} and len(conditions) == 1 and not definition.hold_s:
+        return Needs("signals", (), ("Counted from the signals that were found and are stored.",))
     if "signal" in kinds:
-        return _cannot("Signals are kept as they were found; when a rule on them would have fired is not judged.")
+        return _cannot(
+            "Signals are kept as they were found: whether other conditions were met at that moment, and for how long,"
+            " is not judged. A rule on a signal alone is."
+        )
     if kinds == {"funding"}:
         grain: Grain = "payments"
     elif "funding" in kinds:
@@ -162,7 +179,12 @@ def _cannot(why: str) -> Needs:
 
 
 def _notes(definition: Definition, grain: Grain) -> Iterator[str]:
-    step = {"hours": "hour", "minutes": "minute", "interest": "five minutes", "payments": "payment"}[grain]
+    step = {"hours": "hour", "minutes": "minute", "interest": "five minutes"}.get(grain, grain)
+    if DAYS[grain] < DAYS["hours"]:
+        yield (
+            f"{DAYS[grain]} days, and not {DAYS['hours']}: the exchange has to be asked for each minute, and more of"
+            " them would take it too long."
+        )
     if grain == "payments":
         yield "Judged by the rates that were paid. In between a rate may have been more extreme."
     elif grain == "interest":
@@ -188,6 +210,21 @@ def funding_firings(
     columns = [[seen(atom.view, round(rate * 100, 10)) for _, rate in payments] for atom in _atoms(definition)]
     moments = Moments([paid_ms for paid_ms, _ in payments], columns, [nan] * len(payments))
     return _walk(definition, symbol, moments, first_ms, HOUR_MS)
+
+
+def signal_firings(
+    definition: Definition, found: Iterable[tuple[str, int, float | None, str]], first_ms: int
+) -> list[PastFiring]:
+    """The same for a rule on a signal alone; `found`: what it is told of, as (contract, Unix ms, USDT, direction),
+    oldest first."""
+    firings: list[PastFiring] = []
+    fired_ms: dict[str, int] = {}
+    for symbol, at_ms, price, direction in found:
+        last_ms = fired_ms.get(symbol)
+        if at_ms >= first_ms and (last_ms is None or at_ms >= last_ms + definition.cooldown_s * 1000):
+            fired_ms[symbol] = at_ms
+            firings.append(PastFiring(symbol, at_ms, price, {"bullish": True, "bearish": False}.get(direction)))
+    return limited(definition, firings)
 
 
 def limited(definition: Definition, found: Iterable[PastFiring]) -> list[PastFiring]:

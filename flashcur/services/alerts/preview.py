@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, cast
@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 from sqlmodel import Session, col, select
 
+from flashcur.domain.rules.condition import OnSignal
 from flashcur.domain.rules.followed import followed
 from flashcur.domain.rules.past import (
     BEFORE_MS,
@@ -31,12 +32,13 @@ from flashcur.domain.rules.past import (
     funding_firings,
     limited,
     needs_of,
+    signal_firings,
     stricter,
 )
 from flashcur.domain.rules.rule import Definition
 from flashcur.domain.signals.outcomes import Summary
 from flashcur.domain.spikes import HOUR_MS
-from flashcur.models import FundingPayment, HourCandle
+from flashcur.models import FundingPayment, HourCandle, SignalRecord
 from flashcur.services.alerts.past_requests import Kind
 from flashcur.services.kit.clock import length_ms
 from flashcur.services.records.past_series import KEPT, load_series
@@ -134,6 +136,23 @@ async def run(
     hours = await _hours(database, chosen, exchange, demo, now_ms, lambda share: progress(share / 2), cancelled)
     if hours is None:
         return None
+    if grain == "signals":
+        first_ms = now_ms - needs.days * DAY_MS
+        since_ms, kept = await database.run(
+            lambda session: _signals(session, definition, set(chosen), exchange, demo, first_ms), readonly=True
+        )
+        if since_ms is None or since_ms > first_ms:
+            days = 0 if since_ms is None else (now_ms - since_ms) // DAY_MS
+            note = (
+                f"Only the last {days + 1} days of signals are stored here."
+                if days
+                else "Only a day of signals is stored."
+            )
+            needs = replace(needs, notes=(*needs.notes, note))
+        found = signal_firings(definition, kept, first_ms)
+        after = await asyncio.to_thread(followed, found, hours)
+        progress(1.0)
+        return _preview(needs, len(chosen), first_ms, found, after)
     past: Mapping[str, Series | list[tuple[int, float]]]
     until_ms = now_ms
     if grain == "hours":
@@ -305,6 +324,29 @@ def _payments(
     for symbol, paid_ms, rate in _rows(session, query):
         found.setdefault(symbol, []).append((paid_ms, rate))
     return found
+
+
+def _signals(
+    session: Session, definition: Definition, symbols: Collection[str], exchange: str, demo: bool, first_ms: int
+) -> tuple[int | None, list[tuple[str, int, float | None, str]]]:
+    """(when the oldest stored signal was, Unix ms; those that the rule is told of, as `signal_firings` takes them)."""
+    (wanted,) = definition.conditions
+    assert isinstance(wanted, OnSignal)
+    table = SignalRecord
+    venue = (col(table.exchange) == exchange, col(table.demo).is_(demo))
+    oldest = session.exec(select(table.event_ms).where(*venue).order_by(col(table.event_ms)).limit(1)).first()
+    query = _columns(table.symbol, table.event_ms, table.price, table.direction).where(
+        *venue,
+        col(table.event_ms) >= first_ms,
+        col(table.detector) == wanted.detector,
+        col(table.severity) >= wanted.severity,
+    )
+    if wanted.direction != "any":
+        query = query.where(col(table.direction) == wanted.direction)
+    if wanted.quadrant:
+        query = query.where(col(table.quadrant) == wanted.quadrant)
+    rows = _rows(session, query.order_by(col(table.event_ms), col(table.id)))
+    return oldest, [(symbol, at_ms, price, way) for symbol, at_ms, price, way in rows if symbol in symbols]
 
 
 def _rows(session: Session, query: Any) -> Iterable[Any]:

@@ -158,7 +158,8 @@ def test_open_interest_each_five_minutes():
         ((InterestMove("up", 5, 900),), 1, "interest"),
         ((InterestMove("up", 5, 900),), 20, None),
         ((InterestMove("up", 5, 900), VolumeRatio(3, 0)), 1, None),
-        ((OnSignal("listing"),), 500, None),
+        ((OnSignal("listing"),), 500, "signals"),
+        ((OnSignal("listing"), PriceMove("up", 5, 3_600)), 500, None),
     ],
 )
 def test_what_history_can_judge(conditions: tuple[Condition, ...], contracts: int, grain: str | None):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 from sqlmodel import Session
@@ -12,14 +13,16 @@ from sqlmodel import Session
 from flashcur.domain.rules.condition import Condition, FundingLevel, OnSignal, PriceCross, PriceMove, VolumeRatio
 from flashcur.domain.rules.rule import Definition, Scope
 from flashcur.domain.signals.funding_extreme import Payment
+from flashcur.domain.signals.signal import Origin, Signal
 from flashcur.domain.ticks import Candle
-from flashcur.services.alerts import past_requests, preview
+from flashcur.services.alerts import past_requests, preview, signals
 from flashcur.services.alerts.preview import Preview
 from flashcur.services.records.funding_payments import save_payments
 from flashcur.services.records.hour_candles import save_hours
 from flashcur.services.records.past_series import load_series, prune_series, save_series
 from flashcur.services.storage.database import Database
 from tests.support.rules import add_owner
+from tests.support.signals import DEMO, signal
 
 NOW = 1_795_420_800_000 + 5 * 60_000
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -93,7 +96,7 @@ def test_payments_are_judged_by_themselves(database: Database) -> None:
 
 
 def test_what_cannot_be_judged_says_so(database: Database) -> None:
-    found = judged(database, definition(OnSignal("listing")), "AUSDT")
+    found = judged(database, definition(OnSignal("listing"), PriceMove("up", 5.0, 3_600)), "AUSDT")
     assert found.needs.unjudgeable
     assert (found.count, found.asks) == (0, None)
 
@@ -199,3 +202,32 @@ def test_requests_for_another_exchange_fail_and_those_of_a_reader_that_is_gone_a
         assert told is not None
         assert (told.state, told.problem) == ("failed", "no such contract")
         assert past_requests.prune_requests(session, NOW + 2 * HOUR_MS) == 2
+
+
+def test_stored_signals_are_counted_as_a_rule_on_them_is_told(database: Database) -> None:
+    def spike(base: str, hours: float, **other: Any) -> Signal:
+        at_ms = NOW - int(hours * HOUR_MS)
+        return signal(base=base, key=f"{base}:{hours}:{other}", event_ms=at_ms, seen_ms=at_ms, **other)
+
+    found = [
+        spike("A", 1, severity=2),
+        spike("A", 1.5, severity=2),
+        spike("A", 200, severity=3, direction="bearish"),
+        spike("B", 2, severity=3),
+        # Another kind, exchange or contract, too weak, and of demo data.
+        spike("A", 3, severity=2, detector="funding"),
+        spike("A", 4, severity=2, origin=Origin("bybit")),
+        spike("C", 5, severity=3),
+        spike("A", 6, severity=1),
+        spike("A", 7, severity=3, origin=DEMO),
+    ]
+    with database.session() as session:
+        signals.store(session, found, NOW)
+    rule = definition(OnSignal("volume_spike", 2), cooldown_s=3_600)
+    told = judged(database, rule, "AUSDT", "BUSDT")
+    # The second within the cooldown is left out.
+    assert [(each.symbol, each.up) for each in told.firings] == [("AUSDT", True), ("BUSDT", True), ("AUSDT", False)]
+    assert (told.week, told.count, told.contracts) == (2, 3, 2)
+    assert "Only the last 9 days of signals are stored here." in told.needs.notes
+    bearish = definition(OnSignal("volume_spike", 2, "bearish"))
+    assert judged(database, bearish, "AUSDT", "BUSDT").count == 1
