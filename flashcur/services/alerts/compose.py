@@ -21,6 +21,8 @@ MOST_NAMED = 10
 """Alerts that a summary or a digest tells one by one."""
 MOST_SYMBOLS = 3
 """Contracts that its title names."""
+MESSAGES_PAGE = "/alerts?tab=messages"
+"""Where alerts are read again; with `alert`, its id, one of them alone."""
 MOST_TITLE, MOST_TEXT = 200, 1_000
 """Characters of an alert's title and text."""
 
@@ -51,7 +53,7 @@ def message_of(alert: AlertRecord, *, zone: tzinfo, base: str) -> Message:
         kind="notice" if notice else "alert",
         title=alert.title,
         lines=tuple(lines),
-        link=f"{base}/alerts?alert={alert.id}",
+        link=f"{base}{MESSAGES_PAGE}&alert={alert.id}",
         link_text="Open the notice" if notice else "Open the alert",
         urgent=alert.urgent,
         symbol=alert.symbol,
@@ -106,7 +108,7 @@ def summary_of(alerts: Sequence[AlertRecord], *, digest: bool, zone: tzinfo, bas
         kind="digest" if digest else "summary",
         title=(f"{head}: {names}" if names else head)[:MOST_TITLE],
         lines=tuple(f"{_time(alert.event_ms, zone)} {alert.title}" for alert in chosen),
-        link=f"{base}/alerts",
+        link=f"{base}{MESSAGES_PAGE}",
         link_text="Open your alerts",
         urgent=any(alert.urgent for alert in alerts),
         event_ms=max(alert.event_ms for alert in alerts),
@@ -132,7 +134,7 @@ def message_of_test(channel: str, now_ms: int, *, zone: tzinfo, base: str) -> Me
             f"You asked for it at {_time(now_ms, zone)} {_zone_name(now_ms, zone)} ({channel}).",
             "Your alerts will arrive the same way.",
         ),
-        link=f"{base}/alerts",
+        link=f"{base}{MESSAGES_PAGE}",
         link_text="Open your alerts",
         event_ms=now_ms,
     )

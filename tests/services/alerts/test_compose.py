@@ -32,7 +32,7 @@ def test_an_alert_is_told_with_its_receipt_and_its_page() -> None:
         kind="alert",
         title="BTCUSDT crossed above 65,000",
         lines=("Price 65,010 (at or above 65,000)", "Exchange 12:00:01.234 GMT · seen +80 ms · stored +95 ms"),
-        link=f"{BASE}/alerts?alert=7",
+        link=f"{BASE}/alerts?tab=messages&alert=7",
         link_text="Open the alert",
         symbol="BTCUSDT",
         price=65_010.0,
@@ -119,7 +119,7 @@ def test_many_at_once_are_one_message_with_count_and_names() -> None:
     told = summary_of(rows, digest=False, zone=LONDON, base=BASE)
     assert told.kind == "summary"
     assert told.urgent
-    assert told.link == f"{BASE}/alerts"
+    assert told.link == f"{BASE}/alerts?tab=messages"
     assert told.title == "12 more alerts within a minute: BTCUSDT 5, ETHUSDT 3, SOLUSDT 2 and 2 other contracts"
     assert told.lines[:2] == ("12:00:11 XRPUSDT moved", "12:00:12 ADAUSDT moved")
     assert (len(told.lines), told.more) == (MOST_NAMED, 2)

@@ -50,7 +50,7 @@ def test_an_alert_has_one_delivery_for_each_place_frozen_with_its_key(world: Wor
         assert len(row.key) == 64
     assert len({row.key for row in rows.values()}) == len(rows)
     assert rows["sms"].payload["title"] == one.title
-    assert rows["sms"].payload["link"] == f"{BASE}/alerts?alert={one.id}"
+    assert rows["sms"].payload["link"] == f"{BASE}/alerts?tab=messages&alert={one.id}"
     assert rows["sms"].due_ms == one.stored_ms
     assert rows["sms"].expires_ms == one.event_ms + 3_600_000
     assert [channel.rendered for channel in world.channels.values()] == [1] * 7
