@@ -249,7 +249,10 @@ def _watchlist() -> rx.Component:
             ),
             hint="Its contracts are those that are in it at the time.",
         ),
-        rx.el.p("You have no watchlist yet: ", link("make one", "/watchlists"), ".", class_name="soft"),
+        rx.fragment(
+            rx.el.p("You have no watchlist yet: ", link("make one", "/watchlists"), ".", class_name="soft"),
+            _error("scope.watchlist_id"),
+        ),
     )
 
 
@@ -554,9 +557,14 @@ def _entry(label: str, path: str, control: rx.Component, *, hint: str = "") -> r
         rx.el.label(label, html_for=own),
         control,
         *([rx.el.p(hint, class_name="hint")] if hint else []),
-        rx.el.p(_fault(path), class_name="error", role="alert", custom_attrs={"id": f"{own}-error"}),
+        _error(path),
         class_name="entry",
     )
+
+
+def _error(path: str) -> rx.Component:
+    """What is wrong with a field."""
+    return rx.el.p(_fault(path), class_name="error", role="alert", custom_attrs={"id": f"{_id(path)}-error"})
 
 
 def _id(path: str) -> str:
