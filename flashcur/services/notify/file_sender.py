@@ -7,6 +7,7 @@ import re
 import tempfile
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime
 from itertools import count
@@ -17,6 +18,8 @@ from flashcur.services.kit.clock import utc_now
 from flashcur.services.notify.templates import Rendered
 
 RETRY_S = 5.0
+_POLICY = policy.default.clone(max_line_length=998)
+"""The longest line of RFC 5322: a header that is folded sooner may come apart in a link, or become encoded words."""
 MAX_NAME_CHARS = 100
 """Of the recipient in a file's name; file systems take 255 bytes in all."""
 
@@ -48,7 +51,7 @@ class FileSender:
 def _message(
     from_email: str, recipient: str, rendered: Rendered, now: datetime, headers: Mapping[str, str]
 ) -> EmailMessage:
-    message = EmailMessage()
+    message = EmailMessage(policy=_POLICY)
     message["From"] = f"FlashCur <{from_email}>"
     message["To"] = recipient
     message["Subject"] = rendered.subject
