@@ -6,6 +6,7 @@ import reflex as rx
 
 from flashcur.components.account.auth_forms import for_accounts
 from flashcur.components.alerts import rule_list
+from flashcur.components.alerts.alert_settings import muted_line
 from flashcur.components.alerts.channel_cards import channels_tab
 from flashcur.components.alerts.ledger import messages_tab
 from flashcur.components.alerts.rule_form import rule_sheet
@@ -28,6 +29,7 @@ def alerts() -> rx.Component:
         for_accounts(
             rx.el.div(
                 rule_list.watch_list(),
+                muted_line(),
                 _tabs(tab),
                 rx.match(
                     tab,

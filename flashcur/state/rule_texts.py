@@ -52,9 +52,10 @@ def list_vars(
     """
     lists = () if reader.visitor.account is None else reader.visitor.account.lists
     names = {each.id: each.name for each in lists}
+    muted = _muted(reader)
     told: dict[str, list[Texts]] = {"active": [], "paused": [], "done": []}
     for each in owned:
-        row = _row(each, precision.get(each.id), watched.get(each.id), known, names, reader.zone, reader.now_ms)
+        row = _row(each, precision.get(each.id), watched.get(each.id), known, names, muted, reader)
         told.get(each.status, told["done"]).append(row)
     active, most = active_count(owned), reader.plan.rules
     return {**told, "room": f"{active:,} of {most:,}", "full": active >= most}
@@ -109,15 +110,16 @@ def _row(
     watched: Certificate | None,
     known: Mapping[Channel, Way],
     lists: Mapping[str, str],
-    zone: tzinfo,
-    now_ms: int,
+    muted: str,
+    reader: Reader,
 ) -> Texts:
+    zone, now_ms = reader.zone, reader.now_ms
     try:
         definition = Definition.from_json(rule.definition)
     except Fault:
         definition = None
     snoozed = rule.status == "active" and rule.snoozed_until_ms is not None and rule.snoozed_until_ms > now_ms
-    told = reach(rule.channels, known, stopped=_STOPPED.get(rule.status, ""))
+    told = reach(rule.channels, known, stopped=_STOPPED.get(rule.status, ""), muted=muted)
     return {
         "id": rule.id,
         "version": str(rule.version),
@@ -135,6 +137,13 @@ def _row(
         "reach": told.text,
         "warning": "1" if told.warning else "",
     }
+
+
+def _muted(reader: Reader) -> str:
+    """Until when nothing leaves; empty where it does."""
+    account = reader.visitor.account
+    until_ms = None if account is None else account.alerts.muted_until_ms
+    return moment(until_ms, reader.zone) if until_ms is not None and until_ms > reader.now_ms else ""
 
 
 def _fires(rule: RuleRecord, zone: tzinfo) -> str:

@@ -95,6 +95,16 @@ def test_what_was_chosen_and_does_not_arrive_is_a_warning() -> None:
     assert row["warning"] == "1"
 
 
+@pytest.mark.parametrize(
+    ("until_ms", "begins"), [(NOW_MS + 1, "Muted: until 24 Nov"), (NOW_MS, "Reaches you by browser")]
+)
+def test_a_mute_is_told_until_it_is_over(until_ms: int, begins: str) -> None:
+    account = SimpleNamespace(lists=(), alerts=SimpleNamespace(muted_until_ms=until_ms))
+    reader: Any = SimpleNamespace(**{**vars(READER), "visitor": SimpleNamespace(account=account)})
+    found = list_vars([rule(channels=["in-app", "browser"])], {}, {}, WAYS, reader)
+    assert found["active"][0]["reach"].startswith(begins)
+
+
 def test_a_snooze_that_is_over_is_not_told() -> None:
     assert told(rule(snoozed_until_ms=NOW_MS + 1))["snoozed"]
     assert told(rule(snoozed_until_ms=NOW_MS - 1))["snoozed"] == ""

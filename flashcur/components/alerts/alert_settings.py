@@ -20,12 +20,29 @@ def alert_settings() -> rx.Component:
     return rx.fragment(_mute(), _hours())
 
 
+def muted_line() -> rx.Component:
+    """Says on each part of the page that nothing leaves, with the way back."""
+    return rx.cond(
+        _muted(),
+        rx.el.div(
+            rx.el.span("Muted until ", untranslated(AccountState.alerts["muted_text"]), ": nothing leaves the app."),
+            button_plain("Unmute", on_click=ChannelsState.mute("0")),
+            role="status",
+            class_name="notice warning muted-line",
+        ),
+    )
+
+
+def _muted() -> rx.Var[bool]:
+    muted = AccountState.alerts["muted"]
+    return (muted != "") & (muted.to(int) > FeedState.as_of)
+
+
 def _mute() -> rx.Component:
-    muted = (AccountState.alerts["muted"] != "") & (AccountState.alerts["muted"].to(int) > FeedState.as_of)
     return forms.section(
         "Mute",
         rx.cond(
-            muted,
+            _muted(),
             rx.fragment(
                 rx.el.p("Muted until ", untranslated(AccountState.alerts["muted_text"]), "."),
                 forms.actions(button_plain("Unmute", on_click=ChannelsState.mute("0"))),

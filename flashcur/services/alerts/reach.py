@@ -58,8 +58,9 @@ class Reach:
     """Whether something that its owner chose does not arrive."""
 
 
-def reach(wanted: Sequence[str], known: Mapping[Channel, Way], *, stopped: str = "") -> Reach:
-    """What becomes of a rule's alerts. `stopped`: why it gives none, such as `it is paused`."""
+def reach(wanted: Sequence[str], known: Mapping[Channel, Way], *, stopped: str = "", muted: str = "") -> Reach:
+    """What becomes of a rule's alerts. `stopped`: why it gives none, such as `it is paused`; `muted`: until when its
+    owner has nothing leave, in words."""
     app = known["in-app"]
     if stopped or app.state != "on":
         return Reach(f"Reaches nobody, because {stopped or app.why}.", True)
@@ -67,7 +68,10 @@ def reach(wanted: Sequence[str], known: Mapping[Channel, Way], *, stopped: str =
     on = [_name(way.channel) for way in chosen if way.state == "on"]
     failing = [places.left_out(way.channel, way.why) for way in chosen if way.state != "on"]
     whom = f"Reaches you by {_joined(on)}, and in the app." if on else "Reaches you only in the app."
-    return Reach(" ".join([whom, *(f"Not by {each}." for each in failing)]), bool(failing))
+    held = bool(on and muted)
+    if held:
+        whom = f"Muted: until {muted} it reaches you only in the app, then by {_joined(on)}, too."
+    return Reach(" ".join([whom, *(f"Not by {each}." for each in failing)]), held or bool(failing))
 
 
 def _name(channel: Channel) -> str:

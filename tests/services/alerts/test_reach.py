@@ -105,6 +105,23 @@ def test_a_rule_says_whom_it_reaches(wanted: Sequence[str], expected: Reach, sql
     assert reach(wanted, told) == expected
 
 
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (
+            ["in-app", "email"],
+            Reach("Muted: until 21:04 it reaches you only in the app, then by email, too.", True),
+        ),
+        # A mute changes nothing where nothing would leave.
+        (["in-app"], Reach("Reaches you only in the app.", False)),
+    ],
+)
+def test_a_mute_is_said_where_something_would_leave(
+    wanted: Sequence[str], expected: Reach, sqlite_database: Database
+) -> None:
+    assert reach(wanted, known(sqlite_database, "elite"), muted="21:04") == expected
+
+
 def test_a_rule_that_rests_reaches_nobody(sqlite_database: Database) -> None:
     told = known(sqlite_database, "elite")
     assert reach(["in-app", "email"], told, stopped="it is paused") == Reach(
