@@ -320,6 +320,7 @@ def _followed(hours: int, summary: Summary) -> dict[str, str]:
             None if lift is None else lift.low,
             None if lift is None else lift.high,
             points=summary.points,
+            otherwise="at other hours",
         ),
     }
 

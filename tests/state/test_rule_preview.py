@@ -50,7 +50,9 @@ def test_how_often_when_and_what_followed() -> None:
     assert told["newest"] == [{"symbol": "BTCUSDT", "when": "24 Nov 2025, 16:00 UTC"}]
     (after,) = told["followed"]
     assert (after["after"], after["median"], after["half"]) == ("4 h later", "+1.20 %", "-1.00 % to +3.00 %")
-    assert "1.20 times as often as without a signal" in after["verdict"]
+    # A rule is no signal, and is compared with all other hours.
+    assert "1.20 times as often as at other hours" in after["verdict"]
+    assert "signal" not in after["verdict"]
     assert told["suggestion"]["conditions"] == [{"kind": "move", "way": "up", "percent": "7.5", "window_s": "3600"}]
     assert told["notes"] == ["Judged at the end of each hour."]
 
