@@ -90,6 +90,12 @@ def present_texts(found: Sequence[Present], frame: Frame | None) -> dict[str, An
     return {"present": told, "as_of": 0 if frame is None else frame.as_of_ms}
 
 
+def said_of_tests(count: int) -> str:
+    """What is said of test messages that were just written down."""
+    them = "A test message is" if count == 1 else f"{count:,} test messages are"
+    return f"{them} on the way: Messages says what became of {'it' if count == 1 else 'them'}."
+
+
 def said(definition: Definition, lists: Mapping[str, str]) -> str:
     """The rule as one sentence; no number is parted from its unit at a line's end."""
     return (

@@ -32,7 +32,7 @@ from flashcur.state.notice import refuse, say
 from flashcur.state.reading import Reader, passes, read, reader_of
 from flashcur.state.rule_drafts import Draft, blank_form, form_of, read_draft
 from flashcur.state.rule_preview import Previews, Wanted
-from flashcur.state.rule_texts import channel_texts, draft_texts, list_vars, present_texts
+from flashcur.state.rule_texts import channel_texts, draft_texts, list_vars, present_texts, said_of_tests
 from flashcur.state.visit import act, tell, text
 from flashcur.state.wire.defaults import default_vars
 
@@ -151,22 +151,23 @@ class RulesState(rx.State):
         """Keep the rule that the form says: a new one, or one that is there, written anew."""
         told: dict[str, Any] = {}
 
-        async def work(accounts: Accounts, caller: Caller) -> tuple[str, str]:
+        async def work(accounts: Accounts, caller: Caller) -> tuple[str, str, int]:
             found = read_draft(draft, visit.known_contracts())
             told["number"] = found.number
             if found.faults or found.definition is None:
                 tell(self, {RulesState: {"checked": {"number": found.number, **self._checked(found)}}})
                 raise Refusal("Something in the form is not right yet: it says where.")
             rule_id, done = await _save(accounts, caller, found)
-            return rule_id, done + (await _send_test(accounts, caller, found.channels) if found.test else "")
+            said, sent = await _send_test(accounts, caller, found.channels) if found.test else ("", 0)
+            return rule_id, f"{done} {said}".rstrip(), sent
 
         try:
-            rule_id, said = await act(self, work, "Sign in to keep a rule: a free account is enough.")
+            rule_id, said, sent = await act(self, work, "Sign in to keep a rule: a free account is enough.")
         except Refusal as refusal:
             told |= {**_problem(refusal), "field": refusal.field, "guest": isinstance(refusal, SignInNeeded)}
         else:
             told["rule"] = rule_id
-            await say(self, said)
+            await say(self, said, **(_MESSAGES if sent else {}))
         tell(self, {RulesState: {"saved": told}})
 
     @rx.event
@@ -229,6 +230,9 @@ class RulesState(rx.State):
 previews = Previews()
 """Those of this process."""
 
+_MESSAGES = {"link": "/alerts?tab=messages", "link_text": "Messages"}
+"""Where it is told what became of a message."""
+
 _FORM = frozenset({"form", "checked", "saved", "past"})
 """The vars that are not the list's."""
 
@@ -246,14 +250,13 @@ async def _save(accounts: Accounts, caller: Caller, draft: Draft) -> tuple[str, 
     return draft.rule_id, "Saved."
 
 
-async def _send_test(accounts: Accounts, caller: Caller, channels: Sequence[str]) -> str:
-    """What became of the test message that was asked for with a rule, which is kept by now."""
+async def _send_test(accounts: Accounts, caller: Caller, channels: Sequence[str]) -> tuple[str, int]:
+    """(what became of the test messages that were asked for with a rule, which is kept by now; how many there are)."""
     try:
         sent = await accounts.channels.test_all(caller, channels)
     except Refusal as refusal:
-        return f" No test message was sent: {refusal}"
-    count = "A test message is" if len(sent) == 1 else f"{len(sent):,} test messages are"
-    return f" {count} on the way: Messages says what became of it."
+        return f"No test message was sent: {refusal}", 0
+    return said_of_tests(len(sent)), len(sent)
 
 
 def _watched(scope: Scope, lists: Iterable[ListView], live: Frame | None) -> tuple[str, ...]:

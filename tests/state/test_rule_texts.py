@@ -16,7 +16,7 @@ from flashcur.models import RuleRecord
 from flashcur.services.alerts.alerts import Precision
 from flashcur.services.alerts.certificates import Certificate
 from flashcur.services.alerts.reach import Way
-from flashcur.state.rule_texts import channel_texts, list_vars
+from flashcur.state.rule_texts import channel_texts, list_vars, said_of_tests
 
 NOW_MS = 1_764_000_000_000
 WAYS: dict[Channel, Way] = {
@@ -138,6 +138,11 @@ def test_what_is_shared_keeps_a_watchlist_back() -> None:
     row = told(rule(OnSignal("funding"), scope=Scope("watchlist", watchlist_id="f" * 32)))
     assert "a watchlist that is gone" in row["sentence"]
     assert from_link(row["link"].partition("draft=")[2]).scope == Scope("all")
+
+
+def test_one_test_message_and_many_are_spoken_of_as_such() -> None:
+    assert said_of_tests(1) == "A test message is on the way: Messages says what became of it."
+    assert said_of_tests(2) == "2 test messages are on the way: Messages says what became of them."
 
 
 def test_the_form_s_channels_leave_out_the_app() -> None:
