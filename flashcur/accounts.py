@@ -5,7 +5,7 @@
     python -m flashcur.accounts sign-out WHO
     python -m flashcur.accounts sign-out --all
 
-WHO is an e-mail address or a wallet's address. Open tabs notice within a second.
+WHO is an email address or a wallet's address. Open tabs notice within a second.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         # Out of a group argparse takes a word only where it may be left out.
         which = one.add_mutually_exclusive_group(required=True) if everybody else one
         which.add_argument(
-            "who", metavar="WHO", nargs="?" if everybody else None, help="e-mail address or wallet address"
+            "who", metavar="WHO", nargs="?" if everybody else None, help="email address or wallet address"
         )
         if everybody:
             which.add_argument("--all", action="store_true", help="all accounts")

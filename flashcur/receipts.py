@@ -5,7 +5,7 @@
 
 FILE is an account's export (its owner's, from the account page, or `export`'s); `-` reads standard input. `verify`
 needs no database: it ends with 0 where the chain is whole, 1 where it is broken, and 2 where FILE cannot be read. WHO
-is an e-mail address or a wallet's address; `export` writes all that is kept about the account, as its owner gets it.
+is an email address or a wallet's address; `export` writes all that is kept about the account, as its owner gets it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("file", metavar="FILE", help="an account's export; - for standard input")
     one.set_defaults(act=_verify)
     one = acts.add_parser("export", help="write all that is kept about an account to standard output")
-    one.add_argument("who", metavar="WHO", help="e-mail address or wallet address")
+    one.add_argument("who", metavar="WHO", help="email address or wallet address")
     one.set_defaults(act=_export)
     return parser
 

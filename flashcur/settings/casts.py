@@ -94,14 +94,14 @@ def words(allowed: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
 
 
 def email(raw: str) -> str:
-    """An e-mail address in lower case, its domain in ASCII; only its form is looked at."""
+    """An email address in lower case, its domain in ASCII; only its form is looked at."""
     local, at, host = raw.strip().rpartition("@")
     if not (local and at and host) or any(character.isspace() for character in local + host):
-        raise ValueError("an e-mail address")
+        raise ValueError("an email address")
     try:
         return ascii_address(raw.strip().lower())
     except ValueError:
-        raise ValueError("an e-mail address") from None
+        raise ValueError("an email address") from None
 
 
 def emails(raw: str) -> tuple[str, ...]:
@@ -109,7 +109,7 @@ def emails(raw: str) -> tuple[str, ...]:
     try:
         return tuple(email(address) for address in raw.split(",") if address.strip())
     except ValueError:
-        raise ValueError("e-mail addresses separated by commas") from None
+        raise ValueError("email addresses separated by commas") from None
 
 
 def phone(raw: str) -> str:
@@ -181,7 +181,7 @@ def vapid_subject(raw: str) -> str:
         parts = _split(raw)
         if parts is not None and parts.scheme == "https" and "." in (parts.hostname or ""):
             return raw
-    raise ValueError("mailto: and an e-mail address, or a URL starting with https://")
+    raise ValueError("mailto: and an email address, or a URL starting with https://")
 
 
 def telegram_secret(raw: str) -> Secret:

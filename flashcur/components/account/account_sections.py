@@ -66,13 +66,13 @@ def sign_in() -> rx.Component:
     return forms.section(
         "Sign-in",
         forms.definition_rows(
-            ("E-mail address", rx.cond(has_email, untranslated(AccountState.email), rx.el.span("None"))),
+            ("Email address", rx.cond(has_email, untranslated(AccountState.email), rx.el.span("None"))),
             ("Password", rx.cond(AccountState.has_password, "Set", "None")),
             ("Account since", AccountState.created),
         ),
         rx.foreach(AccountState.undelivered, lambda said: forms.notice("warning", said)),
         _folded(
-            rx.cond(has_email, "Change the address", "Add an e-mail address"),
+            rx.cond(has_email, "Change the address", "Add an email address"),
             rx.el.p(
                 rx.cond(
                     has_email,

@@ -15,6 +15,7 @@ from sqlmodel import Session
 
 from flashcur.domain.delivery.phone_number import mobile_number
 from flashcur.domain.plans import CHANNEL_NAMES, CHANNELS, Channel, Plan, least_plan
+from flashcur.domain.texts import lowered
 from flashcur.errors import Conflict, DeliveryError, NotFound, PlanNeeded, Refusal, Unavailable
 from flashcur.models import Account, Delivery, Destination, new_id
 from flashcur.services.accounts import audit, limits, sessions
@@ -101,7 +102,7 @@ class Reach:
 def places(session: Session, account: Account) -> tuple[Place, ...]:
     """All places of an account, in the order of the channels, the oldest first.
 
-    Its own e-mail address is one of them, without a row until something of it is changed.
+    Its own email address is one of them, without a row until something of it is changed.
     """
     rows = list(destinations.of_account(session, account.id))
     if account.email is not None and all(row.channel != "email" for row in rows):
@@ -455,7 +456,7 @@ def _reach(channel: Channel, plan: Plan, email: str | None, known: Sequence[Plac
     if sender is None or sender.problem:
         return Reach(False, _not_set_up(channel, sender))
     if channel == "email" and email is None:
-        return Reach(False, "Your account has no e-mail address.", "/account#sign-in", "Add one")
+        return Reach(False, "Your account has no email address.", "/account#sign-in", "Add one")
     on = [place.name for place in known if place.on]
     if on:
         return Reach(True, f"To {_listed(on)}.")
@@ -464,7 +465,7 @@ def _reach(channel: Channel, plan: Plan, email: str | None, known: Sequence[Plac
     first = min(known, key=lambda place: place.state == "unconfirmed")
     if first.state == "unconfirmed":
         return Reach(False, "Waits for you to confirm it.", _CHANNELS_PAGE, "Confirm it")
-    return Reach(False, f"Switched off: {_lowered(first.why)}", _CHANNELS_PAGE, "Look at it")
+    return Reach(False, f"Switched off: {lowered(first.why)}", _CHANNELS_PAGE, "Look at it")
 
 
 def _place(session: Session, account: Account, row: Destination) -> Place:
@@ -474,7 +475,7 @@ def _place(session: Session, account: Account, row: Destination) -> Place:
     if barred is not None and not why:
         why = _SUPPRESSED.get(barred.reason, "Nothing may be sent there any more.")
     if channel == "email" and account.email is None:
-        why = "Your account has no e-mail address any more."
+        why = "Your account has no email address any more."
     hint = _hint(channel, row.address, account.email)
     return Place(row.id, channel, row.name or hint, hint, row.state, why, row.created_ms, row.used_ms)
 
@@ -532,11 +533,6 @@ def _not_in(plan: Plan, channel: Channel) -> str:
 def _not_set_up(channel: Channel, sender: Sender | None) -> str:
     problem = "" if sender is None else sender.problem
     return problem or f"{CHANNEL_NAMES[channel]} is not set up on this server."
-
-
-def _lowered(sentence: str) -> str:
-    """As it stands after a colon: a name or “I” keeps its letter."""
-    return sentence[:1].lower() + sentence[1:] if sentence[:4] in ("You ", "Your") else sentence
 
 
 def _listed(names: Sequence[str]) -> str:

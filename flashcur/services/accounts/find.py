@@ -12,14 +12,14 @@ from flashcur.settings.idn import ascii_address
 
 
 def find(session: Session, who: str) -> Account:
-    """The account of an e-mail address or a linked wallet's, locked. Raises NotFound."""
+    """The account of an email address or a linked wallet's, locked. Raises NotFound."""
     account_id = session.exec(select(Account.id).where(Account.email == _address(who))).first()
     if account_id is None and who.strip().startswith("0x"):
         wallet = session.get(Wallet, checksummed(who.strip()))
         account_id = None if wallet is None else wallet.account_id
     account = None if account_id is None else sessions.lock(session, account_id)
     if account is None:
-        raise NotFound(f"There is no account of {who!r}: expected its e-mail address or a linked wallet's address.")
+        raise NotFound(f"There is no account of {who!r}: expected its email address or a linked wallet's address.")
     return account
 
 

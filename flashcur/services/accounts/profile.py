@@ -141,7 +141,7 @@ class Profile:
         """
         account = await self._confirmed(caller, current)
         if account.email is None:
-            raise Refusal("Add an e-mail address first: you sign in with it and the password.", field="new")
+            raise Refusal("Add an email address first: you sign in with it and the password.", field="new")
         new = check_length(new, "new")
         await self._context.hasher.check(new, account.email, field="new")
         await self._context.charge_hashing(account.id, caller.client)

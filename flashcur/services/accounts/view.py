@@ -113,14 +113,14 @@ class AccountView:
 
     @property
     def name(self) -> str:
-        """What the page calls the account: its e-mail address, or the first wallet's, shortened."""
+        """What the page calls the account: its email address, or the first wallet's, shortened."""
         if self.email is not None:
             return shown_address(self.email)
         return f"{self.wallets[0].address[:6]}…{self.wallets[0].address[-4:]}" if self.wallets else "Account"
 
 
 def read_account(session: Session, account: Account, admins: tuple[str, ...], now: datetime) -> AccountView:
-    """The document of an account. `admins`: e-mail addresses, in lower case, whose accounts administrate."""
+    """The document of an account. `admins`: email addresses, in lower case, whose accounts administrate."""
     return AccountView(
         id=account.id,
         email=account.email,

@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 
 from flashcur.domain.plans import CHANNEL_NAMES, CHANNELS, Plan, least_plan
 from flashcur.domain.plans import Channel as ChannelName
+from flashcur.domain.texts import lowered
 from flashcur.models import Account, Destination, Suppression
 from flashcur.services.notify.channel import Channel
 from flashcur.services.notify.destinations import address_key
@@ -114,7 +115,7 @@ def _place(account: Account, channel: ChannelName, row: Destination, known: Addr
     if row.state == "unconfirmed":
         return f"{name} is not confirmed yet"
     if row.state != "on":
-        return f"{name} is switched off" + (f" ({row.why.rstrip('.')})" if row.why else "")
+        return f"{name} is switched off" + (f": {lowered(row.why.rstrip('.'))}" if row.why else "")
     if channel == "email":
         return _by_mail(account, row.id, known)
     reason = known.suppressed.get((row.channel, address_key(row.channel, row.address)))
@@ -126,7 +127,7 @@ def _place(account: Account, channel: ChannelName, row: Destination, known: Addr
 def _by_mail(account: Account, destination_id: str | None, known: Addresses) -> Place | str:
     """By mail, to the account's own address as it is now."""
     if account.email is None:
-        return "your account has no e-mail address"
+        return "your account has no email address"
     reason = known.suppressed.get(("email", address_key("email", account.email)))
     if reason is not None:
         return _SUPPRESSED.get(reason, reason)

@@ -20,7 +20,7 @@ class Outgoing:
     key: str
     """Idempotency key, the same in every attempt."""
     recipient: str
-    """Address: number, chat id, URL, e-mail address."""
+    """Address: number, chat id, URL, email address."""
     details: Payload
     """`Destination.details`; empty where there is no destination."""
     payload: Payload

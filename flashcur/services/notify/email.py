@@ -1,4 +1,4 @@
-"""Alerts by e-mail: rendered once as text and HTML, with a way to stop them that mail programs know (RFC 8058)."""
+"""Alerts by email: rendered once as text and HTML, with a way to stop them that mail programs know (RFC 8058)."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ OPERATOR_WAIT_S = 300.0
 """How often is looked whether mail has been configured, in seconds."""
 
 _PURPOSE = "unsubscribe"
-_WHY = "You get this because one of your alerts goes to your e-mail address."
-_STOP = "Stop alert e-mail"
-_STAYS = "E-mail about your account itself, such as a new password, is not affected."
+_WHY = "You get this because one of your alerts goes to your email address."
+_STOP = "Stop alert email"
+_STAYS = "Email about your account itself, such as a new password, is not affected."
 
 
 class EmailChannel:
@@ -58,7 +58,7 @@ class EmailChannel:
     @property
     def problem(self) -> str:
         """See `Channel`."""
-        return "" if self._sender is not None else "E-mail is not configured on this server."
+        return "" if self._sender is not None else "Email is not configured on this server."
 
     def render(self, message: Message) -> Payload:
         """`subject`, `text` and `html`, with `BLANK` for the address that stops them; `stop` says that there is one."""

@@ -20,6 +20,7 @@ from sqlmodel import Session, col, select
 
 from flashcur.domain.delivery.schedule import next_attempt_ms, told_to_wait_ms
 from flashcur.domain.delivery.status import DUE, FINAL, Status
+from flashcur.domain.texts import lowered
 from flashcur.errors import DeliveryError, Refused, TryAgainLater, Unanswered
 from flashcur.models import AlertRecord, Delivery, DeliveryStep, Destination, Suppression, new_id
 from flashcur.services.notify.channel import Handed, Payload
@@ -435,7 +436,7 @@ def _with_reasons(session: Session, rows: Sequence[Delivery], reasons: Mapping[i
         elif row.kind != "mail" and (reason := shut.get((row.channel, keys[row.id]))):
             stop = f"Nothing is sent to this address any more ({reason})."
         elif place is not None and place.state == "off":
-            stop = f"It was switched off meanwhile: {place.why}".removesuffix(": ")
+            stop = f"It was switched off meanwhile: {lowered(place.why)}".removesuffix(": ")
         else:
             stop = reasons.get(row.id or 0, "")
         found.append(Claimed(row, {} if place is None else place.details, stop))

@@ -18,7 +18,7 @@ from flashcur.services.kit.clock import from_ms
 from flashcur.services.notify import destinations
 from flashcur.services.notify.sms import STOPPED_TEXT
 
-UNSUBSCRIBED = "You stopped alert e-mail by the link in a message."
+UNSUBSCRIBED = "You stopped alert email by the link in a message."
 BOUNCED = "Mail to your address bounced: change the address, or switch this on again once the mailbox works."
 COMPLAINED = "One of our messages was reported as spam. Switch this on again if that was a mistake."
 

@@ -54,19 +54,19 @@ class CallbackRoutes(RouteGroup):
                 logger.error("SENDGRID_WEBHOOK_PUBLIC_KEY: expected SendGrid's verification key, was something else")
 
     async def ask_to_unsubscribe(self, request: Request) -> Response:
-        """A page with a button that stops alert e-mail to whoever got the message that leads here (`t`). Does nothing
+        """A page with a button that stops alert email to whoever got the message that leads here (`t`). Does nothing
         by itself: mail scanners follow links."""
         token = request.query_params.get("t", "")
         if read_unsubscribe_token(self._runtime.settings.secret_key, token) is None:
             return self._page("This link is not valid", [_HOW.format(base=self._base)], status=404)
         return self._page(
-            "Stop alert e-mail?",
-            ["FlashCur will send no more alerts to this address. E-mail about the account itself still comes."],
+            "Stop alert email?",
+            ["FlashCur will send no more alerts to this address. Email about the account itself still comes."],
             token,
         )
 
     async def unsubscribe(self, request: Request) -> Response:
-        """Stop alert e-mail to whoever got the message that leads here (`t`): the page's button, or a mail program's
+        """Stop alert email to whoever got the message that leads here (`t`): the page's button, or a mail program's
         (RFC 8058). No cookie is looked at."""
         delivery_id = read_unsubscribe_token(self._runtime.settings.secret_key, request.query_params.get("t", ""))
         if delivery_id is None:
@@ -82,8 +82,8 @@ class CallbackRoutes(RouteGroup):
             # The message is older than what is kept of it, or its account is no longer: the link cannot say whose.
             return self._page("This link is too old", [_HOW.format(base=self._base)], status=404)
         self._runtime.visitors.poke()
-        again = f"To get alerts by e-mail again, switch e-mail on at {self._base}/alerts, under Channels."
-        return self._page("Alert e-mail is stopped", ["E-mail about the account itself still comes.", again])
+        again = f"To get alerts by email again, switch email on at {self._base}/alerts, under Channels."
+        return self._page("Alert email is stopped", ["Email about the account itself still comes.", again])
 
     async def sendgrid(self, request: Request) -> Response:
         """SendGrid's signed events: delivered, bounced, dropped, reported as spam, unsubscribed. 404 where
@@ -177,7 +177,7 @@ class CallbackRoutes(RouteGroup):
     def _page(self, title: str, paragraphs: list[str], token: str = "", status: int = 200) -> Response:
         """A page without scripts, which works in whatever opens links in mail."""
         action = f"{UNSUBSCRIBE_PATH}?t={escape(token)}"
-        button = f'<form method="post" action="{action}"><button>Stop alert e-mail</button></form>' if token else ""
+        button = f'<form method="post" action="{action}"><button>Stop alert email</button></form>' if token else ""
         text = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in paragraphs)
         page = _PAGE.format(title=escape(title), text=text, button=button, base=escape(self._base))
         # The address holds the code: no other site is to learn it, and no search engine.
@@ -190,7 +190,7 @@ class CallbackRoutes(RouteGroup):
         return HTMLResponse(page, status, headers)
 
 
-_HOW = "To stop alert e-mail, sign in and switch e-mail off at {base}/alerts, under Channels."
+_HOW = "To stop alert email, sign in and switch email off at {base}/alerts, under Channels."
 _PAGE = """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title} – FlashCur</title>

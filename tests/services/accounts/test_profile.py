@@ -199,7 +199,7 @@ async def test_a_new_password_needs_the_present_one_and_has_to_be_good(services:
 
 async def test_without_a_password_the_session_has_to_be_fresh(services: Services) -> None:
     person = await wallet_person(services, key_wallet())
-    assert "e-mail address first" in str(await refused(services.profile.change_password(person.caller, "", PASSWORD)))
+    assert "email address first" in str(await refused(services.profile.change_password(person.caller, "", PASSWORD)))
     services.clock.forward(minutes=15)
     await services.profile.change_address(person.caller, NEW, "")
     services.clock.forward(seconds=1)

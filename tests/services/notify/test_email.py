@@ -73,7 +73,7 @@ async def test_a_mail_says_it_in_text_and_html_and_how_to_stop_it(
     assert text.startswith("BTC crossed 65,000\n\nPrice 65,010 (at or above 65,000)\nExchange 12:00:01.234 GMT")
     assert "Your note: sell <half> & hedge" in text
     assert "Open the alert: https://flashcur.example/alerts?alert=12&from=mail" in text
-    assert f"Stop alert e-mail: {url[1]}" in text
+    assert f"Stop alert email: {url[1]}" in text
     assert "sell &lt;half&gt; &amp; hedge" in page
     assert f'href="{url[1]}"' in page
     # The address as a button and by itself.
@@ -191,7 +191,7 @@ async def test_what_is_not_configured_says_so(environ: dict[str, str]) -> None:
     mail = EmailChannel(
         Settings.load({**environ, "FLASHCUR_ENV": "prod", "FLASHCUR_PUBLIC_URL": BASE, "FLASHCUR_SECRET_KEY": key})
     )
-    assert mail.problem == "E-mail is not configured on this server."
+    assert mail.problem == "Email is not configured on this server."
     with pytest.raises(TryAgainLater):
         await mail.send(outgoing(mail))
 

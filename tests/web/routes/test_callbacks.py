@@ -242,7 +242,7 @@ async def test_a_scanner_s_look_stops_nothing(site: Site, ann: str) -> None:
         answer = await site.browser().client.request(method, link(site, number))
         assert answer.status_code == 200
     page = (await site.browser().get(link(site, number))).text
-    assert f'<form method="post" action="{link(site, number)}"><button>Stop alert e-mail' in page
+    assert f'<form method="post" action="{link(site, number)}"><button>Stop alert email' in page
     assert mail_place(site, ann) is None
 
 
@@ -262,11 +262,11 @@ async def test_one_click_stops_alert_mail_and_nothing_else(site: Site, ann: str,
         client = site.browser(ip="203.0.113.9").client
         answer = await client.post(link(site, number), content=content, headers={"Content-Type": kind})
         assert answer.status_code == 200
-        assert "Alert e-mail is stopped" in answer.text
-        assert "switch e-mail on at http://localhost:3000/alerts" in answer.text
+        assert "Alert email is stopped" in answer.text
+        assert "switch email on at http://localhost:3000/alerts" in answer.text
     (place,) = site.rows(Destination)
     assert (place.account_id, place.channel, place.state) == (ann, "email", "off")
-    assert place.why == "You stopped alert e-mail by the link in a message."
+    assert place.why == "You stopped alert email by the link in a message."
     # Mail of the account itself looks at this table.
     assert site.rows(Suppression) == []
 
