@@ -34,6 +34,8 @@ _WHY = {
     "expired": "Done: its time is over.",
 }
 _STOPPED = {"paused": "it is paused", "done": "it is done"}
+JUST_BEGUN_S = 60
+"""Until a rule has been looked after for so long today, its silence says nothing."""
 _UNREADABLE = "This rule was written by another version of FlashCur, and is not evaluated."
 
 
@@ -164,15 +166,22 @@ def _watched(certificate: Certificate | None) -> str:
     """The silence certificate of today: how long it watched, how long it could not and why, and what came nearest."""
     if certificate is None or not certificate.watched_s + certificate.blind_s:
         return ""
-    seen = f"Today it watched for {span_text(round(certificate.watched_s * 1000))}"
+    if certificate.watched_s + certificate.blind_s < JUST_BEGUN_S:
+        return "Has just begun to watch."
+    seen = f"Today it watched for {_seconds_text(certificate.watched_s)}"
     causes = [
-        f"{span_text(round(seconds * 1000))} because {REASONS.get(cause, cause)}"
+        f"{_seconds_text(seconds)} because {REASONS.get(cause, cause)}"
         for cause, seconds in certificate.blind.items()
         if seconds >= 1
     ]
     blind = f", and could not for {', '.join(causes)}" if causes else ", without a gap"
     nearest = str(certificate.nearest.get("text", ""))
     return f"{seen}{blind}." + (f" Nearest: {certificate.nearest.get('symbol', '')}, {nearest}." if nearest else "")
+
+
+def _seconds_text(seconds: float) -> str:
+    """A length of time in whole seconds, at most: what is counted over a day has no fractions."""
+    return f"{int(seconds)} s" if seconds < 60 else span_text(int(seconds) * 1000)
 
 
 def _precision(definition: Definition, known: Precision | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -126,6 +127,24 @@ def test_the_silence_certificate_of_today() -> None:
     whole = Certificate(1, 7_200.0, 0.0, {}, {}, NOW_MS)
     assert told(rule(), certificate=whole)["watched"] == "Today it watched for 2 h, without a gap."
     assert told(rule(), certificate=Certificate(1, 0.0, 50.0, {}, {}, NOW_MS))["watched"] == ""
+
+
+@pytest.mark.parametrize(
+    ("watched_s", "blind_s", "begins"),
+    [
+        (0.0004, 0.0, "Has just begun to watch."),
+        (0.943, 12.5, "Has just begun to watch."),
+        (59.9, 0.0, "Has just begun to watch."),
+        (60.0, 0.0, "Today it watched for 1 min, without a gap."),
+        (0.943, 72.6, "Today it watched for 0 s, and could not for 1 min because"),
+        (3_612.7, 12.5, "Today it watched for 1 h, and could not for 12 s because"),
+    ],
+)
+def test_a_day_s_watch_is_told_in_whole_seconds(watched_s: float, blind_s: float, begins: str) -> None:
+    blind = {"stale": blind_s} if blind_s else {}
+    found = told(rule(), certificate=Certificate(1, watched_s, 0.0, blind, {}, NOW_MS))["watched"]
+    assert found.startswith(begins)
+    assert not re.search(r"\d ms|\.\d+ s", found)
 
 
 def test_a_rule_of_another_version_is_listed_and_can_only_be_deleted() -> None:
