@@ -315,6 +315,17 @@ export function faultsOf(faults: Record<string, string>, touched: string[], trie
   return Object.fromEntries(shown);
 }
 
+// What is wrong, or else where writing begins; React draws it first.
+function focusFirst() {
+  requestAnimationFrame(() => {
+    const fields = document.querySelector(".rule-form");
+    const found = ['[aria-invalid="true"]', ":is(input, select, textarea).input"].map((each) =>
+      fields?.querySelector<HTMLElement>(each),
+    );
+    found.find((each) => each)?.focus();
+  });
+}
+
 // Opens and closes the sheet as the address says, asks the server for what it begins with, and takes its answers. One
 // component of the page calls it. `signed`: there is an account; `plan`: what it has, which decides what may be chosen.
 export function useRuleSheet(
@@ -365,6 +376,7 @@ export function useRuleSheet(
     const { form, rule = "", version = 0 } = opened;
     draft.set({ ...EMPTY, asked: wanted, rule, version, form });
     checkSoon(0);
+    focusFirst();
   }, [opened, wanted]);
   useAgain(Boolean(opened.passes) && wanted !== "" && opened.asked === wanted, alive, () => open(wanted));
   useEffect(() => {
@@ -380,8 +392,7 @@ export function useRuleSheet(
     if (!now.saving || saved.number !== saveNumber) return;
     draft.set({ ...now, saving: "", saved });
     if (saved.rule) ref.current?.close();
-    // React draws what is wrong first.
-    else requestAnimationFrame(() => document.querySelector<HTMLElement>('.rule-form [aria-invalid="true"]')?.focus());
+    else focusFirst();
   }, [saved]);
   useEffect(() => {
     if (!wanted) return undefined;

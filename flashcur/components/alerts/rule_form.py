@@ -69,6 +69,13 @@ def rule_sheet() -> rx.Component:
     asked = browser.maybe(opened, "asked")
     return rx.el.dialog(
         rx.el.div(
+            rx.el.button(
+                "×",
+                type="button",
+                class_name="close",
+                aria_label="Close",
+                custom_attrs={"onClick": browser.function("rule_form", "closeSheet")},
+            ),
             rx.cond(
                 AccountState.reached & ~AccountState.signed_in & ~AccountState.trouble,
                 _invitation(wanted),
@@ -81,13 +88,6 @@ def rule_sheet() -> rx.Component:
                         rx.el.p("Loading the form …", class_name="soft loading", role="status"),
                     ),
                 ),
-            ),
-            rx.el.button(
-                "×",
-                type="button",
-                class_name="close",
-                aria_label="Close",
-                custom_attrs={"onClick": browser.function("rule_form", "closeSheet")},
             ),
             class_name="inside",
         ),
