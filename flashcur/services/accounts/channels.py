@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
-from flashcur.domain.delivery.phone_number import mobile_number
+from flashcur.domain.delivery.phone_number import masked, mobile_number
 from flashcur.domain.plans import CHANNEL_NAMES, CHANNELS, Channel, Plan, least_plan
 from flashcur.domain.texts import lowered
 from flashcur.errors import Conflict, DeliveryError, NotFound, PlanNeeded, Refusal, Unavailable
@@ -498,7 +498,7 @@ def _hint(channel: Channel, address: str, email: str | None) -> str:
     if channel == "email":
         return shown_address(email or "")
     if channel == "sms":
-        return f"{address[:3]} … {address[-3:]}" if len(address) > 8 else "a number"
+        return masked(address)
     if channel == "telegram":
         return "a group" if address.startswith("-") else "your chat"
     if channel == "web-push":

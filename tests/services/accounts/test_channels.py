@@ -110,7 +110,7 @@ def test_what_pages_show_of_a_place_opens_nothing(services: Services) -> None:
     assert [place.hint for place in shown] == [
         ADDRESS,
         "a browser",
-        "+44 … 123",
+        "+44 …0123",
         "a group",
         "discord.com … 2345",
         "hooks.slack.com … B0X1",
