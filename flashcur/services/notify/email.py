@@ -161,7 +161,7 @@ def _html(message: Message, subject: str) -> str:
 <div style="max-width:560px">
 <h1 style="margin:0 0 12px;font-size:20px;line-height:1.3">{escape(one_line(message.title))}</h1>
 {lines}{quoted}<p style="margin:20px 0 6px"><a href="{link}" style="display:inline-block;padding:10px 18px;\
-border-radius:6px;background:#1d6fd1;color:#ffffff;text-decoration:none">{escape(one_line(message.link_text))}</a></p>
+border-radius:6px;background:#e0a83c;color:#14110a;text-decoration:none">{escape(one_line(message.link_text))}</a></p>
 <p style="margin:0;font-size:13px;color:#808080">{link}</p>
 <p style="margin:28px 0 0;font-size:13px;color:#808080">{_WHY} {_STAYS}<br>
 <a href="{BLANK}" style="color:#808080">{_STOP}</a></p>

@@ -58,7 +58,7 @@ class CallbackRoutes(RouteGroup):
         by itself: mail scanners follow links."""
         token = request.query_params.get("t", "")
         if read_unsubscribe_token(self._runtime.settings.secret_key, token) is None:
-            return self._page("This link is not valid", [_HOW.format(base=self._base)], status=404)
+            return self._page("This link is not valid", [*_HOW], status=404)
         return self._page(
             "Stop alert email?",
             ["FlashCur will send no more alerts to this address. Email about the account itself still comes."],
@@ -70,7 +70,7 @@ class CallbackRoutes(RouteGroup):
         (RFC 8058). No cookie is looked at."""
         delivery_id = read_unsubscribe_token(self._runtime.settings.secret_key, request.query_params.get("t", ""))
         if delivery_id is None:
-            return self._page("This link is not valid", [_HOW.format(base=self._base)], status=404)
+            return self._page("This link is not valid", [*_HOW], status=404)
         now_ms = self._runtime.clock()
 
         def work(session: Session) -> bool:
@@ -80,10 +80,9 @@ class CallbackRoutes(RouteGroup):
 
         if not await self._run(work):
             # The message is older than what is kept of it, or its account is no longer: the link cannot say whose.
-            return self._page("This link is too old", [_HOW.format(base=self._base)], status=404)
+            return self._page("This link is too old", [*_HOW], status=404)
         self._runtime.visitors.poke()
-        again = f"To get alerts by email again, switch email on at {self._base}/alerts, under Channels."
-        return self._page("Alert email is stopped", ["Email about the account itself still comes.", again])
+        return self._page("Alert email is stopped", ["Email about the account itself still comes.", *_AGAIN])
 
     async def sendgrid(self, request: Request) -> Response:
         """SendGrid's signed events: delivered, bounced, dropped, reported as spam, unsubscribed. 404 where
@@ -178,7 +177,8 @@ class CallbackRoutes(RouteGroup):
         """A page without scripts, which works in whatever opens links in mail."""
         action = f"{UNSUBSCRIBE_PATH}?t={escape(token)}"
         button = f'<form method="post" action="{action}"><button>Stop alert email</button></form>' if token else ""
-        text = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in paragraphs)
+        channels = f'<a href="{escape(self._base)}{CHANNELS_PAGE}">Channels</a>'
+        text = "".join(f"<p>{escape(each).replace(_LINK, channels)}</p>" for each in paragraphs)
         page = _PAGE.format(title=escape(title), text=text, button=button, base=escape(self._base))
         # The address holds the code: no other site is to learn it, and no search engine.
         headers = {
@@ -190,16 +190,27 @@ class CallbackRoutes(RouteGroup):
         return HTMLResponse(page, status, headers)
 
 
-_HOW = "To stop alert email, sign in and switch email off at {base}/alerts, under Channels."
+CHANNELS_PAGE = "/alerts?tab=channels"
+_LINK = "[Channels]"
+"""Stands in a paragraph for the link to that page."""
+_HOW = (f"To stop alert email, sign in and switch email off under {_LINK}.",)
+_AGAIN = (f"To get alerts by email again, switch email on under {_LINK}.",)
 _PAGE = """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title} – FlashCur</title>
 <style>
-:root {{ color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }}
+:root {{ color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; --accent: #8f5c00; --on-accent: #ffffff;
+  background: #ffffff; color: #151a20 }}
+@media (prefers-color-scheme: dark) {{
+  :root {{ --accent: #e0a83c; --on-accent: #14110a; background: #0e1217; color: #dde3ea }}
+}}
+.brand {{ font-weight: 700; color: inherit; text-decoration: none }}
+.brand b, a {{ color: var(--accent) }}
 main {{ max-width: 32rem; margin: 12vh auto; padding: 0 1rem }}
 h1 {{ font-size: 1.4rem }}
-button {{ font: inherit; padding: .6rem 1.2rem; border: 0; border-radius: 6px; background: #1d6fd1; color: #fff }}
+button {{ font: inherit; padding: .6rem 1.2rem; border: 0; border-radius: 6px; font-weight: 600;
+  background: var(--accent); color: var(--on-accent) }}
 </style></head>
-<body><main><h1>{title}</h1>{text}{button}<p><a href="{base}/">FlashCur</a></p></main></body>
+<body><main><a class="brand" href="{base}/">Flash<b>Cur</b></a><h1>{title}</h1>{text}{button}</main></body>
 </html>
 """

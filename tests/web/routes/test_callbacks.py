@@ -31,6 +31,8 @@ PUBLIC = "https://flashcur.example"
 KEY = ec.generate_private_key(ec.SECP256R1())
 PUBLIC_KEY = base64.b64encode(KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
 
+CHANNELS = '<a href="http://localhost:3000/alerts?tab=channels">Channels</a>'
+
 
 @pytest.fixture
 async def site(environ: dict[str, str]) -> AsyncIterator[Site]:
@@ -263,7 +265,7 @@ async def test_one_click_stops_alert_mail_and_nothing_else(site: Site, ann: str,
         answer = await client.post(link(site, number), content=content, headers={"Content-Type": kind})
         assert answer.status_code == 200
         assert "Alert email is stopped" in answer.text
-        assert "switch email on at http://localhost:3000/alerts" in answer.text
+        assert f"switch email on under {CHANNELS}" in answer.text
     (place,) = site.rows(Destination)
     assert (place.account_id, place.channel, place.state) == (ann, "email", "off")
     assert place.why == "You stopped alert email by the link in a message."
@@ -290,7 +292,7 @@ async def test_links_that_are_not_ours_or_too_old_say_what_else_helps(site: Site
     ]
     assert {answer.status_code for answer in answers} == {404}
     assert len({answer.text for answer in answers}) == 1
-    assert "http://localhost:3000/alerts" in answers[0].text
+    assert CHANNELS in answers[0].text
     late = await site.browser().client.post(link(site, number + 1000))
     assert (late.status_code, "too old" in late.text) == (404, True)
     assert site.rows(Destination) == []
