@@ -73,7 +73,7 @@ def read_web_address(text: str, *, private: bool = False) -> WebAddress:
     """
     text = text.strip()
     if len(text) > MAX_CHARS:
-        raise ValueError(f"at most {MAX_CHARS} characters, was {len(text)}")
+        raise ValueError(f"an address of at most {MAX_CHARS:,} characters, was {len(text):,}")
     # Browsers drop tabs and line ends and turn backslashes round; in an address that somebody pastes they are mistakes.
     scheme = "https?" if private else "https"
     parsed = None
@@ -92,7 +92,7 @@ def read_web_address(text: str, *, private: bool = False) -> WebAddress:
     if not private:
         _check_host(host, _written_host(text))
         if int(parsed.port or 443) not in PORTS:
-            raise ValueError(f"port {' or '.join(map(str, PORTS))}, was {parsed.port}")
+            raise ValueError(f"an address with port {' or '.join(map(str, PORTS))}, was {parsed.port}")
     return WebAddress(parsed.href, host)
 
 
@@ -103,12 +103,12 @@ def _check_host(host: str, written: str) -> None:
         labels = host.split(".")
         local = any(host == name or host.endswith("." + name) for name in _LOCAL_NAMES)
         if len(labels) < 2 or "" in labels or local:
-            raise ValueError(f"a server on the public internet, was {_shown(host)}") from None
+            raise ValueError(f"the address of a server on the public internet, was {_shown(host)}") from None
         return
     # 0x7f.1, 2130706433 and 0177.0.0.1 are all read as 127.0.0.1: nobody means well who writes an address like that.
     plain = written.removeprefix("[").removesuffix("]").lower()
     if not is_public(host) or (":" not in host and plain != host):
-        raise ValueError(f"a server on the public internet, was {_shown(written)}")
+        raise ValueError(f"the address of a server on the public internet, was {_shown(written)}")
 
 
 def _written_host(text: str) -> str:

@@ -51,7 +51,8 @@ def parse_url(text: str, *, private: bool = False) -> str:
     try:
         return read_web_address(text, private=private).url
     except ValueError as error:
-        raise Refusal(f"This address cannot be used: expected {error}.", field="url") from None
+        # What came stands in the field.
+        raise Refusal(f"Enter {str(error).partition(', was ')[0]}.", field="url") from None
 
 
 def masked(address: str) -> str:

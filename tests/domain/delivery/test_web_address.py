@@ -160,7 +160,7 @@ def test_a_public_address_is_read_and_spelled_as_browsers_do(text: str, url: str
         ("https://example.com:22/", "port 443 or 8443, was 22"),
         ("https://example.com:80/", "port 443 or 8443, was 80"),
         ("https://example.com:6379/", "port 443 or 8443, was 6379"),
-        ("https://example.com/" + "a" * 2000, "at most 2000 characters"),
+        ("https://example.com/" + "a" * 2000, "at most 2,000 characters"),
     ],
 )
 def test_any_other_address_is_refused(text: str, expected: str) -> None:

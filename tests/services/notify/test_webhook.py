@@ -273,6 +273,13 @@ def test_an_address_is_read_and_shown_without_what_may_be_secret() -> None:
 
 
 def test_a_wrong_address_is_refused_beside_the_field() -> None:
-    with pytest.raises(Refusal, match="public internet, was 'localhost'") as told:
-        parse_url("https://localhost/")
-    assert told.value.field == "url"
+    for text, said in (
+        ("https://localhost/", "Enter the address of a server on the public internet."),
+        ("example.com/hook", "Enter an address that begins with https://."),
+        ("https://example.com:22/", "Enter an address with port 443 or 8443."),
+        ("https://example.com/" + "x" * 3_000, "Enter an address of at most 2,000 characters."),
+        ("https://a:b@example.com/", "Enter an address without a user name and password in it."),
+    ):
+        with pytest.raises(Refusal) as told:
+            parse_url(text)
+        assert (str(told.value), told.value.field) == (said, "url")
