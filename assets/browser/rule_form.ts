@@ -55,7 +55,7 @@ export const MOST_CONDITIONS = 5;
 const FRESH: Record<string, Condition> = {
   price: { side: "above", price: "" },
   move: { way: "either", percent: "5", window_s: "900" },
-  volume: { multiple: "3", floor: "5000000" },
+  volume: { multiple: "3", floor: "5,000,000" },
   funding: { side: "above", percent: "0.05" },
   interest: { way: "up", percent: "10", window_s: "3600" },
   signal: { detector: "volume_spike", severity: "1", direction: "any", quadrant: "" },
@@ -155,7 +155,7 @@ export const closeSheet = (event: { currentTarget: Element }) => event.currentTa
 
 // What a rule's past depends on.
 const pastOf = ({ conditions, scope, mode, cooldown_s, hold_s }: Form) =>
-  JSON.stringify([conditions, scope, mode, cooldown_s, hold_s]);
+  JSON.stringify([conditions, scope, mode, cooldown_s, hold_s]).replace(/(?<=\d),(?=\d{3})/g, "");
 let looker: Ask = () => {};
 let stopper: () => void = () => {};
 let looking: ReturnType<typeof setTimeout> | undefined;
@@ -236,8 +236,17 @@ export function setRule(path: string, value: string | boolean) {
   else change({ [first]: value } as Partial<Form>, path);
 }
 
-// A field that was left shows what is wrong in it.
+// A number in plain digits as it is read: `5,000,000`; anything else stays as it was typed.
+export function grouped(text: string): string {
+  const whole = /^\s*(\d{4,})(\.\d*)?\s*$/.exec(text);
+  return whole ? whole[1].replace(/\B(?=(\d{3})+$)/g, ",") + (whole[2] ?? "") : text;
+}
+
+// A field that was left shows what is wrong in it, and a large number in groups.
 export function leftField(path: string) {
+  const [first, at, name] = path.split(".");
+  const typed = first === "conditions" ? draft.get().form?.conditions[Number(at)]?.[name] : undefined;
+  if (typed && ["price", "floor"].includes(name) && grouped(typed) !== typed) setRule(path, grouped(typed));
   const now = draft.get();
   if (!now.touched.includes(path)) draft.set({ ...now, touched: [...now.touched, path] });
 }
@@ -430,6 +439,7 @@ export function useDraft() {
     link: saved.link ?? "",
     link_text: saved.link_text ?? "",
     room: field === "room",
+    contradicts: checked.contradicts === true,
     sentence: checked.sentence ?? "",
     shared: checked.link ?? "",
     present: checked.present ?? [],

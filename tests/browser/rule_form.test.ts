@@ -18,7 +18,9 @@ const history = {
   },
 };
 Object.assign(globalThis, { window: { location, history, addEventListener() {} } });
-const { closedRule, faultsOf, openRule, spanOf, spansOf, wantedOf } = await import("../../assets/browser/rule_form.ts");
+const { closedRule, faultsOf, grouped, openRule, spanOf, spansOf, wantedOf } = await import(
+  "../../assets/browser/rule_form.ts"
+);
 
 test("an address says which rule is written, whatever else is in it", () => {
   assert.equal(wantedOf("?tab=paused&symbol=BTCUSDT&rule=new&x=1"), "rule=new&symbol=BTCUSDT");
@@ -63,4 +65,9 @@ test("what is wrong shows where somebody has been, and everywhere once they save
   assert.deepEqual(faultsOf(faults, ["conditions.1.percent"], false), { "conditions.1": "b" });
   assert.deepEqual(faultsOf(faults, ["name"], false), { name: "c" });
   assert.deepEqual(faultsOf(faults, [], true), faults);
+});
+
+test("a number in plain digits is grouped, and nothing else is touched", () => {
+  assert.deepEqual(["5000000", "999", "65000.5", " 1234 "].map(grouped), ["5,000,000", "999", "65,000.5", "1,234"]);
+  for (const typed of ["", "65,000", "1e6", "5m", "0.00001234", "-5000"]) assert.equal(grouped(typed), typed);
 });

@@ -16,32 +16,37 @@ Item = rx.Var[dict[str, str]]
 def preview_panel() -> rx.Component:
     """A part of the form; it fills itself once the rule can be read (`assets/browser/rule_form.ts`)."""
     state = browser.maybe(_told(), "state")
+    contradicts = browser.member(browser.hook("draft", "rule_form", "useDraft"), "contradicts").to(bool)
     busy = (state == "working") | (state == "asking")
     return rx.el.section(
         rx.el.h3("Would have fired"),
-        rx.match(
-            state,
-            ("", rx.el.p("Fill in the rule, and here is how often it would have fired.", class_name="soft")),
-            ("done", _done()),
-            ("cannot", _reasons()),
-            (
-                "asks",
+        rx.cond(
+            contradicts,
+            rx.el.p("These conditions contradict each other: put them right first.", class_name="soft"),
+            rx.match(
+                state,
+                ("", rx.el.p("Fill in the rule, and here is how often it would have fired.", class_name="soft")),
+                ("done", _done()),
+                ("cannot", _reasons()),
+                (
+                    "asks",
+                    rx.el.div(
+                        rx.el.p("Its past is not stored here. The exchange can tell it, which takes a moment."),
+                        _press("Ask the exchange", "askPast"),
+                        class_name="stack tight",
+                    ),
+                ),
+                ("cancelled", rx.el.div(rx.el.p("Cancelled.", class_name="soft"), _press("Try again", "seePast"))),
                 rx.el.div(
-                    rx.el.p("Its past is not stored here. The exchange can tell it, which takes a moment."),
-                    _press("Ask the exchange", "askPast"),
-                    class_name="stack tight",
+                    rx.el.p(rx.cond(state == "asking", "The exchange tells its past …", "Looking at its past …")),
+                    rx.el.progress(
+                        value=browser.part(f"({_told()!s}?.percent ?? 0)", _told()),
+                        max="100",
+                        aria_label="Looking at its past",
+                    ),
+                    _press("Cancel", "stopPast"),
+                    class_name="working",
                 ),
-            ),
-            ("cancelled", rx.el.div(rx.el.p("Cancelled.", class_name="soft"), _press("Try again", "seePast"))),
-            rx.el.div(
-                rx.el.p(rx.cond(state == "asking", "The exchange tells its past …", "Looking at its past …")),
-                rx.el.progress(
-                    value=browser.part(f"({_told()!s}?.percent ?? 0)", _told()),
-                    max="100",
-                    aria_label="Looking at its past",
-                ),
-                _press("Cancel", "stopPast"),
-                class_name="working",
             ),
         ),
         class_name="preview",

@@ -362,14 +362,20 @@ def _price(each: Item, path: rx.Var[str]) -> rx.Component:
 def _move(each: Item, path: rx.Var[str], windows: Sequence[int]) -> rx.Component:
     return rx.fragment(
         _select(path + "way", each["way"], *_options(_WAYS), label="Way"),
-        rx.el.span("by"),
-        _number(path + "percent", each["percent"], "Percent", unit="%"),
-        rx.el.span("within"),
-        _select(
-            path + "window_s",
-            each["window_s"],
-            *_options([(str(seconds), _span(seconds)) for seconds in windows]),
-            label="Within",
+        rx.el.span(
+            rx.el.span("by"),
+            _number(path + "percent", each["percent"], "Percent", unit="%", short=True),
+            class_name="pair",
+        ),
+        rx.el.span(
+            rx.el.span("within"),
+            _select(
+                path + "window_s",
+                each["window_s"],
+                *_options([(str(seconds), _span(seconds)) for seconds in windows]),
+                label="Within",
+            ),
+            class_name="pair",
         ),
     )
 
@@ -591,7 +597,7 @@ def _input(path: str, value: rx.Var[str], *, placeholder: str = "", max_length: 
     )
 
 
-def _number(path: rx.Var[str], value: rx.Var[str], label: str, *, unit: str) -> rx.Component:
+def _number(path: rx.Var[str], value: rx.Var[str], label: str, *, unit: str, short: bool = False) -> rx.Component:
     """A number as text: people paste `65,000`, and an input for numbers empties what it does not like."""
     return rx.el.label(
         rx.el.input(
@@ -599,7 +605,7 @@ def _number(path: rx.Var[str], value: rx.Var[str], label: str, *, unit: str) -> 
             value=value,
             max_length=24,
             auto_complete="off",
-            class_name="input number",
+            class_name="input number short" if short else "input number",
             aria_label=label,
             custom_attrs={
                 "inputMode": "decimal",
