@@ -16,6 +16,7 @@ from flashcur.state.visit import act, form_text, tell, text
 
 _MOST_ID = 64
 _MOST_URL = 2_000
+_CONNECTED = "Connected. Send a test to see that it arrives."
 _BY_URL = ("discord", "slack", "webhook")
 
 
@@ -25,7 +26,7 @@ class ChannelsState(rx.State):
     form: str = ""
     """The form that the following is about: the name of a channel, or `rename`."""
     place: str = ""
-    """The place that `rename` is about."""
+    """The place that it is about, where there is one."""
     field: str = ""
     """Its field that is wrong."""
     problem: str = ""
@@ -53,7 +54,8 @@ class ChannelsState(rx.State):
             made = await accounts.channels.connect_url(caller, text(channel, _MOST_ID), url, name)
             if made.secret:
                 self._tell_secret(made.place_id, made.secret)
-            return "Connected. Send a test to see that it arrives."
+            self.place = made.place_id
+            return _CONNECTED
 
         await self._submit(channel if channel in _BY_URL else "webhook", work)
 
@@ -76,8 +78,7 @@ class ChannelsState(rx.State):
             await accounts.channels.rename(caller, form_text(form, "id", _MOST_ID), form_text(form, "name"))
             return "Renamed."
 
-        self.place = str(form.get("id", ""))[:_MOST_ID]
-        await self._submit("rename", work)
+        await self._submit("rename", work, str(form.get("id", ""))[:_MOST_ID])
 
     @rx.event
     async def remove(self, place_id: str) -> None:
@@ -179,7 +180,8 @@ class ChannelsState(rx.State):
         async def work(accounts: Accounts, caller: Caller) -> str:
             place_id, code = form_text(form, "id", _MOST_ID), form_text(form, "code", _MOST_ID)
             await accounts.channels.confirm_sms(caller, place_id, code)
-            return "Connected. Send a test to see that it arrives."
+            self.place = place_id
+            return _CONNECTED
 
         await self._submit("sms-code", work)
 
@@ -187,7 +189,8 @@ class ChannelsState(rx.State):
         # Past this state, which may be written to Redis: nobody but the page ever holds it.
         tell(self, {ChannelsState: {"secret": secret, "secret_of": place_id}})
 
-    async def _submit(self, form: str, work: Callable[[Accounts, Caller], Awaitable[str]]) -> None:
+    async def _submit(self, form: str, work: Callable[[Accounts, Caller], Awaitable[str]], place: str = "") -> None:
+        self.place = place
         self.form, self.field, self.problem, self.done = form, "", "", ""
         self.link, self.link_text = "", ""
         try:

@@ -42,10 +42,10 @@ _URL_HINTS: dict[str, str] = {
 
 
 def channels_tab() -> rx.Component:
-    """All channels of the account, and when it wants to be left alone."""
+    """When the account wants to be left alone, and all its channels."""
     return rx.el.div(
-        rx.foreach(AccountState.channels, _card),
         alert_settings(),
+        rx.foreach(AccountState.channels, _card),
         class_name="channels",
         custom_attrs={"data-testid": "channels"},
     )
@@ -134,6 +134,14 @@ def _place(place: Item, usable: rx.Var[bool]) -> rx.Component:
                 class_name="actions",
             ),
             class_name="place",
+        ),
+        rx.el.div(
+            rx.cond(
+                (ChannelsState.place == place["id"]) & (ChannelsState.done != ""),
+                rx.el.p(ChannelsState.done, class_name="notice done"),
+            ),
+            role="status",
+            class_name="said",
         ),
         rx.cond(ChannelsState.secret_of == place["id"], _secret()),
         rx.foreach(
@@ -369,7 +377,10 @@ def _form(form: str, handler: Any, *fields: Content, submit: str) -> rx.Componen
 
 
 def _folded(title: str, content: rx.Component) -> rx.Component:
-    return rx.el.details(rx.el.summary(title), rx.el.div(content), class_name="fold")
+    # Closed again once its form was taken in.
+    return rx.el.details(
+        rx.el.summary(title), rx.el.div(content), class_name="fold", key=title + ChannelsState.number.to(str)
+    )
 
 
 def _part(form: str, *children: Content) -> rx.Component:
@@ -390,7 +401,10 @@ def _part(form: str, *children: Content) -> rx.Component:
                     ),
                 ),
             ),
-            rx.cond(about & (ChannelsState.done != ""), rx.el.p(ChannelsState.done, class_name="notice done")),
+            rx.cond(
+                about & (ChannelsState.done != "") & (ChannelsState.place == ""),
+                rx.el.p(ChannelsState.done, class_name="notice done"),
+            ),
             role="status",
         ),
         class_name="stack tight",
