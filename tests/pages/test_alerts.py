@@ -51,6 +51,7 @@ def test_from_a_row_s_bell_to_a_rule_that_watches(page: Page, app: App) -> None:
     row.get_by_role("button", name="New alert for BTC").click()
     expect(sheet(page)).to_be_visible()
     expect(sheet(page).get_by_label("Contract", exact=True)).to_have_value("BTCUSDT")
+    expect(sheet(page).get_by_label("Contract", exact=True)).to_be_focused()
     # What is not filled in yet is no error yet.
     expect(sheet(page).locator('[aria-invalid="true"]')).to_have_count(0)
     sheet(page).get_by_label("Condition", exact=True).select_option("move")

@@ -45,6 +45,9 @@ def test_a_webhook_is_connected_tested_and_looked_up(page: Page, app: App) -> No
     expect(hook.locator(".state")).to_have_text("To My desk.", timeout=WITHIN_MS)
     secret = hook.locator("code").inner_text()
     assert secret.startswith("whsec_")
+    # Said beside the button that it speaks of; the form is out of the way.
+    expect(hook.locator(".places > li")).to_contain_text("Connected. Send a test")
+    expect(hook.locator("details[open]")).to_have_count(0)
     # The field was emptied; the address is nowhere on the page.
     assert "secret-path" not in page.content()
     hook.get_by_role("button", name="Send a test to My desk").click()
@@ -121,6 +124,7 @@ def test_quiet_hours_are_saved_on_a_phone(page: Page, app: App) -> None:
     expect(hours.get_by_label("Hold messages")).to_be_checked()
     page.locator("#mute").get_by_role("button", name="8 hours").click()
     expect(page.locator("#mute")).to_contain_text("Muted until")
+    expect(page.locator(".muted-line")).to_contain_text("nothing leaves the app")
     page.locator("#mute").get_by_role("button", name="Unmute").click()
     expect(page.locator("#mute").get_by_role("button", name="8 hours")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
