@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from sqlmodel import Session
 
 from flashcur.domain.plans import CHANNEL_NAMES
-from flashcur.models import Account, Destination
-from flashcur.services.accounts import changes
+from flashcur.models import Destination
+from flashcur.services.accounts import changes, sessions
 from flashcur.services.alerts import notices
 from flashcur.services.alerts.alerts import Deliver
 from flashcur.services.kit.clock import from_ms
@@ -29,7 +29,8 @@ def stop_mail(session: Session, account_id: str, why: str, now_ms: int, deliver:
     Mail about the account itself still goes. `deliver`: writes down where the notice goes; None where the owner asked
     for it, and needs none.
     """
-    if session.get(Account, account_id) is None:
+    # Two of these at once would write the row of its address twice.
+    if sessions.lock(session, account_id) is None:
         return False
     # An account's own address needs no destination to be on, but one to be off.
     places = destinations.of_account(session, account_id, "email") or [
