@@ -204,6 +204,8 @@ async def test_jobs_report_their_last_run(running: Running, sqlite_database: Dat
         "mark free",
         "mark pro",
         "refresh prices",
+        "gather",
+        "deliveries",
         "rules",
         "rule windows",
         "instruments",
