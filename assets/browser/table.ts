@@ -45,7 +45,7 @@ export function clickStar(event: { target: EventTarget | null }, send: (symbol: 
 export function useBell(): (event: { target: EventTarget | null }) => void {
   const go = useNavigate();
   return (event) => {
-    const symbol = under(event, "button.bell")?.closest("tr")?.dataset.symbol;
+    const symbol = under(event, "button.new-alert")?.closest("tr")?.dataset.symbol;
     if (symbol) go(`/alerts?rule=new&symbol=${encodeURIComponent(symbol)}`);
   };
 }

@@ -59,7 +59,7 @@ def market_row(
                 class_name="star",
                 custom_attrs={"aria-pressed": star, "aria-label": "Watch " + base},
             ),
-            rx.el.button(type="button", class_name="bell", custom_attrs={"aria-label": "New alert for " + base}),
+            rx.el.button(type="button", class_name="new-alert", custom_attrs={"aria-label": "New alert for " + base}),
             base,
             rx.cond(mark, rx.el.small(mark)),
             rx.cond(fired, rx.el.i(class_name="fired " + side, role="img", title=fired, aria_label=fired)),

@@ -183,7 +183,7 @@ def _star(base: str, starred: bool) -> str:
 
 
 def _bell(base: str) -> str:
-    return f'<button type="button" class="bell" aria-label="New alert for {escape(base)}"></button>'
+    return f'<button type="button" class="new-alert" aria-label="New alert for {escape(base)}"></button>'
 
 
 def _cell(column: str, value: str, *, prefix: str = "", suffix: str = "", look: str = "") -> str:
