@@ -12,7 +12,6 @@ CONTENT = "content"
 FOOTER_LINKS = (
     ("Markets", "/"),
     ("Signals", "/signals"),
-    ("Alerts", "/alerts"),
     ("Pricing", "/pricing"),
     ("API", "/api"),
     ("Terms", "/legal/terms"),

@@ -1,1 +1,0 @@
-"""Rules, the alerts they gave, and where these go."""
