@@ -205,7 +205,7 @@ def test_the_table(tab: Page, early: bool, app: App) -> None:
     expect_changes(tab, ".card")
     # In an order in which no row changes its place while a pointer is on its way.
     tab.click('th[data-col="symbol"] button')
-    expect(tab.locator('th[data-col="symbol"]')).to_have_attribute("aria-sort", "ascending")
+    expect(tab.locator('thead th[data-col="symbol"]')).to_have_attribute("aria-sort", "ascending")
     tab.locator("tbody.rows .star").first.click()
     expect(tab.locator(".lists select")).to_be_visible()
     expect_changes(tab, "tbody.rows")
