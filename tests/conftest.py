@@ -31,7 +31,7 @@ GROUPS = {
     ),
 }
 # Measured in parts of a second, which a browser beside them would make longer: run after all others, by themselves.
-ALONE = ("tests/web/test_accounts_processes.py",)
+ALONE = ("tests/web/test_accounts_processes.py", "tests/services/simulator/test_streams.py")
 
 # How long an example takes, and to be made, says how busy the machine is.
 hypothesis.settings.register_profile("flashcur", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])

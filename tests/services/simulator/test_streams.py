@@ -48,8 +48,7 @@ async def test_tickers_come_every_second_and_say_what_the_exchange_recorded(
     ws = await connect(exchange, streams=("!ticker@arr",))
     first, second = await receive(ws), await receive(ws)
     assert 800 <= second[0]["E"] - first[0]["E"] <= 1200
-    # Who connects within a second is told less of it.
-    assert len(second) > 20
+    assert len(first) > 40
     for row in second:
         assert row["e"] == "24hrTicker"
         sent = exchange.sent(row["s"], kind="ticker")[-1]
@@ -87,7 +86,7 @@ async def test_all_final_candles_arrive_at_the_hour(start_exchange: StartExchang
     symbols = [c.lower for c in exchange.market.trading()]
     ws = await connect(exchange, streams=tuple(f"{symbol}@kline_1h" for symbol in symbols))
     finals: dict[str, Any] = {}
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(8):
         while len(finals) < len(symbols):
             event = await receive(ws)
             if event["k"]["x"]:
@@ -95,7 +94,7 @@ async def test_all_final_candles_arrive_at_the_hour(start_exchange: StartExchang
     assert max(e["E"] for e in finals.values()) - min(e["E"] for e in finals.values()) <= 100
     assert {e["k"]["t"] for e in finals.values()} == {hour_ms}
     assert {e["k"]["T"] for e in finals.values()} == {hour_ms + HOUR_MS - 1}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(5):
         while (event := await receive(ws))["k"]["x"]:
             pass
     assert event["k"]["t"] == hour_ms + HOUR_MS
@@ -106,7 +105,7 @@ async def test_a_minute_candle_closes_at_the_minute(start_exchange: StartExchang
     minute_ms = MID_HOUR_MS // 60_000 * 60_000
     exchange = await start_exchange(now_ms=Clock(minute_ms + 56_500))
     ws = await connect(exchange, streams=("btcusdt@kline_1m",))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(5):
         while not (event := await receive(ws))["k"]["x"]:
             pass
     assert event["k"]["t"] == minute_ms
