@@ -11,7 +11,21 @@ from bench.options import Options
 from bench.process import ProgramFailed
 from bench.report import Table, machine, write
 
-NAMES = ("frame", "detectors", "signals", "stored", "backtest", "redis", "feed", "page", "accounts", "tabs", "sockets")
+NAMES = (
+    "frame",
+    "detectors",
+    "rules",
+    "signals",
+    "stored",
+    "delivery",
+    "backtest",
+    "redis",
+    "feed",
+    "page",
+    "accounts",
+    "tabs",
+    "sockets",
+)
 
 Run = Callable[[Options], Table]
 

@@ -5,7 +5,7 @@
     python -m flashcur.accounts sign-out WHO
     python -m flashcur.accounts sign-out --all
 
-WHO is an e-mail address or a wallet's address. Open tabs notice within a second.
+WHO is an email address or a wallet's address. Open tabs notice within a second.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from flashcur.domain.plans import PLAN_NAMES, plan_name
-from flashcur.errors import FlashCurError, NotFound
-from flashcur.models import Account, Wallet
+from flashcur.errors import FlashCurError
+from flashcur.models import Account
 from flashcur.services.accounts import audit, changes, sessions
 from flashcur.services.accounts.entitlement import set_plan
+from flashcur.services.accounts.find import find
 from flashcur.services.accounts.view import read_account
-from flashcur.services.auth.challenges import checksummed
 from flashcur.services.kit.clock import utc_now
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
-from flashcur.settings.idn import ascii_address, shown_address
+from flashcur.settings.idn import shown_address
 
 MOST_DAYS = 3_650
 
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         # Out of a group argparse takes a word only where it may be left out.
         which = one.add_mutually_exclusive_group(required=True) if everybody else one
         which.add_argument(
-            "who", metavar="WHO", nargs="?" if everybody else None, help="e-mail address or wallet address"
+            "who", metavar="WHO", nargs="?" if everybody else None, help="email address or wallet address"
         )
         if everybody:
             which.add_argument("--all", action="store_true", help="all accounts")
@@ -82,28 +82,8 @@ def _days(text: str) -> int:
     return int(text)
 
 
-def _find(session: Session, who: str) -> Account:
-    """The account, locked."""
-    account_id = session.exec(select(Account.id).where(Account.email == _address(who))).first()
-    if account_id is None and who.strip().startswith("0x"):
-        wallet = session.get(Wallet, checksummed(who.strip()))
-        account_id = None if wallet is None else wallet.account_id
-    account = None if account_id is None else sessions.lock(session, account_id)
-    if account is None:
-        raise NotFound(f"There is no account of {who!r}: expected its e-mail address or a linked wallet's address.")
-    return account
-
-
-def _address(who: str) -> str:
-    """In the form that is kept, whichever the operator writes; what is no address is no account's either."""
-    try:
-        return ascii_address(who.strip().lower())
-    except ValueError:
-        return who.strip().lower()
-
-
 def _show(session: Session, options: argparse.Namespace, settings: Settings) -> list[str]:
-    return _lines(session, _find(session, options.who), settings)
+    return _lines(session, find(session, options.who), settings)
 
 
 def _lines(session: Session, account: Account, settings: Settings) -> list[str]:
@@ -125,7 +105,7 @@ def _lines(session: Session, account: Account, settings: Settings) -> list[str]:
 
 
 def _plan(session: Session, options: argparse.Namespace, settings: Settings) -> list[str]:
-    account, now = _find(session, options.who), utc_now()
+    account, now = find(session, options.who), utc_now()
     until = None if options.days is None else now + timedelta(days=options.days)
     plan = plan_name(options.plan)
     set_plan(session, account, plan, now, source="operator", until=until, actor="operator")
@@ -133,7 +113,7 @@ def _plan(session: Session, options: argparse.Namespace, settings: Settings) -> 
 
 
 def _sign_out(session: Session, options: argparse.Namespace, settings: Settings) -> list[str]:
-    owners = sessions.owners(session) if options.all else [_find(session, options.who).id]
+    owners = sessions.owners(session) if options.all else [find(session, options.who).id]
     now, ended, accounts = utc_now(), 0, 0
     for account_id in owners:
         # Who signs in at this moment waits, or is ended too; an account that was deleted at this moment has no session.

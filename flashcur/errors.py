@@ -7,6 +7,11 @@
     ├── DatabaseError          the database is missing, unreachable or of another version
     ├── BusError               the bus (Redis) cannot be reached
     ├── MailError              a mail could not be handed over
+    ├── DeliveryError          a message was not taken; it is tried again
+    │   ├── TryAgainLater      the provider asks us to wait (429)
+    │   ├── Unanswered         nobody answered: it may have arrived
+    │   └── Refused            it will never be taken
+    │       └── Gone           the destination is no longer
     ├── BadFile                a file of market data cannot be read
     ├── Refusal                a person asked for what cannot be; the message is for them
     │   ├── SignInNeeded       they are not signed in, or no longer (401)
@@ -27,6 +32,8 @@ The first line of a class docstring is the default message and tells the reader 
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 
 class FlashCurError(Exception):
@@ -56,12 +63,58 @@ class BusError(FlashCurError):
     retry_after = 1.0
 
 
+class DeliveryError(FlashCurError):
+    """The message was not taken: it is tried again on the schedule."""
+
+
+class TryAgainLater(DeliveryError):
+    """The provider asks us to wait: no attempt is spent."""
+
+    def __init__(self, message: str, *, wait_s: float, whole_channel: bool = False) -> None:
+        """`wait_s`: seconds, as told. `whole_channel`: everything of the channel waits, not this recipient alone."""
+        super().__init__(message, retry_after=wait_s)
+        self.wait_s = wait_s
+        self.whole_channel = whole_channel
+
+
+class Unanswered(DeliveryError):
+    """Nobody answered after the message was on its way: it may have arrived. It is tried again under the same key."""
+
+
+class Refused(DeliveryError):
+    """The provider will never take this message: it is given up with the provider's words."""
+
+
+class Gone(Refused):
+    """The destination is no longer: blocked, revoked, unsubscribed. It is switched off and its owner told elsewhere."""
+
+    def __init__(
+        self, message: str, *, suppress: Literal["", "bounce", "complaint", "unsubscribe", "stop"] = ""
+    ) -> None:
+        """`suppress`: why nobody may send to the address any more; empty where it is this destination's matter."""
+        super().__init__(message)
+        self.suppress = suppress
+
+
 class BadFile(FlashCurError):
     """The file cannot be used: correct the lines that are named here."""
 
 
 class MailError(FlashCurError):
     """The mail could not be handed over."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        retry_after: float | None = None,
+        everything: bool = False,
+        unanswered: bool = False,
+    ) -> None:
+        """`everything`: no mail at all is taken until then. `unanswered`: it was on its way and may have arrived."""
+        super().__init__(message, retry_after=retry_after)
+        self.everything = everything
+        self.unanswered = unanswered
 
 
 class Refusal(FlashCurError):

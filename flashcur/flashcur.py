@@ -13,6 +13,7 @@ from flashcur.components.kit import notice, theme
 from flashcur.components.signals.panel import BEFORE_PAINT
 from flashcur.pages import (
     account,
+    alerts,
     api,
     confirm,
     confirm_change,
@@ -33,8 +34,11 @@ from flashcur.pages import (
 from flashcur.services.kit.metrics import SOCKET_REFUSALS, TABS
 from flashcur.settings import Settings
 from flashcur.settings.addresses import Addresses
+from flashcur.state import account as account_state
+from flashcur.state import alerts as alert_state
 from flashcur.state import market, tabs, visit
 from flashcur.state.market import FeedState
+from flashcur.state.rules import previews
 from flashcur.state.wire import connections
 from flashcur.state.wire.broadcast import Broadcaster
 from flashcur.state.wire.door import Door, arrival_of
@@ -49,9 +53,12 @@ from flashcur.web.page.first_paint import FirstPaint
 from flashcur.web.page.public_address import PublicAddress
 from flashcur.web.process import WebRuntime
 from flashcur.web.routes.auth import AuthRoutes
+from flashcur.web.routes.callbacks import CallbackRoutes
 from flashcur.web.routes.files import ExportRoutes
+from flashcur.web.routes.push import PushRoutes
 from flashcur.web.routes.signals import SignalRoutes
 from flashcur.web.routes.table import HttpRoutes
+from flashcur.web.routes.telegram import TelegramRoutes
 
 theme.write_stylesheet(Path(__file__).parent.parent / "assets")
 
@@ -93,6 +100,7 @@ for route, page, about in (
     ("/account", account.account, account),
     ("/watchlists", watchlists.watchlists, watchlists),
     ("/signals", signals.signals, signals),
+    ("/alerts", alerts.alerts, alerts),
     ("/api", api.api, api),
     ("/legal/terms", legal_terms.legal_terms, legal_terms),
     ("/legal/privacy", legal_privacy.legal_privacy, legal_privacy),
@@ -119,8 +127,12 @@ visit.connect(runtime, broadcaster.tell, partial(arrival_of, app))
 runtime.watch_broadcast(broadcaster.counters)
 visitors.listen(tabs.follow(broadcaster, visitors))
 visitors.ask_presence(broadcaster.has_tab)
+account_state.connect(runtime.senders)
+runtime.alerts.ask_presence(alert_state.has_tab(broadcaster, visitors))
+runtime.alerts.listen(alert_state.follow(broadcaster, visitors))
 lifetimes = Lifetimes(app)
 lifetimes.install()
+lifetimes.listen(previews.cancel)
 runtime.attend("tabs", lifetimes.run)
 gate = Gate(
     app,
@@ -146,6 +158,9 @@ app.api_transformer = (
         AuthRoutes(runtime),
         ExportRoutes(runtime),
         SignalRoutes(runtime),
+        CallbackRoutes(runtime),
+        TelegramRoutes(runtime),
+        PushRoutes(runtime),
         page_policy=PagePolicy(build.CLIENT, config.api_url),
     ).wrap,
     lambda asgi: PublicAddress(asgi, where.backend, build.CLIENT),

@@ -112,7 +112,7 @@ def test_values_are_cast(environ: dict[str, str]) -> None:
         ("FLASHCUR_PUBLIC_URL", "https://flashcur.example.", "without empty parts"),
         ("FLASHCUR_BYBIT_WS_URL", "https://127.0.0.1", "ws:// or wss://"),
         ("FLASHCUR_BYBIT_REST_URL", "http://127.0.0.1:port", "http:// or https://"),
-        ("FLASHCUR_ADMIN_EMAILS", "ann", "e-mail addresses"),
+        ("FLASHCUR_ADMIN_EMAILS", "ann", "email addresses"),
         ("FLASHCUR_HOST", "flashcur.example", "an IP address"),
         ("FLASHCUR_HOST", "127.0.0.1:8000", "an IP address"),
         ("FLASHCUR_HOST", "[::1]", "an IP address"),
@@ -121,6 +121,10 @@ def test_values_are_cast(environ: dict[str, str]) -> None:
         ("DATABASE_URL", "sqlite:///:memory:", "sqlite:///FILE"),
         ("REDIS_URL", "localhost:6379", "redis://HOST"),
         ("TWILIO_FROM_NUMBER", "0800", "a phone number"),
+        ("SENDGRID_WEBHOOK_PUBLIC_KEY", "-----BEGIN PUBLIC KEY-----", "without BEGIN and END"),
+        ("VAPID_SUBJECT", "mailto:nobody", "mailto: and an email address"),
+        ("VAPID_SUBJECT", "https://localhost", "https://"),
+        ("VAPID_SUBJECT", "http://flashcur.example", "https://"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_all(
@@ -193,6 +197,33 @@ def test_a_token_that_can_be_guessed_is_refused_and_not_shown(environ: dict[str,
     message = refused(environ | {"FLASHCUR_OPERATOR_TOKEN": token})
     assert message.startswith("FLASHCUR_OPERATOR_TOKEN: expected 32 random characters")
     assert token not in message
+
+
+@pytest.mark.parametrize("key", ["short", "A" * 43, "_" * 43, "A" * 42 + "!", "ä" * 43, "A" * 44 + "=="])
+def test_what_is_no_key_of_web_push_is_refused_and_not_shown(environ: dict[str, str], key: str) -> None:
+    said = refused({**environ, "VAPID_PRIVATE_KEY": key})
+    assert said.startswith("VAPID_PRIVATE_KEY: expected a private key of 32 bytes")
+    assert key not in said
+
+
+def test_web_push_has_a_key_in_development_and_needs_one_in_production(
+    environ: dict[str, str], prod: dict[str, str]
+) -> None:
+    made = Settings.load(environ).web_push
+    assert made == Settings.load(environ).web_push
+    assert made.private_key is not None
+    assert Settings.load({**environ, "FLASHCUR_SECRET_KEY": "another " * 6}).web_push.private_key != made.private_key
+    assert Settings.load(prod).web_push.private_key is None
+    # A made one is what the setting takes.
+    given = Settings.load({**prod, "VAPID_PRIVATE_KEY": made.private_key.reveal() + "="}).web_push
+    assert given.private_key == made.private_key
+
+
+def test_push_services_are_told_whom_to_write_to(prod: dict[str, str]) -> None:
+    assert Settings.load(prod).web_push.subject == prod["FLASHCUR_PUBLIC_URL"]
+    assert Settings.load({**prod, "FLASHCUR_FROM_EMAIL": "Post@a.example"}).web_push.subject == "mailto:post@a.example"
+    given = {**prod, "FLASHCUR_FROM_EMAIL": "post@a.example", "VAPID_SUBJECT": "https://a.example/contact"}
+    assert Settings.load(given).web_push.subject == "https://a.example/contact"
 
 
 def test_several_workers_need_redis(environ: dict[str, str]) -> None:

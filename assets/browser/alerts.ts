@@ -38,7 +38,7 @@ function read(): Choice {
   }
 }
 
-const permission = () => (typeof Notification === "undefined" ? "unsupported" : Notification.permission);
+export const permission = () => (typeof Notification === "undefined" ? "unsupported" : Notification.permission);
 const state = store({ ...SILENT, problem: "", quiet: false });
 
 let soundClaim: Claim | null = null;
@@ -86,21 +86,29 @@ const UNSUPPORTED = "This browser has no notifications for an open page. The sou
 
 export async function toggleNotify() {
   if (state.get().notify) return keep({ notify: false });
-  if (permission() === "unsupported") return keep({ notify: false }, UNSUPPORTED);
+  const problem = await allowNotifications("Signals will be shown like this.");
+  keep({ notify: problem === "" }, problem ?? "");
+}
+
+// Asks for the browser's permission and shows how it looks. Why there are none, empty where there are; null where the
+// person has not decided.
+export async function allowNotifications(sample: string): Promise<string | null> {
+  if (permission() === "unsupported") return UNSUPPORTED;
   const answer = await Notification.requestPermission();
-  if (answer !== "granted") return keep({ notify: false }, answer === "denied" ? BLOCKED : "");
-  if (!show("FlashCur", "Signals will be shown like this.", "flashcur")) return keep({ notify: false }, UNSUPPORTED);
-  keep({ notify: true });
+  if (answer !== "granted") return answer === "denied" ? BLOCKED : null;
+  return show("FlashCur", sample, "flashcur") ? "" : UNSUPPORTED;
 }
 
 export const setStrong = (strong: boolean) => keep({ strong }, state.get().problem);
 
-function show(title: string, body: string, tag: string): boolean {
+// Whether the browser took it; `clicked` is what a click on it does in this tab.
+export function show(title: string, body: string, tag: string, clicked = () => {}): boolean {
   try {
     const notification = new Notification(title, { body, tag, icon: "/favicon.svg" });
     notification.onclick = () => {
       window.focus();
       notification.close();
+      clicked();
     };
     return true;
   } catch {
@@ -130,11 +138,17 @@ function lastRung(): number {
   }
 }
 
+// The tone, where it is on and this tab is the one that sounds; whether it was heard.
+export function ringTone(direction: string): boolean {
+  const sounds = Boolean(state.get().sound && soundClaim?.owned);
+  if (sounds) sound(direction);
+  return sounds;
+}
+
 function ring(coming: Coming[]) {
-  const { sound: wanted, notify } = state.get();
-  const sounds = wanted && soundClaim?.owned;
+  const { notify } = state.get();
+  const sounds = ringTone(coming[0].direction);
   const notifies = notify && notifyClaim?.owned;
-  if (sounds) sound(coming[0].direction);
   if (notifies) {
     const [first] = coming;
     const title = coming.length > 1 ? `${coming.length} new signals` : `${first.base}: ${first.title}`;
@@ -177,7 +191,8 @@ export function comingOf(columns: Columns): Coming[] {
 let known: Set<number> | null = null;
 let heardOf: string | null = null;
 
-const attend = shared(() => {
+// While a page has it: the choice is known, and this tab claims what it can do.
+export const attend = shared(() => {
   const heard = ({ key }: StorageEvent) => {
     if (key !== KEPT) return;
     state.set({ ...state.get(), ...read() });

@@ -2,6 +2,7 @@
 // with, and loads anew when that changes.
 import { inside } from "./address.ts";
 import { say } from "./notice.ts";
+import { leavePush } from "./push.ts";
 import { backendOrigin, post } from "./server.ts";
 
 const COOKIE = "flashcur_mark";
@@ -33,6 +34,7 @@ export function go(next = "/") {
 
 // `not` is said where it fails, before the reason.
 export async function signOut(port: number, not: string) {
+  await leavePush(port);
   const answer = await post(`${backendOrigin(port)}/auth/sign-out`, {});
   if (answer.ok) go(answer.next);
   else say({ text: `${not} ${answer.error}`, bad: true });

@@ -1,6 +1,7 @@
 // The pointer and the keyboard over the table. One handler for all rows: one in each of 500 would cost more than they do.
 import type { CSSProperties } from "react";
 import { useEffect, useRef } from "react";
+import { useNavigate } from "react-router";
 import { store } from "./store.ts";
 import { setView } from "./view.ts";
 
@@ -38,6 +39,15 @@ export function pointAt(event: { type: string; target: EventTarget | null }) {
 export function clickStar(event: { target: EventTarget | null }, send: (symbol: string) => void) {
   const symbol = under(event, "button.star")?.closest("tr")?.dataset.symbol;
   if (symbol) send(symbol);
+}
+
+// Begins a rule for the contract whose bell was clicked.
+export function useBell(): (event: { target: EventTarget | null }) => void {
+  const go = useNavigate();
+  return (event) => {
+    const symbol = under(event, "button.new-alert")?.closest("tr")?.dataset.symbol;
+    if (symbol) go(`/alerts?rule=new&symbol=${encodeURIComponent(symbol)}`);
+  };
 }
 
 // "/" goes to the search field, as in every tool of this kind; Escape empties it. Returns the field's ref.

@@ -129,6 +129,9 @@ class ReplaySource:
     async def minutes(self, symbol: str, first_ms: int, end_ms: int) -> list[Candle]:
         return []
 
+    async def past_interest(self, symbol: str, first_ms: int, end_ms: int) -> list[OpenInterest]:
+        return []
+
     def status(self) -> list[VenueStatus]:
         return []
 

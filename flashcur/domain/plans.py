@@ -19,8 +19,20 @@ PlanName = Literal["free", "pro", "elite"]
 PLAN_NAMES: tuple[PlanName, ...] = get_args(PlanName)
 """The plans an account can have, in rising order."""
 
-Channel = Literal["in-app", "browser", "email", "sms", "telegram", "discord", "slack", "webhook"]
+Channel = Literal["in-app", "browser", "email", "web-push", "sms", "telegram", "discord", "slack", "webhook"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
+CHANNEL_NAMES: dict[Channel, str] = {
+    "in-app": "In the app",
+    "browser": "Browser notification",
+    "email": "Email",
+    "web-push": "Web push",
+    "sms": "SMS",
+    "telegram": "Telegram",
+    "discord": "Discord",
+    "slack": "Slack",
+    "webhook": "Webhook",
+}
+"""What people call them."""
 
 ExportFormat = Literal["tradingview", "csv", "json"]
 EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
@@ -119,7 +131,7 @@ PLANS: dict[Audience, Plan] = {
         open_interest=True,
         history=50,
         rules=25,
-        channels=("in-app", "browser", "email"),
+        channels=("in-app", "browser", "email", "web-push"),
         own_thresholds=True,
         watchlists=10,
         watchlist_symbols=100,

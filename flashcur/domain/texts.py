@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from flashcur.errors import Refusal
 
+_NO_NAMES = frozenset({"A", "It", "Mail", "Nothing", "Our", "That", "The", "This", "You", "Your"})
+"""What a sentence of ours begins with, and no name does."""
+
 
 def checked_text(value: object, most: int, field: str = "") -> str:
     """`value` where it is text that a database can keep: at most `most` characters, no NUL, no half characters.
@@ -24,3 +27,9 @@ def checked_text(value: object, most: int, field: str = "") -> str:
     if not whole:
         raise Refusal(f"{before}xpected text without NUL or half characters.", field=field)
     return value
+
+
+def lowered(sentence: str) -> str:
+    """A sentence as it stands after a colon: `you stopped it`. Only what is certainly no name loses its capital."""
+    first = sentence.partition(" ")[0]
+    return sentence[:1].lower() + sentence[1:] if first in _NO_NAMES else sentence

@@ -1,190 +1,528 @@
-"""Sends what is in the outbox."""
+"""Sends what is in the outbox: one loop for every channel, each of which goes its own way."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
-from datetime import datetime, timedelta
-from typing import TypeVar
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 from sqlmodel import Session
 
-from flashcur.errors import DatabaseError, MailError
-from flashcur.models.mail import Mail
-from flashcur.services.accounts import undelivered
+from flashcur.errors import DatabaseError, DeliveryError, TryAgainLater, Unanswered
+from flashcur.models import Delivery
+from flashcur.services.alerts import endings
+from flashcur.services.alerts.alerts import Deliver
 from flashcur.services.kit.backoff import Backoff
-from flashcur.services.kit.clock import from_ms
-from flashcur.services.notify import outbox
-from flashcur.services.notify.port import MailSender
-from flashcur.services.notify.templates import render
+from flashcur.services.kit.clock import steady_ms
+from flashcur.services.notify import account_mail, outbox
+from flashcur.services.notify.channel import Channel, Handed, Outgoing, Payload
+from flashcur.services.notify.outbox import LEASE_MS, ChannelFigures, Claimed
+from flashcur.services.notify.pace import Pace, Paces
 from flashcur.services.storage.database import Database
-from flashcur.settings import Settings
-
-T = TypeVar("T")
+from flashcur.settings import Secret
 
 logger = logging.getLogger(__name__)
 
-EVERY_S = 1.0
-"""How often the outbox is looked into; also how late mail of another process leaves."""
-BATCH = 10
-THREADS = 4
-"""Mails handed over at a time. A batch whose every mail times out (10 s each) is done well within its lease."""
-GRACE_S = 1.0
-"""What is being handed over when the mailer is to stop gets this long, or it would be sent a second time."""
+EVERY_S = 0.5
+"""How often the outbox is looked into; also how late a message of another process leaves."""
+SEND_TIMEOUT_S = 20.0
+"""No attempt takes longer, whatever a channel does; channels give up by themselves after some ten seconds."""
+AT_ONCE = 32
+"""Messages of one channel that are on their way at a time."""
+ACCOUNT_AT_ONCE = 4
+"""Of these, at most so many of one account: addresses of one owner that hang delay nobody else's."""
+ACCOUNT_RATE, ACCOUNT_BURST = 2.0, 20.0
+"""Messages a second of one account by one channel, after a burst."""
+GRACE_S = 0.7
+"""What is being handed over when the worker is to stop gets this long, or it would be sent a second time; and as long
+again to be noted. Both end before the supervisor cancels once more."""
+FOLLOW_UPS = 5
+"""How often what follows from a noted end is tried again while the database is away."""
+STALLED_MS = 5 * 60_000
+"""What is due for so long, although its channel is configured, is stalled, and said."""
+_SHORTEST_LOOK_S = 0.02
 
 
-class Mailer:
-    """Claims due mail and hands it over; `run` is its supervised task. Several processes may do this at once."""
+@dataclass(slots=True)
+class ChannelReport:
+    """How one channel is, since this worker began."""
+
+    state: str = "ok"
+    """`ok`, `failing` (what was tried last is put off), `held` (it asked us to wait) or `not configured`."""
+    sent: int = 0
+    failed: int = 0
+    """Attempts that are to be repeated."""
+    uncertain: int = 0
+    """Of these, those to which nobody answered."""
+    dead: int = 0
+    """Messages that were given up; their owners and the log are told why."""
+    expired: int = 0
+    """Messages that had become of no use."""
+    waiting: int = 0
+    """Messages that are to be sent, in all processes."""
+    oldest_age_s: float | None = None
+    """Of these, how long ago the oldest was written, in seconds."""
+    stalled: bool = False
+    """Whether something has been due for minutes although the channel is configured."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    """What is known of a channel while this worker runs; seconds are of the steady clock."""
+
+    channel: Channel
+    pace: Pace
+    report: ChannelReport = field(default_factory=ChannelReport)
+    sending: int = 0
+    held_until_s: float = 0.0
+    failing: bool = False
+
+    def room(self, now_s: float) -> int:
+        if self.channel.problem or now_s < self.held_until_s:
+            return 0
+        return max(0, min(AT_ONCE - self.sending, self.pace.room(now_s)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What became of an attempt, to be noted."""
+
+    claimed: Claimed
+    lane: _Lane
+    result: Handed | DeliveryError
+    begun_ms: int
+    """When the attempt began, Unix ms."""
+
+    @property
+    def name(self) -> str:
+        delivery = self.claimed.delivery
+        return f"{delivery.channel} message {delivery.id} ({delivery.kind})"
+
+
+class DeliveryWorker:
+    """Claims due messages and hands them over; `run` is its supervised task. Several processes may do this at once."""
 
     def __init__(
         self,
         database: Database,
-        sender: MailSender | None,
-        settings: Settings,
+        channels: Mapping[str, Channel],
+        secret: Secret,
         clock: Callable[[], int],
         *,
+        deliver: Deliver,
+        ask: outbox.Ask | None = None,
         every_s: float = EVERY_S,
+        lease_ms: int = LEASE_MS,
+        send_timeout_s: float = SEND_TIMEOUT_S,
     ) -> None:
-        """Without a sender mail waits in the outbox; `clock` is Unix ms; the outbox is looked into `every_s`."""
+        """`clock` is Unix ms; `deliver` writes down where notices of this go; `ask` is asked of what is about to leave.
+        The outbox is looked into each `every_s`, and at once when this process has written something. A claim lasts
+        `lease_ms`, several times as long as an attempt may take."""
         self._database = database
-        self._sender = sender
-        self._secret = settings.secret_key
+        self._secret = secret
         self._clock = clock
+        self._deliver_notice = deliver
+        self._ask = ask
         self._every_s = every_s
-        self._failing = False
-        self.sent = 0
-        self.failed = 0
-        """Attempts that are to be repeated."""
-        self.dead = 0
-        """Mails that were given up; their owners and the log are told why."""
+        self._lease_ms = lease_ms
+        self._send_timeout_s = send_timeout_s
+        self._lanes = {name: _Lane(channel, Pace(channel.rate)) for name, channel in channels.items()}
+        self._recipients = Paces()
+        self._accounts = Paces()
+        self._held: dict[tuple[str, str], float] = {}
+        self._sending: set[tuple[str, str]] = set()
+        self._sending_of: Counter[tuple[str, str]] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._outcomes: deque[_Outcome] = deque()
+        self._look = asyncio.Event()
+        self._to_note = asyncio.Event()
+        self._noting = asyncio.Lock()
+        self._noting_fails = False
 
     @property
-    def state(self) -> str:
-        """`ok`, `failing` while what was tried last is put off, or `not configured`: mail waits."""
-        return "not configured" if self._sender is None else "failing" if self._failing else "ok"
+    def reports(self) -> dict[str, ChannelReport]:
+        """How each channel is, by its name."""
+        now_s = _steady_s()
+        for lane in self._lanes.values():
+            if lane.channel.problem:
+                lane.report.state = "not configured"
+            elif now_s < lane.held_until_s:
+                lane.report.state = "held"
+            else:
+                lane.report.state = "failing" if lane.failing else "ok"
+        return {name: lane.report for name, lane in self._lanes.items()}
+
+    @property
+    def sending(self) -> int:
+        """Messages that are on their way, or came back and are not noted yet."""
+        return sum(lane.sending for lane in self._lanes.values())
 
     async def run(self) -> None:
-        """Send until cancelled. Returns at once where mail is not configured."""
-        if self._sender is None:
-            logger.warning("mail is not configured (SENDGRID_API_KEY, FLASHCUR_FROM_EMAIL): it waits in the outbox")
-            return
-        backoff = Backoff(first_s=0.5, cap_s=15.0)
-        # Threads of its own: a provider that hangs must not hold up what else the process does in threads.
-        threads = ThreadPoolExecutor(THREADS, thread_name_prefix="mail")
+        """Send until cancelled."""
+        for lane in self._lanes.values():
+            if lane.channel.problem:
+                logger.info("%s messages wait: %s", lane.channel.name, lane.channel.problem)
+        loop = asyncio.get_running_loop()
+
+        def written() -> None:
+            # The loop may have ended since.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._look.set)
+
+        stop_listening = outbox.on_written(written)
+        noting = asyncio.create_task(self._note_all(), name="delivery notes")
         try:
-            while True:
+            await self._send_all(noting)
+        finally:
+            stop_listening()
+            try:
+                await self._finish()
+            finally:
+                noting.cancel()
+
+    async def tend(self) -> str:
+        """End what has come too late while it waited, and look how the outbox is; one line that says so.
+
+        Raises DatabaseError.
+        """
+        now_ms = self._clock()
+
+        ended = await self._database.run(lambda session: outbox.expire(session, now_ms))
+        for each in ended:
+            await self._settle(each, None, now_ms)
+        figures = await self._database.run(lambda session: outbox.figures(session, now_ms), readonly=True)
+        for name, lane in self._lanes.items():
+            self._tell(lane, figures.get(name, ChannelFigures()), now_ms)
+        waiting = sum(lane.report.waiting for lane in self._lanes.values())
+        stalled = [name for name, lane in self._lanes.items() if lane.report.stalled]
+        said = f"{waiting} messages wait, {len(ended)} expired"
+        return f"{said}, stalled: {', '.join(stalled)}" if stalled else said
+
+    def _tell(self, lane: _Lane, figures: ChannelFigures, now_ms: int) -> None:
+        report = lane.report
+        report.waiting = figures.waiting
+        report.oldest_age_s = None if figures.oldest_ms is None else max(0.0, (now_ms - figures.oldest_ms) / 1000)
+        stalled = not lane.channel.problem and figures.overdue_ms > STALLED_MS
+        if stalled and not report.stalled:
+            logger.error(
+                "%s: a message has been due for %d min and was not taken up", lane.channel.name, STALLED_MS // 60_000
+            )
+        report.stalled = stalled
+
+    async def _send_all(self, noting: asyncio.Task[None]) -> None:
+        backoff = Backoff(first_s=0.5, cap_s=15.0)
+        while True:
+            self._look.clear()
+            try:
+                # What cannot be noted now would be claimed and sent anew: first the database is to be back.
+                pause_s = self._every_s if self._noting_fails else await self._claim()
+            except DatabaseError as error:
+                if not backoff.failures:
+                    logger.warning("%s: messages wait", error)
+                await asyncio.sleep(backoff.next_s())
+                continue
+            backoff.reset()
+            if noting.done():
+                # A defect: the supervisor begins anew.
+                noting.result()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._look.wait(), pause_s)
+
+    async def _claim(self) -> float:
+        """Take what may leave now; seconds until there may be more. Raises DatabaseError."""
+        now_s, now_ms = _steady_s(), self._clock()
+        room = {name: number for name, lane in self._lanes.items() if (number := lane.room(now_s))}
+        pause_s = self._until_room(now_s)
+        if not room:
+            return pause_s
+        due = await self._database.run(lambda session: outbox.due_channels(session, now_ms), readonly=True)
+        room = {name: number for name, number in room.items() if name in due}
+        if not room:
+            return pause_s
+        busy = self._resting(now_s)
+        busy_accounts = self._resting_accounts(now_s)
+        claimed = await self._database.run(
+            lambda session: outbox.claim_due(
+                session,
+                now_ms,
+                room,
+                busy=busy,
+                busy_accounts=busy_accounts,
+                per_account=ACCOUNT_AT_ONCE,
+                lease_ms=self._lease_ms,
+                ask=self._ask,
+            )
+        )
+        for each in claimed:
+            self._begin(each, now_s)
+        return self._until_room(_steady_s())
+
+    def _begin(self, claimed: Claimed, claimed_s: float) -> None:
+        delivery = claimed.delivery
+        lane = self._lanes[delivery.channel]
+        recipient, account = _recipient(claimed), _account(claimed)
+        lane.sending += 1
+        lane.pace.take(claimed_s)
+        self._sending.add(recipient)
+        self._recipients.take(recipient, lane.channel.recipient_rate, claimed_s)
+        if account is not None:
+            self._sending_of[account] += 1
+            self._accounts.take(account, ACCOUNT_RATE, claimed_s, ACCOUNT_BURST)
+        task = asyncio.create_task(self._deliver(claimed, lane, claimed_s), name=f"delivery {delivery.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _resting(self, now_s: float) -> set[tuple[str, str]]:
+        """Recipients that nothing is claimed for now."""
+        self._held = {who: until_s for who, until_s in self._held.items() if until_s > now_s}
+        return {*self._sending, *self._held, *self._recipients.resting(now_s)}
+
+    def _resting_accounts(self, now_s: float) -> set[tuple[str, str]]:
+        full = {who for who, number in self._sending_of.items() if number >= ACCOUNT_AT_ONCE}
+        return full | self._accounts.resting(now_s).keys()
+
+    def _until_room(self, now_s: float) -> float:
+        """Seconds until the next message may leave that could not now; the usual pause at most."""
+        waits = [lane.pace.wait_s(now_s) for lane in self._lanes.values()]
+        waits += self._recipients.resting(now_s).values()
+        waits += self._accounts.resting(now_s).values()
+        return max(_SHORTEST_LOOK_S, min([self._every_s, *(wait_s for wait_s in waits if wait_s > 0)]))
+
+    async def _deliver(self, claimed: Claimed, lane: _Lane, claimed_s: float) -> None:
+        begun_ms = self._clock()
+        result: Handed | DeliveryError
+        try:
+            result = await self._attempt(claimed, lane, claimed_s)
+        except DeliveryError as error:
+            result = error
+        except asyncio.CancelledError:
+            result = Unanswered("FlashCur was stopped while it was being sent")
+        except Exception as error:
+            # A defect: one message more or less must not stop the others, and the next version may send it.
+            logger.exception("%s message %s could not be sent", claimed.delivery.channel, claimed.delivery.id)
+            result = DeliveryError(f"{type(error).__name__}: {error}")
+        self._outcomes.append(_Outcome(claimed, lane, result, begun_ms))
+        self._to_note.set()
+
+    async def _attempt(self, claimed: Claimed, lane: _Lane, claimed_s: float) -> Handed:
+        """Raises DeliveryError."""
+        delivery = claimed.delivery
+        if claimed.stop:
+            raise _NotToBeSent("dead", claimed.stop)
+        if self._clock() >= delivery.expires_ms:
+            raise _NotToBeSent("expired", f"{outbox.TOO_LATE} {delivery.problem}".rstrip())
+        # Paused or starved since: another one may be sending it, or is about to.
+        if 1000 * (_steady_s() - claimed_s + self._send_timeout_s) >= self._lease_ms:
+            raise _ClaimOver("its claim was about to end before it was begun")
+        outgoing = Outgoing(
+            delivery_id=delivery.id or 0,
+            key=delivery.key,
+            recipient=delivery.recipient,
+            details=claimed.details,
+            payload=self._payload(delivery),
+            attempt=delivery.attempts,
+            expires_ms=delivery.expires_ms,
+        )
+        try:
+            async with asyncio.timeout(self._send_timeout_s):
+                return await lane.channel.send(outgoing)
+        except TimeoutError as error:
+            raise Unanswered(f"no answer within {self._send_timeout_s:g} s") from error
+
+    def _payload(self, delivery: Delivery) -> Payload:
+        if delivery.kind == "mail":
+            return account_mail.complete(delivery.payload, self._secret)
+        return delivery.payload
+
+    async def _note_all(self) -> None:
+        """Note outcomes as they come, all that are there in one transaction, until it is done: a message that was sent
+        and is not marked would be sent again."""
+        backoff = Backoff(first_s=0.25, cap_s=5.0)
+        while True:
+            await self._to_note.wait()
+            self._to_note.clear()
+            while self._outcomes:
                 try:
-                    busy = await self._send_due(self._sender, threads)
+                    await self._note_some()
                 except DatabaseError as error:
                     if not backoff.failures:
-                        logger.warning("%s: mail waits", error)
+                        logger.warning("%s: what became of messages is noted later", error)
+                    self._noting_fails = True
                     await asyncio.sleep(backoff.next_s())
                     continue
                 backoff.reset()
-                if not busy:
-                    await asyncio.sleep(self._every_s)
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)
+                self._noting_fails = False
+                self._look.set()
 
-    async def _send_due(self, sender: MailSender, threads: Executor) -> bool:
-        """Send one batch; returns whether there may be more. Raises DatabaseError before anything was sent."""
-        now = self._now()
-        if not await self._database.run(lambda session: outbox.anything_due(session, now), readonly=True):
-            return False
-        mails = await self._database.run(lambda session: outbox.claim_due(session, now, BATCH))
-        if not mails:
-            return False
-        tasks = [asyncio.create_task(self._deliver(mail, sender, threads)) for mail in mails]
-        try:
-            await asyncio.wait(tasks)
-        finally:
-            await _finish(tasks)
-        for task in tasks:
-            task.result()
-        return len(mails) == BATCH
+    async def _note_some(self) -> None:
+        """Raises DatabaseError; what is noted is no longer in line then."""
+        async with self._noting:
+            await self._note_batch(list(self._outcomes))
 
-    async def _deliver(self, mail: Mail, sender: MailSender, threads: Executor) -> None:
-        assert mail.id is not None
-        mail_id, name = mail.id, f"mail {mail.id} ({mail.template})"
-        if outbox.expired(mail, self._now()):
-            await self._mark_failed(mail_id, name, mail.problem or "it waited until it was of no use", None)
-            return
-        try:
-            rendered = render(mail.template, mail.values, self._secret)
-        except ValueError as error:
-            await self._mark_failed(mail_id, name, str(error), None)
-            return
-        try:
-            provider_id = await asyncio.get_running_loop().run_in_executor(
-                threads, sender.send, mail.recipient, rendered
-            )
-        except MailError as error:
-            if error.retry_after is None:
-                await self._mark_failed(mail_id, name, str(error), None)
-            else:
-                await self._put_off(mail, name, str(error), error.retry_after)
-            return
-        except Exception as error:
-            # A defect: one mail more or less must not stop the others, and the next version may send it.
-            logger.exception("%s could not be sent", name)
-            await self._put_off(mail, name, f"{type(error).__name__}: {error}", 0.0)
-            return
-        sent_at = self._now()
-        await self._mark(lambda session: outbox.mark_sent(session, mail_id, provider_id, sent_at))
-        self.sent += 1
-        if self._failing:
-            logger.info("mail is sent again")
-        self._failing = False
+    async def _note_batch(self, batch: list[_Outcome]) -> None:
+        now_ms = self._clock()
+        statuses = await self._database.run(lambda session: _note(session, batch, now_ms))
+        places = dict(_place(each) for each in batch if isinstance(each.result, Handed))
+        places.pop("", None)
+        if places:
+            await self._follow_up(lambda session: endings.arrived(session, places, now_ms))
+        for each in batch:
+            delivery, result = each.claimed.delivery, each.result
+            if isinstance(result, DeliveryError) and endings.has_consequences(statuses[delivery.id or 0], result):
+                await self._settle(delivery, result, now_ms)
+        # Only now: a place that has just been switched off is sent nothing more.
+        self._done(batch, statuses)
 
-    async def _put_off(self, mail: Mail, name: str, problem: str, retry_after_s: float) -> None:
-        retry_at = self._now() + timedelta(seconds=outbox.retry_delay_s(mail.attempts, retry_after_s))
-        assert mail.id is not None
-        if not await self._mark_failed(mail.id, name, problem, retry_at):
-            return
-        self.failed += 1
-        # Once for an outage, not once for each mail in it.
-        logger.log(logging.DEBUG if self._failing else logging.WARNING, "%s is tried again: %s", name, problem)
-        self._failing = True
+    async def _settle(self, delivery: Delivery, error: DeliveryError | None, now_ms: int) -> None:
+        """Do what follows from an attempt that failed, in a transaction that begins with the account's lock."""
 
-    async def _mark_failed(self, mail_id: int, name: str, problem: str, retry_at: datetime | None) -> bool:
-        """Returns whether the mail is tried again."""
-        now = self._now()
+        def work(session: Session) -> None:
+            endings.lock_owner(session, delivery)
+            row = session.get(Delivery, delivery.id)
+            if row is not None:
+                endings.settle(session, row, error, now_ms, self._deliver_notice)
 
-        def work(session: Session) -> str:
-            status = outbox.mark_failed(session, mail_id, problem, retry_at, now)
-            if status == "dead":
-                undelivered.tell_owner(session, mail_id, now)
-            return status
+        await self._follow_up(work)
 
-        status = await self._mark(work)
-        if status == "dead":
-            self.dead += 1
-            logger.error("%s is given up: %s", name, problem)
-        return status == "queued"
-
-    async def _mark(self, work: Callable[[Session], T]) -> T:
-        """Until it is noted: mail that was sent and is not marked would be sent again."""
-        backoff = Backoff(first_s=0.5, cap_s=5.0)
+    async def _follow_up(self, work: Callable[[Session], None]) -> None:
+        """Do what follows from a noted end, as far as the database and the code let us; the next end says it again."""
+        backoff = Backoff(first_s=0.25, cap_s=2.0)
         while True:
             try:
                 return await self._database.run(work)
             except DatabaseError as error:
-                if not backoff.failures:
-                    logger.warning("%s: what became of a mail is noted later", error)
-                await asyncio.sleep(backoff.next_s())
+                if backoff.failures < FOLLOW_UPS:
+                    await asyncio.sleep(backoff.next_s())
+                    continue
+                logger.error("%s: what follows from the end of a message was not done", error)
+            except Exception:
+                logger.exception("what follows from the end of a message could not be done")
+            return None
 
-    def _now(self) -> datetime:
-        return from_ms(self._clock())
+    def _done(self, outcomes: list[_Outcome], statuses: Mapping[int, str]) -> None:
+        """Noted: there is room for the next ones."""
+        for outcome in outcomes:
+            self._outcomes.remove(outcome)
+            lane, claimed = outcome.lane, outcome.claimed
+            lane.sending -= 1
+            self._sending.discard(_recipient(claimed))
+            account = _account(claimed)
+            if account is not None:
+                self._sending_of[account] -= 1
+                if not self._sending_of[account]:
+                    del self._sending_of[account]
+            self._count(outcome, statuses[claimed.delivery.id or 0])
+
+    def _count(self, outcome: _Outcome, status: str) -> None:
+        lane, result = outcome.lane, outcome.result
+        report = lane.report
+        if isinstance(result, Handed):
+            report.sent += 1
+            if lane.failing:
+                logger.info("%s messages are sent again", lane.channel.name)
+            lane.failing = False
+            return
+        if isinstance(result, TryAgainLater):
+            until_s = _steady_s() + max(1.0, result.wait_s)
+            if result.whole_channel:
+                lane.held_until_s = until_s
+            else:
+                self._held[_recipient(outcome.claimed)] = until_s
+        if status == "dead":
+            report.dead += 1
+            # What a provider says may name an address.
+            logger.error("%s is given up: %s", outcome.name, _without(outcome.claimed.delivery.recipient, str(result)))
+        elif status == "expired":
+            report.expired += 1
+            logger.warning("%s expired: %s", outcome.name, _without(outcome.claimed.delivery.recipient, str(result)))
+        elif status:
+            report.failed += 1
+            report.uncertain += status == "uncertain"
+            # Once for an outage, not once for each message in it.
+            level = logging.DEBUG if lane.failing else logging.WARNING
+            said = _without(outcome.claimed.delivery.recipient, str(result))
+            logger.log(level, "%s is tried again: %s", outcome.name, said)
+            lane.failing = lane.failing or not isinstance(result, TryAgainLater)
+
+    async def _finish(self) -> None:
+        """Wait a moment for what was begun, end it, and note what became of it as far as the database lets us."""
+        pending = set(self._tasks)
+        try:
+            if pending:
+                await asyncio.wait(pending, timeout=GRACE_S)
+        finally:
+            for task in pending:
+                task.cancel()
+            with contextlib.suppress(TimeoutError, DatabaseError):
+                async with asyncio.timeout(GRACE_S):
+                    await asyncio.gather(*pending, return_exceptions=True)
+                    while self._outcomes:
+                        await self._note_some()
+                    # What follows from the last ones is noted, too.
+                    await self._noting.acquire()
 
 
-async def _finish(tasks: list[asyncio.Task[None]]) -> None:
-    """Wait a moment for what was begun, then end it."""
-    pending = [task for task in tasks if not task.done()]
-    try:
-        if pending:
-            await asyncio.wait(pending, timeout=GRACE_S)
-    finally:
-        for task in pending:
-            task.cancel()
+class _NotToBeSent(DeliveryError):
+    """It was claimed, and must not leave."""
+
+    def __init__(self, status: Literal["dead", "expired"], why: str) -> None:
+        super().__init__(why)
+        self.status: Literal["dead", "expired"] = status
+
+
+class _ClaimOver(DeliveryError):
+    """Not begun, as the claim might end before it is done."""
+
+
+def _note(session: Session, batch: list[_Outcome], now_ms: int) -> dict[int, str]:
+    """Note what became of attempts; the status of each delivery, "" where there was nothing to note."""
+    statuses: dict[int, str] = {}
+    # In one order: two workers whose claims have overlapped do not hold each other up.
+    for outcome in sorted(batch, key=lambda each: each.claimed.delivery.id or 0):
+        delivery = outcome.claimed.delivery
+        assert delivery.id is not None
+        statuses[delivery.id] = _note_one(session, outcome, delivery.id, delivery.claim, now_ms)
+    return statuses
+
+
+def _note_one(session: Session, outcome: _Outcome, delivery_id: int, claim: str, now_ms: int) -> str:
+    result = outcome.result
+    if isinstance(result, _ClaimOver):
+        outbox.release(session, delivery_id, claim, now_ms)
+        return ""
+    if isinstance(result, Handed):
+        row = outbox.mark_handed(session, delivery_id, claim, result, outcome.begun_ms, now_ms)
+    elif isinstance(result, _NotToBeSent):
+        row = outbox.mark_unsent(session, delivery_id, claim, result.status, str(result), now_ms)
+    else:
+        row = outbox.mark_failed(session, delivery_id, claim, result, now_ms)
+        if row is not None and isinstance(result, TryAgainLater) and row.status == "retrying":
+            outbox.hold(session, row.channel, None if result.whole_channel else row.recipient, row.due_ms)
+    return "" if row is None else row.status
+
+
+def _place(outcome: _Outcome) -> tuple[str, str]:
+    """The destination, "" where there is none, and where it is reached from now on."""
+    assert isinstance(outcome.result, Handed)
+    return outcome.claimed.delivery.destination_id or "", outcome.result.recipient
+
+
+def _recipient(claimed: Claimed) -> tuple[str, str]:
+    return claimed.delivery.channel, claimed.delivery.recipient
+
+
+def _account(claimed: Claimed) -> tuple[str, str] | None:
+    account_id = claimed.delivery.account_id
+    return None if account_id is None else (claimed.delivery.channel, account_id)
+
+
+def _without(recipient: str, said: str) -> str:
+    return said.replace(recipient, "…") if recipient else said
+
+
+def _steady_s() -> float:
+    return steady_ms() / 1000

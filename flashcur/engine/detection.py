@@ -46,6 +46,18 @@ _SAY_AGAIN = 10_000
 """A failure of a detector is logged at first and each time after so many more."""
 
 
+class Follower(Protocol):
+    """Is told what detectors found and learned, at once. Must not block, nor raise."""
+
+    def on_signals(self, book: VenueBook, signals: Sequence[Signal]) -> None:
+        """Signals that were found just now on a book."""
+        ...
+
+    def on_prices(self, book: VenueBook, symbol: str, prices: Sequence[tuple[int, float]]) -> None:
+        """A contract's prices of the past hour, (Unix ms, USDT) in order of time."""
+        ...
+
+
 class Watcher(Protocol):
     """Who has the detectors of the book that is being filled: `Detection`, for those who ask them."""
 
@@ -84,9 +96,14 @@ class Detection:
         self._news = asyncio.Event()
         self._backoff = Backoff(first_s=0.5, cap_s=5.0)
         self._gone = DetectorFigures()
+        self._followers: tuple[Follower, ...] = ()
         self.failures = 0
         """Ticks at which a detector raised, which would be a defect of it."""
         market.observe(self)
+
+    def follow(self, follower: Follower) -> None:
+        """Have `follower` told from now on."""
+        self._followers = (*self._followers, follower)
 
     @property
     def runner(self) -> Runner | None:
@@ -135,6 +152,8 @@ class Detection:
         """Learn a contract's prices of the past hour, (Unix ms, USDT) in order of time."""
         if (runner := self._of(book)) is not None:
             runner.fill_prices(symbol, prices)
+        for follower in self._followers:
+            follower.on_prices(book, symbol, prices)
 
     def on_book(self, book: VenueBook) -> None:
         """See `Observer.on_book`."""
@@ -164,7 +183,7 @@ class Detection:
             return
         self._saved[book.origin] = contracts
         known = KnownSet(book.origin, contracts, now_ms)
-        self._writer.put(self._news_of(found), known, episodes=runner.take_turned())
+        self._give(runner, found, known)
 
     def on_tick(self, book: VenueBook, tick: Tick) -> None:
         """See `Observer.on_tick`."""
@@ -253,15 +272,20 @@ class Detection:
         self.on_instruments(book, [row.instrument for row in book.book])
         now_ms = self._clock()
         for row in book.book:
-            for tick in _values(book, row, now_ms):
+            for tick in values_of(book, row, now_ms):
                 self.on_tick(book, tick)
 
     def _of(self, book: VenueBook) -> Runner | None:
         return self._runner if book is self._book else None
 
-    def _give(self, runner: Runner, found: Sequence[Signal]) -> None:
-        if found or runner.has_turned:
-            self._writer.put(self._news_of(found), episodes=runner.take_turned())
+    def _give(self, runner: Runner, found: Sequence[Signal], known: KnownSet | None = None) -> None:
+        if not found and known is None and not runner.has_turned:
+            return
+        news = self._news_of(found)
+        self._writer.put(news, known, episodes=runner.take_turned())
+        if self._book is not None and news:
+            for follower in self._followers:
+                follower.on_signals(self._book, news)
 
     def _news_of(self, found: Sequence[Signal]) -> Sequence[Signal]:
         """What is not of an hour that was over before its exchange was watched for the first time."""
@@ -277,7 +301,7 @@ class Detection:
             logger.exception("a detector failed, %d times so far", self.failures)
 
 
-def _values(book: VenueBook, row: Row, now_ms: int) -> list[Tick]:
+def values_of(book: VenueBook, row: Row, now_ms: int) -> list[Tick]:
     """The values of a contract that still tell of the present, the hours in their order."""
     values: list[Tick] = [tick for tick in (row.ticker, row.previous_hour, row.candle) if tick is not None]
     if row.funding is not None and (book.book.age_ms(row, "funding", now_ms) or 0) <= allowance("funding").ms:

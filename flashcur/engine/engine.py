@@ -11,7 +11,7 @@ import logging
 import os
 import platform
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from sqlmodel import Session
@@ -19,11 +19,15 @@ from sqlmodel import Session
 from flashcur import __version__
 from flashcur.domain.frames import Frame
 from flashcur.domain.spikes import SpikeRule
+from flashcur.engine.alert_writer import AlertWriter
 from flashcur.engine.candles import Candles, CandleSource
+from flashcur.engine.certificate_keeper import CertificateKeeper
 from flashcur.engine.database_writer import DatabaseWriter
-from flashcur.engine.delivery import Mailer
+from flashcur.engine.delivery import DeliveryWorker
 from flashcur.engine.detection import Detection
+from flashcur.engine.evaluation import Evaluation
 from flashcur.engine.framing import Framer
+from flashcur.engine.gathering import Gathering
 from flashcur.engine.history import History, HistorySource
 from flashcur.engine.history_status import HistoryStatus
 from flashcur.engine.jobs import Jobs
@@ -31,7 +35,9 @@ from flashcur.engine.live_market import InstrumentChange, LiveMarket, VenueBook
 from flashcur.engine.marks import MARK_AUDIENCES, Marks
 from flashcur.engine.open_interest import OpenInterestPoller, OpenInterestSource
 from flashcur.engine.outcomes import MinuteSource, Outcomes
+from flashcur.engine.past_reader import PastReader, PastSource
 from flashcur.engine.publisher import FencedPublisher
+from flashcur.engine.rule_windows import RuleWindows
 from flashcur.engine.schedule import SWITCH_JOBS, JobSource, Schedule
 from flashcur.engine.signal_writer import SignalWriter
 from flashcur.engine.silence_keeper import SilenceKeeper
@@ -39,17 +45,26 @@ from flashcur.engine.status import (
     ENGINE_TOPIC,
     STATUS_EVERY_S,
     EngineStatus,
-    MailStatus,
+    RulesStatus,
     SignalsStatus,
+    channel_status,
     engine_status,
 )
+from flashcur.engine.telegram_updates import TelegramUpdates
 from flashcur.engine.why_not import WhyNot
-from flashcur.errors import ConfigError, DatabaseError
-from flashcur.models import InstrumentEvent
+from flashcur.errors import DatabaseError
+from flashcur.models import AlertRecord, InstrumentEvent
+from flashcur.services.alerts import leaving
+from flashcur.services.alerts.dispatch import dispatch
 from flashcur.services.bus import Bus
 from flashcur.services.kit.clock import from_ms, now_ms
 from flashcur.services.kit.metrics import (
+    ALERTS_STORED,
+    ALERTS_WAITING,
     CONTRACTS_READY,
+    DELIVERIES,
+    DELIVERIES_WAITING,
+    DELIVERY_AGE,
     DETECTOR_EVALUATIONS,
     DETECTOR_FAILURES,
     DETECTOR_SECONDS,
@@ -57,9 +72,14 @@ from flashcur.services.kit.metrics import (
     FRAME_AGE,
     FRAMES,
     JOB_RUNS,
-    MAILS,
     PRICE_AGE,
     REJECTS,
+    RULES_ACTIVE,
+    RULES_FAILURES,
+    RULES_FIRED,
+    RULES_SECONDS,
+    RULES_TICKS,
+    RULES_WATCHED,
     SIGNALS_FIRED,
     SIGNALS_STORED,
     SIGNALS_SUPPRESSED,
@@ -72,11 +92,14 @@ from flashcur.services.kit.supervision import Supervisor
 from flashcur.services.lease import Lease, Tenure
 from flashcur.services.market.counters import StreamCounters
 from flashcur.services.market.source import MarketSource, Sink, VenueStatus
-from flashcur.services.notify import MailSender, make_sender
+from flashcur.services.notify.channel import Channel
+from flashcur.services.notify.channels import make_channels
+from flashcur.services.notify.dialling import Dialler
 from flashcur.services.records.instrument_events import record_event
 from flashcur.services.records.mark_frames import last_mark
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
+from flashcur.settings.addresses import routes_origin
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +107,7 @@ _STORED_MARKS_TIMEOUT_S = 3.0
 _STOP_TIMEOUT_S = 4.0
 
 
-class Source(JobSource, HistorySource, CandleSource, OpenInterestSource, MinuteSource, Protocol):
+class Source(JobSource, HistorySource, CandleSource, OpenInterestSource, MinuteSource, PastSource, Protocol):
     """What the engine needs of `MarketSource`; see there."""
 
     async def run(self) -> None: ...
@@ -117,7 +140,9 @@ class Engine:
         self._metrics = metrics
         self._make_source = source
         self._clock = clock
-        self._sender = _mail_sender(settings)
+        self._dialler = Dialler(allow_private=settings.allow_private_webhooks)
+        self.channels = make_channels(settings, self._dialler)
+        """All that messages leave by, configured or not."""
         self.office: Office | None = None
         """What runs while the lease is held; None on standby."""
         self.failures: Counter[str] = Counter()
@@ -125,10 +150,13 @@ class Engine:
 
     async def run(self) -> None:
         """Serve whenever the lease is ours, until cancelled."""
-        while True:
-            async with self._lease.hold() as tenure:
-                self._bus.epoch = tenure.epoch
-                await self._serve(tenure)
+        try:
+            while True:
+                async with self._lease.hold() as tenure:
+                    self._bus.epoch = tenure.epoch
+                    await self._serve(tenure)
+        finally:
+            await self._dialler.close()
 
     async def _serve(self, tenure: Tenure) -> None:
         office = Office(
@@ -138,7 +166,7 @@ class Engine:
             database=self._database,
             metrics=self._metrics,
             source=self._make_source,
-            sender=self._sender,
+            channels=self.channels,
             clock=self._clock,
             failures=self.failures,
         )
@@ -157,7 +185,9 @@ class Engine:
         metrics.watch(FRAME_AGE, self._frame_age)
         metrics.watch(PRICE_AGE, self._price_age)
         metrics.watch(JOB_RUNS, self._job_runs)
-        metrics.watch(MAILS, self._mails)
+        metrics.watch(DELIVERIES, self._deliveries)
+        metrics.watch(DELIVERIES_WAITING, self._deliveries_waiting)
+        metrics.watch(DELIVERY_AGE, self._delivery_age)
         metrics.watch(STREAM_MESSAGES, lambda: self._streams(lambda stream: stream.messages))
         metrics.watch(STREAM_RECONNECTS, lambda: self._streams(lambda stream: max(0, stream.connects - 1)))
         metrics.watch(REJECTS, self._rejects)
@@ -169,6 +199,14 @@ class Engine:
         metrics.watch(SIGNALS_STORED, self._signals_stored)
         metrics.watch(SIGNALS_WAITING, lambda: {(): self.office.signal_writer.waiting} if self.office else {})
         metrics.watch(CONTRACTS_READY, self._contracts_ready)
+        metrics.watch(RULES_ACTIVE, lambda: {(): len(self.office.evaluation.rules)} if self.office else {})
+        metrics.watch(RULES_WATCHED, lambda: {(): self.office.evaluation.contracts} if self.office else {})
+        metrics.watch(RULES_TICKS, lambda: {(): self.office.evaluation.figures.ticks} if self.office else {})
+        metrics.watch(RULES_SECONDS, lambda: {(): self.office.evaluation.figures.seconds} if self.office else {})
+        metrics.watch(RULES_FAILURES, lambda: {(): self.office.evaluation.figures.failures} if self.office else {})
+        metrics.watch(RULES_FIRED, self._rules_fired)
+        metrics.watch(ALERTS_STORED, self._alerts_stored)
+        metrics.watch(ALERTS_WAITING, lambda: {(): self.office.alert_writer.waiting} if self.office else {})
 
     def _frame_age(self) -> dict[tuple[str, ...], float]:
         last = self.office.framer.last if self.office else None
@@ -185,17 +223,34 @@ class Engine:
             runs[report.name, "failed"] = report.failures
         return runs
 
-    def _mails(self) -> dict[tuple[str, ...], float]:
+    def _deliveries(self) -> dict[tuple[str, ...], float]:
         if self.office is None:
             return {}
-        mailer = self.office.mailer
-        return {("sent",): mailer.sent, ("failed",): mailer.failed, ("dead",): mailer.dead}
+        outcomes = ("sent", "failed", "uncertain", "dead", "expired")
+        reports = self.office.delivery.reports.items()
+        return {(name, outcome): getattr(report, outcome) for name, report in reports for outcome in outcomes}
+
+    def _deliveries_waiting(self) -> dict[tuple[str, ...], float]:
+        reports = self.office.delivery.reports if self.office else {}
+        return {(name,): report.waiting for name, report in reports.items()}
+
+    def _delivery_age(self) -> dict[tuple[str, ...], float]:
+        reports = self.office.delivery.reports if self.office else {}
+        return {(name,): report.oldest_age_s or 0.0 for name, report in reports.items()}
 
     def _signals_stored(self) -> dict[tuple[str, ...], float]:
         if self.office is None:
             return {}
         writer = self.office.signal_writer
         return {("stored",): writer.stored, ("dropped",): writer.dropped}
+
+    def _rules_fired(self) -> dict[tuple[str, ...], float]:
+        figures = self.office.evaluation.figures if self.office else None
+        return {} if figures is None else {("seen",): figures.firings, ("missed",): figures.missed}
+
+    def _alerts_stored(self) -> dict[tuple[str, ...], float]:
+        writer = self.office.alert_writer if self.office else None
+        return {} if writer is None else {("stored",): writer.stored, ("dropped",): writer.dropped}
 
     def _contracts_ready(self) -> dict[tuple[str, ...], float]:
         if self.office is None:
@@ -224,11 +279,13 @@ class Office:
         database: Database,
         metrics: Metrics,
         source: SourceFactory,
-        sender: MailSender | None,
+        channels: Mapping[str, Channel],
         clock: Callable[[], int],
         failures: Counter[str],
     ) -> None:
         self._tenure = tenure
+        self._base = routes_origin(settings)
+        self._channels = channels
         self._bus = FencedPublisher(bus, tenure)
         self._database = database
         self._clock = clock
@@ -241,6 +298,17 @@ class Office:
         )
         self.market = LiveMarket(clock, self._on_change, self._on_switch)
         self.detection = Detection(self.market, self.signal_writer, database, rule, clock=clock)
+        self.alert_writer = AlertWriter(
+            database,
+            tenure,
+            self._bus,
+            self._deliver,
+            clock=clock,
+            observe=metrics.alert_delay.observe,
+        )
+        self.evaluation = Evaluation(self.market, self.alert_writer, database, clock=clock)
+        self.detection.follow(self.evaluation)
+        self.certificates = CertificateKeeper(self.evaluation, self.detection.is_ready, database, tenure, clock=clock)
         self.source = source(settings, self.market)
         self.silence = SilenceKeeper(self.market, self.detection, database, tenure, clock=clock)
         self.why_not = WhyNot(self.detection, self._bus, clock=clock)
@@ -256,8 +324,12 @@ class Office:
         self.candles = Candles(self.market, self.source, clock=clock)
         self.open_interest = OpenInterestPoller(self.market, self.source, clock=clock)
         self.outcomes = Outcomes(self.market, self.source, database, clock)
+        self.past_reader = PastReader(self.market, self.source, database, clock)
         self.history = History(self.market, self.source, self.detection, database, clock=clock)
-        self.mailer = Mailer(database, sender, settings, clock)
+        self.telegram = TelegramUpdates(settings, database, clock)
+        self.delivery = DeliveryWorker(
+            database, channels, settings.secret_key, clock, deliver=self._deliver, ask=leaving.asking(channels)
+        )
         self.jobs = Jobs(self.writer)
         self._schedule = Schedule(
             market=self.market,
@@ -267,6 +339,10 @@ class Office:
             open_interest=self.open_interest,
             outcomes=self.outcomes,
             history=self.history,
+            evaluation=self.evaluation,
+            delivery=self.delivery,
+            gathering=Gathering(database, channels, self._base, clock),
+            windows=RuleWindows(self.evaluation, self.source, clock),
             database=database,
             clock=clock,
         )
@@ -277,13 +353,18 @@ class Office:
         self._tasks.start("database writer", self.writer.run)
         self._tasks.start("signal writer", self.signal_writer.run)
         self._tasks.start("detectors", self.detection.run)
+        self._tasks.start("alert writer", self.alert_writer.run)
+        self._tasks.start("rules", self.evaluation.run)
         self._tasks.start("silence", self.silence.run)
+        self._tasks.start("certificates", self.certificates.run)
         self._tasks.start("why not", self.why_not.run)
+        self._tasks.start("past reader", self.past_reader.run)
         self._tasks.start("market source", self.source.run)
         self._tasks.start("frames", self.framer.run)
         self._tasks.start("engine status", self._tell_status)
-        # On demo data too: it keeps signals from leaving the machine, while accounts are real.
-        self._tasks.start("mailer", self.mailer.run)
+        # On demo data too: its alerts never leave the machine, while accounts and their mail are real.
+        self._tasks.start("delivery", self.delivery.run)
+        self._tasks.start("telegram", self.telegram.run)
         self._schedule.add(self.jobs)
         self.jobs.start()
 
@@ -294,7 +375,10 @@ class Office:
                 await self.jobs.stop()
                 await self._tasks.stop()
                 await self.signal_writer.flush()
+                self.evaluation.close()
+                await self.alert_writer.flush()
                 await self.silence.flush()
+                await self.certificates.flush()
         except TimeoutError:
             logger.error("the engine did not stop within %g s", _STOP_TIMEOUT_S)
 
@@ -320,9 +404,27 @@ class Office:
             jobs=self.jobs.reports,
             failures=dict(self._tasks.failures),
             last_price_ms=None if price_age_ms is None else now_ms - price_age_ms,
-            mail=MailStatus(self.mailer.state, self.mailer.sent, self.mailer.failed, self.mailer.dead),
+            channels={name: channel_status(report) for name, report in self.delivery.reports.items()},
             signals=self._signals_status(history),
             history=history,
+            rules=self._rules_status(),
+        )
+
+    def _rules_status(self) -> RulesStatus:
+        evaluation, writer = self.evaluation, self.alert_writer
+        if not evaluation.is_ready:
+            state = "starting"
+        else:
+            state = "waiting" if writer.is_held_up or evaluation.is_waiting else "ok"
+        return RulesStatus(
+            state,
+            len(evaluation.rules),
+            evaluation.contracts,
+            evaluation.figures.firings,
+            evaluation.figures.missed,
+            writer.stored,
+            writer.waiting,
+            writer.dropped,
         )
 
     def _signals_status(self, history: HistoryStatus) -> SignalsStatus:
@@ -335,6 +437,9 @@ class Office:
         else:
             state = "filling" if history.filling else "ok"
         return SignalsStatus(state, writer.stored, writer.waiting, writer.dropped, history.contracts, history.ready)
+
+    def _deliver(self, session: Session, found: Sequence[AlertRecord], now_ms: int) -> None:
+        dispatch(session, found, self._channels, now_ms, self._base)
 
     async def _on_frame(self, frame: Frame) -> None:
         await self.marks.on_frame(frame)
@@ -379,12 +484,3 @@ class Office:
             record_event(session, event)
 
         self.writer.write(f"{kind} {symbol} {seen_ms}", record)
-
-
-def _mail_sender(settings: Settings) -> MailSender | None:
-    try:
-        return make_sender(settings)
-    except ConfigError as error:
-        # The market is not to be down for a mail setting; mail keeps until it is corrected.
-        logger.error("%s", error)
-        return None

@@ -1,4 +1,4 @@
-"""Two jobs of the engine: what the price did after each signal, and what that sums up to."""
+"""Two jobs of the engine: what the price did after each signal and each alert, and what signals sum up to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flashcur.domain.ticks import Candle
 from flashcur.engine.live_market import LiveMarket, VenueBook
 from flashcur.engine.polling import each
 from flashcur.errors import VenueBlocked, VenueError, VenueRateLimited, VenueUnavailable
-from flashcur.services.alerts import outcomes
+from flashcur.services.alerts import alert_outcomes, outcomes
 from flashcur.services.alerts.outcomes import Due, Found
 from flashcur.services.alerts.statistics import purge_demo_statistics, read_statistics, save_statistics
 from flashcur.services.storage.database import Database
@@ -32,6 +32,12 @@ START_MS = HOUR_MS
 """So long after its start, an engine does not conclude that an exchange has gone for good: it may be the network."""
 STATISTICS_EVERY_MS = 3_600_000
 """How old statistics may be before they are computed anew."""
+
+
+Look = Callable[[Session, int], list[Due]]
+"""What is due at a moment, Unix ms."""
+Write = Callable[[Session, Sequence[Found]], int]
+"""Writes down what was found; how many are done."""
 
 
 class MinuteSource(Protocol):
@@ -52,26 +58,34 @@ class Outcomes:
         self._started_ms = clock()
 
     async def fill(self) -> str:
-        """Fill in what can be known of the signals that are due; returns what was done.
+        """Fill in what can be known of the signals and alerts that are due; returns what was done.
 
         Raises DatabaseError, and VenueBlocked or VenueRateLimited: what was not asked for stays due.
         """
         if self._market.target is None and self._is_new(self._clock()):
             return "no exchange serves yet"
+        looked, done, left = await self._fill(outcomes.look, outcomes.write, REQUESTS_A_RUN)
+        alerts, alerts_done, left = await self._fill(alert_outcomes.look, alert_outcomes.write, left)
+        told = f"{looked} signals looked at, {done} done"
+        if alerts:
+            told = f"{told}, {alerts} alerts looked at, {alerts_done} done"
+        return f"{told}, {REQUESTS_A_RUN - left} requests"
+
+    async def _fill(self, look: Look, write: Write, left: int) -> tuple[int, int, int]:
+        """(looked at, done, what is left of `left` requests)."""
         looked = done = 0
-        left = REQUESTS_A_RUN
         for _ in range(MOST_BATCHES):
             now_ms = self._clock()
-            due = await self._database.run(lambda session, now_ms=now_ms: outcomes.look(session, now_ms), readonly=True)
+            due = await self._database.run(lambda session, now_ms=now_ms: look(session, now_ms), readonly=True)
             # The reading takes long and nobody waits for it; the writing holds SQLite's one lock.
             for part in self._parts(due, now_ms, left):
                 left -= sum(len(spans) for _, spans in part)
                 found = await self._measure(part, now_ms)
-                done += await self._database.run(lambda session, found=found: outcomes.write(session, found))
+                done += await self._database.run(lambda session, found=found: write(session, found))
                 looked += len(part)
             if left < MOST_SPANS or len(due) < outcomes.BATCH:
                 break
-        return f"{looked} signals looked at, {done} done, {REQUESTS_A_RUN - left} requests"
+        return looked, done, left
 
     def _parts(self, due: Sequence[Due], now_ms: int, left: int) -> list[list[_Asked]]:
         """The signals in their order with the minutes to ask for, as many as `left` requests are enough for."""

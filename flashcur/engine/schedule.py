@@ -11,16 +11,20 @@ from sqlmodel import Session
 from flashcur.domain.ages import allowance
 from flashcur.domain.plans import PLANS, Audience, last_mark_ms
 from flashcur.engine.candles import Candles
+from flashcur.engine.delivery import DeliveryWorker
+from flashcur.engine.evaluation import Evaluation
+from flashcur.engine.gathering import Gathering
 from flashcur.engine.history import History
 from flashcur.engine.jobs import Jobs, every, on_the_clock
 from flashcur.engine.live_market import LiveMarket
 from flashcur.engine.marks import MARK_AUDIENCES, Marks
 from flashcur.engine.open_interest import OpenInterestPoller
 from flashcur.engine.outcomes import Outcomes
+from flashcur.engine.rule_windows import RuleWindows
 from flashcur.services.accounts.upkeep import end_plans, prune_accounts
-from flashcur.services.alerts import episodes, signals, silence
+from flashcur.services.alerts import alerts, certificates, checkpoints, episodes, signals, silence
 from flashcur.services.kit.clock import from_ms, length_ms
-from flashcur.services.records import hour_candles
+from flashcur.services.records import hour_candles, past_series
 from flashcur.services.records.funding_payments import KEPT as PAYMENTS_KEPT
 from flashcur.services.records.funding_payments import prune_payments, purge_demo_payments
 from flashcur.services.records.instrument_events import prune_events, purge_demo_events
@@ -56,6 +60,10 @@ class Schedule:
         open_interest: OpenInterestPoller,
         outcomes: Outcomes,
         history: History,
+        evaluation: Evaluation,
+        delivery: DeliveryWorker,
+        gathering: Gathering,
+        windows: RuleWindows,
         database: Database,
         clock: Callable[[], int],
     ) -> None:
@@ -67,6 +75,10 @@ class Schedule:
         self._open_interest = open_interest
         self._outcomes = outcomes
         self._history = history
+        self._evaluation = evaluation
+        self._delivery = delivery
+        self._gathering = gathering
+        self._windows = windows
         self._database = database
         self._clock = clock
 
@@ -91,6 +103,10 @@ class Schedule:
         # Looked at often, so that an exchange that begins to serve need not wait; computed each hour.
         jobs.add("statistics", every(300), self._outcomes.sum_up, timeout_s=120)
         jobs.add("history", every(3), self._history.fill, timeout_s=300)
+        jobs.add("rules", every(60), self._evaluation.sweep, timeout_s=50, at_once=False)
+        jobs.add("gather", every(1), self._gathering.run, timeout_s=30)
+        jobs.add("deliveries", every(10), self._delivery.tend, timeout_s=30)
+        jobs.add("rule windows", every(20), self._windows.fill, timeout_s=300)
         jobs.add("prune", every(3600), self.prune, timeout_s=60)
         jobs.add("end plans", every(60), self.end_plans, timeout_s=30)
         jobs.add("prune accounts", every(3600), self.prune_accounts, timeout_s=60)
@@ -127,24 +143,28 @@ class Schedule:
         now_ms = self._clock()
         real = target is not None and not target.demo
 
-        def work(session: Session) -> tuple[int, int, int]:
+        def work(session: Session) -> tuple[int, int, int, int]:
             if real:
+                checkpoints.purge_demo_checkpoints(session)
                 purge_demo_events(session)
                 purge_demo_sets(session)
                 purge_demo_payments(session)
+                past_series.purge_demo_series(session)
                 episodes.purge_demo_episodes(session)
                 silence.purge_demo_days(session)
             episodes.prune_episodes(session, now_ms - length_ms(signals.KEPT))
             silence.prune_days(session, now_ms - length_ms(silence.KEPT))
+            certificates.prune_days(session, now_ms - length_ms(certificates.KEPT))
             prune_payments(session, now_ms - length_ms(PAYMENTS_KEPT))
             return (
                 prune_events(session, from_ms(now_ms) - EVENTS_KEPT),
                 signals.prune(session, now_ms - length_ms(signals.KEPT)) + (signals.purge_demo(session) if real else 0),
                 hour_candles.prune_hours(session, now_ms - length_ms(hour_candles.KEPT))
                 + (hour_candles.purge_demo_hours(session) if real else 0),
+                alerts.prune(session, now_ms - length_ms(alerts.KEPT)) + (alerts.purge_demo(session) if real else 0),
             )
 
-        return "{} listings, {} signals, {} hours deleted".format(*await self._database.run(work))
+        return "{} listings, {} signals, {} hours, {} alerts deleted".format(*await self._database.run(work))
 
     async def end_plans(self) -> str:
         """Plans that were given for some time become Free when it is over."""
@@ -152,6 +172,6 @@ class Schedule:
         return await self._database.run(lambda session: end_plans(session, now))
 
     async def prune_accounts(self) -> str:
-        """Delete sessions, links, mail and events whose time is over."""
+        """Delete sessions, links, messages and events whose time is over."""
         now = from_ms(self._clock())
         return await self._database.run(lambda session: prune_accounts(session, now))

@@ -9,6 +9,7 @@ from typing import Any, Self, cast
 
 import orjson
 
+from flashcur.engine.delivery import ChannelReport
 from flashcur.engine.history_status import HistoryStatus
 from flashcur.engine.jobs import JobReport
 from flashcur.services.market.source import VenueStatus
@@ -53,16 +54,25 @@ class JobStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class MailStatus:
-    """The mailer, since the engine took office."""
+class ChannelStatus:
+    """A channel that messages leave by, since the engine took office."""
 
     state: str
-    """`ok`, `failing` (what was tried last is put off), or `not configured`."""
+    """`ok`, `failing` (what was tried last is put off), `held` (its provider asks us to wait), `stalled` (what is due
+    is not taken up), or `not configured`."""
     sent: int
     failed: int
     """Attempts that are repeated."""
+    uncertain: int
+    """Of these, those to which nobody answered."""
     dead: int
-    """Mails that were given up; the log says why."""
+    """Messages that were given up; the log says why."""
+    expired: int
+    """Messages that had become of no use."""
+    waiting: int
+    """Messages that are to be sent."""
+    oldest_age_s: float | None
+    """Of these, how long ago the oldest was written, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +91,27 @@ class SignalsStatus:
     """Watched now."""
     ready: int
     """Of these, those with all that they are compared with."""
+
+
+@dataclass(frozen=True, slots=True)
+class RulesStatus:
+    """Rules and what becomes of their alerts, since the engine took office."""
+
+    state: str
+    """`ok`, `waiting` (the database cannot be read, or does not take alerts), or `starting`."""
+    active: int
+    """Rules that are evaluated."""
+    contracts: int
+    """Contracts that any of them watches."""
+    fired: int
+    missed: int
+    """What became met while nothing was watched."""
+    stored: int
+    """Alerts."""
+    waiting: int
+    """Found and not in the database yet."""
+    dropped: int
+    """Lost, because the database was away for too long; the log says more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +136,11 @@ class EngineStatus:
     """Tasks that failed and were started again, with how often."""
     last_price_ms: int | None = None
     """When the table's newest price was last known to be true, Unix ms; None before the first."""
-    mail: MailStatus | None = None
+    channels: dict[str, ChannelStatus] = field(default_factory=dict[str, ChannelStatus])
+    """By name, as in `domain.plans`."""
     signals: SignalsStatus | None = None
     history: HistoryStatus | None = None
+    rules: RulesStatus | None = None
 
     def encode(self) -> bytes:
         """The status as JSON bytes for the bus."""
@@ -121,15 +154,17 @@ class EngineStatus:
             values = cast("dict[str, Any]", raw)
             feeds = {key: FeedStatus(**value) for key, value in values.pop("feeds").items()}
             jobs = {key: JobStatus(**value) for key, value in values.pop("jobs").items()}
-            mail, signals = values.pop("mail", None), values.pop("signals", None)
-            history = values.pop("history", None)
+            channels = {key: ChannelStatus(**value) for key, value in values.pop("channels", {}).items()}
+            signals = values.pop("signals", None)
+            history, rules = values.pop("history", None), values.pop("rules", None)
             return cls(
                 **values,
                 feeds=feeds,
                 jobs=jobs,
-                mail=None if mail is None else MailStatus(**mail),
+                channels=channels,
                 signals=None if signals is None else SignalsStatus(**signals),
                 history=None if history is None else HistoryStatus(**history),
+                rules=None if rules is None else RulesStatus(**rules),
             )
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"expected an engine status: {error}") from None
@@ -147,9 +182,10 @@ def engine_status(
     jobs: Iterable[JobReport],
     failures: dict[str, int],
     last_price_ms: int | None,
-    mail: MailStatus,
+    channels: dict[str, ChannelStatus],
     signals: SignalsStatus,
     history: HistoryStatus,
+    rules: RulesStatus,
 ) -> EngineStatus:
     """A status from what the engine's parts report."""
     return EngineStatus(
@@ -163,9 +199,24 @@ def engine_status(
         jobs={report.name: _job(report) for report in jobs},
         failures=failures,
         last_price_ms=last_price_ms,
-        mail=mail,
+        channels=channels,
         signals=signals,
         history=history,
+        rules=rules,
+    )
+
+
+def channel_status(report: ChannelReport) -> ChannelStatus:
+    """A channel as its worker reports it."""
+    return ChannelStatus(
+        "stalled" if report.stalled else report.state,
+        report.sent,
+        report.failed,
+        report.uncertain,
+        report.dead,
+        report.expired,
+        report.waiting,
+        _rounded(report.oldest_age_s),
     )
 
 

@@ -30,7 +30,7 @@ def confirm_change() -> rx.Component:
                             "The address is your account’s now. To sign in with it as well, set a password: under "
                             "Sign-in on your account page.",
                         ),
-                        notice("done", "Your address is changed. Where you sign in by e-mail, use the new one now."),
+                        notice("done", "Your address is changed. Where you sign in by email, use the new one now."),
                     ),
                     notice("done", "That was one of two links. Now open the one in the mail to the other address."),
                 ),

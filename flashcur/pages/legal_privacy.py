@@ -72,6 +72,11 @@ SECTIONS = (
                         "Watchlists, rules and alerts",
                         "what you set up, and which alerts came of it and where they went.",
                     ),
+                    (
+                        "Where your alerts go",
+                        "the phone number, chat, webhook address or browser that you connect, when you did and when "
+                        "it was last used. You remove each of them yourself.",
+                    ),
                     ("Settings", "theme, time zone, and how you last arranged the market table."),
                     (
                         "API keys",
@@ -138,6 +143,11 @@ SECTIONS = (
                     ("SendGrid", "delivers mail: your email address and the text of the mail."),
                     ("Twilio", "delivers text messages: your phone number and the text, if you turn SMS alerts on."),
                     (
+                        "Your browser’s push service",
+                        "(Google, Mozilla, Apple or Microsoft) wakes your browser, if you turn web push on: it sees "
+                        "when an alert comes, not what it says, which is encrypted for your browser.",
+                    ),
+                    (
                         "Stripe",
                         "takes payment: what you enter there, under Stripe’s own privacy policy. We tell Stripe your "
                         "account’s reference and email address.",
@@ -167,7 +177,9 @@ SECTIONS = (
                 " you can see and end your sessions, change your address, download your data, and "
                 "delete the account, all without asking anybody.",
             ),
-            "Deletion removes the account with its sessions, wallets, watchlists, rules and settings. Entries of the "
+            "Deletion removes the account with its sessions, wallets, watchlists, rules, alerts and settings. Where a "
+            "mailbox or a phone number refused our messages, or told us to stop, a hash of it stays, so that nothing "
+            "is sent there again. Entries of the "
             "security log stay until their year is over, without the network address. Invoices stay at Stripe as long "
             "as tax law requires. Backups, where the operator makes them, run out on their own schedule.",
             "You may also object to a use of your data, ask for it to be restricted, or complain to the data "

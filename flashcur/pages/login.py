@@ -1,4 +1,4 @@
-"""`/login`: by wallet or by e-mail, side by side."""
+"""`/login`: by wallet or by email, side by side."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flashcur.components.account import auth_forms, wallet_buttons
 from flashcur.components.kit.site import link, page_frame
 
 TITLE = "Sign in: FlashCur"
-DESCRIPTION = "Sign in to FlashCur with a wallet or with your e-mail address."
+DESCRIPTION = "Sign in to FlashCur with a wallet or with your email address."
 
 
 def login() -> rx.Component:
@@ -18,7 +18,7 @@ def login() -> rx.Component:
             rx.el.div(
                 wallet_buttons.sign_in_buttons(),
                 wallet_buttons.terms_line(),
-                auth_forms.or_line("or with e-mail"),
+                auth_forms.or_line("or with email"),
                 auth_forms.address_problem("sign-in"),
                 auth_forms.posted_form(
                     "sign-in",

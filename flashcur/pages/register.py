@@ -1,4 +1,4 @@
-"""`/register`: a free account, by wallet or by e-mail."""
+"""`/register`: a free account, by wallet or by email."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def register() -> rx.Component:
                 # Kept while it is hidden: whoever comes back finds what they typed.
                 rx.el.div(
                     wallet_buttons.sign_in_buttons(),
-                    auth_forms.or_line("or with e-mail"),
+                    auth_forms.or_line("or with email"),
                     auth_forms.address_problem("register"),
                     auth_forms.posted_form(
                         "register",

@@ -15,7 +15,13 @@ from dotenv import dotenv_values
 
 from flashcur.errors import ConfigError
 from flashcur.settings import table
-from flashcur.settings.secret import MIN_SECRET_CHARS, Secret, development_secret, weakness
+from flashcur.settings.secret import (
+    MIN_SECRET_CHARS,
+    Secret,
+    development_secret,
+    development_vapid_key,
+    weakness,
+)
 from flashcur.settings.table import AUDIENCES, CHAINS, EXCHANGES
 
 __all__ = [
@@ -29,6 +35,7 @@ __all__ = [
     "TelegramSettings",
     "TwilioSettings",
     "VenueUrls",
+    "WebPushSettings",
 ]
 
 
@@ -59,6 +66,8 @@ class SendGridSettings:
 
     api_key: Secret | None
     api_base: str | None
+    webhook_public_key: str | None
+    """Checks the signatures of SendGrid's events; Base64 of the key in DER form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +81,22 @@ class TwilioSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WebPushSettings:
+    """Web push (VAPID)."""
+
+    private_key: Secret | None
+    """32 bytes as URL-safe Base64; None: there is no web push."""
+    subject: str
+    """`mailto:…` or `https://…`."""
+
+
+@dataclass(frozen=True, slots=True)
 class TelegramSettings:
     """Telegram's bot; None where a variable is not set. `api_base` replaces Telegram's own address."""
 
     bot_token: Secret | None
     api_base: str | None
+    webhook_secret: Secret | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +146,14 @@ class Settings:
     stripe: StripeSettings
     sendgrid: SendGridSettings
     twilio: TwilioSettings
+    web_push: WebPushSettings
     telegram: TelegramSettings
+    discord_api_base: str | None
+    """Replaces scheme and host of Discord's webhooks."""
+    slack_api_base: str | None
+    """Replaces scheme and host of Slack's webhooks."""
+    allow_private_webhooks: bool
+    """Whether what users give may be called on this machine and its network."""
 
     @property
     def is_prod(self) -> bool:
@@ -154,9 +181,10 @@ class Settings:
         workers = table.WORKERS.require(environ)
         if workers > 1 and redis_url is None:
             raise ConfigError(f"WEB_CONCURRENCY: expected 1 without REDIS_URL, was {workers}")
+        secret_key = _secret_key(environ, data_dir, prod=prod)
         return cls(
             env="prod" if prod else "dev",
-            secret_key=_secret_key(environ, data_dir, prod=prod),
+            secret_key=secret_key,
             public_url=_public_url(environ, prod=prod),
             host=table.HOST.require(environ, "0.0.0.0" if prod else "127.0.0.1"),
             port=table.PORT.require(environ),
@@ -187,14 +215,26 @@ class Settings:
                 prices={key: price for key, setting in table.STRIPE_PRICES.items() if (price := setting.read(environ))},
                 api_base=table.STRIPE_API_BASE.read(environ),
             ),
-            sendgrid=SendGridSettings(table.SENDGRID_API_KEY.read(environ), table.SENDGRID_API_BASE.read(environ)),
+            sendgrid=SendGridSettings(
+                api_key=table.SENDGRID_API_KEY.read(environ),
+                api_base=table.SENDGRID_API_BASE.read(environ),
+                webhook_public_key=table.SENDGRID_WEBHOOK_PUBLIC_KEY.read(environ),
+            ),
             twilio=TwilioSettings(
                 account_sid=table.TWILIO_ACCOUNT_SID.read(environ),
                 auth_token=table.TWILIO_AUTH_TOKEN.read(environ),
                 from_number=table.TWILIO_FROM_NUMBER.read(environ),
                 api_base=table.TWILIO_API_BASE.read(environ),
             ),
-            telegram=TelegramSettings(table.TELEGRAM_BOT_TOKEN.read(environ), table.TELEGRAM_API_BASE.read(environ)),
+            web_push=_web_push(environ, secret_key, prod=prod),
+            telegram=TelegramSettings(
+                bot_token=table.TELEGRAM_BOT_TOKEN.read(environ),
+                api_base=table.TELEGRAM_API_BASE.read(environ),
+                webhook_secret=table.TELEGRAM_WEBHOOK_SECRET.read(environ),
+            ),
+            discord_api_base=table.DISCORD_API_BASE.read(environ),
+            slack_api_base=table.SLACK_API_BASE.read(environ),
+            allow_private_webhooks=table.ALLOW_PRIVATE_WEBHOOKS.require(environ),
         )
 
 
@@ -233,3 +273,16 @@ def _secret_key(environ: Mapping[str, str], data_dir: Path, *, prod: bool) -> Se
     if reason := weakness(secret.reveal()):
         raise ConfigError(f"{expected}, but {reason}")
     return secret
+
+
+def _web_push(environ: Mapping[str, str], secret_key: Secret, *, prod: bool) -> WebPushSettings:
+    key = table.VAPID_PRIVATE_KEY.read(environ)
+    subject = table.VAPID_SUBJECT.read(environ)
+    if subject is None:
+        address, url = table.FROM_EMAIL.read(environ), table.PUBLIC_URL.read(environ)
+        subject = f"mailto:{address}" if address else url if (url or "").startswith("https:") else None
+    return WebPushSettings(
+        private_key=key if key is not None or prod else development_vapid_key(secret_key),
+        # Nobody is reached by it; but in prod there is always a public URL.
+        subject=subject or "mailto:flashcur@localhost.localdomain",
+    )

@@ -46,3 +46,12 @@ def addresses(settings: Settings, *, page_port: int, backend_port: int) -> Addre
     if not settings.is_prod:
         origins += [origin(f"http://{host}:{port}") for host in LOOPBACK_HOSTS for port in (page_port, backend_port)]
     return Addresses(page, backend, tuple(dict.fromkeys(origins)))
+
+
+def routes_origin(settings: Settings) -> str:
+    """Where the HTTP routes are reached from outside, by what the settings alone say: the public URL.
+
+    In development, without one, it is this machine. For links in messages and the addresses that providers call: who
+    writes them need not be the process that serves them.
+    """
+    return settings.public_url or origin(f"http://localhost:{settings.port}")

@@ -7,6 +7,9 @@ what came instead.
 
 from __future__ import annotations
 
+import base64
+import binascii
+import contextlib
 import ipaddress
 import math
 import re
@@ -17,7 +20,7 @@ from urllib.parse import SplitResult, urlsplit
 from ada_url import URL
 
 from flashcur.settings.idn import ascii_address
-from flashcur.settings.secret import MIN_SECRET_CHARS, Secret, weakness
+from flashcur.settings.secret import MIN_SECRET_CHARS, P256_ORDER, Secret, weakness
 
 
 def text(raw: str) -> str:
@@ -40,6 +43,11 @@ def choice(*allowed: str) -> Callable[[str], str]:
         return value
 
     return cast
+
+
+def switch(raw: str) -> bool:
+    """`on` or `off`, in any case."""
+    return choice("on", "off")(raw) == "on"
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:
@@ -86,14 +94,14 @@ def words(allowed: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
 
 
 def email(raw: str) -> str:
-    """An e-mail address in lower case, its domain in ASCII; only its form is looked at."""
+    """An email address in lower case, its domain in ASCII; only its form is looked at."""
     local, at, host = raw.strip().rpartition("@")
     if not (local and at and host) or any(character.isspace() for character in local + host):
-        raise ValueError("an e-mail address")
+        raise ValueError("an email address")
     try:
         return ascii_address(raw.strip().lower())
     except ValueError:
-        raise ValueError("an e-mail address") from None
+        raise ValueError("an email address") from None
 
 
 def emails(raw: str) -> tuple[str, ...]:
@@ -101,7 +109,7 @@ def emails(raw: str) -> tuple[str, ...]:
     try:
         return tuple(email(address) for address in raw.split(",") if address.strip())
     except ValueError:
-        raise ValueError("e-mail addresses separated by commas") from None
+        raise ValueError("email addresses separated by commas") from None
 
 
 def phone(raw: str) -> str:
@@ -143,6 +151,43 @@ def random_secret(raw: str) -> Secret:
     """A secret that cannot be guessed."""
     if reason := weakness(raw):
         raise ValueError(f"{MIN_SECRET_CHARS} random characters or more (openssl rand -hex 32), but {reason}")
+    return Secret(raw)
+
+
+def public_key(raw: str) -> str:
+    """A public key as its provider shows it: the Base64 of its DER form, without the lines around it."""
+    if not re.fullmatch(r"[A-Za-z0-9+/]{80,400}={0,2}", raw):
+        raise ValueError("the key in Base64, as it is shown, without BEGIN and END")
+    return raw
+
+
+def vapid_key(raw: str) -> Secret:
+    """The private key that signs web push: 32 bytes as URL-safe Base64, which are a number below the curve's order."""
+    try:
+        value = base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4)) if re.fullmatch(r"[A-Za-z0-9_-]+=?", raw) else b""
+    except binascii.Error:
+        value = b""
+    if len(value) != 32 or not 0 < int.from_bytes(value) < P256_ORDER:
+        raise ValueError("a private key of 32 bytes as URL-safe Base64 (npx web-push generate-vapid-keys)")
+    return Secret(raw.rstrip("="))
+
+
+def vapid_subject(raw: str) -> str:
+    """`mailto:` and an address, or an `https://` URL with a host that has a dot, as push services demand."""
+    if raw.lower().startswith("mailto:"):
+        with contextlib.suppress(ValueError):
+            return f"mailto:{email(raw[len('mailto:') :])}"
+    else:
+        parts = _split(raw)
+        if parts is not None and parts.scheme == "https" and "." in (parts.hostname or ""):
+            return raw
+    raise ValueError("mailto: and an email address, or a URL starting with https://")
+
+
+def telegram_secret(raw: str) -> Secret:
+    """A word that Telegram takes for a webhook's, long enough that nobody guesses it."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]{16,256}", raw):
+        raise ValueError("16 to 256 letters, digits, _ and - (openssl rand -hex 32)")
     return Secret(raw)
 
 

@@ -1,4 +1,4 @@
-"""E-mail addresses whose domain is not ASCII: one spelling to keep and to send to, another one to show."""
+"""Email addresses whose domain is not ASCII: one spelling to keep and to send to, another one to show."""
 
 from __future__ import annotations
 

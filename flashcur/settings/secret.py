@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import hmac
 import os
 import secrets
@@ -13,6 +15,9 @@ from flashcur.errors import ConfigError
 
 MIN_SECRET_CHARS = 32
 """256 bits as 64 hex digits is what the docs recommend; 32 characters is the least that is accepted."""
+
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""Private keys of the curve P-256 are the numbers from 1 to one below this."""
 
 _PLACEHOLDER_WORDS = ("change", "placeholder", "example", "secret", "password", "default", "your", "insecure", "dummy")
 
@@ -80,6 +85,14 @@ def development_secret(data_dir: Path) -> Secret:
     if not value:
         raise ConfigError(f"{target}: expected a generated key, was empty; delete the file and start again")
     return Secret(value)
+
+
+def development_vapid_key(secret: Secret) -> Secret:
+    """The key that signs web push in development, made from the secret key, so that browsers know it after a restart:
+    32 bytes as URL-safe Base64."""
+    digest = hmac.digest(secret.reveal().encode(), b"vapid", hashlib.sha512)
+    value = 1 + int.from_bytes(digest) % (P256_ORDER - 1)
+    return Secret(base64.urlsafe_b64encode(value.to_bytes(32)).decode().rstrip("="))
 
 
 def _create_once(target: Path) -> None:

@@ -264,6 +264,14 @@ SENDGRID_API_KEY = _setting(
 SENDGRID_API_BASE = _setting(
     "SENDGRID_API_BASE", None, "another address of SendGrid's API", casts.url("http", "https"), group=_CHANNELS
 )
+SENDGRID_WEBHOOK_PUBLIC_KEY = _setting(
+    "SENDGRID_WEBHOOK_PUBLIC_KEY",
+    None,
+    "the verification key of SendGrid's signed Event Webhook, which posts to `/webhooks/sendgrid`; unset: that answers "
+    "404",
+    casts.public_key,
+    group=_CHANNELS,
+)
 FROM_EMAIL = _setting("FLASHCUR_FROM_EMAIL", None, "sender of mail", casts.email, group=_CHANNELS)
 TWILIO_ACCOUNT_SID = _setting("TWILIO_ACCOUNT_SID", None, "account of Twilio", casts.text, group=_CHANNELS)
 TWILIO_AUTH_TOKEN = _setting("TWILIO_AUTH_TOKEN", None, "its token", Secret, secret=True, group=_CHANNELS)
@@ -271,7 +279,49 @@ TWILIO_FROM_NUMBER = _setting("TWILIO_FROM_NUMBER", None, "sender of SMS, `+` an
 TWILIO_API_BASE = _setting(
     "TWILIO_API_BASE", None, "another address of Twilio's API", casts.url("http", "https"), group=_CHANNELS
 )
+VAPID_PRIVATE_KEY = _setting(
+    "VAPID_PRIVATE_KEY",
+    None,
+    "signs web push: a P-256 key, its 32 bytes as URL-safe Base64 (`npx web-push generate-vapid-keys`). With another "
+    "one, each browser has to turn web push on again",
+    casts.vapid_key,
+    default_doc="made from the secret key in dev; in prod there is no web push",
+    secret=True,
+    group=_CHANNELS,
+)
+VAPID_SUBJECT = _setting(
+    "VAPID_SUBJECT",
+    None,
+    "whom push services write to about web push: `mailto:…` or `https://…`; Apple refuses others",
+    casts.vapid_subject,
+    default_doc="`FLASHCUR_FROM_EMAIL`, else `FLASHCUR_PUBLIC_URL`",
+    group=_CHANNELS,
+)
 TELEGRAM_BOT_TOKEN = _setting("TELEGRAM_BOT_TOKEN", None, "token of the bot", Secret, secret=True, group=_CHANNELS)
 TELEGRAM_API_BASE = _setting(
     "TELEGRAM_API_BASE", None, "another address of Telegram's API", casts.url("http", "https"), group=_CHANNELS
+)
+TELEGRAM_WEBHOOK_SECRET = _setting(
+    "TELEGRAM_WEBHOOK_SECRET",
+    None,
+    "with it and an `https://` public address Telegram posts what people write to the bot to `/webhooks/telegram`, and "
+    "this word along with it; 16 to 256 letters, digits, `_` and `-` (`openssl rand -hex 32`). Unset: the active "
+    "engine asks for it",
+    casts.telegram_secret,
+    secret=True,
+    group=_CHANNELS,
+)
+DISCORD_API_BASE = _setting(
+    "DISCORD_API_BASE", None, "another address of Discord's webhooks", casts.url("http", "https"), group=_CHANNELS
+)
+SLACK_API_BASE = _setting(
+    "SLACK_API_BASE", None, "another address of Slack's webhooks", casts.url("http", "https"), group=_CHANNELS
+)
+ALLOW_PRIVATE_WEBHOOKS = _setting(
+    "FLASHCUR_ALLOW_PRIVATE_WEBHOOKS",
+    "off",
+    "`on`: webhooks and push addresses may lead to this machine and its network, without TLS too; for development, as "
+    "whoever has an account could reach what is inside",
+    casts.switch,
+    group=_CHANNELS,
 )

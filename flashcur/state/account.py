@@ -14,10 +14,12 @@ from zoneinfo import ZoneInfo
 import reflex as rx
 
 from flashcur.domain.devices import device
-from flashcur.domain.plans import Plan
+from flashcur.domain.plans import CHANNEL_NAMES, Plan
 from flashcur.domain.watchlists import frozen
+from flashcur.services.accounts.channels import Place, Senders, reach_of
 from flashcur.services.accounts.undelivered import UndeliveredView
-from flashcur.services.accounts.view import AccountView, ApiKeyView, EventView, SessionView, WalletView
+from flashcur.services.accounts.view import AccountView, AlertsView, ApiKeyView, EventView, SessionView, WalletView
+from flashcur.services.kit.clock import from_ms, to_ms
 from flashcur.settings import CHAINS
 from flashcur.settings.idn import shown_address
 from flashcur.state.wire.defaults import default_vars
@@ -42,6 +44,8 @@ _EVENTS = {
     "plan-changed": "Plan changed",
     "api-key-created": "API key created",
     "api-key-deleted": "API key deleted",
+    "channel-connected": "Channel connected",
+    "channel-removed": "Channel removed",
     "data-exported": "Data exported",
     "mail-failed": "Mail not delivered",
 }
@@ -72,6 +76,19 @@ class AccountState(rx.State):
     """How the market table was last arranged, as its address has it."""
     signals_read: int = 0
     """`id` of the newest signal that its owner has been shown."""
+    read_at: int = 0
+    """When it was read, Unix ms: what else a page shows of an account is asked for anew when this rises."""
+    alerts_read: int = 0
+    """`id` of the newest alert that its owner has been shown."""
+    alerts: dict[str, str] = {}
+    """How it wants them: `quiet`, `urgent` (`1` or empty), `from`, `until` (`22:00`), `cap`, `muted` (until when, Unix
+    ms; empty where they are not), `muted_text`."""
+    channels: list[dict[str, str]] = []
+    """Each channel: `name`, `title`, `ok`, `text`, `link`, `link_text`, `plan` and `here` (`1` where the plan has it,
+    and where this server can send by it)."""
+    places: list[dict[str, str]] = []
+    """Where messages go: `id`, `channel`, `name`, `hint`, `state` (`on`, `off`, `unconfirmed`), `why`, `added`,
+    `used`."""
     created: str = ""
     wallets: list[dict[str, str]] = []
     """`address`, `short`, `chain`, `linked`, `used`."""
@@ -92,6 +109,15 @@ class AccountState(rx.State):
     symbols_most: int = 0
     exports: list[str] = []
     """Formats that the plan exports."""
+
+
+_senders: Senders = {}
+
+
+def connect(senders: Senders) -> None:
+    """Tell the states of this process by which channels messages can leave."""
+    global _senders
+    _senders = senders
 
 
 def account_vars(visitor: Visitor, plan: Plan) -> dict[str, Any]:
@@ -116,6 +142,11 @@ def account_vars(visitor: Visitor, plan: Plan) -> dict[str, Any]:
         "time_zone": account.time_zone,
         "table_view": account.table_view,
         "signals_read": account.signals_read,
+        "read_at": to_ms(account.read_at),
+        "alerts_read": account.alerts.read,
+        "alerts": _alerts(account.alerts, zone),
+        "channels": _channels(account, plan),
+        "places": [_place(place, zone) for place in account.places],
         "created": _day(account.created_at, zone),
         "wallets": [_wallet(wallet, zone) for wallet in account.wallets],
         "api": plan.api,
@@ -184,6 +215,53 @@ def _event(event: EventView, zone: ZoneInfo) -> dict[str, str]:
         "ip": event.ip,
         "strange": "1" if event.kind in ("sign-in-failed", "locked") else "",
     }
+
+
+def _alerts(alerts: AlertsView, zone: ZoneInfo) -> dict[str, str]:
+    muted = alerts.muted_until_ms
+    return {
+        "quiet": "1" if alerts.quiet else "",
+        "from": _wall_clock(alerts.quiet_from_min),
+        "until": _wall_clock(alerts.quiet_until_min),
+        "urgent": "1" if alerts.urgent_passes else "",
+        "cap": str(alerts.daily_cap),
+        "muted": "" if muted is None else str(muted),
+        "muted_text": "" if muted is None else _moment(from_ms(muted), zone),
+    }
+
+
+def _channels(account: AccountView, plan: Plan) -> list[dict[str, str]]:
+    found = reach_of(plan, account.email, account.places, _senders)
+    return [
+        {
+            "name": name,
+            "title": CHANNEL_NAMES[name],
+            "ok": "1" if reach.ok else "",
+            "text": reach.text,
+            "link": reach.link,
+            "link_text": reach.link_text,
+            "plan": "1" if name in plan.channels else "",
+            "here": "1" if name in ("in-app", "browser") or (name in _senders and not _senders[name].problem) else "",
+        }
+        for name, reach in found.items()
+    ]
+
+
+def _place(place: Place, zone: ZoneInfo) -> dict[str, str]:
+    return {
+        "id": place.id,
+        "channel": place.channel,
+        "name": place.name,
+        "hint": "" if place.hint == place.name else place.hint,
+        "state": "on" if place.on else "unconfirmed" if place.state == "unconfirmed" else "off",
+        "why": place.why,
+        "added": _day(from_ms(place.created_ms), zone),
+        "used": "" if place.used_ms is None else _moment(from_ms(place.used_ms), zone),
+    }
+
+
+def _wall_clock(minutes: int) -> str:
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 
 def _lists(account: AccountView, plan: Plan) -> list[dict[str, str]]:

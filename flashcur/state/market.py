@@ -17,6 +17,7 @@ from reflex.event import EventSpec
 from flashcur.domain.frames import OPEN_INTEREST_COLUMNS, Frame
 from flashcur.domain.plans import PLANS, Audience, next_mark_ms
 from flashcur.state.account import AccountState, account_vars
+from flashcur.state.channels import ChannelsState
 from flashcur.state.notice import NoticeState, say
 from flashcur.state.profile import ProfileState
 from flashcur.state.signals import SignalsState, signals_vars
@@ -41,7 +42,7 @@ class Viewers(Protocol):
         ...
 
 
-TRANSIENT: tuple[type[rx.State], ...] = (NoticeState, ProfileState)
+TRANSIENT: tuple[type[rx.State], ...] = (NoticeState, ProfileState, ChannelsState)
 """What a page begins without: answers to clicks on the page before it."""
 
 WELCOME = "Welcome to FlashCur: your account is ready."

@@ -31,9 +31,9 @@ class NoticeState(rx.State):
         self._say(str(refusal), bad=True, link=link, link_text=link_text)
 
 
-async def say(state: rx.State, text: str) -> None:
-    """Show `text` in the tab of `state`."""
-    (await state.get_state(NoticeState))._say(text)
+async def say(state: rx.State, text: str, *, link: str = "", link_text: str = "") -> None:
+    """Show `text` in the tab of `state`, and where there is more of it."""
+    (await state.get_state(NoticeState))._say(text, link=link, link_text=link_text)
 
 
 async def refuse(state: rx.State, refusal: Refusal) -> None:

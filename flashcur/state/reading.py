@@ -1,4 +1,4 @@
-"""Reading signals for a tab: by the visitor's plan, from the database, as often as is fair."""
+"""Reading for a tab, from the database, as often as is fair: signals by the visitor's plan, and what is their own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 from flashcur.domain.plans import Plan
 from flashcur.engine.history_status import HistoryStatus
-from flashcur.errors import DatabaseError, Refusal, Throttled, Unavailable
+from flashcur.errors import DatabaseError, Refusal, SignInNeeded, Throttled, Unavailable
 from flashcur.models import SignalRecord
 from flashcur.services.kit.budgets import Budgets
 from flashcur.services.market.venues import venue_title
@@ -30,6 +30,7 @@ READ_RATE = 20.0
 """Reads a second from one network after that; each costs the database some milliseconds."""
 
 _reads = Budgets(READS, READ_RATE)
+_AWAY = "Your messages cannot be read at this moment: try again in a few seconds."
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,21 @@ class Reader:
     """How far baselines are filled, as the engine last said; None while it has not."""
 
 
+@dataclass(frozen=True, slots=True)
+class Own:
+    """By what somebody's own rows are read for a tab of theirs."""
+
+    account_id: str
+    zone: tzinfo
+    now_ms: int
+    """Unix ms."""
+
+
+def zone_of(visitor: Visitor) -> ZoneInfo:
+    """In which times are shown to a visitor."""
+    return ZoneInfo("UTC" if visitor.account is None else visitor.account.time_zone)
+
+
 def reader_of(state: rx.State) -> Reader:
     """By what signals are read for the visitor whose tab `state` is; asks no database.
 
@@ -77,7 +93,7 @@ def reader_of(state: rx.State) -> Reader:
     exchange = runtime.settings.exchanges[0] if live is None else live.exchange
     title = venue_title(exchange, demo=demo) if live is None else live.title
     plan = runtime.visitors.plan(visitor)
-    zone = ZoneInfo("UTC" if visitor.account is None else visitor.account.time_zone)
+    zone = zone_of(visitor)
     newest = runtime.signals.shown(plan.audience) or ()
     status = runtime.engine_status
     history = None if status is None else status.history
@@ -123,3 +139,24 @@ async def read(state: rx.State, work: Callable[[Session, Reader], T]) -> T:
         return await runtime.database.run(lambda session: work(session, reader), readonly=True)
     except DatabaseError:
         raise Unavailable("Signals cannot be read at this moment: try again in a few seconds.") from None
+
+
+async def read_own(state: rx.State, work: Callable[[Session, Own], T]) -> T:
+    """What `work` reads for the account whose tab `state` is.
+
+    Raises what `work` raises, SignInNeeded for a guest, Throttled where their network asks too often, and Unavailable
+    while accounts cannot be reached.
+    """
+    visitor = await visit.visitor_of(state)
+    runtime = visit.runtime()
+    if not _reads.take(visit.client_of(state).network, time.monotonic()):
+        raise Throttled("Too much is asked for at once from your network: wait a moment, then try again.")
+    if visitor.unsure or runtime is None or runtime.database is None or not runtime.database_ready.is_set():
+        raise Unavailable(_AWAY)
+    if visitor.account is None:
+        raise SignInNeeded("Sign in to see your messages.")
+    own = Own(visitor.account.id, zone_of(visitor), runtime.clock())
+    try:
+        return await runtime.database.run(lambda session: work(session, own), readonly=True)
+    except DatabaseError:
+        raise Unavailable(_AWAY) from None

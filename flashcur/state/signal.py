@@ -68,6 +68,8 @@ class SignalState(rx.State):
     distances: list[dict[str, str]] = []
     """`text`, `share` (in percent of the way there), `near` (`there` where a signal is due)."""
     distances_note: str = ""
+    again: str = ""
+    """Where a rule is begun that tells when it happens again; a path."""
     links: list[dict[str, str]] = []
     """`text`, `href`."""
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import tzinfo
 from typing import Any, cast
 
+from flashcur.domain.rules.condition import OnSignal
+from flashcur.domain.rules.contradictions import contradictions
+from flashcur.domain.rules.rule import Definition, Scope
+from flashcur.domain.rules.share import to_link
 from flashcur.domain.signals.aftermath import MINUTE_MS, known_from_ms
 from flashcur.domain.signals.evidence import Evidence, Measure
 from flashcur.domain.signals.outcomes import HORIZONS_H
@@ -66,6 +71,7 @@ def detail_vars(details: Details, zone: tzinfo, now_ms: int) -> dict[str, Any]:
         "event_ms": signal.event_ms,
         "when": moment(signal.event_ms, zone, seconds=True),
         "measures": _measures(signal.evidence),
+        "again": f"/alerts?draft={to_link(_like(signal))}",
         "rule": signal.evidence.rule_version,
         "picture": {} if details.picture is None else _picture(details.picture, zone),
         "picture_note": _picture_note(signal.evidence, details.picture),
@@ -81,6 +87,15 @@ def detail_vars(details: Details, zone: tzinfo, now_ms: int) -> dict[str, Any]:
             if href
         ],
     }
+
+
+def _like(signal: Signal) -> Definition:
+    """The rule that tells of it when it happens again."""
+    plain = Definition((OnSignal(signal.detector),), Scope("symbol", symbol=signal.symbol))
+    if signal.direction == "none":
+        return plain
+    pointing = replace(plain, conditions=(OnSignal(signal.detector, direction=signal.direction),))
+    return plain if contradictions(pointing) else pointing
 
 
 def kind_title(kind: str) -> str:

@@ -46,6 +46,12 @@ def tell(state: rx.State, states: States) -> None:
         _tell(state.router.session.session_id, states)
 
 
+def teller(state: rx.State) -> Callable[[States], None]:
+    """`tell` for the tab of `state` after its handler is done."""
+    tab = state.router.session.session_id
+    return lambda states: None if _tell is None else _tell(tab, states)
+
+
 def known_visitor(state: rx.State) -> Visitor:
     """The visitor whose tab a state is, as far as this process knows without asking; else `GUEST`."""
     return GUEST if _runtime is None else _runtime.visitors.known(_arrival_of(state).visitor)
@@ -88,6 +94,15 @@ def known_contracts() -> frozenset[str]:
     """Symbols of the contracts that trade now; empty until the first frame has come."""
     live = None if _runtime is None else _runtime.hub.live
     return frozenset() if live is None else frozenset(live.values("symbol"))
+
+
+def watchable_contracts() -> frozenset[str]:
+    """Symbols of those that rules can watch: on crypto. Empty until the first frame has come."""
+    live = None if _runtime is None else _runtime.hub.live
+    if live is None:
+        return frozenset()
+    symbols = live.values("symbol")
+    return frozenset(symbols[at] for at in live.of("crypto"))
 
 
 def text(value: object, most: int = 300) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import text
 
 from flashcur import __version__
-from flashcur.engine.status import STATUS_TTL_MS, EngineStatus, FeedStatus, JobStatus
+from flashcur.engine.status import STATUS_TTL_MS, ChannelStatus, EngineStatus, FeedStatus, JobStatus
 from flashcur.services.bus import RedisBus
 from flashcur.services.storage.database import Database
 from flashcur.web.process import WebRuntime
@@ -61,8 +61,8 @@ class Health:
         """(whether it can serve, all of `/health` as a JSON object). Ends within PROBE_TIMEOUT_S, whatever hangs.
 
         Keys: `status` (`ok`, `degraded`, `unavailable`), `problems`, `version`, `database`, `redis`, `engine`,
-        `exchange`, `feeds`, `jobs`, `mail`, `signals`, `baselines`, `web`. For the operator: it has what servers and
-        exchanges said.
+        `exchange`, `feeds`, `jobs`, `mail`, `signals`, `rules`, `baselines`, `web`. For the operator: it has what
+        servers and exchanges said.
         """
         runtime = self._runtime
         database, redis = await asyncio.gather(self._database.state(), self._redis_state())
@@ -93,6 +93,16 @@ class Health:
             problems.append("signals wait for the database")
         if signals is not None and signals.dropped:
             problems.append(f"{signals.dropped} signals were lost")
+        rules = status.rules if status is not None and present else None
+        if rules is not None and rules.state == "waiting":
+            problems.append("alerts wait for the database")
+        if rules is not None and rules.dropped:
+            problems.append(f"{rules.dropped} alerts were lost")
+        stalled = [
+            name for name, each in (status.channels if status and present else {}).items() if each.state == "stalled"
+        ]
+        if stalled:
+            problems.append(f"messages are not taken up: {', '.join(stalled)}")
         # Frames are taken each second whatever the exchanges do; a frame of old prices serves nobody. The frame's
         # own state decides (stale: older than frames.STALE_MS): the engine's word on the age may be seconds late.
         available = (
@@ -116,8 +126,9 @@ class Health:
             "exchange": None if live is None else {"id": live.exchange, "demo": live.demo, "state": live.state},
             "feeds": _reports(status.feeds) if status is not None and present else {},
             "jobs": _reports(status.jobs) if status is not None and present else {},
-            "mail": asdict(status.mail) if status is not None and present and status.mail is not None else None,
+            "channels": _reports(status.channels) if status is not None and present else {},
             "signals": None if signals is None else asdict(signals),
+            "rules": None if rules is None else asdict(rules),
             "baselines": None if baselines is None else asdict(baselines),
             "web": {"failures": runtime.failures},
         }
@@ -153,8 +164,9 @@ def in_words(report: Report) -> Report:
             key: {name: feed[name] for name in ("name", "state", "demo", "symbols", "last_message_age_s", "waits_s")}
             for key, feed in report["feeds"].items()
         },
-        "mail": report["mail"] and report["mail"]["state"],
+        "channels": {name: channel["state"] for name, channel in report["channels"].items()},
         "signals": report["signals"] and report["signals"]["state"],
+        "rules": report["rules"] and report["rules"]["state"],
         "baselines": report["baselines"]
         and {name: report["baselines"][name] for name in ("ready", "contracts", "new", "quiet")},
     }
@@ -174,5 +186,7 @@ def _lease(status: EngineStatus | None, present: bool) -> str:
     return "held" if present else "expired"
 
 
-def _reports(parts: Mapping[str, FeedStatus] | Mapping[str, JobStatus]) -> dict[str, Report]:
+def _reports(
+    parts: Mapping[str, FeedStatus] | Mapping[str, JobStatus] | Mapping[str, ChannelStatus],
+) -> dict[str, Report]:
     return {name: asdict(part) for name, part in parts.items()}

@@ -18,17 +18,21 @@ from flashcur.domain.plans import Audience
 from flashcur.engine.engine import Engine
 from flashcur.engine.status import ENGINE_TOPIC, EngineStatus
 from flashcur.errors import DatabaseError
+from flashcur.services.accounts.channels import Senders
 from flashcur.services.accounts.wiring import Accounts
 from flashcur.services.bus import Bus, make_bus
-from flashcur.services.bus.topics import DISTANCES_TOPIC, LIVE_TOPIC, SIGNALS_TOPIC, TOPICS
+from flashcur.services.bus.topics import ALERTS_TOPIC, DISTANCES_TOPIC, LIVE_TOPIC, SIGNALS_TOPIC, TOPICS
 from flashcur.services.kit.backoff import Backoff
 from flashcur.services.kit.clock import now_ms, utc_now
 from flashcur.services.kit.metrics import BROADCASTS, SKIPPED_FRAMES, SOCKETS, Metrics
 from flashcur.services.kit.supervision import Supervisor
 from flashcur.services.lease import make_lease
+from flashcur.services.notify.channels import make_channels
+from flashcur.services.notify.dialling import Dialler
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from flashcur.settings.addresses import Addresses
+from flashcur.web.alert_hub import AlertHub
 from flashcur.web.cookies import make_cookies
 from flashcur.web.distances import Distances
 from flashcur.web.market_hub import MarketHub
@@ -84,7 +88,12 @@ class WebRuntime:
         self.metrics = Metrics()
         self.clock = clock
         self.signals = SignalHub(hub, clock)
+        self.alerts = AlertHub(clock)
         self.distances = Distances()
+        # Telegram is asked for its bot's name from here.
+        self._dialler = Dialler(allow_private=settings.allow_private_webhooks)
+        self.senders: Senders = make_channels(settings, self._dialler)
+        """The channels that messages leave by. Here they render; the engine sends."""
         self.bus: Bus | None = None
         self.database: Database | None = None
         self.database_ready = asyncio.Event()
@@ -115,9 +124,11 @@ class WebRuntime:
             self._tasks.start(f"follow {topic}", lambda topic=topic: self._follow(topic, self._receive))
         self._tasks.start("follow engine", lambda: self._follow(ENGINE_TOPIC, self._note_status))
         self._tasks.start(f"follow {SIGNALS_TOPIC}", lambda: self._follow(SIGNALS_TOPIC, self.signals.receive))
+        self._tasks.start(f"follow {ALERTS_TOPIC}", lambda: self._follow(ALERTS_TOPIC, self.alerts.receive))
         self._tasks.start(f"follow {DISTANCES_TOPIC}", lambda: self._follow(DISTANCES_TOPIC, self.distances.receive))
         self._tasks.start("database", self._prepare_database)
         self._tasks.start("signals", self._follow_signals)
+        self._tasks.start("alerts", self._follow_alerts)
         self._tasks.start("visitors", self._follow_visitors)
         for name, work in self._attended.items():
             self._tasks.start(name, work)
@@ -129,6 +140,7 @@ class WebRuntime:
         try:
             async with asyncio.timeout(_STOP_TIMEOUT_S):
                 await self._tasks.stop()
+                await self._dialler.close()
                 if self.bus is not None:
                     await self.bus.close()
         except TimeoutError:
@@ -170,6 +182,11 @@ class WebRuntime:
         assert self.database is not None
         await self.signals.run(self.database)
 
+    async def _follow_alerts(self) -> None:
+        await self.database_ready.wait()
+        assert self.database is not None
+        await self.alerts.run(self.database)
+
     def _receive(self, topic: str, payload: bytes) -> None:
         started_s = perf_counter()
         self.hub.receive(topic, payload)
@@ -198,7 +215,7 @@ class WebRuntime:
                 continue
             # Not before: a database without tables would fail whoever comes with a cookie.
             self.visitors.open(database)
-            self.accounts = Accounts(self.settings, self.where, database, self.visitors.poke)
+            self.accounts = Accounts(self.settings, self.where, database, self.visitors.poke, self.senders)
             self.database_ready.set()
             await self.accounts.warm()
             return

@@ -148,6 +148,10 @@ class Visitors:
             return Visitor(key, unsure=True)
         return self._known.get(key) or GUEST
 
+    def of_account(self, account_id: str) -> list[Visitor]:
+        """Everybody who is known to be signed in to an account; their tabs may be closed by now."""
+        return self._known.of_accounts([account_id])
+
     async def identify(self, cookie_header: str, *, anew: bool = False) -> Visitor:
         """Who comes with these cookies: see `look_up`."""
         return await self.look_up(self.key_of(cookie_header), anew=anew)

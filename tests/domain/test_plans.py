@@ -21,6 +21,7 @@ from flashcur.domain.plans import (
 )
 
 IN_APP = ("in-app", "browser")
+PRO_CHANNELS = (*IN_APP, "email", "web-push")
 AGREED: dict[str, tuple[object, object, object, object]] = {
     "title": ("Guest", "Free", "Pro", "Elite"),
     "monthly": (None, Decimal("0"), Decimal("9.99"), Decimal("29.99")),
@@ -31,7 +32,7 @@ AGREED: dict[str, tuple[object, object, object, object]] = {
     "open_interest": (False, False, True, True),
     "history": (10, 10, 50, None),
     "rules": (0, 3, 25, 500),
-    "channels": ((), IN_APP, (*IN_APP, "email"), (*IN_APP, "email", "sms", "telegram", "discord", "slack", "webhook")),
+    "channels": ((), IN_APP, PRO_CHANNELS, (*PRO_CHANNELS, "sms", "telegram", "discord", "slack", "webhook")),
     "own_thresholds": (False, False, True, True),
     "watchlists": (0, 1, 10, 50),
     "watchlist_symbols": (0, 10, 100, 1000),

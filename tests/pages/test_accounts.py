@@ -1,19 +1,17 @@
-"""Registering, signing in and out, by e-mail and by wallet, and the account page, as people do it in a browser."""
+"""Registering, signing in and out, by email and by wallet, and the account page, as people do it in a browser."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from flashcur.errors import SignInAgain
-from flashcur.services.accounts.undelivered import tell_owner
-from flashcur.services.kit.clock import utc_now
-from flashcur.services.notify import enqueue
-from flashcur.services.notify.outbox import mark_failed
+from flashcur.services.alerts import endings
+from flashcur.services.kit.clock import to_ms, utc_now
+from flashcur.services.notify import enqueue, outbox
 from tests.pages.conftest import DESKTOP, PHONE
 from tests.support.app import App
 from tests.support.people import PASSWORD, grow_old, leave, mailed_link, new_address, path_of, register, sign_up, visit
@@ -36,7 +34,7 @@ def another_browser(browser: Browser, app: App) -> Iterator[Page]:
 
 
 def fill_sign_in(page: Page, address: str, password: str) -> None:
-    page.get_by_label("E-mail address").fill(address)
+    page.get_by_label("Email address").fill(address)
     page.get_by_label("Password", exact=True).fill(password)
     page.locator("form").get_by_role("button", name="Sign in").click()
 
@@ -50,12 +48,12 @@ def sign_in(page: Page, address: str, password: str = PASSWORD) -> None:
 def test_registration_leads_by_mail_into_an_account(page: Page, app: App) -> None:
     address = new_address()
     visit(page, "/register")
-    page.get_by_label("E-mail address").fill(address)
+    page.get_by_label("Email address").fill(address)
     page.get_by_label("Password", exact=True).fill("horse")
     expect(page.locator("#register-password-hint")).to_contain_text("7 to go")
     page.get_by_role("button", name="Create account").click()
     expect(page.locator("#register-password-error")).to_contain_text("at least 12 characters")
-    expect(page.get_by_label("E-mail address")).to_have_value(address)
+    expect(page.get_by_label("Email address")).to_have_value(address)
     expect(page.get_by_label("Password", exact=True)).to_be_focused()
 
     page.get_by_label("Password", exact=True).fill(PASSWORD)
@@ -64,7 +62,7 @@ def test_registration_leads_by_mail_into_an_account(page: Page, app: App) -> Non
     expect(sent).to_contain_text(f"We have sent a link to {address}")
     expect(sent).to_contain_text(str(app.log.parent / "data" / "mail"))
     page.get_by_role("button", name="Send it again").click()
-    expect(page.get_by_label("E-mail address")).to_have_value(address)
+    expect(page.get_by_label("Email address")).to_have_value(address)
 
     # Opening the link does nothing yet: programs that check mail open every link.
     visit(page, mailed_link(app, address, "/confirm"))
@@ -84,7 +82,7 @@ def test_registration_leads_by_mail_into_an_account(page: Page, app: App) -> Non
 def test_in_another_browser_a_registration_asks_for_its_password(page: Page, app: App, browser: Browser) -> None:
     address = new_address()
     visit(page, "/register")
-    page.get_by_label("E-mail address").fill(address)
+    page.get_by_label("Email address").fill(address)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Create account").click()
     expect(page.get_by_role("heading", name="Look into your mailbox")).to_be_visible()
@@ -153,7 +151,7 @@ def test_a_wallet_account_takes_an_address_by_one_link(page: Page, app: App) -> 
     visit(page, "/login?next=/account")
     page.get_by_role("button", name="Continue with Test Wallet").click()
     address = new_address()
-    page.get_by_text("Add an e-mail address").click()
+    page.get_by_text("Add an email address").click()
     form = page.locator('form[data-form="address"]')
     form.get_by_label("New address").fill(address)
     form.get_by_role("button", name="Send the link").click()
@@ -205,7 +203,7 @@ def test_a_wrong_password_is_told_and_the_address_stays(page: Page, app: App, br
     fill_sign_in(page, address, "not this one, surely")
     expect(page.locator("#sign-in-password-error")).to_contain_text(WRONG)
     expect(page.get_by_label("Password", exact=True)).to_have_attribute("aria-invalid", "true")
-    expect(page.get_by_label("E-mail address")).to_have_value(address)
+    expect(page.get_by_label("Email address")).to_have_value(address)
     assert path_of(page) == "/login"
     fill_sign_in(page, address, PASSWORD)
     expect(page.locator(".avatar")).to_be_visible()
@@ -279,7 +277,7 @@ def test_a_forgotten_password_is_replaced(page: Page, app: App, browser: Browser
         visit(elsewhere, "/account")
         expect(elsewhere.locator("#plan")).to_be_visible()
         visit(page, "/forgot")
-        page.get_by_label("E-mail address").fill(address)
+        page.get_by_label("Email address").fill(address)
         page.get_by_role("button", name="Send me a link").click()
         expect(page.locator("#forgot-sent")).to_contain_text(f"If {address} has an account")
         visit(page, mailed_link(app, address, "/reset"))
@@ -360,7 +358,7 @@ def test_declined_in_the_wallet_and_cancelled_on_the_page(page: Page) -> None:
     wallet = inject_wallet(page, f"0x{12:064x}")
     visit(page, "/login")
     button = page.get_by_role("button", name="Continue with Test Wallet")
-    email = page.get_by_label("E-mail address")
+    email = page.get_by_label("Email address")
     before = email.bounding_box()
     wallet.hang.add("personal_sign")
     button.click()
@@ -472,11 +470,8 @@ def test_mail_that_was_given_up_is_told_where_it_can_be_mended(page: Page, app: 
     expect(warning).to_have_count(0)
     with app.database() as database, database.session() as session:
         mail = enqueue(session, address, "password-changed", {"base": app.url}, now)
-        mail.due_at = now + timedelta(hours=1)
-        session.flush()
-        assert mail.id is not None
-        assert mark_failed(session, mail.id, "no such mailbox", None, now) == "dead"
-        tell_owner(session, mail.id, now)
+        outbox.give_up(session, mail, "no such mailbox", to_ms(now))
+        endings.settle(session, mail, None, to_ms(now), lambda *_: None)
     # Without a reload.
     expect(warning).to_contain_text(f"to {address} could not be delivered, and we have given it up")
     expect(page.get_by_text("Mail not delivered")).to_be_visible()

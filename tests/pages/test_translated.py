@@ -361,3 +361,33 @@ def test_the_page_of_signals(tab: Page, app: App, early: bool) -> None:
     expect(entries.first).to_be_visible()
     with app.database() as database, database.session() as session:
         signals.prune(session, now_ms() + 60_000)
+
+
+@usually
+def test_the_form_of_a_rule(tab: Page, app: App, early: bool) -> None:
+    enter(tab.context, app, "pro")
+    open_(tab, "/alerts", early)
+    tab.locator(".rules-head a.button").click()
+    form = tab.locator(".rule-form")
+    form.locator("button.primary").click()
+    expect(form.locator(".condition-faults .error")).to_have_count(1)
+    form.locator("#rule-scope-symbol").fill("btc")
+    form.locator(".conditions .number").fill("100000")
+    expect(form.locator(".read-back")).to_contain_text("BTCUSDT")
+    expect(form.locator(".condition-faults .error")).to_have_count(0)
+    for kind in ("move", "signal", "volume", "price", "funding"):
+        form.locator('[data-condition="0"] select').first.select_option(kind)
+        expect(form.locator('[data-condition="0"]')).to_have_attribute("data-kind", kind)
+        expect(form.locator(".read-back")).to_contain_text("BTCUSDT")
+    form.locator(".conditions + button, .conditions ~ button").click()
+    expect(form.locator(".conditions > li")).to_have_count(2)
+    form.locator(".conditions .drop").last.click()
+    expect(form.locator(".conditions > li")).to_have_count(1)
+    form.locator("button.primary").click()
+    rules = tab.locator(".rule-list > li")
+    expect(rules).to_have_count(1)
+    rules.locator(".actions > button").first.click()
+    expect(rules).to_have_count(0)
+    tab.locator(".tabs a").nth(1).click()
+    expect(rules).to_have_count(1)
+    assert not stopped(tab)

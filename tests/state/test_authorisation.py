@@ -9,6 +9,7 @@ changes something for somebody it is not for.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,11 +19,16 @@ import aiohttp
 import pytest
 
 from flashcur.domain.plans import PLANS
+from flashcur.domain.rules.condition import PriceCross
+from flashcur.domain.rules.rule import Definition, Scope
+from flashcur.models import RuleRecord
+from flashcur.services.alerts.rules import revision
 from flashcur.services.simulator.universe_data import TRADFI
 from flashcur.state.wire.access import ACCESS
 from flashcur.web.routes.table import ALL_ROUTES
 from tests.support.accounts import PASSWORD
 from tests.support.app import App
+from tests.support.push_service import PushBrowser
 from tests.support.sockets import tab
 from tests.support.world import Role, World
 
@@ -51,6 +57,13 @@ def plain(**arguments: Any) -> Callable[[dict[str, str]], dict[str, Any]]:
     return lambda ids: {k: v.format(**ids) if isinstance(v, str) else v for k, v in arguments.items()}
 
 
+def rule_form(ids: dict[str, str]) -> str:
+    """The form in which a role's rule is written anew, with a watchlist of theirs."""
+    definition = Definition((PriceCross("below", 1.0),), Scope("watchlist", watchlist_id=ids["list"]))
+    begun = revision(RuleRecord(account_id="", channels=["in-app"], created_ms=1, changed_ms=1))
+    return json.dumps({"number": 1, "rule": ids["rule"], "version": begun, "definition": definition.to_json()})
+
+
 CALLS: dict[str, Call] = {
     "feed_state.watch_table": Call(plain(), NOBODY),
     "feed_state.watch_feed": Call(plain(), NOBODY),
@@ -69,6 +82,37 @@ CALLS: dict[str, Call] = {
     "watchlist_state.remove": Call(plain(list_id="{list}", symbol="BTCUSDT"), OWN),
     # What has not been stored cannot have been read.
     "signals_state.mark_read": Call(plain(signal_id="0"), NOBODY),
+    "rules_state.show": Call(plain(), NOBODY),
+    "rules_state.open_form": Call(plain(asked="rule={rule}"), NOBODY),
+    "rules_state.check": Call(lambda ids: {"draft": rule_form(ids)}, NOBODY),
+    "rules_state.preview": Call(lambda ids: {"draft": rule_form(ids)}, NOBODY),
+    "rules_state.cancel_preview": Call(plain(), NOBODY),
+    "rules_state.save": Call(lambda ids: {"draft": rule_form(ids)}, OWN),
+    "rules_state.pause": Call(plain(rule_id="{rule}"), OWN),
+    "rules_state.resume": Call(plain(rule_id="{paused}"), OWN),
+    "rules_state.snooze": Call(plain(rule_id="{rule}", hours=1), OWN),
+    "rules_state.delete": Call(plain(rule_id="{rule}"), OWN),
+    "alerts_state.look": Call(plain(why="page"), NOBODY),
+    # Who names another's alert has read their own up to its number.
+    "alerts_state.mark_read": Call(plain(alert_id="{alert}"), SIGNED_IN),
+    "alerts_state.acknowledge": Call(plain(alert_id="{alert}"), OWN),
+    "ledger_state.show": Call(plain(query="alert={alert}"), NOBODY),
+    "channels_state.connect_url": Call(
+        form(channel="webhook", url="https://hooks.example.com/new", name="New"), frozenset({"elite", "other"})
+    ),
+    "channels_state.begin_telegram": Call(plain(), NOBODY),
+    "channels_state.begin_sms": Call(form(number="+447700900123"), NOBODY),
+    "channels_state.confirm_sms": Call(form(id="{place}", code="123456"), NOBODY),
+    "channels_state.save_hours": Call(
+        form(quiet="1", **{"from": "23:00"}, until="06:30", urgent="1", cap="50"), SIGNED_IN
+    ),
+    "channels_state.mute": Call(plain(hours="8"), SIGNED_IN),
+    "channels_state.new_secret": Call(plain(place_id="{place}"), OWN),
+    "channels_state.rename": Call(form(id="{place}", name="Mine"), OWN),
+    "channels_state.remove": Call(plain(place_id="{place}"), OWN),
+    "channels_state.switch_on": Call(plain(place_id="{place}"), frozenset({"elite"})),
+    "channels_state.switch_off": Call(plain(place_id="{place}"), OWN),
+    "channels_state.test": Call(plain(place_id="{place}"), frozenset({"elite"})),
     "profile_state.change_address": Call(form(email="new@example.com", password=PASSWORD), SIGNED_IN),
     "profile_state.change_password": Call(form(password=PASSWORD, new="nine purple teapots sing"), SIGNED_IN),
     "profile_state.set_theme": Call(plain(theme="light"), SIGNED_IN),
@@ -108,6 +152,7 @@ class Request:
 
 ALL_OK = statuses(OK, OK, OK, OK)
 ALL_BAD = statuses(BAD, BAD, BAD, BAD)
+ALL_MISSING = statuses(MISSING, MISSING, MISSING, MISSING)
 
 REQUESTS: dict[tuple[str, str], Request] = {
     ("GET", "/health"): Request(ALL_OK),
@@ -142,10 +187,28 @@ REQUESTS: dict[tuple[str, str], Request] = {
     ("GET", "/export/markets.json"): Request(statuses(NEEDS_SIGN_IN, FORBIDDEN, OK, OK)),
     ("GET", "/export/watchlists.txt"): Request(statuses(NEEDS_SIGN_IN, OK, OK, OK, other=MISSING), query="list={list}"),
     ("GET", "/export/account.json"): Request(statuses(NEEDS_SIGN_IN, OK, OK, OK), changes=SIGNED_IN),
+    # Nobody but Telegram knows its word, and here there is none.
+    ("POST", "/webhooks/telegram"): Request(statuses(MISSING, MISSING, MISSING, MISSING)),
     ("POST", "/import/watchlists"): Request(
         statuses(NEEDS_SIGN_IN, OK, OK, OK, other=MISSING),
         fields=plain(text="BINANCE:ETHUSDT.P", list="{list}"),
         changes=OWN,
+    ),
+    # A link that we did not make, and call-backs of providers that are not configured.
+    ("GET", "/unsubscribe"): Request(ALL_MISSING, query="t={owner}"),
+    ("POST", "/unsubscribe"): Request(ALL_MISSING, query="t={owner}"),
+    ("POST", "/webhooks/sendgrid"): Request(ALL_MISSING),
+    ("POST", "/webhooks/twilio/status"): Request(ALL_MISSING),
+    ("POST", "/webhooks/twilio/inbound"): Request(ALL_MISSING),
+    ("GET", "/api/v1/push/key"): Request(ALL_OK),
+    ("POST", "/api/v1/push"): Request(
+        statuses(NEEDS_SIGN_IN, FORBIDDEN, OK, OK),
+        fields=plain(endpoint="https://push.example/send", keys=PushBrowser().keys),
+        changes=frozenset({"pro", "elite", "other"}),
+    ),
+    # Nothing is on, so nothing is turned off.
+    ("POST", "/api/v1/push/off"): Request(
+        statuses(NEEDS_SIGN_IN, OK, OK, OK), fields=plain(endpoint="https://push.example/send")
     ),
 }
 

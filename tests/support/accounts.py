@@ -14,8 +14,9 @@ from sqlalchemy import text
 from sqlmodel import Session, SQLModel, col, select
 
 from flashcur.domain.plans import PlanName
-from flashcur.models import Account, LoginSession, Mail, Wallet, WalletChallenge, metadata
+from flashcur.models import Account, Delivery, LoginSession, Wallet, WalletChallenge, metadata
 from flashcur.services.accounts import sessions
+from flashcur.services.accounts.channels import Channels, Senders
 from flashcur.services.accounts.client import Client
 from flashcur.services.accounts.context import Context
 from flashcur.services.accounts.entitlement import plan_of, set_plan
@@ -25,7 +26,10 @@ from flashcur.services.accounts.registration import Registration
 from flashcur.services.accounts.sessions import Caller
 from flashcur.services.accounts.wallets import Signed, WalletAccounts
 from flashcur.services.accounts.watchlists import Watchlists
+from flashcur.services.alerts.alert_choices import AlertChoices
+from flashcur.services.alerts.inbox import Inbox
 from flashcur.services.auth.signatures import SignatureChecker
+from flashcur.services.notify.account_mail import token_id_of
 from flashcur.services.notify.links import make_token
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
@@ -118,12 +122,16 @@ class Services:
     clock: Clock = field(default_factory=Clock)
     told: int = 0
     hasher: CountingHasher = field(default_factory=CountingHasher)
+    senders: Senders = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.context = Context(self.settings, self.database, self.hasher, BASE, self.clock, self._count)
         self.registration = Registration(self.context)
         self.profile = Profile(self.context)
         self.lists = Watchlists(self.context)
+        self.channels = Channels(self.context, self.senders)
+        self.inbox = Inbox(self.context)
+        self.alert_choices = AlertChoices(self.context)
         self.wallets = WalletAccounts(self.context, SignatureChecker(self.settings))
 
     def close(self) -> None:
@@ -170,12 +178,12 @@ class Services:
 
     def mails(self, recipient: str | None = None) -> list[str]:
         """Templates of the mails that were written, in order."""
-        return [mail.template for mail in self._mails() if recipient in (None, mail.recipient)]
+        return [template_of(mail) for mail in self._mails() if recipient in (None, mail.recipient)]
 
     def link(self, template: str, recipient: str = ADDRESS, *, number: int = -1) -> str:
         """The token in a mail, the newest one unless `number` says otherwise."""
-        found = [mail for mail in self._mails() if (mail.template, mail.recipient) == (template, recipient)]
-        return make_token(self.settings.secret_key, template, found[number].values["token_id"])
+        found = [mail for mail in self._mails() if (template_of(mail), mail.recipient) == (template, recipient)]
+        return make_token(self.settings.secret_key, template, token_id_of(found[number].payload) or "")
 
     def contents(self) -> str:
         """All that the database holds, as text."""
@@ -192,12 +200,22 @@ class Services:
             }
         return {name: number for name, number in found.items() if number and name != "rate_limit"}
 
-    def _mails(self) -> list[Mail]:
+    def _mails(self) -> list[Delivery]:
         with self.database.session(readonly=True) as session:
-            return list(session.exec(select(Mail).order_by(col(Mail.id))))
+            return mails_in(session)
 
     def _count(self) -> None:
         self.told += 1
+
+
+def mails_in(session: Session) -> list[Delivery]:
+    """Mail of accounts in the outbox, the oldest first."""
+    return list(session.exec(select(Delivery).where(Delivery.kind == "mail").order_by(col(Delivery.id))))
+
+
+def template_of(mail: Delivery) -> str:
+    """What a mail of an account is about."""
+    return mail.payload["template"]
 
 
 def add_account(

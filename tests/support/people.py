@@ -61,12 +61,12 @@ def mailed_link(app: App, recipient: str, page: str) -> str:
 
 
 def sign_up(page: Page, app: App, *, plan: PlanName = "free") -> str:
-    """An account by e-mail, signed in in the page's browser; its address."""
+    """An account by email, signed in in the page's browser; its address."""
     return enter(page.context, app, plan)
 
 
 def enter(context: BrowserContext, app: App, plan: PlanName) -> str:
-    """An account by e-mail with a session in a browser; its address. Written into the app's database."""
+    """An account by email with a session in a browser; its address. Written into the app's database."""
     address, now = new_address(), utc_now()
     with app.database() as database, database.session() as session:
         account_id = add_account(session, address, now, plan=plan)
@@ -88,7 +88,7 @@ def leave(context: BrowserContext) -> None:
 
 
 def register(page: Page, app: App) -> str:
-    """An account by e-mail, signed in in the page's browser, by the routes behind the forms; its address."""
+    """An account by email, signed in in the page's browser, by the routes behind the forms; its address."""
     address = new_address()
     assert page.request.post("/auth/register", data={"email": address, "password": PASSWORD}).ok
     token = mailed_link(app, address, "/confirm").partition("=")[2]

@@ -65,7 +65,7 @@ class SendGridServer:
 
 def _problem(mail: Any) -> str:
     """What SendGrid would find wrong with the body; "" if nothing."""
-    known = {"personalizations", "from", "subject", "content", "tracking_settings"}
+    known = {"personalizations", "from", "subject", "content", "tracking_settings", "headers", "custom_args"}
     if not isinstance(mail, dict) or not set(mail) <= known:
         return "Bad Request"
     people = mail.get("personalizations")
@@ -81,6 +81,12 @@ def _problem(mail: Any) -> str:
     types = [content["type"] for content in contents]
     if "text/plain" in types[1:]:
         return "If present, text/plain must come first, followed by text/html."
+    reserved = {"to", "from", "cc", "bcc", "subject", "content-type", "received", "x-sg-id", "reply-to"}
+    for name, value in mail.get("headers", {}).items():
+        if name.lower() in reserved or not all(" " <= character <= "~" for character in name + value):
+            return f"The header {name} is not allowed."
+    if not all(isinstance(value, str) for value in mail.get("custom_args", {}).values()):
+        return "custom_args must be strings."
     for name, setting in mail.get("tracking_settings", {}).items():
         if not all(isinstance(value, bool) for value in setting.values()):
             return f"The {name} enable parameter is required and must be a boolean."

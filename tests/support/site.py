@@ -10,14 +10,14 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlmodel import col, select
+from sqlmodel import select
 from starlette.applications import Starlette
 
 from flashcur.domain.plans import PLAN_NAMES, PlanName
-from flashcur.models import Mail
 from flashcur.services.accounts.wiring import Accounts
 from flashcur.services.bus.topics import LIVE_TOPIC, mark_topic
 from flashcur.services.kit.clock import utc_now
+from flashcur.services.notify.account_mail import token_id_of
 from flashcur.services.notify.links import make_token
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
@@ -25,10 +25,13 @@ from flashcur.settings.addresses import Addresses
 from flashcur.web.market_hub import MarketHub
 from flashcur.web.process import WebRuntime
 from flashcur.web.routes.auth import AuthRoutes
+from flashcur.web.routes.callbacks import CallbackRoutes
 from flashcur.web.routes.files import ExportRoutes
+from flashcur.web.routes.push import PushRoutes
 from flashcur.web.routes.signals import SignalRoutes
 from flashcur.web.routes.table import HttpRoutes
-from tests.support.accounts import ADDRESS, PASSWORD, WHERE, add_account, add_session
+from flashcur.web.routes.telegram import TelegramRoutes
+from tests.support.accounts import ADDRESS, PASSWORD, WHERE, add_account, add_session, mails_in, template_of
 from tests.support.frames import market_frame
 from tests.support.waiting import eventually
 
@@ -84,13 +87,12 @@ class Site:
     def link(self, template: str, recipient: str = ADDRESS) -> str:
         """The token in the newest mail of that kind."""
         with self.database.session(readonly=True) as session:
-            mails = session.exec(select(Mail).where(Mail.template == template, Mail.recipient == recipient))
-            newest = max(mails, key=lambda mail: mail.id or 0)
-        return make_token(self.runtime.settings.secret_key, template, newest.values["token_id"])
+            mails = [mail for mail in mails_in(session) if (template_of(mail), mail.recipient) == (template, recipient)]
+        return make_token(self.runtime.settings.secret_key, template, token_id_of(mails[-1].payload) or "")
 
     def mails(self) -> list[tuple[str, str]]:
         with self.database.session(readonly=True) as session:
-            return [(mail.template, mail.recipient) for mail in session.exec(select(Mail).order_by(col(Mail.id)))]
+            return [(template_of(mail), mail.recipient) for mail in mails_in(session)]
 
     def rows(self, table: Any) -> list[Any]:
         with self.database.session(readonly=True) as session:
@@ -152,7 +154,8 @@ async def running_site(settings: Settings, where: Addresses = WHERE) -> AsyncIte
     It waits for the database for longer than a visitor would: on a loaded machine they would be shown as guests.
     """
     runtime = WebRuntime(replace(settings, engine="external"), MarketHub(), where)
-    routes = HttpRoutes(runtime, AuthRoutes(runtime), ExportRoutes(runtime), SignalRoutes(runtime))
+    groups = (AuthRoutes, ExportRoutes, SignalRoutes, CallbackRoutes, TelegramRoutes, PushRoutes)
+    routes = HttpRoutes(runtime, *(group(runtime) for group in groups))
     site = Site(runtime, routes.wrap(Starlette()))
     await runtime.start()
     patience = pytest.MonkeyPatch()

@@ -10,18 +10,33 @@ from sqlalchemy import text as sql
 from sqlmodel import Session
 
 from flashcur.domain.plans import PLANS, PlanName
-from flashcur.models import Account, ApiKey, LoginSession, Wallet, Watchlist, WatchlistItem, metadata, new_id
+from flashcur.domain.rules.condition import PriceCross
+from flashcur.domain.rules.rule import Definition, Scope
+from flashcur.models import (
+    Account,
+    ApiKey,
+    LoginSession,
+    RuleRecord,
+    Wallet,
+    Watchlist,
+    WatchlistItem,
+    metadata,
+    new_id,
+)
 from flashcur.services.accounts import sessions
 from flashcur.services.accounts.sessions import hash_token
+from flashcur.services.kit.clock import to_ms
+from flashcur.services.notify import destinations, webhook
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from tests.support.accounts import HOME, hashed
+from tests.support.ledger import add_alert, add_delivery
 
 ACCOUNT_TABLES = frozenset(metadata.tables) - {
     *("mark_frame", "instrument_event", "job_run"),
     # What the engine writes of the market, at any time.
     *("signal_record", "signal_outcome", "signal_statistics", "hour_candle", "funding_payment"),
-    *("instrument_set", "silence_day"),
+    *("instrument_set", "silence_day", "input_checkpoint", "rule_day"),
 }
 UNCOUNTED = frozenset({"rate_limit", "account_change"})
 """What any caller uses up or leaves behind."""
@@ -86,15 +101,46 @@ class World:
             address="0x" + new_id()[:40].ljust(40, "0"), account_id=account.id, chain_id=1, linked_at=now, used_at=now
         )
         key = ApiKey(account_id=account.id, key_hash=hash_token(new_id()), hint="abcd", created_at=now)
-        session.add_all([device, *lists, wallet, key])
+        rules = [
+            RuleRecord(
+                account_id=account.id,
+                definition=Definition((PriceCross("above", 1e6),), Scope("symbol", symbol="BTCUSDT")).to_json(),
+                channels=["in-app"],
+                status=status,
+                why="" if status == "active" else "owner",
+                position=at,
+                created_ms=1,
+                changed_ms=1,
+            )
+            for at, status in enumerate(("active", "paused"))
+        ]
+        session.add_all([device, *lists, wallet, key, *rules])
         session.flush()
         session.add_all([WatchlistItem(watchlist_id=each.id, symbol="BTCUSDT", position=0) for each in lists])
+        now_ms = to_ms(now)
+        place = destinations.keep(
+            session,
+            account.id,
+            "webhook",
+            f"https://{name}.example.com/hook",
+            now_ms,
+            name="Hook",
+            details=webhook.new_details(),
+            confirmed=True,
+        )
+        alert = add_alert(session, account.id, now_ms)
+        add_delivery(session, alert, "browser", now_ms)
+        session.flush()
         ids = {
+            "place": place.id,
+            "alert": str(alert.id),
             "list": lists[0].id,
             "second": lists[-1].id,
             "session": device.id,
             "wallet": wallet.address,
             "key": key.id,
+            "rule": rules[0].id,
+            "paused": rules[1].id,
             "owner": account.id,
         }
         return Role(name, account.id, f"flashcur_session={token}", ids)

@@ -15,7 +15,7 @@ from flashcur.components.billing import plan_texts
 from flashcur.components.kit import browser, colour_mode, forms
 from flashcur.components.kit.clipboard import copy_text
 from flashcur.components.kit.forms import Content, Text, button_danger, button_plain, button_primary
-from flashcur.components.kit.menus import menu
+from flashcur.components.kit.menus import asked
 from flashcur.components.kit.texts import as_written, untranslated
 from flashcur.domain.plans import PLAN_NAMES, PLANS, least_plan
 from flashcur.services.accounts.profile import DELETE_WORD
@@ -66,13 +66,13 @@ def sign_in() -> rx.Component:
     return forms.section(
         "Sign-in",
         forms.definition_rows(
-            ("E-mail address", rx.cond(has_email, untranslated(AccountState.email), rx.el.span("None"))),
+            ("Email address", rx.cond(has_email, untranslated(AccountState.email), rx.el.span("None"))),
             ("Password", rx.cond(AccountState.has_password, "Set", "None")),
             ("Account since", AccountState.created),
         ),
         rx.foreach(AccountState.undelivered, lambda said: forms.notice("warning", said)),
         _folded(
-            rx.cond(has_email, "Change the address", "Add an e-mail address"),
+            rx.cond(has_email, "Change the address", "Add an email address"),
             rx.el.p(
                 rx.cond(
                     has_email,
@@ -143,7 +143,7 @@ def wallets() -> rx.Component:
                     class_name="soft",
                 ),
             ),
-            _asked(
+            asked(
                 "unlink-" + wallet["address"],
                 "Unlink",
                 "Unlink " + wallet["short"] + "? You can no longer sign in with it.",
@@ -266,7 +266,7 @@ def api() -> rx.Component:
                 untranslated("…", each["hint"], element=rx.el.b),
                 rx.el.span("made ", each["created"], ", last used ", each["used"], class_name="soft"),
             ),
-            _asked(
+            asked(
                 "delete-" + each["id"],
                 "Delete",
                 "Delete the key …" + each["hint"] + "? Programs that use it are refused from then on.",
@@ -476,19 +476,6 @@ def _folded(title: Content, *children: Content, form: str, done: Text = ProfileS
         ),
         rx.el.div(rx.cond(there, rx.el.p(done, class_name="notice done")), role="status"),
         class_name="folded",
-    )
-
-
-def _asked(id_: Text, title: str, question: Content, yes: rx.Component, *, label: Content) -> rx.Component:
-    """A button that asks before it does something."""
-    return menu(
-        id_,
-        title,
-        rx.el.p(question),
-        forms.actions(yes, button_plain("Keep it")),
-        class_name="ask",
-        label=label,
-        opener_class="button",
     )
 
 

@@ -121,7 +121,7 @@ def hidden(name: str, value: Text) -> rx.Component:
     return rx.el.input(type="hidden", name=name, value=value, read_only=True)
 
 
-def email_field(form: str, *, label: str = "E-mail address", hint: Content | None = None) -> rx.Component:
+def email_field(form: str, *, label: str = "Email address", hint: Content | None = None) -> rx.Component:
     return forms.field(
         label,
         "email",

@@ -6,18 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
-from flashcur.domain.plans import CHANNELS, EXPORT_FORMATS, PLAN_NAMES, PLANS, Channel, ExportFormat, Plan
+from flashcur.domain.plans import (
+    CHANNEL_NAMES,
+    CHANNELS,
+    EXPORT_FORMATS,
+    PLAN_NAMES,
+    PLANS,
+    Channel,
+    ExportFormat,
+    Plan,
+)
 
-CHANNEL_NAMES: dict[Channel, str] = {
-    "in-app": "In the app",
-    "browser": "Browser notification",
-    "email": "Email",
-    "sms": "SMS",
-    "telegram": "Telegram",
-    "discord": "Discord",
-    "slack": "Slack",
-    "webhook": "Webhook",
-}
 EXPORT_NAMES: dict[ExportFormat, str] = {"tradingview": "TradingView", "csv": "CSV", "json": "JSON"}
 
 YES = "Yes"

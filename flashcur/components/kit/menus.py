@@ -7,7 +7,7 @@ from typing import Any
 import reflex as rx
 
 from flashcur.components.kit import browser
-from flashcur.components.kit.forms import Content, Text
+from flashcur.components.kit.forms import Content, Text, actions, button_plain
 
 # An entry that was chosen closes its menu; a form closes it when it is sent (`assets/browser/submitted.ts`).
 _CLOSE = '(e) => e.target.closest("a, button:not([type=submit])") && e.currentTarget.hidePopover()'
@@ -29,4 +29,19 @@ def menu(
         rx.el.button(opener, type="button", class_name=opener_class, custom_attrs=attributes),
         rx.el.div(*content, custom_attrs={"popover": "auto", "id": id_, "onClick": browser.handler(_CLOSE)}),
         class_name=f"menu {class_name}",
+    )
+
+
+def asked(
+    id_: Text, title: str, question: Content, yes: rx.Component, *, label: Content, otherwise: str = "Keep it"
+) -> rx.Component:
+    """A button that asks before it does something; `otherwise` is the answer that does nothing."""
+    return menu(
+        id_,
+        title,
+        rx.el.p(question),
+        actions(yes, button_plain(otherwise)),
+        class_name="ask",
+        label=label,
+        opener_class="button",
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import reflex as rx
 
+from flashcur.components.alerts.bell import bell
 from flashcur.components.kit import browser, colour_mode
 from flashcur.components.kit.icons import outline
 from flashcur.components.kit.menus import menu
@@ -28,7 +29,13 @@ def alive() -> rx.Var[bool]:
     return (FeedState.beat > 0) & (lag() == 0)
 
 
-PAGES = (("Markets", "/"), ("Signals", "/signals"), ("Watchlists", "/watchlists"), ("Pricing", "/pricing"))
+PAGES = (
+    ("Markets", "/"),
+    ("Signals", "/signals"),
+    ("Alerts", "/alerts"),
+    ("Watchlists", "/watchlists"),
+    ("Pricing", "/pricing"),
+)
 
 
 def header(*tools: rx.Component) -> rx.Component:
@@ -81,6 +88,7 @@ def account_corner() -> rx.Component:
             AccountState.reached & ~signed_in & ~AccountState.trouble,
             rx.el.a("Sign in", href="/login", class_name="sign-in"),
         ),
+        bell(alive()),
         menu(
             "menu",
             rx.cond(

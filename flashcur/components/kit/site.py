@@ -12,6 +12,7 @@ CONTENT = "content"
 FOOTER_LINKS = (
     ("Markets", "/"),
     ("Signals", "/signals"),
+    ("Alerts", "/alerts"),
     ("Pricing", "/pricing"),
     ("API", "/api"),
     ("Terms", "/legal/terms"),

@@ -59,6 +59,7 @@ def market_row(
                 class_name="star",
                 custom_attrs={"aria-pressed": star, "aria-label": "Watch " + base},
             ),
+            rx.el.button(type="button", class_name="new-alert", custom_attrs={"aria-label": "New alert for " + base}),
             base,
             rx.cond(mark, rx.el.small(mark)),
             rx.cond(fired, rx.el.i(class_name="fired " + side, role="img", title=fired, aria_label=fired)),
@@ -141,6 +142,7 @@ def market_table() -> rx.Component:
         )
         .to(list[dict[str, str]])
     )
+    bell = browser.hook("bell", "table", "useBell")
     send = browser.event(lambda symbol: WatchlistState.star(symbol, browser.list_choice()))
     return rx.el.div(
         rx.el.table(
@@ -173,7 +175,10 @@ def market_table() -> rx.Component:
                 "onMouseOver": browser.function("table", "pointAt"),
                 "onMouseLeave": browser.function("table", "pointAt"),
                 "onClick": browser.handler(
-                    f"(e) => {{ pointAt(e); clickStar(e, {send!s}) }}", send, table=("pointAt", "clickStar")
+                    f"(e) => {{ pointAt(e); clickStar(e, {send!s}); {bell!s}(e) }}",
+                    send,
+                    bell,
+                    table=("pointAt", "clickStar"),
                 ),
             },
         ),

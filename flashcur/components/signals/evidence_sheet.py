@@ -88,6 +88,13 @@ def _signal() -> rx.Component:
         ),
         _part("How it came here", _receipt()),
         rx.cond(SignalState.distances_of != "", _part("How far it is from firing now", distances(SignalState))),
+        rx.cond(
+            SignalState.again != "",
+            rx.el.p(
+                rx.el.a("Alert me when this happens again", href=SignalState.again, class_name="button primary"),
+                class_name="again",
+            ),
+        ),
         _links(),
     )
 

@@ -18,10 +18,11 @@ holds 1 in about 95 % of runs (`tests/domain/signals/test_outcomes.py`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from math import inf, sqrt
 from statistics import NormalDist, median, quantiles
+from typing import Self
 
 from flashcur.domain.spikes import HOUR_MS
 
@@ -129,6 +130,17 @@ class Base:
                 counts[0] += 1
                 counts[1] += hour.move > 0
                 counts[2] += hour.move < 0
+
+    @classmethod
+    def of_counts(cls, counts: Mapping[str, Mapping[int, Sequence[int]]], horizon_h: int) -> Self:
+        """From hours that are counted already: by symbol and block (`block_ms`) hours, moves up, moves down."""
+        base = cls((), horizon_h)
+        for symbol, blocks in counts.items():
+            base._blocks[symbol] = {block: list(cell) for block, cell in blocks.items()}
+            total = [sum(cell[which] for cell in blocks.values()) for which in range(3)]
+            if total[0] > 0:
+                base._sums[symbol] = total
+        return base
 
     def rate(self, symbol: str, up: bool) -> float | None:
         """How often the contract went up (or down) after a signal-free hour; None if it has none."""

@@ -31,15 +31,14 @@ DAY_MS = 24 * HOUR_MS
 ASLEEP_MS = 10_000
 """Between two steps further apart than that no engine ran."""
 
-_LOOKED_AT: tuple[tuple[TickKind, tuple[int, int], tuple[int, int]], ...] = tuple(
-    (
-        kind,
+_LOOKED_AT: dict[TickKind, tuple[tuple[int, int], tuple[int, int]]] = {
+    kind: (
         (allowance(kind).limit_ms(False), allowance(kind).limit_ms(True)),
         (allowance(kind).cadence_ms(False), allowance(kind).cadence_ms(True)),
     )
     for kind in ("ticker", "funding", "candle", "open_interest")
-)
-"""(kind, (limit, limit above the threshold), (cadence, cadence above the threshold)), in ms."""
+}
+"""Of each kind: (limit, limit above the threshold), (cadence, cadence above the threshold), in ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +77,41 @@ class Day:
         return self.stale + self.switch + self.no_baseline + self.engine_away
 
 
+@dataclass(frozen=True, slots=True)
+class InputAge:
+    """How old one kind of value of a contract is."""
+
+    overdue_ms: int
+    """Since it was last known to be true, less the time for which a value that is asked for now and then stands."""
+    stale: bool
+    """Whether it is older than its allowance."""
+    cadence_ms: int
+    """How often it is asked for; 0 where it is streamed."""
+
+
+def input_age(book: MarketBook, row: Row, kind: TickKind, now_ms: int) -> InputAge | None:
+    """How old a contract's value is at `now_ms` (Unix ms); None if there never was one."""
+    age = _age_ms(book, row, kind, now_ms)
+    if age is None:
+        return None
+    limits, cadences = _LOOKED_AT[kind]
+    close = row.liquid if kind == "open_interest" else row.candle_streamed
+    return InputAge(max(0, age - cadences[close]), age > limits[close], cadences[close])
+
+
 def look(book: MarketBook, row: Row, now_ms: int, ready: bool) -> Sight:
     """What the detectors see of a contract at `now_ms`: price, funding, candle, and open interest of a liquid one."""
     oldest, oldest_stale, missing_ms = 0, 0, None
-    for kind, limits, cadences in _LOOKED_AT:
+    for kind in _LOOKED_AT:
         if kind == "open_interest" and not row.liquid:
             continue
-        age = _age_ms(book, row, kind, now_ms)
+        age = input_age(book, row, kind, now_ms)
         if age is None:
             return Sight(row.instrument.symbol, 0, True, ready)
-        close = row.liquid if kind == "open_interest" else row.candle_streamed
-        cadence_ms = cadences[close]
-        overdue = max(0, age - cadence_ms)
-        oldest = max(oldest, overdue)
-        if age > limits[close]:
-            oldest_stale = max(oldest_stale, overdue)
-            missing_ms = cadence_ms if missing_ms is None else min(missing_ms, cadence_ms)
+        oldest = max(oldest, age.overdue_ms)
+        if age.stale:
+            oldest_stale = max(oldest_stale, age.overdue_ms)
+            missing_ms = age.cadence_ms if missing_ms is None else min(missing_ms, age.cadence_ms)
     if missing_ms is None:
         return Sight(row.instrument.symbol, now_ms - oldest, False, ready)
     return Sight(row.instrument.symbol, now_ms - oldest_stale, True, ready, missing_ms)

@@ -107,14 +107,21 @@ def move_text(fraction: float) -> str:
 
 
 def lift_text(
-    lift: float | None, low: float | None, high: float | None, *, points: bool = True, short: bool = False
+    lift: float | None,
+    low: float | None,
+    high: float | None,
+    *,
+    points: bool = True,
+    short: bool = False,
+    otherwise: str = "without a signal",
 ) -> str:
     """How often the price went where signals pointed, or rose after those that point nowhere, against chance: a
-    sentence that promises nothing. `short` is for a place that says what is compared."""
+    sentence that promises nothing. `short` is for a place that says what is compared; `otherwise`: the hours that it is
+    compared with."""
     if lift is None:
         return "Nothing to compare with yet."
     subject = "" if short else "The price went where they pointed " if points else "The price rose "
-    times = f"{subject}{lift:.2f} times as often as without a signal"
+    times = f"{subject}{lift:.2f} times as often as {otherwise}"
     if low is None or high is None:
         return f"{times}; too little time has passed to tell this from chance."
     interval = f"{times}; 95 % interval {low:.2f} to {high:.2f}"
@@ -122,4 +129,4 @@ def lift_text(
         return f"{interval}: more than chance."
     if high < 1:
         return f"{interval}: less than chance, so the price rather {'went the other way' if points else 'fell'}."
-    return f"{interval}: no more than chance."
+    return f"{interval}: this may be chance."

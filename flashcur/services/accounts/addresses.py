@@ -1,4 +1,4 @@
-"""E-mail addresses as people type them."""
+"""Email addresses as people type them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def clean_address(text: str, *, reachable: bool, mailable: bool = True, field: s
     """
     text = text.strip()
     if not text:
-        raise Refusal("Enter your e-mail address.", field=field)
+        raise Refusal("Enter your email address.", field=field)
     if len(text) > _LONGEST:
-        raise Refusal(f"An e-mail address has at most {_LONGEST} characters: this has {len(text)}.", field=field)
+        raise Refusal(f"An email address has at most {_LONGEST} characters: this has {len(text)}.", field=field)
     try:
         found = validate_email(text, check_deliverability=False, globally_deliverable=reachable)
     except EmailNotValidError as error:
-        raise Refusal(f"This is not an e-mail address: {_why(error)}.", field=field) from None
+        raise Refusal(f"This is not an email address: {_why(error)}.", field=field) from None
     if mailable and not found.local_part.isascii():
         strange = "".join(dict.fromkeys(char for char in found.local_part if not char.isascii()))[:_NAMED]
         raise Refusal(

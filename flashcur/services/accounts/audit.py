@@ -30,6 +30,8 @@ Kind = Literal[
     "plan-changed",
     "api-key-created",
     "api-key-deleted",
+    "channel-connected",
+    "channel-removed",
     "data-exported",
     "mail-failed",
     "deleted",

@@ -10,6 +10,8 @@ from flashcur.domain.plans import PLANS, Plan, PlanName, plan_name
 from flashcur.models import Account
 from flashcur.services.accounts import audit, changes, sessions
 from flashcur.services.accounts.audit import Actor
+from flashcur.services.alerts import rule_limits
+from flashcur.services.kit.clock import to_ms
 
 
 def plan_of(account: Account, now: datetime) -> Plan:
@@ -34,12 +36,14 @@ def set_plan(
 ) -> None:
     """Give an account a plan until a moment, or for good. `source` is kept in `Account.plan_source`.
 
-    Nothing of the account is deleted; sessions over the new limit end, the oldest first.
+    Nothing of the account is deleted; sessions over the new limit end, the oldest first, and rules over it are paused,
+    the newest first, until a plan has room for them again.
     """
     before = account.plan
     account.plan, account.plan_source, account.plan_until = plan, source, until
     session.add(account)
     sessions.enforce(session, account.id, PLANS[plan].sessions)
+    rule_limits.enforce(session, account.id, PLANS[plan].rules, to_ms(now))
     end = "" if until is None else f" until {until:%Y-%m-%d %H:%M} UTC"
     audit.record(session, "plan-changed", account.id, now, actor=actor, detail=f"{before} to {plan}{end}")
     changes.tell(session, account.id, now)

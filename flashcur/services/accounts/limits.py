@@ -46,12 +46,23 @@ PASSWORD_CHECK = Limit("password-check", 10, 90, "wrong passwords")
 MAIL_ACCOUNT = Limit("mail-account", 5, 600, "mails for this account")
 WRITE_ACCOUNT = Limit("write-account", 120, 0.5, "changes")
 WRITE_NETWORK = Limit("write-network", 600, 0.1, "changes from your network")
+CONNECT_ACCOUNT = Limit("connect-account", 20, 60, "attempts to connect a channel")
+TEST_ACCOUNT = Limit("test-account", 10, 60, "test messages")
+"""A test is a real message: to a phone it costs money."""
 API_ACCOUNT = Limit("api-account", 60, 0.5, "requests to the API")
 EXPORT_ACCOUNT = Limit("export-account", 30, 2, "files")
 HASHING_ACCOUNT = Limit("hashing-account", 30, 20, "uses of this password")
 """For an account, or an address and where it is tried from. Hashing costs as much when the password is right: neither
 this limit nor the one for a network is ever forgiven."""
 HASHING_NETWORK = Limit("hashing-network", 120, 1, "passwords from your network")
+SMS_CODE_ACCOUNT = Limit("sms-code-account", 3, 1200, "codes for this account")
+SMS_CODE_NUMBER = Limit("sms-code-number", 3, 3600, "codes to this number")
+SMS_CODE_NETWORK = Limit("sms-code-network", 5, 1800, "codes from your network")
+SMS_CODE_COUNTRY = Limit("sms-code-country", 50, 1728, "codes to numbers of this country")
+"""All accounts together: whoever is paid for messages to a country's numbers gains nothing by having us send them."""
+SMS_ACCOUNT = Limit("sms-account", 50, 1728, "SMS for this account")
+"""50 a day, and as many that were saved up."""
+SMS_COUNTRY = Limit("sms-country", 1000, 86.4, "SMS to numbers of this country")
 
 LIMITS = tuple(value for value in globals().values() if isinstance(value, Limit))
 

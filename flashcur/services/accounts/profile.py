@@ -13,15 +13,17 @@ from sqlmodel import delete as remove
 from flashcur.domain.plans import Plan
 from flashcur.domain.view import View
 from flashcur.errors import Conflict, Refusal
-from flashcur.models import Account, LoginSession, Mail, MailToken, new_id
-from flashcur.services.accounts import api_keys, audit, changes, limits, mail_tokens, sessions, wallets, watchlists
+from flashcur.models import Account, AlertSettings, Delivery, LoginSession, MailToken, new_id
+from flashcur.services.accounts import api_keys, audit, changes, limits, mail_tokens, sessions
 from flashcur.services.accounts.addresses import clean_address, shortened
 from flashcur.services.accounts.client import Client
 from flashcur.services.accounts.context import Context
 from flashcur.services.accounts.entitlement import plan_of
+from flashcur.services.accounts.export import document
 from flashcur.services.accounts.passwords import check_length
 from flashcur.services.accounts.sessions import Caller
-from flashcur.services.alerts import signals
+from flashcur.services.alerts import alert_settings, signals
+from flashcur.services.kit.clock import to_ms
 from flashcur.services.kit.time_zones import is_time_zone
 from flashcur.services.notify import enqueue
 from flashcur.settings.idn import shown_address
@@ -32,21 +34,6 @@ THEMES = ("system", "dark", "light")
 DELETE_WORD = "DELETE"
 MAX_VIEW = 400
 """Characters of a table's view as it is kept, URL-encoded: one that was typed may take nine."""
-
-_OWN = {
-    "id",
-    "email",
-    "password_changed_at",
-    "plan",
-    "plan_source",
-    "plan_until",
-    "theme",
-    "time_zone",
-    "table_view",
-    "signals_read",
-    "created_at",
-}
-"""What of the account's row its owner's export holds; named one by one, so that no secret slips in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +102,9 @@ class Profile:
 
         def work(session: Session, account: Account, login: LoginSession) -> None:
             account.time_zone = time_zone
+            # Quiet hours go by this clock.
+            row = session.get(AlertSettings, account.id)
+            alert_settings.plan_anew(session, account, row, to_ms(self._context.clock()))
 
         await self._change(caller, work)
 
@@ -151,7 +141,7 @@ class Profile:
         """
         account = await self._confirmed(caller, current)
         if account.email is None:
-            raise Refusal("Add an e-mail address first: you sign in with it and the password.", field="new")
+            raise Refusal("Add an email address first: you sign in with it and the password.", field="new")
         new = check_length(new, "new")
         await self._context.hasher.check(new, account.email, field="new")
         await self._context.charge_hashing(account.id, caller.client)
@@ -257,7 +247,9 @@ class Profile:
             if account.email is not None:
                 # Neither belongs to an account by a key: the address alone says whose they are.
                 session.exec(remove(MailToken).where(col(MailToken.email) == account.email))
-                session.exec(remove(Mail).where(col(Mail.recipient) == account.email))
+                session.exec(
+                    remove(Delivery).where(col(Delivery.kind) == "mail", col(Delivery.recipient) == account.email)
+                )
                 enqueue(session, account.email, "account-deleted", {"base": base}, now)
             audit.record(session, "deleted", account.id, now)
             session.flush()
@@ -314,17 +306,14 @@ class Profile:
         await self._context.charge((limits.EXPORT_ACCOUNT, account_id))
 
     async def export(self, caller: Caller) -> dict[str, Any]:
-        """All that is kept about an account, for JSON but for its times (datetime); no hash or token is in it.
-
-        Keys: `account`, `wallets`, `api_keys`, `sessions`, `watchlists`, `events`.
-        """
+        """All that is kept about an account; see `export.document`."""
         now = self._context.clock()
 
         def work(session: Session) -> dict[str, Any]:
             account, _ = sessions.require(session, caller, now)
             audit.record(session, "data-exported", account.id, now, caller.client)
             session.flush()
-            return _document(session, account)
+            return document(session, account)
 
         return await self._context.run(work)
 
@@ -358,32 +347,3 @@ class Profile:
 
         await self._context.charge_write(caller)
         return await self._context.change(caller.account_id, authorised)
-
-
-def _document(session: Session, account: Account) -> dict[str, Any]:
-    logins = session.exec(select(LoginSession).where(LoginSession.account_id == account.id)).all()
-    return {
-        "account": {
-            **account.model_dump(include=_OWN),
-            "has_password": account.password_hash is not None,
-        },
-        "wallets": [
-            wallet.model_dump(include={"address", "chain_id", "linked_at", "used_at"})
-            for wallet in wallets.of_account(session, account.id)
-        ],
-        "api_keys": [
-            {"ends_in": key.hint, "created_at": key.created_at, "used_at": key.used_at}
-            for key in api_keys.of_account(session, account.id)
-        ],
-        "sessions": [
-            login.model_dump(include={"created_at", "seen_at", "expires_at", "method", "ip", "user_agent"})
-            for login in logins
-        ],
-        "watchlists": [
-            {"name": each.name, "symbols": list(each.symbols)} for each in watchlists.lists(session, account.id)
-        ],
-        "events": [
-            event.model_dump(include={"at", "kind", "actor", "detail", "ip", "user_agent"})
-            for event in audit.recent(session, account.id, 10_000)
-        ],
-    }

@@ -1,4 +1,4 @@
-"""Accounts by e-mail: registering, confirming, signing in, and a forgotten password.
+"""Accounts by email: registering, confirming, signing in, and a forgotten password.
 
 No answer tells whether an address has an account: what differs is written into the mail, which only its owner reads.
 """
@@ -32,7 +32,7 @@ TAKEN = "This address has an account already: sign in, or reset its password."
 
 
 class Registration:
-    """What a visitor without a session does by e-mail.
+    """What a visitor without a session does by email.
 
     Every method raises Refusal for what the visitor can mend, Throttled after too many attempts, and Unavailable while
     the database is away.

@@ -8,9 +8,15 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from flashcur.models import Account, Mail, MailToken
+from flashcur.domain.delivery.status import DUE, Status
+from flashcur.models import Account, Delivery, MailToken
 from flashcur.services.accounts import audit, changes
 from flashcur.services.accounts.addresses import shortened
+from flashcur.services.kit.clock import from_ms
+from flashcur.services.notify.account_mail import token_id_of
+
+LOST: tuple[Status, ...] = ("dead", "expired", "bounced")
+"""What a mail is that never arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +28,13 @@ class UndeliveredView:
     written_at: datetime
 
 
-def tell_owner(session: Session, mail_id: int, now: datetime) -> None:
+def tell_owner(session: Session, mail: Delivery, now: datetime) -> None:
     """Note in the owner's account that a mail was given up, in the transaction that gives it up.
 
     Does nothing for a mail that belongs to no account, such as that of a registration.
     """
-    mail = session.get(Mail, mail_id)
-    account_id = None if mail is None else _owner(session, mail)
-    if mail is None or account_id is None:
+    account_id = _owner(session, mail)
+    if account_id is None:
         return
     audit.record(session, "mail-failed", account_id, now, actor="system", detail=f"to {shortened(mail.recipient)}")
     changes.tell(session, account_id, now)
@@ -49,16 +54,18 @@ def of_account(session: Session, account: Account, now: datetime) -> tuple[Undel
 
 def _last_failed(session: Session, addresses: Iterable[str]) -> Iterable[UndeliveredView]:
     for address in addresses:
-        finished = select(Mail).where(Mail.recipient == address, Mail.status != "queued")
-        last = session.exec(finished.order_by(col(Mail.id).desc()).limit(1)).first()
-        if last is not None and last.status == "dead":
-            yield UndeliveredView(address, last.created_at)
+        finished = select(Delivery).where(
+            Delivery.kind == "mail", Delivery.recipient == address, col(Delivery.status).not_in(DUE)
+        )
+        last = session.exec(finished.order_by(col(Delivery.id).desc()).limit(1)).first()
+        if last is not None and last.status in LOST:
+            yield UndeliveredView(address, from_ms(last.created_ms))
 
 
-def _owner(session: Session, mail: Mail) -> str | None:
+def _owner(session: Session, mail: Delivery) -> str | None:
     """The account of a link that is in the mail, else the one with its address."""
-    token_id = mail.values.get("token_id")
-    token = session.get(MailToken, token_id) if isinstance(token_id, str) else None
+    token_id = token_id_of(mail.payload)
+    token = None if token_id is None else session.get(MailToken, token_id)
     if token is not None and token.account_id is not None:
         return token.account_id
     return session.exec(select(Account.id).where(Account.email == mail.recipient)).first()

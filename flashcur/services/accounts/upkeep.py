@@ -11,9 +11,11 @@ from flashcur.services.accounts import audit, changes, limits, mail_tokens, sess
 from flashcur.services.accounts.entitlement import set_plan
 from flashcur.services.auth import challenges
 from flashcur.services.kit.clock import to_ms
-from flashcur.services.notify import outbox
+from flashcur.services.notify import outbox, provider_events, telegram_links
 
 MAIL_KEPT = timedelta(days=30)
+MESSAGES_KEPT = timedelta(days=90)
+"""Deliveries of alerts, with their ledgers."""
 AUDIT_KEPT = timedelta(days=365)
 STRANGERS_KEPT = timedelta(days=30)
 """Attempts that concerned no account: long enough to see an attack."""
@@ -41,10 +43,12 @@ def prune_accounts(session: Session, now: datetime) -> str:
     counts = {
         "sessions": sessions.prune(session, now),
         "links": mail_tokens.prune(session, now - TOKENS_KEPT),
-        "mails": outbox.prune(session, now - MAIL_KEPT),
+        "messages": outbox.prune(session, to_ms(now - MESSAGES_KEPT), to_ms(now - MAIL_KEPT)),
+        "chat links": telegram_links.prune(session, to_ms(now - TOKENS_KEPT)),
         "events": audit.prune(session, now - AUDIT_KEPT, now - STRANGERS_KEPT),
     }
     changes.prune(session, now - CHANGES_KEPT)
     challenges.prune(session, now)
     limits.prune(session, to_ms(now))
+    provider_events.prune(session, to_ms(now - provider_events.KEPT))
     return ", ".join(f"{count} {name}" for name, count in counts.items()) + " deleted"

@@ -8,8 +8,9 @@ from datetime import datetime
 from sqlmodel import Session
 
 from flashcur.domain.plans import Plan
-from flashcur.models import Account, AuditEvent, LoginSession
-from flashcur.services.accounts import api_keys, audit, sessions, undelivered, wallets, watchlists
+from flashcur.models import Account, AlertSettings, AuditEvent, LoginSession
+from flashcur.services.accounts import api_keys, audit, channels, sessions, undelivered, wallets, watchlists
+from flashcur.services.accounts.channels import Place
 from flashcur.services.accounts.entitlement import plan_of
 from flashcur.services.accounts.undelivered import UndeliveredView
 from flashcur.services.accounts.watchlists import ListView
@@ -60,6 +61,20 @@ class EventView:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertsView:
+    """How an account wants its alerts; see `models.AlertSettings`."""
+
+    quiet: bool
+    quiet_from_min: int
+    quiet_until_min: int
+    urgent_passes: bool
+    daily_cap: int
+    muted_until_ms: int | None
+    read: int
+    """`id` of the newest alert that its owner has been shown."""
+
+
+@dataclass(frozen=True, slots=True)
 class AccountView:
     """See the module. Times are aware, in UTC; nothing secret is in it."""
 
@@ -89,20 +104,23 @@ class AccountView:
     """The newest 20, the newest first."""
     lists: tuple[ListView, ...]
     """Watchlists in their order."""
+    places: tuple[Place, ...]
+    """Where its messages go, besides its open tabs."""
+    alerts: AlertsView
     undelivered: tuple[UndeliveredView, ...]
     """Addresses that the last mail did not reach: the account's own and the one that it is to get."""
     read_at: datetime
 
     @property
     def name(self) -> str:
-        """What the page calls the account: its e-mail address, or the first wallet's, shortened."""
+        """What the page calls the account: its email address, or the first wallet's, shortened."""
         if self.email is not None:
             return shown_address(self.email)
         return f"{self.wallets[0].address[:6]}…{self.wallets[0].address[-4:]}" if self.wallets else "Account"
 
 
 def read_account(session: Session, account: Account, admins: tuple[str, ...], now: datetime) -> AccountView:
-    """The document of an account. `admins`: e-mail addresses, in lower case, whose accounts administrate."""
+    """The document of an account. `admins`: email addresses, in lower case, whose accounts administrate."""
     return AccountView(
         id=account.id,
         email=account.email,
@@ -127,8 +145,22 @@ def read_account(session: Session, account: Account, admins: tuple[str, ...], no
         sessions=tuple(map(_session, sessions.of_account(session, account.id, now))),
         events=tuple(map(_event, audit.recent(session, account.id))),
         lists=tuple(watchlists.lists(session, account.id)),
+        places=channels.places(session, account),
+        alerts=_alerts(session.get(AlertSettings, account.id) or AlertSettings(account_id=account.id)),
         undelivered=undelivered.of_account(session, account, now),
         read_at=now,
+    )
+
+
+def _alerts(row: AlertSettings) -> AlertsView:
+    return AlertsView(
+        row.quiet,
+        row.quiet_from_min,
+        row.quiet_until_min,
+        row.urgent_passes,
+        row.daily_cap,
+        row.muted_until_ms,
+        row.alerts_read,
     )
 
 

@@ -182,7 +182,7 @@ class WalletAccounts:
                 raise NotFound("That wallet is not linked to this account.")
             if len(wallets) == 1 and account.email is None:
                 raise Conflict(
-                    "This wallet is the only way into your account. Add an e-mail address or another wallet first."
+                    "This wallet is the only way into your account. Add an email address or another wallet first."
                 )
             session.delete(wallet)
             audit.record(session, "wallet-unlinked", account.id, now, caller.client, detail=_short(address))

@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from flashcur.services.accounts.channels import Channels, Senders
 from flashcur.services.accounts.context import Context
 from flashcur.services.accounts.passwords import Hasher
 from flashcur.services.accounts.profile import Profile
+from flashcur.services.accounts.push_subscriptions import PushSubscriptions
 from flashcur.services.accounts.registration import Registration
 from flashcur.services.accounts.wallets import WalletAccounts
 from flashcur.services.accounts.watchlists import Watchlists
+from flashcur.services.alerts.alert_choices import AlertChoices
+from flashcur.services.alerts.inbox import Inbox
+from flashcur.services.alerts.rules import Rules
 from flashcur.services.auth.signatures import SignatureChecker
 from flashcur.services.kit.clock import utc_now
 from flashcur.services.kit.time_zones import time_zones
@@ -22,7 +27,9 @@ from flashcur.settings.addresses import Addresses
 class Accounts:
     """All of them, on one database and one clock. Close them with `close`."""
 
-    def __init__(self, settings: Settings, where: Addresses, database: Database, told: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: Settings, where: Addresses, database: Database, told: Callable[[], None], senders: Senders
+    ) -> None:
         """`told` is called after each change to an account that this process has committed."""
         self.hasher = Hasher()
         self.checker = SignatureChecker(settings)
@@ -31,6 +38,11 @@ class Accounts:
         self.wallets = WalletAccounts(self.context, self.checker)
         self.profile = Profile(self.context)
         self.watchlists = Watchlists(self.context)
+        self.push = PushSubscriptions(self.context)
+        self.rules = Rules(self.context)
+        self.channels = Channels(self.context, senders)
+        self.inbox = Inbox(self.context)
+        self.alert_choices = AlertChoices(self.context)
 
     async def warm(self) -> None:
         """Import what the first wallet's signature needs, and read the names of time zones, in a thread.

@@ -84,7 +84,7 @@ def look(session: Session, now_ms: int, limit: int = BATCH) -> list[Due]:
     for record, _ in rows:
         by_contract[record.exchange, record.demo, record.symbol].append(record.event_ms)
     hours = {
-        contract: _hours(session, *contract, min(events) - HOUR_MS, max(events) + (SPAN_H + 1) * HOUR_MS)
+        contract: hours_between(session, *contract, min(events) - HOUR_MS, max(events) + (SPAN_H + 1) * HOUR_MS)
         for contract, events in by_contract.items()
     }
     return [
@@ -215,7 +215,10 @@ def _known(record: SignalRecord, outcome: SignalOutcome) -> Aftermath:
     )
 
 
-def _hours(session: Session, exchange: str, demo: bool, symbol: str, first_ms: int, end_ms: int) -> dict[int, Hour]:
+def hours_between(
+    session: Session, exchange: str, demo: bool, symbol: str, first_ms: int, end_ms: int
+) -> dict[int, Hour]:
+    """The stored hours of a contract that begin from `first_ms` on and before `end_ms`, by their beginning; Unix ms."""
     query = _columns(HourCandle.hour, HourCandle.high, HourCandle.low, HourCandle.close).where(
         col(HourCandle.exchange) == exchange,
         col(HourCandle.demo).is_(demo),

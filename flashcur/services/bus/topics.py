@@ -8,6 +8,8 @@ LIVE_TOPIC = "live"
 """The topic of the frames of every second."""
 SIGNALS_TOPIC = "signals"
 """The topic that says that signals were stored: `{"last_id": …}`, the largest `SignalRecord.id` of the engine."""
+ALERTS_TOPIC = "alerts"
+"""The topic that says that alerts were stored: `{"accounts": {account id: largest AlertRecord.id of it}}`."""
 DISTANCES_TOPIC = "distances"
 """The topic of how far each contract is from each signal."""
 

@@ -64,7 +64,15 @@ JOB_RUNS = Family("flashcur_job_runs_total", "Runs of scheduled jobs; outcome is
 BUS_MESSAGES = Family(
     "flashcur_bus_messages_total", "Messages of the bus: published, failed, fenced, received, skipped", ("outcome",)
 )
-MAILS = Family("flashcur_mails_total", "Attempts to send a mail: sent, failed (tried again), dead", ("outcome",))
+DELIVERIES = Family(
+    "flashcur_deliveries_total",
+    "Attempts to send a message: sent, failed (tried again), of these uncertain (no answer), dead, expired",
+    ("channel", "outcome"),
+)
+DELIVERIES_WAITING = Family("flashcur_deliveries_waiting", "Messages that are to be sent", ("channel",), kind="gauge")
+DELIVERY_AGE = Family(
+    "flashcur_delivery_oldest_seconds", "Age of the oldest message that is to be sent", ("channel",), kind="gauge"
+)
 DETECTOR_EVALUATIONS = Family(
     "flashcur_detector_evaluations_total", "Times a detector's rule was evaluated", ("detector",)
 )
@@ -87,6 +95,18 @@ CONTRACTS_READY = Family(
     ("ready",),
     kind="gauge",
 )
+RULES_ACTIVE = Family("flashcur_rules_active", "Rules that are evaluated", kind="gauge")
+RULES_WATCHED = Family("flashcur_rules_contracts", "Contracts that any rule watches", kind="gauge")
+RULES_TICKS = Family("flashcur_rules_ticks_total", "Ticks that rules were evaluated on")
+RULES_SECONDS = Family("flashcur_rules_seconds_total", "Time spent on evaluating rules")
+RULES_FAILURES = Family("flashcur_rules_failures_total", "Ticks and signals at which the evaluation failed")
+RULES_FIRED = Family(
+    "flashcur_rules_fired_total", "Times a rule fired: seen, or missed while nothing was watched", ("how",)
+)
+ALERTS_STORED = Family(
+    "flashcur_alerts_stored_total", "Alerts on their way into the database: stored, dropped", ("outcome",)
+)
+ALERTS_WAITING = Family("flashcur_alerts_waiting", "Alerts that are not in the database yet", kind="gauge")
 BUS_RECONNECTS = Family("flashcur_bus_reconnects_total", "Times a reader of the bus lost its connection")
 
 FAMILIES = tuple(value for value in globals().values() if isinstance(value, Family))
@@ -94,6 +114,7 @@ FAMILIES = tuple(value for value in globals().values() if isinstance(value, Fami
 FRAME_BUILD = ("flashcur_frame_build_seconds", "Taking, encoding and handing over a frame")
 BROADCAST = ("flashcur_broadcast_seconds", "Writing a frame to all sockets of this process")
 SIGNAL_DELAY = ("flashcur_signal_seconds", "From the message that fired a signal to its committed row")
+ALERT_DELAY = ("flashcur_alert_seconds", "From the message that fired a rule to its alert's committed row")
 # The promise for the first two is well under 100 ms; a second is a frame lost.
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 SIGNAL_BUCKETS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0)
@@ -111,6 +132,7 @@ class Metrics:
         self.frame_build = Histogram(*FRAME_BUILD, buckets=BUCKETS_S, registry=self._registry)
         self.broadcast = Histogram(*BROADCAST, buckets=BUCKETS_S, registry=self._registry)
         self.signal_delay = Histogram(*SIGNAL_DELAY, buckets=SIGNAL_BUCKETS_S, registry=self._registry)
+        self.alert_delay = Histogram(*ALERT_DELAY, buckets=SIGNAL_BUCKETS_S, registry=self._registry)
 
     def watch(self, family: Family, read: Reader) -> None:
         """Call `read` at every scrape. What several readers of a family say of the same labels is added up."""

@@ -151,9 +151,13 @@ class BinanceFeed(VenueFeed):
         answer = await self._transport.get("fapiPublicGetOpenInterest", {"symbol": symbol})
         return parser.parse_open_interest(answer, now_ms(), self.skew_ms)
 
-    async def _fetch_open_interest_history(self, symbol: str, limit: int) -> list[OpenInterest | Reject]:
-        query = {"symbol": symbol, "period": "5m", "limit": limit}
-        answer = await self._transport.get("fapiDataGetOpenInterestHist", query)
+    async def _fetch_open_interest_history(
+        self, symbol: str, limit: int, first_ms: int | None = None
+    ) -> list[OpenInterest | Reject]:
+        query: dict[str, object] = {"symbol": symbol, "period": "5m", "limit": limit}
+        if first_ms is not None:
+            query |= {"startTime": first_ms, "endTime": first_ms + limit * 300_000 - 1}
+        answer = await self._transport.get("fapiDataGetOpenInterestHist", query, patient=first_ms is not None)
         return [parser.parse_past_open_interest(raw, now_ms(), self.skew_ms) for raw in _rows(answer)]
 
     async def _fetch_payments(self, symbol: str, since_ms: int) -> list[Payment | Reject]:

@@ -189,7 +189,7 @@ def parse_past_open_interest(raw: object, seen_ms: int, skew_ms: int = 0) -> Ope
         return OpenInterest(
             symbol=checks.text(row, "symbol"),
             contracts=checks.number(row.get("sumOpenInterest"), "sumOpenInterest", 0.0, MAX_CONTRACTS),
-            event_ms=checks.moment(row.get("timestamp"), "timestamp", seen_ms + skew_ms),
+            event_ms=checks.past(row.get("timestamp"), "timestamp", seen_ms + skew_ms),
             seen_ms=seen_ms,
             skew_ms=skew_ms,
         )

@@ -115,9 +115,13 @@ class BybitFeed(VenueFeed):
         answer = await self._transport.get("publicGetV5MarketOpenInterest", query)
         return parser.parse_rest_open_interest(symbol, answer, now_ms(), self.skew_ms)
 
-    async def _fetch_open_interest_history(self, symbol: str, limit: int) -> list[OpenInterest | Reject]:
-        query = {"category": "linear", "symbol": symbol, "intervalTime": "5min", "limit": limit}
-        answer = await self._transport.get("publicGetV5MarketOpenInterest", query)
+    async def _fetch_open_interest_history(
+        self, symbol: str, limit: int, first_ms: int | None = None
+    ) -> list[OpenInterest | Reject]:
+        query: dict[str, object] = {"category": "linear", "symbol": symbol, "intervalTime": "5min", "limit": limit}
+        if first_ms is not None:
+            query |= {"startTime": first_ms, "endTime": first_ms + limit * 300_000 - 1}
+        answer = await self._transport.get("publicGetV5MarketOpenInterest", query, patient=first_ms is not None)
         return parser.parse_past_open_interest(symbol, answer, now_ms(), self.skew_ms)
 
     async def _fetch_payments(self, symbol: str, since_ms: int) -> list[Payment | Reject]:

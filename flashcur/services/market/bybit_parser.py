@@ -234,10 +234,12 @@ def _rest_candle(
 
 def parse_rest_open_interest(symbol: str, raw: object, seen_ms: int, skew_ms: int = 0) -> OpenInterest | Reject:
     """`GET /v5/market/open-interest`: the newest entry of the history."""
-    return parse_past_open_interest(symbol, raw, seen_ms, skew_ms)[0]
+    return parse_past_open_interest(symbol, raw, seen_ms, skew_ms, is_newest=True)[0]
 
 
-def parse_past_open_interest(symbol: str, raw: object, seen_ms: int, skew_ms: int = 0) -> list[OpenInterest | Reject]:
+def parse_past_open_interest(
+    symbol: str, raw: object, seen_ms: int, skew_ms: int = 0, *, is_newest: bool = False
+) -> list[OpenInterest | Reject]:
     """`GET /v5/market/open-interest`: the history, newest first; one reject or more entries, never empty."""
     try:
         rows = checks.items(_result(raw).get("list"))
@@ -245,14 +247,15 @@ def parse_past_open_interest(symbol: str, raw: object, seen_ms: int, skew_ms: in
             raise Bad("missing", "expected one entry or more, was none")
     except Bad as bad:
         return [Reject("open_interest", bad.reason, symbol, bad.detail)]
-    return [_past_open_interest(symbol, row, seen_ms, skew_ms) for row in rows]
+    return [_past_open_interest(symbol, row, seen_ms, skew_ms, is_newest) for row in rows]
 
 
-def _past_open_interest(symbol: str, raw: object, seen_ms: int, skew_ms: int) -> OpenInterest | Reject:
+def _past_open_interest(symbol: str, raw: object, seen_ms: int, skew_ms: int, is_newest: bool) -> OpenInterest | Reject:
     try:
         row = checks.fields(raw)
         contracts = checks.number(row.get("openInterest"), "openInterest", 0.0, MAX_CONTRACTS)
-        event_ms = checks.moment(row.get("timestamp"), "timestamp", seen_ms + skew_ms)
+        checked = checks.moment if is_newest else checks.past
+        event_ms = checked(row.get("timestamp"), "timestamp", seen_ms + skew_ms)
     except Bad as bad:
         return Reject("open_interest", bad.reason, symbol, bad.detail)
     return OpenInterest(symbol, contracts, event_ms, seen_ms, skew_ms)

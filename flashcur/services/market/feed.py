@@ -132,6 +132,17 @@ class VenueFeed(ABC):
         history = self._usable(await self._fetch_open_interest_history(symbol, limit))
         return sorted(history, key=lambda value: value.event_ms)
 
+    async def past_interest(self, symbol: str, first_ms: int, end_ms: int) -> list[OpenInterest]:
+        """Open interest of one symbol in steps of five minutes from `first_ms` to `end_ms` (Unix ms), oldest first.
+
+        At most 200 values; fewer where the exchange does not have them. Other requests go first. Raises VenueError.
+        """
+        limit = -(-(end_ms - first_ms) // 300_000)
+        past = self._usable(await self._fetch_open_interest_history(symbol, limit, first_ms))
+        return sorted(
+            (value for value in past if first_ms <= value.event_ms < end_ms), key=lambda value: value.event_ms
+        )
+
     async def past_prices(self, symbol: str, minutes: int) -> list[tuple[int, float]]:
         """The prices at the end of each of the last minutes: (Unix ms, USDT), oldest first; other requests go first.
 
@@ -258,7 +269,9 @@ class VenueFeed(ABC):
     def _fetch_open_interest(self, symbol: str) -> Awaitable[OpenInterest | Reject]: ...
 
     @abstractmethod
-    def _fetch_open_interest_history(self, symbol: str, limit: int) -> Awaitable[list[OpenInterest | Reject]]: ...
+    def _fetch_open_interest_history(
+        self, symbol: str, limit: int, first_ms: int | None = None
+    ) -> Awaitable[list[OpenInterest | Reject]]: ...
 
     @abstractmethod
     def _fetch_payments(self, symbol: str, since_ms: int) -> Awaitable[list[Payment | Reject]]: ...

@@ -232,6 +232,17 @@ class MarketSource:
         self._still(candidate)
         return history
 
+    async def past_interest(self, symbol: str, first_ms: int, end_ms: int) -> list[OpenInterest]:
+        """Open interest each five minutes from `first_ms` to `end_ms` (Unix ms), at most 200 values, oldest first;
+        other requests go first.
+
+        Raises VenueError.
+        """
+        candidate, feed = self._serving()
+        past = await feed.past_interest(symbol, first_ms, end_ms)
+        self._still(candidate)
+        return past
+
     async def past_prices(self, symbol: str, minutes: int) -> list[tuple[int, float]]:
         """The prices at the end of each of the last minutes: (Unix ms, USDT), oldest first; other requests go first.
 

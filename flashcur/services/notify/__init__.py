@@ -1,10 +1,11 @@
-"""Mail: an outbox in the database, texts that are made at sending time, and the ways out.
+"""Messages that leave the machine: an outbox in the database, texts that are frozen in it, and the ways out.
 
-Who causes a mail calls `enqueue` in the transaction that causes it; `engine.delivery` does the rest. Importing this
-package does not import sendgrid: `make_sender` does, when it is configured.
+Who causes a mail of an account calls `enqueue` in the transaction that causes it, who causes any other message
+`outbox.write`; `engine.delivery` does the rest. Importing this package does not import sendgrid: `make_sender` does,
+when it is configured.
 """
 
-from flashcur.services.notify.outbox import enqueue
+from flashcur.services.notify.account_mail import enqueue
 from flashcur.services.notify.port import MailSender
 from flashcur.services.notify.senders import describe, mail_folder, make_sender
 from flashcur.services.notify.templates import TEMPLATES, Rendered, render

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime
 from itertools import count
@@ -17,6 +18,8 @@ from flashcur.services.kit.clock import utc_now
 from flashcur.services.notify.templates import Rendered
 
 RETRY_S = 5.0
+_POLICY = policy.default.clone(max_line_length=998)
+"""The longest line of RFC 5322: a header that is folded sooner may come apart in a link, or become encoded words."""
 MAX_NAME_CHARS = 100
 """Of the recipient in a file's name; file systems take 255 bytes in all."""
 
@@ -29,11 +32,13 @@ class FileSender:
         self._from_email = from_email
         self._clock = clock
 
-    def send(self, recipient: str, rendered: Rendered) -> str:
-        """Write the mail; returns the file's name. Raises MailError."""
+    def send(
+        self, recipient: str, rendered: Rendered, *, headers: Mapping[str, str] | None = None, key: str = ""
+    ) -> str:
+        """Write the mail, `headers` and all; returns the file's name. A file needs no `key`. Raises MailError."""
         now = self._clock()
         try:
-            content = _message(self._from_email, recipient, rendered, now).as_bytes()
+            content = _message(self._from_email, recipient, rendered, now, headers or {}).as_bytes()
         except (ValueError, IndexError) as error:
             # The standard library's parser of addresses has both for texts that are none.
             raise MailError(f"{recipient!r} is no address that mail can be written to") from error
@@ -43,12 +48,16 @@ class FileSender:
             raise MailError(f"{self._folder}: {error.strerror}", retry_after=RETRY_S) from error
 
 
-def _message(from_email: str, recipient: str, rendered: Rendered, now: datetime) -> EmailMessage:
-    message = EmailMessage()
+def _message(
+    from_email: str, recipient: str, rendered: Rendered, now: datetime, headers: Mapping[str, str]
+) -> EmailMessage:
+    message = EmailMessage(policy=_POLICY)
     message["From"] = f"FlashCur <{from_email}>"
     message["To"] = recipient
     message["Subject"] = rendered.subject
     message["Date"] = format_datetime(now)
+    for name, value in headers.items():
+        message[name] = value
     message.set_content(rendered.text)
     message.add_alternative(rendered.html, subtype="html")
     return message

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from flashcur.services.notify.templates import Rendered
+
+KEY_ARG = "delivery"
+"""Under this name a mail's key stands in what the provider says of it."""
 
 
 class MailSender(Protocol):
     """Hands mail over, to a provider or to a file. May be called from several threads at a time."""
 
-    def send(self, recipient: str, rendered: Rendered) -> str:
+    def send(
+        self, recipient: str, rendered: Rendered, *, headers: Mapping[str, str] | None = None, key: str = ""
+    ) -> str:
         """Hand one mail over; returns the provider's id of it. Blocks, for seconds at most.
+
+        `headers`: more of them, each one line of ASCII. `key`: names the message in what the provider says of it later.
 
         Raises MailError; its `retry_after` (seconds) says when a retry makes sense, None that there is no use in it.
         """

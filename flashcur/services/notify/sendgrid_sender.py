@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from importlib import import_module
 from typing import Any
+from urllib.error import URLError
 
 from flashcur.errors import MailError
 from flashcur.services.kit.clock import now_ms
+from flashcur.services.notify.port import KEY_ARG
+from flashcur.services.notify.retry_after import retry_after_s
 from flashcur.services.notify.templates import Rendered
 from flashcur.settings import Secret
 
@@ -28,8 +30,6 @@ TIMEOUT_S = 10.0
 RETRY_S = 5.0
 REFUSED_RETRY_S = 900.0
 """What is to be corrected by the operator is asked this often; the mail goes as soon as it is."""
-MAX_WAIT_S = 3600.0
-"""No answer puts a mail off for longer: a wrong clock on either side must not lose it."""
 ACCEPTED = 202
 """200 would mean that a mail is valid and is not delivered (SendGrid's sandbox)."""
 
@@ -62,22 +62,39 @@ class SendGridSender:
         # The API class does not take it; its HTTP client hands it on to every request.
         self._client.client.timeout = timeout_s
 
-    def send(self, recipient: str, rendered: Rendered) -> str:
-        """Returns SendGrid's message id, empty if it names none. Raises MailError."""
+    def send(
+        self, recipient: str, rendered: Rendered, *, headers: Mapping[str, str] | None = None, key: str = ""
+    ) -> str:
+        """Returns SendGrid's message id, empty if it names none. `key` comes back with each event of the mail.
+
+        Raises MailError.
+        """
         try:
-            response = self._client.send(self._body(recipient, rendered))
+            response = self._client.send(self._body(recipient, rendered, headers, key))
         except _exceptions.HTTPError as error:
             raise self._problem(error.status_code, error.headers or {}, error.body) from error
+        except URLError as error:
+            # Raised until all was written: what is not whole is not taken.
+            raise MailError(f"SendGrid cannot be reached: {error.reason}", retry_after=RETRY_S) from error
         except (OSError, HTTPException) as error:
-            # urllib's URLError, timeouts and broken connections are all OSErrors.
-            reason = getattr(error, "reason", None) or error
-            raise MailError(f"SendGrid cannot be reached: {reason}", retry_after=RETRY_S) from error
+            raise MailError(f"SendGrid did not answer: {error}", retry_after=RETRY_S, unanswered=True) from error
         if response.status_code != ACCEPTED:
-            raise MailError(f"SendGrid: expected {ACCEPTED}, was {response.status_code}", retry_after=REFUSED_RETRY_S)
+            raise MailError(
+                f"SendGrid: expected {ACCEPTED}, was {response.status_code}",
+                retry_after=REFUSED_RETRY_S,
+                everything=True,
+            )
         self._refused = False
         return response.headers.get("X-Message-Id") or ""
 
-    def _body(self, recipient: str, rendered: Rendered) -> dict[str, object]:
+    def _body(
+        self, recipient: str, rendered: Rendered, headers: Mapping[str, str] | None, key: str
+    ) -> dict[str, object]:
+        more: dict[str, object] = {}
+        if headers:
+            more["headers"] = dict(headers)
+        if key:
+            more["custom_args"] = {KEY_ARG: key}
         return {
             "personalizations": [{"to": [{"email": recipient}]}],
             "from": {"email": self._from_email, "name": "FlashCur"},
@@ -87,6 +104,7 @@ class SendGridSender:
                 {"type": "text/html", "value": rendered.html},
             ],
             "tracking_settings": TRACKING_OFF,
+            **more,
         }
 
     def _problem(self, status: int, headers: Mapping[str, str], body: bytes) -> MailError:
@@ -100,27 +118,8 @@ class SendGridSender:
                     message,
                 )
             self._refused = True
-            return MailError(message, retry_after=REFUSED_RETRY_S)
+            return MailError(message, retry_after=REFUSED_RETRY_S, everything=True)
         if status in (408, 429) or status >= 500:
-            return MailError(message, retry_after=self._wait_s(headers))
+            wait_s = retry_after_s(headers, self._clock(), RETRY_S)
+            return MailError(message, retry_after=wait_s, everything=status == 429, unanswered=status in (408, 504))
         return MailError(message)
-
-    def _wait_s(self, headers: Mapping[str, str]) -> float:
-        """Seconds that the answer asks for, in either way."""
-        now_s = self._clock() / 1000
-        for name, since_s in (("Retry-After", 0.0), ("X-RateLimit-Reset", now_s)):
-            try:
-                wait_s = float(headers.get(name) or "") - since_s
-            except ValueError:
-                wait_s = _seconds_until(headers.get(name), now_s)
-            if wait_s is not None and 0 <= wait_s < float("inf"):
-                return min(wait_s, MAX_WAIT_S)
-        return RETRY_S
-
-
-def _seconds_until(date: str | None, now_s: float) -> float | None:
-    """HTTP allows a date for `Retry-After` too."""
-    try:
-        return parsedate_to_datetime(date or "").timestamp() - now_s
-    except (ValueError, TypeError):
-        return None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete
+from sqlalchemy import ColumnElement, delete, tuple_
+from sqlalchemy import select as columns_of
 from sqlalchemy.orm import class_mapper
-from sqlmodel import Session, SQLModel, col, select
+from sqlmodel import Session, SQLModel
 
 
 def delete_unlocked(session: Session, table: type[SQLModel], *which: ColumnElement[bool] | bool) -> int:
@@ -15,7 +16,7 @@ def delete_unlocked(session: Session, table: type[SQLModel], *which: ColumnEleme
     Rows come in no order here: waiting for one while holding others is how two transactions hold each other up. What is
     left is found the next time. SQLite has no row locks and passes nothing by.
     """
-    (key,) = class_mapper(table).primary_key
-    column: Any = col(key)
-    free = select(column).where(*which).with_for_update(skip_locked=True)
-    return session.exec(delete(table).where(column.in_(free))).rowcount
+    keys: Any = class_mapper(table).primary_key
+    free: Any = columns_of(*keys)
+    free = free.where(*which).with_for_update(skip_locked=True)
+    return session.exec(delete(table).where(tuple_(*keys).in_(free))).rowcount

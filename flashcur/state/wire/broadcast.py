@@ -28,6 +28,8 @@ from reflex_base.constants.state import FIELD_MARKER
 from flashcur.domain.frames import Frame
 from flashcur.domain.plans import AUDIENCES, Audience
 from flashcur.state.account import AccountState
+from flashcur.state.alerts import AlertsState
+from flashcur.state.ledger import LedgerState
 from flashcur.state.market import TRANSIENT, FeedState, MarketState, feed_vars, shown, table_vars
 from flashcur.state.signal import SignalState
 from flashcur.state.signal_list import SignalListState
@@ -47,7 +49,7 @@ QUIET_S = 2.0
 """After so long without a frame sockets are told nothing new, so that a page can tell a market that stands still from
 a connection that died (`assets/browser/link.ts`)."""
 
-TOLD: tuple[type[rx.State], ...] = (SignalState, SignalListState)
+TOLD: tuple[type[rx.State], ...] = (SignalState, SignalListState, AlertsState, LedgerState)
 """States whose vars are told to a tab that asks (`state.visit.tell`), and held by its page alone."""
 
 Group = tuple[Audience, bool]

@@ -59,9 +59,10 @@ def maybe(value: rx.Var[Any], name: str, otherwise: str = '""') -> rx.Var[Any]:
     return part(f"({value!s}?.{name} ?? {otherwise})", value).to(str)
 
 
-def part(expression: str, of: rx.Var[Any]) -> rx.Var[Any]:
-    """A JavaScript expression over `of`, as a text; `.to(…)` makes it something else."""
-    return rx.Var(_js_expr=expression, _var_type=str, _var_data=of._get_all_var_data())
+def part(expression: str, *of: rx.Var[Any]) -> rx.Var[Any]:
+    """A JavaScript expression over the Vars `of`, as a text; `.to(…)` makes it something else."""
+    data = VarData.merge(*(each._get_all_var_data() for each in of))
+    return rx.Var(_js_expr=expression, _var_type=str, _var_data=data)
 
 
 def event(handle: Callable[..., Any]) -> rx.Var[Any]:

@@ -65,6 +65,11 @@ class Lifetimes:
         """Token to (Socket.IO session, when its state was last renewed), that the longest ago first."""
         self._ended: OrderedDict[str, float] = OrderedDict()
         """Token to when its connection ended, the longest ago first."""
+        self._listeners: list[Callable[[str], None]] = []
+
+    def listen(self, ended: Callable[[str], None]) -> None:
+        """Call `ended` with the Socket.IO session of each connection that has ended."""
+        self._listeners.append(ended)
 
     @property
     def open(self) -> int:
@@ -104,6 +109,8 @@ class Lifetimes:
         self._open.move_to_end(token)
 
     def _end(self, token: str, sid: str) -> None:
+        for ended in self._listeners:
+            ended(sid)
         if token in self._open and self._open[token][0] == sid:
             del self._open[token]
             self._ended[token] = self._clock()

@@ -28,7 +28,7 @@ _STAMP = WEB / "flashcur.fingerprint"
 _serving: list[int] = []
 """Descriptors whose locks say that this process serves the pages."""
 _SOURCES = ("flashcur", "assets", "rxconfig.py", "requirements.txt")
-_SUFFIXES = (".py", ".ts", ".css", ".svg", ".txt")
+_SUFFIXES = (".py", ".ts", ".js", ".css", ".svg", ".txt")
 
 _STYLESHEET = re.compile(r'<link\b[^>]*href="(/assets/[^"]+\.css)"[^>]*rel="stylesheet"[^>]*>')
 _STYLE_PRELOAD = re.compile(r'<link\b[^>]*as="style"[^>]*rel="preload"[^>]*>')

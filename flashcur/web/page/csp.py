@@ -18,6 +18,9 @@ from flashcur.settings.casts import origin as origin_of
 
 MINIMAL = "default-src 'none'; frame-ancestors 'none'"
 """For answers that are no pages: nothing in them may load, run or be framed."""
+WORKER = "default-src 'none'; connect-src 'self'"
+"""For the script of the browser's worker, which goes by the policy that comes with it: it asks our own routes."""
+WORKER_PATH = "/sw.js"
 
 _JAVASCRIPT = {"", "module", "text/javascript", "application/javascript"}
 _BOOT = "boot"
@@ -43,7 +46,8 @@ def content_security_policy(client: Path, backend_origin: str) -> str:
         "connect-src": ["'self'", *(origin for pair in zip(backend, sockets, strict=True) for origin in pair)],
         "form-action": ["'self'", *backend],
         "manifest-src": ["'self'"],
-        "worker-src": ["'none'"],
+        # The worker of web push, and no other.
+        "worker-src": ["'self'"],
         "object-src": ["'none'"],
         "base-uri": ["'none'"],
         "frame-ancestors": ["'none'"],

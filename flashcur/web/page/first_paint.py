@@ -162,8 +162,8 @@ def _status(frame: Frame) -> str:
 
 def _row(row: dict[str, str], *, starred: bool) -> str:
     cells = [
-        f'<th scope="row" role="rowheader" data-col="symbol">{_star(row["base"], starred)}{escape(row["base"])}'
-        f"{_mark(row)}</th>",
+        f'<th scope="row" role="rowheader" data-col="symbol">{_star(row["base"], starred)}{_bell(row["base"])}'
+        f"{escape(row['base'])}{_mark(row)}</th>",
         _cell("price", row["price"]),
         _cell("change", row["change"], suffix=" %", look=_direction(row["change"])),
         _cell("volume", row["volume"], prefix="$"),
@@ -180,6 +180,10 @@ def _row(row: dict[str, str], *, starred: bool) -> str:
 def _star(base: str, starred: bool) -> str:
     pressed = "true" if starred else "false"
     return f'<button type="button" class="star" aria-pressed="{pressed}" aria-label="Watch {escape(base)}"></button>'
+
+
+def _bell(base: str) -> str:
+    return f'<button type="button" class="new-alert" aria-label="New alert for {escape(base)}"></button>'
 
 
 def _cell(column: str, value: str, *, prefix: str = "", suffix: str = "", look: str = "") -> str:

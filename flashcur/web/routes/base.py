@@ -141,21 +141,27 @@ def wants_json(request: Request) -> bool:
     return request.headers.get("content-type", "").startswith(JSON) or JSON in request.headers.get("accept", "")
 
 
+async def read_body(request: Request, most: int, too_large: str = "") -> bytes:
+    """The body as it came. Raises Refusal for one over `most` bytes; `too_large` says so to people."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            raise Refusal(too_large or f"expected at most {most} bytes, more came")
+    return bytes(body)
+
+
 async def read_fields(request: Request, most: int = MAX_BODY, too_large: str = "") -> dict[str, Any]:
     """The fields of a JSON object or of a form, by name; a form's values are all text, but a file that was chosen is
     its bytes.
 
     Raises Refusal for anything else, and for a body over `most` bytes; `too_large` says so to people.
     """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            raise Refusal(too_large or f"expected at most {most} bytes, more came")
+    body = await read_body(request, most, too_large)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == JSON:
         try:
-            fields = orjson.loads(bytes(body))
+            fields = orjson.loads(body)
         except orjson.JSONDecodeError:
             raise Refusal("expected a JSON object, what came is no JSON") from None
         if not isinstance(fields, dict):
@@ -167,7 +173,7 @@ async def read_fields(request: Request, most: int = MAX_BODY, too_large: str = "
         except ValueError:
             raise Refusal("expected the fields of a form in UTF-8") from None
     if kind == "multipart/form-data":
-        return await _parts(request, bytes(body))
+        return await _parts(request, body)
     raise Refusal(f"expected JSON or a form, was {kind[:60] or 'nothing'}")
 
 

@@ -28,12 +28,15 @@ from flashcur.web.api.callers import api_caller
 from flashcur.web.api.openapi import document
 from flashcur.web.api.schema import MARKET_PARAMETERS
 from flashcur.web.health import Health, in_words
-from flashcur.web.page.csp import MINIMAL
+from flashcur.web.page.csp import MINIMAL, WORKER, WORKER_PATH
 from flashcur.web.process import WebRuntime
 from flashcur.web.routes.auth import AuthRoutes
 from flashcur.web.routes.base import JSON, Route, RouteGroup, error, refused, tagged
+from flashcur.web.routes.callbacks import CallbackRoutes
 from flashcur.web.routes.files import ExportRoutes
+from flashcur.web.routes.push import PushRoutes
 from flashcur.web.routes.signals import SignalRoutes
+from flashcur.web.routes.telegram import TelegramRoutes
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +88,7 @@ class HttpRoutes(RouteGroup):
             if scope["type"] != "http":
                 await inner(scope, receive, send)
                 return
-            guarded = self._with_security_headers(send)
+            guarded = self._with_security_headers(send, WORKER if scope["path"] == WORKER_PATH else MINIMAL)
             path = scope["path"].rstrip("/")
             found = self._find(path)
             if found is None:
@@ -108,7 +111,9 @@ class HttpRoutes(RouteGroup):
         below = self._parameters.get(parent)
         return None if below is None or not last else (f"{parent}/{{{below}}}", {below: last})
 
-    def _with_security_headers(self, send: Send) -> Send:
+    def _with_security_headers(self, send: Send, policy_of_others: str) -> Send:
+        """`policy_of_others`: of what is no page."""
+
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers: list[tuple[bytes, bytes]] = list(message.get("headers", []))
@@ -117,7 +122,7 @@ class HttpRoutes(RouteGroup):
                 added = list(self._headers)
                 # A browser applies what comes with a 304 to the page it has kept, whose own policy has to stay.
                 if message["status"] != 304:
-                    policy = self._page_policy() if is_page else MINIMAL
+                    policy = self._page_policy() if is_page else policy_of_others
                     added.append((b"content-security-policy", policy.encode()))
                 headers += [header for header in added if header[0] not in present]
                 message = {**message, "headers": headers}
@@ -216,5 +221,8 @@ ALL_ROUTES: tuple[Route, ...] = (
     *SignalRoutes.ROUTES,
     *AuthRoutes.ROUTES,
     *ExportRoutes.ROUTES,
+    *CallbackRoutes.ROUTES,
+    *TelegramRoutes.ROUTES,
+    *PushRoutes.ROUTES,
 )
 """Every route; the docs and the test of who may call what are drawn from it."""

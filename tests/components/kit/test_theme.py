@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,13 @@ def test_stylesheet_is_written_once(tmp_path: Path) -> None:
     first = (tmp_path / "flashcur.css").stat().st_mtime_ns
     theme.write_stylesheet(tmp_path)
     assert (tmp_path / "flashcur.css").stat().st_mtime_ns == first
+
+
+@pytest.mark.parametrize("path", ["services/notify/email.py", "web/routes/callbacks.py"])
+def test_mails_and_pages_without_the_stylesheet_have_the_product_s_colours(path: str) -> None:
+    source = (Path(theme.__file__).parents[2] / path).read_text(encoding="utf-8")
+    # Grey is readable on white and on black.
+    known = {*theme.DARK.values(), *theme.LIGHT.values(), "#808080"}
+    found = set(re.findall(r"#[0-9a-f]{3,8}\b", source))
+    assert found
+    assert found <= known

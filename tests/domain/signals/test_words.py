@@ -56,7 +56,7 @@ def test_moves() -> None:
     [
         (None, None, None, "Nothing to compare with yet."),
         (1.08, None, None, "too little time has passed to tell this from chance."),
-        (1.08, 0.94, 1.23, "1.08 times as often as without a signal; 95 % interval 0.94 to 1.23: no more than chance."),
+        (1.08, 0.94, 1.23, "1.08 times as often as without a signal; 95 % interval 0.94 to 1.23: this may be chance."),
         (1.3, 1.1, 1.5, "more than chance."),
         (0.7, 0.5, 0.9, "less than chance, so the price rather went the other way."),
     ],

@@ -21,9 +21,9 @@ from sqlmodel import Session, select
 
 from flashcur import accounts
 from flashcur.domain.watchlists import ImportPlan
-from flashcur.errors import Refusal, Unavailable
-from flashcur.models import Account, ApiKey, Wallet, WalletChallenge, new_id
-from flashcur.services.accounts import api_keys, audit, mail_tokens, sessions, undelivered, watchlists
+from flashcur.errors import Refusal, Refused, Unavailable
+from flashcur.models import Account, ApiKey, Delivery, Wallet, WalletChallenge, new_id
+from flashcur.services.accounts import api_keys, audit, mail_tokens, sessions, watchlists
 from flashcur.services.accounts.client import Client
 from flashcur.services.accounts.entitlement import plan_of, set_plan
 from flashcur.services.accounts.profile import Profile
@@ -31,8 +31,10 @@ from flashcur.services.accounts.registration import Registration
 from flashcur.services.accounts.upkeep import end_plans, prune_accounts
 from flashcur.services.accounts.wallets import Signed, WalletAccounts
 from flashcur.services.accounts.watchlists import Watchlists
+from flashcur.services.alerts import endings
 from flashcur.services.auth import challenges
 from flashcur.services.notify import enqueue, outbox
+from flashcur.services.notify.channel import Handed
 from flashcur.services.notify.links import make_token
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
@@ -152,22 +154,26 @@ async def _operator_for_all(services: Services, scene: Scene) -> None:
 
 
 async def _mailer(services: Services, scene: Scene) -> None:
-    now = services.clock()
-    for mail in await services.context.run(lambda session: outbox.claim_due(session, now, 10)):
-        mail_id = mail.id or 0
-        await services.context.run(lambda session, mail_id=mail_id: outbox.mark_sent(session, mail_id, "x", now))
+    now = services.clock.ms
+    for each in await services.context.run(lambda session: outbox.claim_due(session, now, {"email": 10})):
+        mail = each.delivery
+        await services.context.run(
+            lambda session, mail=mail: outbox.mark_handed(session, mail.id or 0, mail.claim, Handed("x"), now, now)
+        )
 
 
 async def _mailer_in_vain(services: Services, scene: Scene) -> None:
-    now = services.clock()
+    now = services.clock.ms
 
-    def give_up(session: Session, mail_id: int) -> None:
-        outbox.mark_failed(session, mail_id, "refused", None, now)
-        undelivered.tell_owner(session, mail_id, now)
+    def give_up(session: Session, mail: Delivery) -> None:
+        endings.lock_owner(session, mail)
+        error = Refused("no such mailbox")
+        row = outbox.mark_failed(session, mail.id or 0, mail.claim, error, now)
+        if row is not None:
+            endings.settle(session, row, error, now, lambda *_: None)
 
-    for mail in await services.context.run(lambda session: outbox.claim_due(session, now, 10)):
-        mail_id = mail.id or 0
-        await services.context.run(lambda session, mail_id=mail_id: give_up(session, mail_id))
+    for each in await services.context.run(lambda session: outbox.claim_due(session, now, {"email": 10})):
+        await services.context.run(lambda session, mail=each.delivery: give_up(session, mail))
 
 
 def _job(work: Callable[..., str]) -> Act:
@@ -320,8 +326,8 @@ WITHOUT_ACCOUNT = {
     # The link, and then an account that it has made itself, which nobody else sees yet.
     "Registration.confirm": {"mail_token", "account", "login_session"},
     "Profile.use_api_key": {"api_key"},
-    "mailer": {"mail"},
-    "mailer, in vain": {"mail"},
+    "mailer": {"delivery"},
+    "mailer, in vain": {"delivery"},
     "WalletAccounts.sign_in": {"wallet_challenge"},
     "WalletAccounts.link": {"wallet_challenge"},
 }

@@ -183,6 +183,13 @@ async def test_minutes_of_any_past_hour_weigh_little(feed: VenueFeed, exchange: 
     assert len(await feed.minutes("BTCUSDT", first_ms, first_ms + 60_000)) == 1
 
 
+async def test_open_interest_of_any_past_day(feed: VenueFeed) -> None:
+    await feed.instruments()
+    first_ms = int(time.time() * 1000) // 300_000 * 300_000 - 5 * 24 * 3_600_000
+    past = await feed.past_interest("BTCUSDT", first_ms, first_ms + 200 * 300_000)
+    assert [value.event_ms for value in past] == [first_ms + number * 300_000 for number in range(200)]
+
+
 async def test_requests_that_can_wait_are_sent_after_those_that_cannot(feed: VenueFeed) -> None:
     await feed.instruments()
     feed._transport.exchange.throttler.config["tokens"] = 0.0

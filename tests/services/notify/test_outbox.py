@@ -1,202 +1,400 @@
-"""The outbox on both kinds of database: what is claimed, tried again, given up and forgotten."""
+"""The outbox on both kinds of database: what is written, claimed, tried again, given up, held and forgotten."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlmodel import col, select
+from sqlalchemy.exc import IntegrityError
 
-from flashcur.models.mail import Mail
-from flashcur.services.notify import enqueue
-from flashcur.services.notify.outbox import (
-    LEASE,
-    anything_due,
-    claim_due,
-    expired,
-    mark_failed,
-    mark_sent,
-    prune,
-    retry_delay_s,
-)
+from flashcur.errors import DeliveryError, Gone, Refused, TryAgainLater, Unanswered
+from flashcur.models import AlertRecord, Delivery, Destination
+from flashcur.services.kit.clock import from_ms
+from flashcur.services.notify import destinations, outbox
+from flashcur.services.notify.channel import Handed
+from flashcur.services.notify.outbox import LEASE_MS
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
-
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-BASE = "https://flashcur.example"
-RESET = {"base": BASE, "token_id": "0" * 32}
-SECOND = timedelta(seconds=1)
+from tests.support.accounts import add_account
+from tests.support.deliveries import HOUR, NOW, claim, delivery, ledger, put, statuses, stored, way
 
 
-def queue(database: Database, number: int = 1, at: datetime = NOON) -> list[int]:
+def fail(
+    database: Database, claimed: outbox.Claimed, error: DeliveryError, now_ms: int = NOW, *, claim: str | None = None
+) -> Delivery | None:
+    row = claimed.delivery
     with database.session() as session:
-        mails = [enqueue(session, f"{n}@example.com", "password-changed", {"base": BASE}, at) for n in range(number)]
-        session.flush()
-        return [mail.id for mail in mails if mail.id is not None]
+        return outbox.mark_failed(
+            session, row.id or 0, row.claim if claim is None else claim, error, now_ms, chance=0.5
+        )
 
 
-def claim(database: Database, at: datetime, limit: int = 10) -> list[int | None]:
+def hand(database: Database, claimed: outbox.Claimed, handed: Handed | None = None, now_ms: int = NOW) -> Delivery:
+    row = claimed.delivery
     with database.session() as session:
-        return [mail.id for mail in claim_due(session, at, limit)]
+        found = outbox.mark_handed(session, row.id or 0, row.claim, handed or Handed("p-1"), now_ms, now_ms)
+    assert found is not None
+    return found
 
 
-def stored(database: Database, mail_id: int) -> Mail:
-    with database.session(readonly=True) as session:
-        mail = session.get(Mail, mail_id)
-        assert mail is not None
-        return mail
+def ids(claimed: list[outbox.Claimed]) -> list[int]:
+    return [each.delivery.id or 0 for each in claimed]
 
 
-def test_mail_is_queued_with_the_transaction_that_causes_it(database: Database) -> None:
+def test_messages_are_written_with_the_transaction_that_causes_them(database: Database) -> None:
+    rung: list[str] = []
+    stop = outbox.on_written(lambda: rung.append("rung"))
     with contextlib.suppress(ZeroDivisionError), database.session() as session:
-        enqueue(session, "a@example.com", "reset", RESET, NOON)
+        outbox.write(session, [delivery()], NOW)
         _ = 1 / 0
-    assert claim(database, NOON) == []
+    assert (statuses(database), rung) == ([], [])
+    (first,) = put(database, delivery(key="a key"))
+    (held,) = put(database, delivery(status="held"))
+    (capped,) = put(database, delivery(status="capped", problem="200 a day"))
+    assert rung == ["rung"]
+    stop()
+    put(database, delivery())
+    assert rung == ["rung"]
+    assert stored(database, first).key == "a key"
+    assert ledger(database, first) == [("queued", NOW, "")]
+    assert way(database, held) == ["held"]
+    assert (ledger(database, capped), stored(database, capped).done_ms) == ([("capped", NOW, "200 a day")], NOW)
+
+
+def test_a_key_stands_once(database: Database) -> None:
+    put(database, delivery(key="one"))
+    with pytest.raises(IntegrityError):
+        put(database, delivery(key="one"))
+
+
+def test_only_what_is_due_is_claimed_and_then_left_alone(database: Database) -> None:
+    """Complaint 3: the lease is of each row, and longer than any send."""
+    (first,) = put(database, delivery())
+    put(database, delivery("chat 2", due_ms=NOW + 1000), delivery("chat 3", status="held"))
+    assert ids(claim(database, NOW - 1)) == []
+    (claimed,) = claim(database)
+    assert (claimed.delivery.id, claimed.delivery.attempts, claimed.delivery.status) == (first, 1, "sending")
+    assert claimed.delivery.due_ms == NOW + LEASE_MS
+    with database.session(readonly=True) as session:
+        assert outbox.due_channels(session, NOW) == set()
+        assert outbox.due_channels(session, NOW + 1000) == {"telegram"}
+    assert ids(claim(database, NOW + LEASE_MS - 1, channels=["email"])) == []
+    assert first not in ids(claim(database, NOW + LEASE_MS - 1))
+
+
+def test_what_a_dead_sender_left_is_claimed_again_and_the_ledger_says_so(database: Database) -> None:
+    (only,) = put(database, delivery(key="k"))
+    (before,) = claim(database)
+    (after,) = claim(database, NOW + LEASE_MS)
+    assert (after.delivery.id, after.delivery.attempts, after.delivery.key) == (only, 2, "k")
+    assert after.delivery.claim != before.delivery.claim
+    assert ledger(database, only)[1:] == [("uncertain", NOW + LEASE_MS, outbox.ABANDONED)]
+
+
+def test_a_sender_whose_claim_has_ended_marks_no_failure(database: Database) -> None:
+    """Complaint 3: a fencing token in the update."""
+    (only,) = put(database, delivery())
+    (slow,) = claim(database)
+    (quick,) = claim(database, NOW + LEASE_MS)
+    assert fail(database, slow, Refused("blocked")) is None
+    assert fail(database, quick, Refused("no"), claim="") is None
+    assert stored(database, only).status == "sending"
+    assert hand(database, quick).status == "sent"
+    assert fail(database, slow, Unanswered("timed out")) is None
+    assert fail(database, quick, Unanswered("timed out")) is None
+    assert way(database, only) == ["queued", "uncertain", "sent"]
+
+
+def test_what_has_left_is_sent_even_if_its_claim_had_ended(database: Database) -> None:
+    (only,) = put(database, delivery())
+    (slow,) = claim(database)
+    (quick,) = claim(database, NOW + LEASE_MS)
+    assert hand(database, slow).status == "sent"
+    assert fail(database, quick, DeliveryError("refused as a double")) is None
+    assert claim(database, NOW + 2 * LEASE_MS) == []
+    assert ledger(database, only)[-1] == ("sent", NOW, "Handed over after its claim had ended.")
+
+
+def test_what_is_noted_twice_is_told_once(database: Database) -> None:
+    (only,) = put(database, delivery())
+    (claimed,) = claim(database)
+    hand(database, claimed)
+    hand(database, claimed)
+    assert way(database, only) == ["queued", "sent"]
+
+
+def test_the_urgent_go_first_then_the_longest_due(database: Database) -> None:
+    late, early = put(database, delivery("a", due_ms=NOW), delivery("b", due_ms=NOW - 5))
+    (urgent,) = put(database, delivery("c", urgent=True))
+    assert ids(claim(database, room=2)) == [urgent, early]
+    assert ids(claim(database, room=2)) == [late]
+
+
+def test_of_each_recipient_one_at_a_time_in_their_order(database: Database) -> None:
+    first, second, other = put(database, delivery("a"), delivery("a"), delivery("b"))
+    assert ids(claim(database)) == [first, other]
+    assert ids(claim(database, busy={("telegram", "a"), ("telegram", "b")})) == []
+    assert ids(claim(database, busy={("email", "a")})) == [second]
+
+
+def test_a_channel_with_much_to_do_takes_no_room_from_another(database: Database) -> None:
+    """Complaint 24: one channel that hangs delays no other."""
+    put(database, *(delivery(f"chat {number}", due_ms=NOW - 100) for number in range(50)))
+    (mail,) = put(database, delivery("a@example.com", "email"))
     with database.session() as session:
-        enqueue(session, "a@example.com", "reset", RESET, NOON)
+        claimed = outbox.claim_due(session, NOW, {"telegram": 3, "email": 3, "slack": 3, "sms": 0})
+    assert [each.delivery.channel for each in claimed].count("telegram") == 3
+    assert mail in ids(claimed)
+
+
+def test_accounts_that_have_used_their_share_wait(database: Database) -> None:
     with database.session() as session:
-        (mail,) = claim_due(session, NOON, 10)
-    assert (mail.recipient, mail.template, mail.values) == ("a@example.com", "reset", RESET)
-    assert (mail.status, mail.attempts, mail.due_at) == ("queued", 1, NOON + LEASE)
+        ann, bob = (add_account(session, f"{name}@example.com", from_ms(NOW)) for name in ("ann", "bob"))
+    put(database, *(delivery(f"chat {number}", account_id=ann, due_ms=NOW - 1) for number in range(3)))
+    (of_bob,) = put(database, delivery("bob's", account_id=bob))
+    assert ids(claim(database, room=1, busy_accounts={("telegram", ann), ("email", bob)})) == [of_bob]
 
 
-@pytest.mark.parametrize(
-    ("template", "values", "message"),
-    [
-        ("reset-unknown", RESET, "was 'reset-unknown'"),
-        ("reset", {"base": BASE}, "base, token_id"),
-        ("reset", {**RESET, "token": "secret"}, "base, token_id"),
-        ("reset", {"base": BASE, "token_id": "1"}, "32 hex digits"),
-        ("reset", {**RESET, "hours": 0}, "hours"),
-        ("changed", {}, "base"),
-    ],
-)
-def test_what_could_not_be_sent_is_not_queued(
-    sqlite_database: Database, template: str, values: dict[str, object], message: str
-) -> None:
-    with sqlite_database.session() as session, pytest.raises(ValueError, match=message):
-        enqueue(session, "a@example.com", template, values, NOON)
+def test_an_account_has_its_share_of_a_channel_in_one_claim(database: Database) -> None:
+    with database.session() as session:
+        ann, bob = (add_account(session, f"{name}@example.com", from_ms(NOW)) for name in ("ann", "bob"))
+    put(database, *(delivery(f"chat {number}", account_id=ann, due_ms=NOW - 1) for number in range(9)))
+    put(database, delivery("bob's", account_id=bob), *(delivery(f"nobody's {number}") for number in range(3)))
+    claimed = claim(database, room=7, per_account=2)
+    assert [each.delivery.recipient for each in claimed] == [
+        "chat 0",
+        "chat 1",
+        "bob's",
+        *(f"nobody's {number}" for number in range(3)),
+    ]
 
 
-def test_a_claimed_mail_is_left_alone_until_the_lease_has_run_out(database: Database) -> None:
-    (mail_id,) = queue(database)
-    assert claim(database, NOON - SECOND) == []
-    assert claim(database, NOON) == [mail_id]
-    assert claim(database, NOON + LEASE - SECOND) == []
-    # Its sender has died.
-    assert claim(database, NOON + LEASE) == [mail_id]
-    assert stored(database, mail_id).attempts == 2
-
-
-def test_the_longest_due_goes_first(database: Database) -> None:
-    late = queue(database, 2, NOON + SECOND)
-    early = queue(database, 2, NOON)
-    assert claim(database, NOON + SECOND, 3) == [*early, late[0]]
-    assert claim(database, NOON + SECOND, 3) == [late[1]]
-
-
-def test_claimers_at_the_same_time_never_get_the_same_mail(database: Database) -> None:
-    ids = queue(database, 60)
+def test_claimers_at_the_same_time_never_get_the_same(database: Database) -> None:
+    wanted = put(database, *(delivery(f"chat {number}") for number in range(60)))
     barrier = threading.Barrier(3)
 
-    def work() -> list[int | None]:
-        got: list[int | None] = []
+    def work() -> list[int]:
+        got: list[int] = []
         barrier.wait()
-        while batch := claim(database, NOON, 4):
+        # Where another one has locked all that were next, there may be more behind them.
+        while len(got) < 60:
+            batch = ids(claim(database, room=4))
+            if not batch and "queued" not in statuses(database):
+                break
             got += batch
         return got
 
     with ThreadPoolExecutor(3) as threads:
         results = [thread.result() for thread in [threads.submit(work) for _ in range(3)]]
-    assert sorted(mail_id for got in results for mail_id in got if mail_id) == ids
+    assert sorted(each for got in results for each in got) == wanted
 
 
 def test_on_postgresql_a_claimer_does_not_wait_for_another_one(environ: dict[str, str], postgres_url: str) -> None:
     database = Database(Settings.load({**environ, "DATABASE_URL": postgres_url}))
     database.migrate()
-    ids = queue(database, 2)
+    first, second = put(database, delivery("a"), delivery("b"))
     with database.session() as session:
-        assert [mail.id for mail in claim_due(session, NOON, 1)] == ids[:1]
-        assert claim(database, NOON) == ids[1:]
+        assert ids(outbox.claim_due(session, NOW, {"telegram": 1})) == [first]
+        assert ids(claim(database)) == [second]
     database.close()
 
 
-def test_sent_mail_is_never_due_again(database: Database) -> None:
-    (mail_id,) = queue(database)
-    claim(database, NOON)
+@pytest.mark.parametrize(("attempt", "pause_s"), [(1, 5), (2, 30), (3, 120), (4, 600), (5, 3600), (6, 3600)])
+def test_a_failure_is_tried_again_on_the_schedule(sqlite_database: Database, attempt: int, pause_s: int) -> None:
+    (only,) = put(sqlite_database, delivery(attempts=attempt - 1, expires_ms=NOW + 24 * HOUR))
+    (claimed,) = claim(sqlite_database)
+    failed = fail(sqlite_database, claimed, DeliveryError("it is\ndown" + "!" * 500))
+    assert failed is not None
+    assert (failed.status, failed.due_ms, failed.claim) == ("retrying", NOW + 1000 * pause_s, "")
+    assert (failed.problem[:12], len(failed.problem)) == ("it is down!!", 300)
+    assert ids(claim(sqlite_database, failed.due_ms - 1)) == []
+    assert ids(claim(sqlite_database, failed.due_ms)) == [only]
+
+
+def test_nobody_answered_is_uncertain_and_tried_again_under_the_same_key(database: Database) -> None:
+    (only,) = put(database, delivery(key="k"))
+    (claimed,) = claim(database)
+    fail(database, claimed, Unanswered("timed out"))
+    (again,) = claim(database, NOW + 5000)
+    assert (again.delivery.key, again.delivery.attempts) == ("k", 2)
+    hand(database, again)
+    assert way(database, only) == ["queued", "uncertain", "sent"]
+
+
+def test_being_told_to_wait_spends_no_attempt(database: Database) -> None:
+    """Complaint 12: a 429 waits as told and spends no attempt."""
+    (only,) = put(database, delivery())
+    for turn in range(1, 4):
+        (claimed,) = claim(database, NOW + turn * 40_000)
+        failed = fail(database, claimed, TryAgainLater("slow down", wait_s=40), NOW + turn * 40_000)
+        assert failed is not None
+        assert (failed.status, failed.attempts, failed.due_ms) == ("retrying", 0, NOW + (turn + 1) * 40_000)
+    (claimed,) = claim(database, NOW + 4 * 40_000)
+    failed = fail(database, claimed, TryAgainLater("slow down", wait_s=10_072), NOW)
+    assert failed is not None
+    assert failed.status == "expired"
+    assert stored(database, only).problem == "slow down"
+
+
+def test_holding_puts_off_one_recipient_or_the_whole_channel(database: Database) -> None:
+    """Complaint 12: a 429 holds only that chat."""
+    first, other, mail = put(database, delivery("a"), delivery("b"), delivery("a", "email"))
+    (sent,) = put(database, delivery("a", status="sent"))
     with database.session() as session:
-        mark_sent(session, mail_id, "x" * 200, NOON + SECOND)
-    mail = stored(database, mail_id)
-    assert (mail.status, mail.sent_at, mail.provider_id) == ("sent", NOON + SECOND, "x" * 128)
+        assert outbox.hold(session, "telegram", "a", NOW + 9000) == 1
+    assert sorted(ids(claim(database, channels=["telegram", "email"]))) == [other, mail]
+    assert stored(database, first).due_ms == NOW + 9000
+    assert stored(database, sent).due_ms == NOW
     with database.session() as session:
-        assert not anything_due(session, NOON + timedelta(days=400))
-        # A slower sender of the same mail, whose lease had run out.
-        assert mark_failed(session, mail_id, "timed out", NOON, NOON) == "sent"
-    assert stored(database, mail_id).status == "sent"
+        assert outbox.hold(session, "telegram", None, NOW + 20_000) == 1
+        assert outbox.hold(session, "telegram", None, NOW + 20_000) == 0
+    assert ids(claim(database, NOW + 19_999)) == []
 
 
-def test_a_failed_mail_is_due_again_at_its_time(database: Database) -> None:
-    (mail_id,) = queue(database)
-    claim(database, NOON)
+def test_refused_is_dead_with_the_provider_s_words(database: Database) -> None:
+    (only,) = put(database, delivery())
+    (claimed,) = claim(database)
+    dead = fail(database, claimed, Gone("bot was blocked by the user"), NOW + 5)
+    assert dead is not None
+    assert (dead.status, dead.problem, dead.done_ms) == ("dead", "bot was blocked by the user", NOW + 5)
+    assert claim(database, NOW + 24 * HOUR) == []
+    assert ledger(database, only)[-1] == ("dead", NOW + 5, "bot was blocked by the user")
+
+
+def test_what_is_too_late_expires(database: Database) -> None:
+    (soon,) = put(database, delivery("a", expires_ms=NOW + 4000))
+    waits, fresh = put(database, delivery("b", "slack", expires_ms=NOW + 1), delivery("c", "slack"))
+    (claimed,) = claim(database)
+    failed = fail(database, claimed, DeliveryError("down"))
+    assert failed is not None
+    assert failed.status == "expired"
+    assert ledger(database, soon)[-1] == ("expired", NOW, f"{outbox.TOO_LATE} down")
     with database.session() as session:
-        assert mark_failed(session, mail_id, "x" * 500, NOON + 30 * SECOND, NOON) == "queued"
-    assert stored(database, mail_id).problem == "x" * 300
-    with database.session(readonly=True) as session:
-        assert not anything_due(session, NOON + 29 * SECOND)
-        assert anything_due(session, NOON + 30 * SECOND)
-    assert claim(database, NOON + 30 * SECOND) == [mail_id]
+        assert [row.id for row in outbox.expire(session, NOW)] == []
+        assert [row.id for row in outbox.expire(session, NOW + 1)] == [waits]
+    assert stored(database, fresh).status == "queued"
+    assert ledger(database, waits)[-1] == ("expired", NOW + 1, outbox.TOO_LATE)
 
 
-@pytest.mark.parametrize(
-    ("template", "values", "hours"),
-    [
-        ("register", RESET, 24),
-        ("reset", RESET, 1),
-        ("change-old", {**RESET, "hours": 2}, 2),
-        ("change-new", {**RESET, "hours": 48}, 24),
-        ("changed", {"base": BASE}, 24),
-    ],
-)
-def test_mail_is_given_up_when_its_link_is_no_longer_valid(
-    sqlite_database: Database, template: str, values: dict[str, object], hours: int
-) -> None:
-    with sqlite_database.session() as session:
-        mail = enqueue(session, "a@example.com", template, values, NOON)
+def test_what_is_being_sent_does_not_expire(database: Database) -> None:
+    put(database, delivery(expires_ms=NOW + 1))
+    claim(database)
+    with database.session() as session:
+        assert outbox.expire(session, NOW + 2) == []
+
+
+def test_what_was_not_begun_goes_back_as_it_was(database: Database) -> None:
+    (only,) = put(database, delivery())
+    (claimed,) = claim(database)
+    with database.session() as session:
+        outbox.release(session, only, "another claim", NOW)
+    assert stored(database, only).status == "sending"
+    with database.session() as session:
+        outbox.release(session, only, claimed.delivery.claim, NOW + 700)
+    row = stored(database, only)
+    assert (row.status, row.attempts, row.due_ms, row.claim) == ("queued", 0, NOW + 700, "")
+    assert way(database, only) == ["queued"]
+
+
+def test_a_clock_that_is_set_back_holds_nothing_up(database: Database) -> None:
+    before = NOW + 6 * HOUR
+    put(database, delivery("claimed", now_ms=before), now_ms=before)
+    claim(database, before)
+    (queued,) = put(database, delivery("queued", now_ms=before), now_ms=before)
+    (retrying,) = put(database, delivery("tried", now_ms=before, status="retrying"), now_ms=before)
+    got = ids(claim(database, NOW))
+    assert queued in got
+    assert len(got) == 2
+    # What is tried again is never tried in a circle, whatever the clock says.
+    assert retrying not in got
+
+
+def test_what_a_provider_says_later_goes_forward_only(database: Database) -> None:
+    (only,) = put(database, delivery("+491701234567", "sms"))
+    (claimed,) = claim(database, channels=["sms"])
+    with database.session() as session:
+        row = session.get_one(Delivery, only)
+        # Its call-back is here before its answer.
+        assert outbox.told(session, row, "delivered", NOW + 1, "handset")
+    assert hand(database, claimed, Handed("SM1", "accepted"), NOW + 2).status == "delivered"
+    row = stored(database, only)
+    assert (row.provider_id, row.handed_ms, row.claim) == ("SM1", NOW + 2, "")
+    with database.session() as session:
+        row = session.get_one(Delivery, only)
+        assert not outbox.told(session, row, "accepted", NOW + 3)
+        assert not outbox.told(session, row, "delivered", NOW + 3)
+        assert outbox.told(session, row, "bounced", NOW + 4, "unknown subscriber")
+        assert not outbox.told(session, row, "delivered", NOW + 5)
+    assert way(database, only) == ["queued", "delivered", "bounced"]
+
+
+def test_what_must_not_be_sent_says_why(database: Database) -> None:
+    with database.session() as session:
+        ann = add_account(session, "ann@example.com", from_ms(NOW))
+        place = destinations.keep(session, ann, "telegram", "7", NOW, details={"name": "x"}, confirmed=True)
+        off = destinations.keep(session, ann, "telegram", "8", NOW, confirmed=True)
+        destinations.switch_off(session, off, "you blocked the bot")
+        destinations.suppress(session, "email", "ann@example.com", "bounce", "no such mailbox", NOW)
+        demo = AlertRecord(
+            key="d", account_id=ann, title="t", text="", demo=True, event_ms=1, seen_ms=1, stored_ms=1, hash="h"
+        )
+        session.add(demo)
         session.flush()
-        assert mail.id
-        end = NOON + timedelta(hours=hours)
-        assert (expired(mail, end - SECOND), expired(mail, end)) == (False, True)
-        assert mark_failed(session, mail.id, "away", end - SECOND, NOON) == "queued"
-        assert mark_failed(session, mail.id, "away", end, NOON) == "dead"
-    assert claim(sqlite_database, end + timedelta(days=1)) == []
+        rows = [
+            delivery("7", destination_id=place.id),
+            delivery("8", destination_id=off.id),
+            delivery("9", alert_id=demo.id),
+            delivery("ann@example.com", "email"),
+            delivery("ann@example.com", "email", kind="mail", due_ms=NOW + 1),
+        ]
+        outbox.write(session, rows, NOW)
+    found = {each.delivery.recipient: each for each in claim(database, NOW, channels=["telegram", "email"])}
+    assert (found["7"].stop, dict(found["7"].details)) == ("", {"name": "x"})
+    assert found["8"].stop == "It was switched off meanwhile: you blocked the bot"
+    assert found["9"].stop == outbox.SIMULATED
+    assert found["ann@example.com"].stop == "Nothing is sent to this address any more (bounce)."
+    # Account mail is not what somebody unsubscribes from.
+    (mail,) = claim(database, NOW + 1, channels=["email"])
+    assert (mail.delivery.kind, mail.stop) == ("mail", "")
 
 
-def test_a_permanent_failure_is_dead_at_once(database: Database) -> None:
-    (mail_id,) = queue(database)
+def test_the_operator_has_a_dead_one_sent_again_under_its_key(database: Database) -> None:
+    (only,) = put(database, delivery(key="k"))
+    (claimed,) = claim(database)
+    fail(database, claimed, Refused("wrong token"))
     with database.session() as session:
-        assert mark_failed(session, mail_id, "no such address", None, NOON) == "dead"
-        assert mark_failed(session, mail_id + 1, "deleted meanwhile", None, NOON) == ""
-    assert claim(database, NOON + LEASE) == []
-    assert stored(database, mail_id).problem == "no such address"
+        outbox.again(session, session.get_one(Delivery, only), NOW + HOUR, HOUR, "asked for by the operator")
+    (again,) = claim(database, NOW + HOUR)
+    assert (again.delivery.key, again.delivery.attempts, again.delivery.payload) == ("k", 1, {"text": "to chat 1"})
+    assert again.delivery.expires_ms == NOW + 2 * HOUR
+    assert way(database, only) == ["queued", "dead", "queued"]
 
 
-def test_old_mail_is_deleted_whatever_became_of_it(database: Database) -> None:
-    ids = queue(database, 3)
-    (new,) = queue(database, 1, NOON + SECOND)
+def test_figures_tell_what_waits_and_for_how_long(database: Database) -> None:
+    put(database, delivery("a"), now_ms=NOW - 5000)
+    put(database, delivery("b", due_ms=NOW + 1000), delivery("c", status="dead"), delivery("d", status="sent"))
+    put(database, delivery("e", "slack", status="sent"))
+    with database.session(readonly=True) as session:
+        assert outbox.figures(session, NOW + 300) == {"telegram": outbox.ChannelFigures(2, NOW - 5000, 300, 1)}
+
+
+def test_old_messages_are_deleted_with_their_ledgers(database: Database) -> None:
+    put(database, delivery("a"), delivery("b", "email", kind="mail"), now_ms=NOW - 10)
+    kept, mail = put(database, delivery("a"), delivery("b", "email", kind="mail"), now_ms=NOW)
     with database.session() as session:
-        mark_sent(session, ids[0], "", NOON)
-        mark_failed(session, ids[1], "", None, NOON)
+        assert outbox.prune(session, NOW, NOW) == 2
+        assert outbox.prune(session, NOW, NOW + 1) == 1
+    assert [row for row in (kept, mail) if ledger(database, row)] == [kept]
+
+
+def test_a_destination_outlives_its_messages_and_not_the_other_way(database: Database) -> None:
     with database.session() as session:
-        assert prune(session, NOON + SECOND) == 3
-        assert list(session.exec(select(col(Mail.id)))) == [new]
-
-
-def test_retries_double_from_five_seconds_to_fifteen_minutes() -> None:
-    for attempts, most in [(1, 5), (2, 10), (3, 20), (8, 640), (9, 900), (1000, 900)]:
-        delays = [retry_delay_s(attempts, 0) for _ in range(50)]
-        assert most / 2 <= min(delays) < max(delays) <= most
-    assert retry_delay_s(1, 60) == 60
-    assert retry_delay_s(9, 60) >= 450
+        ann = add_account(session, "ann@example.com", from_ms(NOW))
+        place = destinations.keep(session, ann, "telegram", "7", NOW, confirmed=True)
+        session.flush()
+        (row,) = outbox.write(session, [delivery("7", destination_id=place.id, account_id=ann)], NOW)
+    with database.session() as session:
+        session.delete(session.get_one(Destination, place.id))
+    assert stored(database, row.id or 0).destination_id is None

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from email import policy
 from pathlib import Path
@@ -19,7 +20,8 @@ import pytest
 from flashcur.errors import ConfigError, MailError
 from flashcur.services.notify import Rendered, describe, mail_folder, make_sender
 from flashcur.services.notify.file_sender import FileSender
-from flashcur.services.notify.sendgrid_sender import MAX_WAIT_S, REFUSED_RETRY_S, RETRY_S, SendGridSender
+from flashcur.services.notify.retry_after import MAX_WAIT_S
+from flashcur.services.notify.sendgrid_sender import REFUSED_RETRY_S, RETRY_S, SendGridSender
 from flashcur.settings import Secret, Settings
 from tests.support.programs import free_port
 from tests.support.sendgrid import API_KEY, Reply, SendGridServer, sendgrid_server
@@ -152,6 +154,23 @@ def test_a_file_is_a_mail_with_text_and_html(tmp_path: Path) -> None:
     assert [part.get_content_type() for part in mail.walk()] == ["multipart/alternative", "text/plain", "text/html"]
     parts = [mail.get_body((kind,)) for kind in ("plain", "html")]
     assert [part.get_content().strip() for part in parts if part] == [MAIL.text.strip(), MAIL.html]
+
+
+@pytest.mark.parametrize("host", ["https://flashcur.example", f"https://{'a' * 60}.{'b' * 60}.example"])
+def test_headers_go_out_as_they_are_given(tmp_path: Path, sendgrid: SendGridServer, host: str) -> None:
+    """Mail programs look for the address that stops mail within its brackets: none may become an encoded word."""
+    headers = {
+        "List-Unsubscribe": f"<{host}/unsubscribe?t={'0123456789abcdef' * 4}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
+    mail = replace(MAIL, subject="BTCUSDT moved up by 5.2 % within 15 minutes, " * 3 + "and on")
+    name = FileSender(tmp_path, FROM, lambda: NOON).send("a@example.com", mail, headers=headers)
+    lines = (tmp_path / name).read_text().splitlines()
+    for header, value in {**headers, "Subject": mail.subject}.items():
+        assert f"{header}: {value}" in lines
+    sender(sendgrid.url).send("a@example.com", mail, headers=headers)
+    assert sendgrid.mails[0]["headers"] == headers
+    assert sendgrid.mails[0]["subject"] == mail.subject
 
 
 def test_mails_of_one_second_get_numbers(tmp_path: Path) -> None:

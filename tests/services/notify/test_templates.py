@@ -7,6 +7,7 @@ from html import unescape
 
 import pytest
 
+from flashcur.services.notify.account_mail import complete
 from flashcur.services.notify.links import read_token
 from flashcur.services.notify.templates import TEMPLATES, render
 from flashcur.settings import Secret
@@ -42,7 +43,7 @@ def test_these_are_all_mails() -> None:
 
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_text_and_html_say_the_same_and_fetch_nothing(template: str) -> None:
-    mail = render(template, values(template), SECRET)
+    mail = render(template, values(template))
     assert words(mail.html) == " ".join(mail.text.split())
     assert not re.search(r"<(img|script|link|iframe)|url\(|src=", mail.html)
     assert "{" not in mail.text + mail.html
@@ -58,7 +59,11 @@ def test_text_and_html_say_the_same_and_fetch_nothing(template: str) -> None:
 
 @pytest.mark.parametrize("template", LINKS)
 def test_a_link_opens_what_its_template_is_for_and_nothing_else(template: str) -> None:
-    text = render(template, values(template), SECRET).text
+    mail = render(template, values(template))
+    frozen = {"template": template, "values": values(template), "text": mail.text, "html": mail.html}
+    assert TOKEN_ID in mail.text
+    assert not re.search(f"{TOKEN_ID}[0-9a-f]", mail.text + mail.html)
+    text = complete(frozen, SECRET)["text"]
     (link,) = re.findall(rf"^{re.escape(BASE)}\S+$", text, re.MULTILINE)
     path, _, token = link.removeprefix(BASE).partition("#token=")
     # Behind the `#` it is sent to no server.
@@ -69,7 +74,7 @@ def test_a_link_opens_what_its_template_is_for_and_nothing_else(template: str) -
 
 @pytest.mark.parametrize("template", sorted(set(TEMPLATES) - set(LINKS)))
 def test_other_mails_hold_no_token(template: str) -> None:
-    assert "token" not in render(template, values(template), SECRET).text
+    assert "token" not in render(template, values(template)).text
 
 
 @pytest.mark.parametrize(
@@ -83,26 +88,26 @@ def test_other_mails_hold_no_token(template: str) -> None:
     ],
 )
 def test_a_mail_says_how_long_its_link_is_valid(template: str, more: dict[str, object], expected: str) -> None:
-    assert expected in render(template, {**values(template), **more}, SECRET).text
+    assert expected in render(template, {**values(template), **more}).text
 
 
 @pytest.mark.parametrize("template", ["change-old", "changed"])
 def test_the_new_address_is_named_and_cannot_be_markup(template: str) -> None:
     address = '"<b>&{base}"@example.com'
-    mail = render(template, {**values(template), "new_email": address}, SECRET)
+    mail = render(template, {**values(template), "new_email": address})
     assert address in mail.text
     assert "<b>" not in mail.html
     assert "&quot;&lt;b&gt;&amp;{base}&quot;@example.com" in mail.html
-    assert "another one" in render(template, values(template), SECRET).text
+    assert "another one" in render(template, values(template)).text
 
 
 def test_the_origin_is_escaped_too() -> None:
-    html = render("already-registered", {"base": 'https://x"><script>'}, SECRET).html
+    html = render("already-registered", {"base": 'https://x"><script>'}).html
     assert "<script>" not in html
 
 
 def test_a_mail_without_what_it_needs_is_refused() -> None:
     with pytest.raises(ValueError, match="was 'nothing'"):
-        render("nothing", {"base": BASE}, SECRET)
+        render("nothing", {"base": BASE})
     with pytest.raises(ValueError, match="base, token_id"):
-        render("register", {"base": BASE}, SECRET)
+        render("register", {"base": BASE})

@@ -20,7 +20,8 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlmodel import Session, select
 
 from flashcur.errors import DatabaseError
-from flashcur.models import Account, InstrumentEvent, JobRun, Mail, MailToken, MarkFrame, UtcDateTime, metadata
+from flashcur.models import Account, InstrumentEvent, JobRun, MailToken, MarkFrame, UtcDateTime, metadata
+from flashcur.services.notify import enqueue
 from flashcur.services.records.job_runs import start_run
 from flashcur.services.storage import migrations
 from flashcur.services.storage.database import ATTEMPTS, Database
@@ -444,8 +445,8 @@ def test_addresses_from_before_are_found_by_their_domain_in_ascii(database: Data
         for number, address in enumerate(addresses):
             account = Account(id=str(number), email=address, created_at=NOON)
             token = MailToken(id=str(number), purpose="reset", email=address, created_at=NOON, expires_at=NOON)
-            mail = Mail(recipient=address, template="reset", created_at=NOON, due_at=NOON)
-            session.add_all([account, token, mail, Account(id=f"wallet {number}", created_at=NOON)])
+            session.add_all([account, token, Account(id=f"wallet {number}", created_at=NOON)])
+            enqueue(session, address, "password-changed", {"base": "https://flashcur.example"}, NOON)
     before, after = "2026_11_25_accounts", "2026_11_27_ascii_addresses"
     kept = ["ann@xn--bcher-kva.de", "bob@example.com", "иван@xn--80a1acny.xn--p1ai", *addresses[3:]]
     for step, revision, expected in (

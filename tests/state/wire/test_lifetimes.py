@@ -115,6 +115,15 @@ async def test_a_state_goes_a_minute_after_its_connection(process: Process) -> N
     assert (process.lifetimes.open, process.lifetimes.kept) == (0, 0)
 
 
+async def test_the_end_of_each_connection_is_told(process: Process) -> None:
+    ended: list[str] = []
+    process.lifetimes.listen(ended.append)
+    await process.connect("a", "s1")
+    await process.connect("b", "s2")
+    await process.disconnect("a", "s1")
+    assert ended == ["s1"]
+
+
 async def test_nothing_at_all_is_left_of_a_tab_in_memory() -> None:
     process = Processes(None).another()
     for number in range(100):

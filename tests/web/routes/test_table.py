@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from flashcur.domain.plans import PLAN_NAMES, Audience
-from flashcur.engine.status import EngineStatus, FeedStatus, JobStatus, MailStatus
+from flashcur.engine.status import ChannelStatus, EngineStatus, FeedStatus, JobStatus
 from flashcur.services.bus.topics import LIVE_TOPIC, mark_topic
 from flashcur.services.kit.clock import utc_now
 from flashcur.services.storage.database import Database
@@ -187,8 +187,10 @@ async def test_an_unchanged_frame_is_not_sent_again(site: Site) -> None:
 def status(as_of_ms: int) -> EngineStatus:
     feed = FeedStatus("Binance USD-M", "blocked", "answered 451", False, 0, None, {"ticker": None}, 0, 2, 1)
     feeds = {"binanceusdm": feed}
-    mail = MailStatus("failing", 5, 3, 1)
-    return EngineStatus(as_of_ms, 7, "host:1", "0.1.0", as_of_ms, 12, feeds, last_price_ms=as_of_ms - 2_000, mail=mail)
+    channels = {"email": ChannelStatus("failing", 5, 3, 2, 1, 0, 4, 61.5)}
+    return EngineStatus(
+        as_of_ms, 7, "host:1", "0.1.0", as_of_ms, 12, feeds, last_price_ms=as_of_ms - 2_000, channels=channels
+    )
 
 
 async def test_health_before_the_first_frame(site: Site) -> None:
@@ -219,7 +221,26 @@ async def test_health_of_a_working_service(site: Site) -> None:
     assert body["feeds"]["binanceusdm"]["state"] == "blocked"
     assert body["feeds"]["binanceusdm"]["reason"] == "answered 451"
     assert body["exchange"] == {"id": "binanceusdm", "demo": False, "state": "live"}
-    assert body["mail"] == {"state": "failing", "sent": 5, "failed": 3, "dead": 1}
+    assert body["channels"]["email"] == {
+        "state": "failing",
+        "sent": 5,
+        "failed": 3,
+        "uncertain": 2,
+        "dead": 1,
+        "expired": 0,
+        "waiting": 4,
+        "oldest_age_s": 61.5,
+    }
+
+
+async def test_messages_that_nobody_takes_up_are_a_problem(site: Site) -> None:
+    site.deliver()
+    stalled = {"telegram": ChannelStatus("stalled", 0, 0, 0, 0, 0, 9, 900.0)}
+    await site.runtime.bus.publish("engine", 1, replace(status(NOW_MS), channels=stalled).encode())  # type: ignore[union-attr]
+    await eventually(lambda: site.runtime.engine_status is not None, "the engine's status")
+    body = (await site.get("/health")).json()
+    assert (body["status"], body["problems"]) == ("degraded", ["messages are not taken up: telegram"])
+    assert body["channels"] == {"telegram": "stalled"}
 
 
 async def test_the_public_is_told_in_words_and_nothing_that_names_a_machine(site: Site) -> None:
@@ -252,8 +273,9 @@ async def test_the_public_is_told_in_words_and_nothing_that_names_a_machine(site
                 "waits_s": 60.0,
             }
         },
-        "mail": "failing",
+        "channels": {"email": "failing"},
         "signals": None,
+        "rules": None,
         "baselines": None,
     }
     operators = await site.health()

@@ -1,0 +1,33 @@
+// The parts of a page of which one is shown: the address names it (`?tab=`), the first where it names none.
+import { useSyncExternalStore } from "react";
+import { useLocation } from "react-router";
+
+const PARAMETER = "tab";
+const listeners = new Set<() => void>();
+const named = () => new URLSearchParams(window.location.search).get(PARAMETER) ?? "";
+function changed() {
+  for (const each of listeners) each();
+}
+globalThis.window?.addEventListener("popstate", changed);
+
+function follow(listener: () => void) {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
+}
+
+export function useTab(first: string, ...others: string[]): string {
+  // Links of the app change the address without telling anybody else.
+  useLocation();
+  const tab = useSyncExternalStore(follow, named, () => "");
+  return others.includes(tab) ? tab : first;
+}
+
+// A plain click shows it here, any other where the browser is told to.
+export function followTab(event: MouseEvent) {
+  if (event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  const link = event.currentTarget as HTMLAnchorElement;
+  if (link.href === window.location.href) return;
+  window.history.pushState({ ...window.history.state, sheet: false }, "", link.href);
+  changed();
+}

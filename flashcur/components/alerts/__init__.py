@@ -1,0 +1,1 @@
+"""Rules, the alerts they gave, and where these go."""

@@ -1,0 +1,85 @@
+"""A rule said back as one English sentence, so that its owner sees what was understood."""
+
+from __future__ import annotations
+
+from flashcur.domain.rules.condition import Condition, FundingLevel, InterestMove, OnSignal, PriceCross, PriceMove
+from flashcur.domain.rules.firing import WINDOW_WORDS, plain
+from flashcur.domain.rules.rule import Definition
+from flashcur.domain.signals.signal import Quadrant
+from flashcur.domain.signals.words import DETECTOR_TITLES, QUADRANT_TITLES, SEVERITY_WORDS
+
+_UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+
+
+def sentence(definition: Definition, scope_name: str = "") -> str:
+    """What the rule does.
+
+    `scope_name` is what its owner knows the contract or the watchlist by; empty: the symbol, or "a watchlist".
+    """
+    conditions = [condition_text(each) for each in definition.conditions]
+    what = conditions[0] if len(conditions) == 1 else f"{', '.join(conditions[:-1])} and {conditions[-1]}"
+    holds = f", and stays so for {duration(definition.hold_s)}" if definition.hold_s else ""
+    subject = _subject(definition, scope_name)
+    if definition.mode == "once":
+        often = ", once"
+    elif definition.scope.kind == "symbol":
+        often = f", at most once in {duration(definition.cooldown_s)}"
+    else:
+        often = f", at most once in {duration(definition.cooldown_s)} for each contract"
+    quiet = ", even in quiet hours" if definition.urgent else ""
+    return f"Tell me when {subject} {what}{holds}{often}{quiet}."
+
+
+def condition_text(condition: Condition) -> str:
+    """One condition as what a contract does: `rises by 5 % or more within 15 minutes`."""
+    if isinstance(condition, PriceCross):
+        return f"trades at or {condition.side} {plain(condition.price)} USDT"
+    if isinstance(condition, PriceMove):
+        verb = {"up": "rises by", "down": "falls by", "either": "rises or falls by"}[condition.way]
+        return f"{verb} {plain(condition.percent)} % or more within {WINDOW_WORDS[condition.window_s]}"
+    if isinstance(condition, FundingLevel):
+        more = "more" if condition.side == "above" else "less"
+        percent = plain(condition.percent).replace("-", "−")
+        return f"has a funding rate of {percent} % an interval or {more}"
+    if isinstance(condition, InterestMove):
+        verb = {"up": "rise by", "down": "fall by", "either": "rise or fall by"}[condition.way]
+        window = WINDOW_WORDS[condition.window_s]
+        return f"sees its open interest {verb} {plain(condition.percent)} % or more within {window}"
+    if isinstance(condition, OnSignal):
+        return f"gives a signal of “{_signal(condition)}”"
+    floor = f" and at least ${plain(condition.floor)}" if condition.floor > 0 else ""
+    return f"trades at least {plain(condition.multiple)} times the volume of the hour before{floor} in an hour"
+
+
+def duration(seconds: int) -> str:
+    """A length of time in words: `1 hour`, `90 seconds`, `1 day 12 hours`."""
+    if 60 < seconds < 120:
+        return f"{seconds} seconds"
+    parts: list[str] = []
+    for size, unit in _UNITS:
+        number, seconds = divmod(seconds, size)
+        if number:
+            parts.append(f"{number} {unit}{'' if number == 1 else 's'}")
+    return " ".join(parts) or "0 seconds"
+
+
+def _subject(definition: Definition, scope_name: str) -> str:
+    scope = definition.scope
+    if scope.kind == "symbol":
+        return scope_name or scope.symbol
+    if scope.kind == "watchlist":
+        return f"any contract of “{scope_name}”" if scope_name else "any contract of a watchlist"
+    return "any contract"
+
+
+def _signal(condition: OnSignal) -> str:
+    details = [DETECTOR_TITLES[condition.detector]]
+    if condition.quadrant in QUADRANT_TITLES:
+        quadrant: Quadrant = condition.quadrant
+        details.append(QUADRANT_TITLES[quadrant].lower())
+    elif condition.direction != "any":
+        details.append(condition.direction)
+    if condition.severity > 1:
+        word = SEVERITY_WORDS[condition.severity].lower()
+        details.append(word if condition.severity == max(SEVERITY_WORDS) else f"{word} or more")
+    return ", ".join(details)

@@ -1,0 +1,427 @@
+"""Alerts on their way into the database: in order, at once, and for as long as it takes.
+
+What rules found waits here until it is committed; while the database is away it keeps its true times, and where that
+lasts, one alert of each account says what came late instead of a storm. A checkpoint waits behind what was found before
+it, so that what a restart goes on from is never ahead of the alerts that are stored.
+
+In the transaction each rule is locked and looked at again: one that was changed, paused, or has fired within its
+cooldown gives nothing, so that two engines that overlap tell nothing twice. Nothing is written once the lease is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy.exc import ProgrammingError
+from sqlmodel import Session
+
+from flashcur.domain.rules.firing import Firing
+from flashcur.domain.rules.rule import MOST_COOLDOWN_S
+from flashcur.domain.signals.signal import Origin
+from flashcur.engine.publisher import Publisher
+from flashcur.errors import DatabaseError
+from flashcur.models import Account, AlertRecord, RuleRecord
+from flashcur.services.alerts import alerts, findings, rule_store
+from flashcur.services.alerts.alerts import Deliver
+from flashcur.services.alerts.checkpoints import save_checkpoint
+from flashcur.services.bus.topics import ALERTS_TOPIC
+from flashcur.services.kit.backoff import Backoff
+from flashcur.services.kit.time_zones import zone_of
+from flashcur.services.lease import LeaseLost, Tenure
+from flashcur.services.storage.database import Database
+
+logger = logging.getLogger(__name__)
+
+CAPACITY = 50_000
+"""Firings kept while the database is away."""
+BATCH = 200
+"""Firings of one transaction."""
+LATE_MS = 120_000
+"""What waited longer than this for the database is told in one alert an account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """A rule that fired on the market of `origin`."""
+
+    origin: Origin
+    firing: Firing
+
+
+@dataclass(frozen=True, slots=True)
+class MissedAlerts:
+    """What one account's rules would have told, had anybody watched from one moment to another (Unix ms)."""
+
+    origin: Origin
+    firings: tuple[Firing, ...]
+    first_ms: int
+    until_ms: int
+    written: bool = True
+    """Whether nothing was watched; else it was, and could not be written down in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pausing:
+    """A rule that cannot go on: its contract or its watchlist is gone."""
+
+    rule_id: str
+    version: int
+    """Of another version it is another rule."""
+    symbol: str = ""
+    """The contract that is gone; empty where the watchlist is."""
+    exchange: str = ""
+    others: tuple[str, ...] = ()
+    """Contracts on the same coin that are traded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a restart goes on from."""
+
+    origin: Origin
+    values: Mapping[str, Any]
+    as_of_ms: int
+    """Unix ms."""
+
+
+Writable = Fired | MissedAlerts | Pausing | Checkpoint
+
+
+class AlertWriter:
+    """See the module; `run` is its supervised task."""
+
+    def __init__(
+        self,
+        database: Database,
+        tenure: Tenure,
+        bus: Publisher,
+        deliver: Deliver,
+        *,
+        clock: Callable[[], int],
+        observe: Callable[[float], None],
+    ) -> None:
+        """`deliver` writes down where an alert goes; `clock` is Unix ms; `observe` gets the seconds from the message
+        that fired a rule to its alert's committed row."""
+        self._database = database
+        self._tenure = tenure
+        self._bus = bus
+        self._deliver = deliver
+        self._clock = clock
+        self._observe = observe
+        self._queue: deque[Writable] = deque()
+        self._writing: list[Writable] = []
+        self._news = asyncio.Event()
+        self._told = asyncio.Event()
+        self._last_ids: dict[str, int] = {}
+        """Largest id of an account's alerts that was not said on the bus yet."""
+        self._last_id = 0
+        self.is_held_up = False
+        """Whether the database did not take what was tried last."""
+        self.stored = 0
+        """Alerts written; those that were there already are not counted."""
+        self.dropped = 0
+        """Firings that gave way to newer ones, or that the database refuses."""
+
+    @property
+    def waiting(self) -> int:
+        """What is not committed yet, but for checkpoints."""
+        return sum(not isinstance(each, Checkpoint) for each in (*self._writing, *self._queue))
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether anything at all is not committed yet."""
+        return bool(self._writing or self._queue)
+
+    def waiting_of(self, origin: Origin) -> list[Firing]:
+        """The firings of `origin` that are not committed yet."""
+        return [
+            each.firing for each in (*self._writing, *self._queue) if isinstance(each, Fired) and each.origin == origin
+        ]
+
+    def put(self, found: Iterable[Writable]) -> None:
+        """Write these soon, in their order. A checkpoint takes the place of one of the same exchange that still waits.
+
+        Over `CAPACITY` the oldest are dropped, and counted.
+        """
+        for each in found:
+            if isinstance(each, Checkpoint):
+                outdated = [old for old in self._queue if isinstance(old, Checkpoint) and old.origin == each.origin]
+                for old in outdated:
+                    self._queue.remove(old)
+            self._queue.append(each)
+        while len(self._queue) > CAPACITY:
+            self._drop(self._queue.popleft(), "the database has been away for too long")
+        self._news.set()
+
+    async def run(self) -> None:
+        """Write until cancelled, or until the lease is lost."""
+        async with asyncio.TaskGroup() as tasks:
+            telling = tasks.create_task(self._tell())
+            try:
+                await self._write_all()
+            finally:
+                telling.cancel()
+
+    async def flush(self) -> None:
+        """Write what waits, after `run` was ended, where the database takes it."""
+        try:
+            while self._queue:
+                await self._write_batch()
+        except (DatabaseError, ProgrammingError, LeaseLost) as error:
+            logger.warning("%d alerts are left unwritten: %s", self.waiting, error)
+        if self._told.is_set():
+            await self._publish()
+
+    async def _write_all(self) -> None:
+        backoff = Backoff(first_s=0.2, cap_s=3.0)
+        while True:
+            if not self._queue:
+                self._news.clear()
+                await self._news.wait()
+            try:
+                await self._write_batch()
+            except LeaseLost:
+                return
+            except (DatabaseError, ProgrammingError) as error:
+                if not backoff.failures:
+                    logger.warning("alerts wait: %s", error)
+                self.is_held_up = True
+                await asyncio.sleep(backoff.next_s())
+            else:
+                if self.is_held_up:
+                    logger.info("alerts are written again")
+                self.is_held_up = False
+                backoff.reset()
+
+    async def _write_batch(self) -> None:
+        """The oldest that wait, in one transaction; one by one where the database refuses something of it.
+
+        Raises DatabaseError, ProgrammingError and LeaseLost; all that was not written waits on then.
+        """
+        self._writing = self._next_batch(self._clock())
+        try:
+            await self._commit(self._writing)
+            self._writing = []
+        except (DatabaseError, ProgrammingError, LeaseLost):
+            raise
+        except Exception:
+            await self._write_singly()
+        finally:
+            self._queue.extendleft(reversed(self._writing))
+            self._writing = []
+
+    def _next_batch(self, now_ms: int) -> list[Writable]:
+        """What is to be written next: after an outage all that waits, with what is late gathered by account."""
+        first = next((each for each in self._queue if isinstance(each, Fired)), None)
+        if first is None or now_ms - first.firing.seen_ms <= LATE_MS:
+            return [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+        late: dict[tuple[Origin, str], list[Firing]] = defaultdict(list)
+        rest: list[Writable] = []
+        for each in self._queue:
+            if isinstance(each, Fired):
+                late[each.origin, each.firing.rule.account_id].append(each.firing)
+            else:
+                rest.append(each)
+        self._queue.clear()
+        gathered = [
+            MissedAlerts(origin, tuple(firings), min(each.seen_ms for each in firings), now_ms, written=False)
+            for (origin, _), firings in late.items()
+        ]
+        return [*gathered, *rest]
+
+    async def _write_singly(self) -> None:
+        while self._writing:
+            try:
+                await self._commit(self._writing[:1])
+            except (DatabaseError, ProgrammingError, LeaseLost):
+                raise
+            except Exception as error:
+                # What cannot be stored must not hold up what follows it.
+                self._drop(self._writing[0], str(error))
+            del self._writing[0]
+
+    async def _commit(self, batch: Sequence[Writable]) -> None:
+        def work(session: Session) -> list[AlertRecord]:
+            self._tenure.require()
+            new = _write(session, batch, self._deliver, self._clock())
+            self._tenure.require()
+            return new
+
+        new = await self._database.run(work)
+        now_ms = self._clock()
+        self.stored += len(new)
+        for alert in new:
+            if alert.kind == "rule":
+                self._observe(max(0.0, (now_ms - alert.seen_ms) / 1000))
+            self._last_id = max(self._last_id, alert.id or 0)
+            self._last_ids[alert.account_id] = max(self._last_ids.get(alert.account_id, 0), alert.id or 0)
+        if new:
+            self._told.set()
+
+    async def _tell(self) -> None:
+        # A bus that is away holds up nothing but itself.
+        while True:
+            await self._told.wait()
+            self._told.clear()
+            await self._publish()
+
+    async def _publish(self) -> None:
+        accounts, self._last_ids = self._last_ids, {}
+        await self._bus.publish(ALERTS_TOPIC, self._last_id, orjson.dumps({"accounts": accounts}))
+
+    def _drop(self, lost: Writable, why: str) -> None:
+        if not isinstance(lost, Fired | MissedAlerts):
+            # A checkpoint, and a rule that is to be paused, come again.
+            return
+        self.dropped += 1
+        if self.dropped == 1 or self.dropped % 1_000 == 0:
+            logger.error("%d alerts are lost: %s", self.dropped, why)
+
+
+def _write(session: Session, batch: Sequence[Writable], deliver: Deliver, now_ms: int) -> list[AlertRecord]:
+    """What a batch comes to, in one transaction; the alerts that are new."""
+    rules = rule_store.lock(session, _rule_ids(batch))
+    found: list[AlertRecord] = []
+    tells: dict[str, Sequence[Firing]] = {}
+    """Key of an alert to what it tells."""
+    for demo in (False, True):
+        mine = [each for each in batch if isinstance(each, Fired | MissedAlerts) and each.origin.demo is demo]
+        judge = _Judge(session, rules, mine, demo=demo)
+        for each in mine:
+            if isinstance(each, Fired):
+                firings = [each.firing] if judge.admits(each.firing) else []
+            else:
+                firings = [firing for firing in each.firings if judge.admits_missed(firing, each.first_ms)]
+            if firings:
+                found.append(_alert(session, each, firings))
+                tells[found[-1].key] = firings
+    for each in batch:
+        if isinstance(each, Pausing) and (notice := _pause(session, each, rules, now_ms)) is not None:
+            found.append(notice)
+    new = alerts.store(session, found, deliver, now_ms)
+    for alert in new:
+        # What demo data says changes no rule.
+        for firing in () if alert.demo else tells.get(alert.key, ()):
+            rule = rules[firing.rule.id]
+            once = firing.rule.definition.mode == "once" and rule.status == "active"
+            rule_store.note_fired(session, rule, firing.event_ms, now_ms, once=once)
+    for each in batch:
+        if isinstance(each, Checkpoint):
+            save_checkpoint(session, each.origin, each.values, each.as_of_ms)
+    return new
+
+
+def _alert(session: Session, each: Fired | MissedAlerts, firings: Sequence[Firing]) -> AlertRecord:
+    if isinstance(each, Fired):
+        return findings.alert_of(each.firing, each.origin)
+    account = session.get(Account, firings[0].rule.account_id)
+    zone = zone_of("UTC" if account is None else account.time_zone)
+    return findings.missed_of(firings, each.origin, each.first_ms, each.until_ms, zone=zone, written=each.written)
+
+
+def _rule_ids(batch: Iterable[Writable]) -> set[str]:
+    ids: set[str] = set()
+    for each in batch:
+        if isinstance(each, Fired):
+            ids.add(each.firing.rule.id)
+        elif isinstance(each, MissedAlerts):
+            ids |= {firing.rule.id for firing in each.firings}
+        elif isinstance(each, Pausing):
+            ids.add(each.rule_id)
+    return ids
+
+
+class _Judge:
+    """Looks again at what was found, by what the locked rules and the stored alerts say."""
+
+    def __init__(
+        self,
+        session: Session,
+        rules: Mapping[str, RuleRecord],
+        batch: Collection[Fired | MissedAlerts],
+        *,
+        demo: bool,
+    ) -> None:
+        self._rules = rules
+        self._fired: dict[tuple[str, str], list[int]] = defaultdict(list)
+        """Rule and symbol, and rule and nothing, to when it fired since it was set going, the exchange's time."""
+        self._missed: dict[str, set[tuple[str, str]]] = {}
+        """Account to the rules and symbols that it was told it missed."""
+        firings = [firing for each in batch for firing in ((each.firing,) if isinstance(each, Fired) else each.firings)]
+        if not firings:
+            return
+        # Of a rule that fires once the database says whether it has, but for demo data.
+        longest_s = max(
+            MOST_COOLDOWN_S if demo and firing.rule.definition.mode == "once" else firing.rule.definition.cooldown_s
+            for firing in firings
+        )
+        since_ms = min(firing.event_ms for firing in firings) - longest_s * 1000
+        for before in alerts.fired_since(session, {each.rule.id for each in firings}, since_ms, demo=demo):
+            self._note(before.rule_id, before.symbol, before.event_ms, before.version)
+        outages = [each for each in batch if isinstance(each, MissedAlerts)]
+        if outages:
+            owners = {firing.rule.account_id for each in outages for firing in each.firings}
+            first_ms = min(each.first_ms for each in outages)
+            self._missed = alerts.told_as_missed(session, owners, first_ms, demo=demo)
+
+    def admits(self, firing: Firing) -> bool:
+        """Whether a firing is to be told: by a rule as it is now, once, and not within its cooldown."""
+        rule = self._current(firing)
+        if rule is None:
+            return False
+        once = firing.rule.definition.mode == "once"
+        cooldown_ms = firing.rule.definition.cooldown_s * 1000
+        for event_ms in self._fired.get((rule.id, "" if once else firing.symbol), ()):
+            if once or abs(firing.event_ms - event_ms) < cooldown_ms:
+                return False
+        self._note(rule.id, firing.symbol, firing.event_ms, rule.version)
+        return True
+
+    def admits_missed(self, firing: Firing, first_ms: int) -> bool:
+        """Whether it is to be told that a rule would have fired while nothing was seen, since `first_ms` (Unix ms)."""
+        rule = self._current(firing)
+        if rule is None:
+            return False
+        if any(event_ms >= first_ms for event_ms in self._fired.get((rule.id, firing.symbol), ())):
+            return False
+        told = self._missed.setdefault(rule.account_id, set())
+        if (rule.id, firing.symbol) in told:
+            return False
+        told.add((rule.id, firing.symbol))
+        return True
+
+    def _note(self, rule_id: str, symbol: str, event_ms: int, version: int) -> None:
+        rule = self._rules.get(rule_id)
+        # What is of before it was set going is no part of this.
+        if rule is not None and version == rule.version and event_ms >= rule.changed_ms:
+            for key in ((rule_id, symbol), (rule_id, "")):
+                self._fired[key].append(event_ms)
+
+    def _current(self, firing: Firing) -> RuleRecord | None:
+        rule = self._rules.get(firing.rule.id)
+        if rule is None or rule.status != "active" or rule.version != firing.rule.version:
+            return None
+        snoozed = rule.snoozed_until_ms is not None and firing.seen_ms < rule.snoozed_until_ms
+        return None if snoozed else rule
+
+
+def _pause(session: Session, pausing: Pausing, rules: Mapping[str, RuleRecord], now_ms: int) -> AlertRecord | None:
+    """Pause a rule that cannot go on; the notice that says so."""
+    rule = rules.get(pausing.rule_id)
+    if rule is None or rule.version != pausing.version or rule.status != "active":
+        return None
+    if pausing.symbol:
+        notice = findings.delisted_notice(rule, pausing.symbol, pausing.exchange, pausing.others, now_ms)
+        rule_store.pause(session, rule, "delisted", now_ms)
+        return notice
+    if not rule_store.watchlist_is_gone(session, rule):
+        return None
+    notice = findings.watchlist_notice(rule, now_ms)
+    rule_store.pause(session, rule, "watchlist", now_ms)
+    return notice

@@ -1,0 +1,187 @@
+"""What the evaluation found, as the alerts that tell it: a rule fired, an outage hid something, a rule was paused."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import tzinfo
+from typing import Any
+
+from flashcur.domain import multiples
+from flashcur.domain.rules.condition import PriceCross, PriceMove, condition_to_json
+from flashcur.domain.rules.firing import Firing
+from flashcur.domain.signals.signal import Origin
+from flashcur.models import AlertRecord, RuleRecord
+from flashcur.services.alerts.compose import MOST_TEXT, MOST_TITLE, Missed, missed_text, moment
+
+MOST_LISTED = 200
+"""Firings that one alert of what was missed keeps as evidence; of more it holds the number."""
+
+
+def firing_key(firing: Firing, *, demo: bool) -> str:
+    """Names the event: `rule:ID:VERSION:BTCUSDT:1795435200000`. Real and simulated ones never share a key."""
+    rule = firing.rule
+    key = f"rule:{rule.id}:{rule.version}:{firing.symbol}:{firing.event_ms}"
+    return f"demo:{key}" if demo else key
+
+
+def title_of(firing: Firing) -> str:
+    """What happened, in one line: the contract, and what its owner called the rule or what was measured."""
+    said = firing.rule.definition.name or (firing.readings[0].text if firing.readings else "")
+    return f"{firing.symbol}: {said}"[:MOST_TITLE]
+
+
+def alert_of(firing: Firing, origin: Origin) -> AlertRecord:
+    """The alert that a rule gives; neither chained nor stored."""
+    definition = firing.rule.definition
+    lines = [reading.text for reading in firing.readings]
+    return AlertRecord(
+        key=firing_key(firing, demo=origin.demo),
+        account_id=firing.rule.account_id,
+        kind="rule",
+        rule_id=firing.rule.id,
+        rule_version=firing.rule.version,
+        exchange=origin.exchange,
+        symbol=firing.symbol,
+        demo=origin.demo,
+        urgent=definition.urgent,
+        title=title_of(firing),
+        # What the title says need not be said again.
+        text="\n".join(lines if definition.name else lines[1:])[:MOST_TEXT],
+        price=firing.price,
+        evidence={
+            "readings": _readings(firing),
+            "up": points_up(firing),
+            "name": definition.name,
+            "note": definition.note,
+            "hold_s": definition.hold_s,
+        },
+        event_ms=firing.event_ms,
+        seen_ms=firing.seen_ms,
+        stored_ms=0,
+        hash="",
+    )
+
+
+def missed_of(
+    firings: Sequence[Firing], origin: Origin, first_ms: int, until_ms: int, *, zone: tzinfo, written: bool = True
+) -> AlertRecord:
+    """The one alert of an account that says what it missed from `first_ms` to `until_ms` (Unix ms).
+
+    `written`: whether nothing was watched; else it was watched, and could not be written down in time.
+    """
+    in_order = sorted(firings, key=lambda each: (each.event_ms, each.rule.id, each.symbol))
+    keys = [firing_key(each, demo=origin.demo) for each in in_order]
+    told = [Missed(title_of(each), each.event_ms) for each in in_order]
+    title, text = missed_text(told, first_ms, until_ms, zone=zone)
+    if not written:
+        number = "1 alert comes" if len(told) == 1 else f"{len(told):,} alerts come"
+        title = f"{number} late: FlashCur’s database was away"
+        lines = text.split("\n")[1:]
+        text = "\n".join([f"Nothing could be written down until {moment(until_ms, zone)}.", *lines])[:MOST_TEXT]
+    digest = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:40]
+    return AlertRecord(
+        key=f"{'demo:' if origin.demo else ''}missed:{firings[0].rule.account_id}:{digest}",
+        account_id=firings[0].rule.account_id,
+        kind="missed",
+        exchange=origin.exchange,
+        demo=origin.demo,
+        urgent=any(each.rule.definition.urgent for each in firings),
+        title=title[:MOST_TITLE],
+        text=text,
+        evidence={
+            "from_ms": first_ms,
+            "until_ms": until_ms,
+            "count": len(in_order),
+            "missed": [
+                {
+                    "rule_id": each.rule.id,
+                    "rule_version": each.rule.version,
+                    "symbol": each.symbol,
+                    "title": title_of(each),
+                    "event_ms": each.event_ms,
+                    "price": each.price,
+                    "readings": _readings(each),
+                }
+                for each in in_order[:MOST_LISTED]
+            ],
+        },
+        event_ms=in_order[-1].event_ms,
+        seen_ms=max(each.seen_ms for each in in_order),
+        stored_ms=0,
+        hash="",
+    )
+
+
+def delisted_notice(rule: RuleRecord, symbol: str, exchange: str, others: Iterable[str], now_ms: int) -> AlertRecord:
+    """Says that a rule is paused as its contract is no longer traded; `others` are the contracts on the same coin."""
+    text = "It stays paused if the contract comes back: you decide when it goes on."
+    renamed = sorted(others)
+    if renamed:
+        text = f"{_of_another_multiple(symbol, renamed[0])}\n{text}"
+    return _notice(rule, "delisted", f"Rule paused: {symbol} is no longer traded", text, now_ms, exchange, symbol)
+
+
+def watchlist_notice(rule: RuleRecord, now_ms: int) -> AlertRecord:
+    """Says that a rule is paused as its watchlist is gone."""
+    text = "Choose another watchlist, or another scope, and set it going again."
+    return _notice(rule, "watchlist", "Rule paused: its watchlist was deleted", text, now_ms)
+
+
+def points_up(firing: Firing) -> bool | None:
+    """Whether a rule that fired points up: by its first condition about the price; None where none is."""
+    for reading in firing.readings:
+        condition = reading.condition
+        if isinstance(condition, PriceCross):
+            return condition.side == "above"
+        if isinstance(condition, PriceMove):
+            return condition.way == "up" if condition.way != "either" else (reading.value or 0.0) > 0
+    return None
+
+
+def _notice(
+    rule: RuleRecord, why: str, title: str, text: str, now_ms: int, exchange: str = "", symbol: str = ""
+) -> AlertRecord:
+    name = str(rule.definition.get("name") or "")
+    return AlertRecord(
+        # As it was before it was paused: whoever pauses it second tells nothing.
+        key=f"notice:{rule.id}:{why}:{rule.version}:{rule.changed_ms}",
+        account_id=rule.account_id,
+        kind="notice",
+        rule_id=rule.id,
+        rule_version=rule.version,
+        exchange=exchange,
+        symbol=symbol,
+        title=title[:MOST_TITLE],
+        text=(f"“{name}”\n{text}" if name else text)[:MOST_TEXT],
+        evidence={"why": why},
+        event_ms=now_ms,
+        seen_ms=now_ms,
+        stored_ms=0,
+        hash="",
+    )
+
+
+def _of_another_multiple(symbol: str, other: str) -> str:
+    before, _ = multiples.split(symbol.upper().removesuffix("USDT"))
+    after, coin = multiples.split(other.upper().removesuffix("USDT"))
+    if before == after:
+        return f"{other} is on the same coin."
+    times = f"{after // before:,} times" if after > before else f"1/{before // after:,} of"
+    return (
+        f"{other} is on the same coin, {coin}, and counts {after:,} of it instead of {before:,}: "
+        f"its price is {times} the price before. Check each price in the rule before you move it there."
+    )
+
+
+def _readings(firing: Firing) -> list[dict[str, Any]]:
+    return [
+        {
+            **condition_to_json(reading.condition),
+            "value": reading.value,
+            "threshold": reading.threshold,
+            "met": reading.met,
+            "text": reading.text,
+        }
+        for reading in firing.readings
+    ]

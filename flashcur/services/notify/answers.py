@@ -1,0 +1,59 @@
+"""What providers answer: their words, the wait that stands among them, and answers that mean the same everywhere."""
+
+from __future__ import annotations
+
+import re
+from math import isfinite
+from typing import Any, cast
+
+import orjson
+
+from flashcur.domain.delivery.text_fit import one_line
+from flashcur.errors import DeliveryError, Unanswered
+from flashcur.services.notify.dialling import Answer
+
+MOST_WAIT_S = 86_400.0
+"""No answer puts a message off for longer; most are of no use by then."""
+MOST_WORDS = 200
+"""Characters of a provider's words that are kept."""
+_WORDS_IN = ("description", "message", "error", "detail", "title")
+
+
+def json_object(answer: Answer) -> dict[str, Any]:
+    """The answer's JSON object; empty where it is something else."""
+    try:
+        value = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return {}
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def words(answer: Answer) -> str:
+    """What the provider said, in a line for people: a JSON's text, or the body without its tags; may be empty."""
+    said = json_object(answer)
+    told = next((said[name] for name in _WORDS_IN if isinstance(said.get(name), str)), None)
+    if told is None:
+        text = answer.body.decode("utf-8", "replace")
+        told = re.sub(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", " ", text, flags=re.DOTALL | re.IGNORECASE)
+    return one_line(told)[:MOST_WORDS]
+
+
+def told(provider: str, answer: Answer) -> str:
+    """`Discord answered 404: Unknown Webhook`."""
+    said = words(answer)
+    return f"{provider} answered {answer.status}" + (f": {said}" if said else "")
+
+
+def bounded_s(asked: object, otherwise: float) -> float:
+    """`asked` where it is a number of seconds to wait, a day at most; else `otherwise`."""
+    if isinstance(asked, bool) or not isinstance(asked, int | float) or not isfinite(asked) or asked < 0:
+        return otherwise
+    return min(float(asked), MOST_WAIT_S)
+
+
+def failed(provider: str, answer: Answer) -> DeliveryError:
+    """What an answer means that is neither a success nor about this message: it is tried again."""
+    if answer.status == 504:
+        # Somebody in between got no answer from whoever has it.
+        return Unanswered(told(provider, answer))
+    return DeliveryError(told(provider, answer))

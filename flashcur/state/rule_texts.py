@@ -1,0 +1,194 @@
+"""Rules as texts of a page: the list, and what the form says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import tzinfo
+from typing import Any
+
+from flashcur.domain.frames import Frame
+from flashcur.domain.plans import CHANNEL_NAMES, Channel
+from flashcur.domain.rules.condition import Fault, PriceCross, PriceMove
+from flashcur.domain.rules.current import Present
+from flashcur.domain.rules.rule import Definition
+from flashcur.domain.rules.sentence import sentence
+from flashcur.domain.rules.share import to_link
+from flashcur.domain.signals.words import span_text
+from flashcur.models import RuleRecord
+from flashcur.services.alerts.alerts import PRECISION_H, Precision
+from flashcur.services.alerts.certificates import REASONS, Certificate
+from flashcur.services.alerts.reach import Way, reach
+from flashcur.services.alerts.rules import active_count
+from flashcur.state.reading import Reader
+from flashcur.state.rule_drafts import scope_name
+from flashcur.state.signal_texts import moment
+
+Texts = dict[str, str]
+
+_WHY = {
+    "owner": "Paused by you.",
+    "plan": "Paused: your plan has fewer active rules. Pause another one, or upgrade, and it goes on.",
+    "delisted": "Paused: its contract is no longer traded here.",
+    "watchlist": "Paused: its watchlist was deleted. Edit the rule to choose another.",
+    "fired": "Done: it was to fire once, and has.",
+    "expired": "Done: its time is over.",
+}
+_STOPPED = {"paused": "it is paused", "done": "it is done"}
+JUST_BEGUN_S = 60
+"""Until a rule has been looked after for so long today, its silence says nothing."""
+_UNREADABLE = "This rule was written by another version of FlashCur, and is not evaluated."
+
+
+def list_vars(
+    owned: Sequence[RuleRecord],
+    precision: Mapping[str, Precision],
+    watched: Mapping[str, Certificate],
+    known: Mapping[Channel, Way],
+    reader: Reader,
+) -> dict[str, Any]:
+    """The vars of `RulesState` for the list of an account's rules.
+
+    Each rule: `id`, `name` (empty without one), `sentence`, `why`, `fires`, `precision`, `watched`, `reach`, `warning`
+    (`1` where it is one), `snoozed` (until when), `ends`, `urgent`, `note`, `link` (which another person opens as their
+    draft).
+    """
+    lists = () if reader.visitor.account is None else reader.visitor.account.lists
+    names = {each.id: each.name for each in lists}
+    muted = _muted(reader)
+    told: dict[str, list[Texts]] = {"active": [], "paused": [], "done": []}
+    for each in owned:
+        row = _row(each, precision.get(each.id), watched.get(each.id), known, names, muted, reader)
+        told.get(each.status, told["done"]).append(row)
+    active, most = active_count(owned), reader.plan.rules
+    return {**told, "room": f"{active:,} of {most:,}", "full": active >= most}
+
+
+def channel_texts(known: Mapping[Channel, Way]) -> list[Texts]:
+    """Each channel but the app, for the form: `channel`, `name`, `state`, `why`."""
+    return [
+        {
+            "channel": way.channel,
+            "name": CHANNEL_NAMES[way.channel],
+            "state": way.state,
+            "why": f"{way.why[:1].upper()}{way.why[1:]}." if way.why else "",
+        }
+        for way in known.values()
+        if way.channel != "in-app"
+    ]
+
+
+def draft_texts(definition: Definition | None, lists: Mapping[str, str]) -> dict[str, Any]:
+    """What the form says of itself: `sentence` and `link`, empty where something is missing."""
+    if definition is None:
+        return {"sentence": "", "link": ""}
+    return {"sentence": said(definition, lists), "link": shared_link(definition)}
+
+
+def present_texts(found: Sequence[Present], frame: Frame | None) -> dict[str, Any]:
+    """What the conditions measure now: `present`, one each with `text` and `met` (`yes`, `no`, `unshown` where its
+    window is not in the table, or empty)."""
+    marks = {True: "yes", False: "no", None: ""}
+    told = [{"text": each.text, "met": marks[each.met] if each.window_shown else "unshown"} for each in found]
+    return {"present": told, "as_of": 0 if frame is None else frame.as_of_ms}
+
+
+def said_of_tests(count: int) -> str:
+    """What is said of test messages that were just written down."""
+    them = "A test message is" if count == 1 else f"{count:,} test messages are"
+    return f"{them} on the way: Messages says what became of {'it' if count == 1 else 'them'}."
+
+
+def said(definition: Definition, lists: Mapping[str, str]) -> str:
+    """The rule as one sentence; no number is parted from its unit at a line's end."""
+    return (
+        sentence(definition, scope_name(definition.scope, lists))
+        .replace(" %", "\u00a0%")
+        .replace(" USDT", "\u00a0USDT")
+    )
+
+
+def shared_link(definition: Definition) -> str:
+    """The path that another person opens as their own draft, without what is the owner's alone."""
+    return f"/alerts?draft={to_link(definition)}"
+
+
+def _row(
+    rule: RuleRecord,
+    precision: Precision | None,
+    watched: Certificate | None,
+    known: Mapping[Channel, Way],
+    lists: Mapping[str, str],
+    muted: str,
+    reader: Reader,
+) -> Texts:
+    zone, now_ms = reader.zone, reader.now_ms
+    try:
+        definition = Definition.from_json(rule.definition)
+    except Fault:
+        definition = None
+    snoozed = rule.status == "active" and rule.snoozed_until_ms is not None and rule.snoozed_until_ms > now_ms
+    told = reach(rule.channels, known, stopped=_STOPPED.get(rule.status, ""), muted=muted)
+    return {
+        "id": rule.id,
+        "version": str(rule.version),
+        "name": "" if definition is None else definition.name,
+        "note": "" if definition is None else definition.note,
+        "urgent": "1" if definition is not None and definition.urgent else "",
+        "sentence": _UNREADABLE if definition is None else said(definition, lists),
+        "link": "" if definition is None else shared_link(definition),
+        "why": "" if rule.status == "active" else _WHY.get(rule.why, ""),
+        "snoozed": moment(rule.snoozed_until_ms, zone) if snoozed and rule.snoozed_until_ms is not None else "",
+        "ends": "" if rule.expires_ms is None or rule.status == "done" else moment(rule.expires_ms, zone),
+        "fires": _fires(rule, zone),
+        "precision": "" if definition is None else _precision(definition, precision),
+        "watched": _watched(watched),
+        "reach": told.text,
+        "warning": "1" if told.warning else "",
+    }
+
+
+def _muted(reader: Reader) -> str:
+    """Until when nothing leaves; empty where it does."""
+    account = reader.visitor.account
+    until_ms = None if account is None else account.alerts.muted_until_ms
+    return moment(until_ms, reader.zone) if until_ms is not None and until_ms > reader.now_ms else ""
+
+
+def _fires(rule: RuleRecord, zone: tzinfo) -> str:
+    if not rule.fires:
+        return "Has not fired yet."
+    times = "once" if rule.fires == 1 else "twice" if rule.fires == 2 else f"{rule.fires:,} times"
+    last = "" if rule.fired_ms is None else f", last on {moment(rule.fired_ms, zone)}"
+    return f"Fired {times}{last}."
+
+
+def _watched(certificate: Certificate | None) -> str:
+    """The silence certificate of today: how long it watched, how long it could not and why, and what came nearest."""
+    if certificate is None or not certificate.watched_s + certificate.blind_s:
+        return ""
+    if certificate.watched_s + certificate.blind_s < JUST_BEGUN_S:
+        return "Has just begun to watch."
+    seen = f"Today it watched for {_seconds_text(certificate.watched_s)}"
+    causes = [
+        f"{_seconds_text(seconds)} because {REASONS.get(cause, cause)}"
+        for cause, seconds in certificate.blind.items()
+        if seconds >= 1
+    ]
+    blind = f", and could not for {', '.join(causes)}" if causes else ", without a gap"
+    nearest = str(certificate.nearest.get("text", ""))
+    return f"{seen}{blind}." + (f" Nearest: {certificate.nearest.get('symbol', '')}, {nearest}." if nearest else "")
+
+
+def _seconds_text(seconds: float) -> str:
+    """A length of time in whole seconds, at most: what is counted over a day has no fractions."""
+    return f"{int(seconds)} s" if seconds < 60 else span_text(int(seconds) * 1000)
+
+
+def _precision(definition: Definition, known: Precision | None) -> str:
+    """How often the price went where the rule points, or rose where it points nowhere, as with signals."""
+    if known is None or known.share is None:
+        return ""
+    points = any(isinstance(each, PriceCross | PriceMove) for each in definition.conditions)
+    went = "gone its way" if points else "risen"
+    of_all = f"{known.hits:,} of {known.known:,} ({known.share:.0%})"
+    return f"{PRECISION_H} h later the price had {went} in {of_all}."

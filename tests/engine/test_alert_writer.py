@@ -1,0 +1,280 @@
+"""Alerts on their way into the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlmodel import Session
+
+from flashcur.domain.rules.condition import PriceCross
+from flashcur.domain.rules.firing import Firing, Reading
+from flashcur.domain.rules.rule import Rule
+from flashcur.domain.signals.signal import Origin
+from flashcur.engine import alert_writer
+from flashcur.engine.alert_writer import Checkpoint, Fired, MissedAlerts, Pausing
+from flashcur.models import RuleRecord
+from flashcur.services.alerts import rule_store
+from flashcur.services.alerts.checkpoints import load_checkpoint, purge_demo_checkpoints
+from flashcur.services.storage.database import Database
+from flashcur.settings import Settings
+from tests.engine.evaluating import NOON, evaluating
+from tests.support.programs import PostgresServer
+from tests.support.signals import DEMO, REAL
+from tests.support.waiting import eventually
+
+ABOVE = PriceCross("above", 11.0)
+READING = Reading(ABOVE, 11.5, 11.0, True, "Price 11.50 (at or above 11)")
+HOUR = 3_600_000
+
+
+def rule_of(database: Database, rule_id: str) -> Rule:
+    with database.session(readonly=True) as session:
+        return next(rule for rule in rule_store.load(session, NOON).rules if rule.id == rule_id)
+
+
+def firing(rule: Rule, at: int = 0, symbol: str = "AUSDT", **other: Any) -> Firing:
+    """It fires `at` ms after noon."""
+    made = Firing(rule, symbol, NOON + at, NOON + at + 40, 11.5, (READING,), missed=False)
+    return replace(made, **other)
+
+
+def fired(rule: Rule, at: int = 0, symbol: str = "AUSDT", origin: Origin = REAL, **other: Any) -> Fired:
+    return Fired(origin, firing(rule, at, symbol, **other))
+
+
+async def test_two_engines_that_overlap_tell_nothing_twice(database: Database) -> None:
+    async with evaluating(database) as one, evaluating(database) as other:
+        owner = one.owner()
+        rules = [rule_of(database, one.rule(owner, ABOVE, cooldown_s=60)) for _ in range(10)]
+        for number, rule in enumerate(rules):
+            for at in (0, 90_000):
+                # What they see of it is not to the millisecond the same.
+                one.writer.put([fired(rule, at)])
+                other.writer.put([fired(rule, at + number % 3)])
+        await one.written()
+        await other.written()
+        assert len(one.rows()) == 20
+        assert one.writer.stored + other.writer.stored == 20
+        assert {rule.fires for rule in one.rules().values()} == {2}
+
+
+async def test_a_rule_is_looked_at_again_when_its_alert_is_written(database: Database) -> None:
+    def pause(rule: RuleRecord) -> None:
+        rule.status, rule.why = "paused", "owner"
+
+    def edit(rule: RuleRecord) -> None:
+        rule.version += 1
+
+    def snooze(rule: RuleRecord) -> None:
+        rule.snoozed_until_ms = NOON + HOUR
+
+    async with evaluating(database) as rig:
+        owner = rig.owner()
+        rules = [rule_of(database, rig.rule(owner, ABOVE)) for _ in range(5)]
+        changes: list[Callable[[RuleRecord], None]] = [pause, edit, snooze]
+        for rule, change in zip(rules, changes, strict=False):
+            with database.session() as session:
+                change(session.get_one(RuleRecord, rule.id))
+        with database.session() as session:
+            session.delete(session.get_one(RuleRecord, rules[3].id))
+        rig.writer.put([fired(rule) for rule in rules])
+        rig.writer.put([fired(rules[2], 2 * HOUR)])
+        await rig.written()
+        assert {(row.rule_id, row.event_ms) for row in rig.rows()} == {
+            (rules[4].id, NOON),
+            # Its snooze was over by then.
+            (rules[2].id, NOON + 2 * HOUR),
+        }
+        assert rig.writer.dropped == 0
+
+
+async def test_once_is_once_for_all_contracts_and_a_cooldown_is_a_contract_s_own(database: Database) -> None:
+    async with evaluating(database) as rig:
+        owner = rig.owner()
+        once = rule_of(database, rig.rule(owner, ABOVE, scope="", mode="once"))
+        often = rule_of(database, rig.rule(owner, ABOVE, scope="", cooldown_s=60))
+        for rule in (once, often):
+            rig.writer.put([fired(rule), fired(rule, 5, "BUSDT"), fired(rule, 9), fired(rule, 60_000)])
+        rig.writer.put([fired(once, 9 * HOUR)])
+        # Demo data has its own, and ends nothing.
+        rig.writer.put([fired(rule, at, origin=DEMO) for rule in (once, often) for at in (1, 2)])
+        await rig.written()
+        told = [(row.rule_id == once.id, row.demo, row.symbol, row.event_ms - NOON) for row in rig.rows()]
+        assert sorted(told) == [
+            (False, False, "AUSDT", 0),
+            (False, False, "AUSDT", 60_000),
+            (False, False, "BUSDT", 5),
+            (False, True, "AUSDT", 1),
+            (True, False, "AUSDT", 0),
+            (True, True, "AUSDT", 1),
+        ]
+        rules = rig.rules()
+        assert [(rules[each.id].status, rules[each.id].fires) for each in (once, often)] == [("done", 1), ("active", 3)]
+
+
+async def test_a_rule_that_was_set_going_again_knows_no_cooldown_of_before(database: Database) -> None:
+    async with evaluating(database) as rig:
+        rule = rule_of(database, rig.rule(rig.owner(), ABOVE))
+        rig.writer.put([fired(rule)])
+        await rig.written()
+        with database.session() as session:
+            session.get_one(RuleRecord, rule.id).changed_ms = NOON + 10
+        rig.writer.put([fired(rule, 20), fired(rule, 30)])
+        await rig.written()
+        assert [row.event_ms - NOON for row in rig.rows()] == [0, 20]
+
+
+async def test_what_was_missed_is_told_once_and_not_what_was_told(database: Database) -> None:
+    async with evaluating(database) as rig:
+        owner, other = rig.owner(), rig.owner()
+        told, hidden, theirs = (rule_of(database, rig.rule(each, ABOVE)) for each in (owner, owner, other))
+        rig.writer.put([fired(told, 10)])
+        missed = MissedAlerts(REAL, (firing(told, 20), firing(hidden, 30)), NOON, NOON + 60_000)
+        rig.writer.put([missed, missed, MissedAlerts(REAL, (firing(theirs, 5),), NOON, NOON + 60_000)])
+        # Another engine saw the same a moment later.
+        rig.writer.put([MissedAlerts(REAL, (firing(hidden, 33),), NOON, NOON + 60_000)])
+        await rig.written()
+        found = rig.rows("missed")
+        assert sorted((row.account_id == owner, row.evidence["count"]) for row in found) == [(False, 1), (True, 1)]
+        (mine,) = [row for row in found if row.account_id == owner]
+        assert [each["rule_id"] for each in mine.evidence["missed"]] == [hidden.id]
+        assert mine.text.split("\n")[-1].endswith("AUSDT: Price 11.50 (at or above 11)")
+        assert rig.rules()[hidden.id].fires == 1
+        # What an alert tells goes once, and where it goes is written with it.
+        assert len(rig.delivered) == len(rig.rows()) == 3
+
+
+async def test_alerts_wait_for_a_database_that_is_away_with_their_true_times(
+    own_postgres: PostgresServer, environ: dict[str, str]
+) -> None:
+    database = Database(Settings.load({**environ, "DATABASE_URL": own_postgres.create_database("mine")}))
+    database.migrate()
+    async with evaluating(database) as rig:
+        rule = rule_of(database, rig.rule(rig.owner(), ABOVE))
+        await asyncio.to_thread(own_postgres.stop)
+        rig.writer.put([fired(rule), Checkpoint(REAL, {"a": 1}, NOON)])
+        await eventually(lambda: rig.writer.is_held_up, "that it notices")
+        assert rig.writer.waiting_of(REAL) == [firing(rule)]
+        rig.later(30)
+        await asyncio.to_thread(own_postgres.start)
+        await eventually(lambda: not rig.writer.waiting, "everything in the database", 15)
+        (row,) = rig.rows()
+        assert (row.kind, row.event_ms, row.seen_ms, row.stored_ms) == ("rule", NOON, NOON + 40, NOON + 30_000)
+        assert not rig.writer.is_held_up
+    database.close()
+
+
+async def test_after_a_long_wait_one_alert_an_account_says_what_comes_late(database: Database) -> None:
+    async with evaluating(database, writes=False) as rig:
+        owner, other = rig.owner(), rig.owner()
+        mine = [rule_of(database, rig.rule(owner, ABOVE, name=f"Rule {number}")) for number in range(3)]
+        theirs = rule_of(database, rig.rule(other, ABOVE, mode="once"))
+        rig.writer.put([fired(rule, number * 1000) for number, rule in enumerate(mine)])
+        rig.writer.put([fired(theirs, 50), Checkpoint(REAL, {"a": 1}, NOON)])
+        rig.later(alert_writer.LATE_MS / 1000 + 1)
+        await rig.writer.flush()
+        found = {row.account_id: row for row in rig.rows()}
+        assert len(rig.rows()) == 2
+        assert found[owner].title == "3 alerts come late: FlashCur’s database was away"
+        assert found[owner].text.split("\n")[0].startswith("Nothing could be written down until ")
+        assert found[owner].text.count("AUSDT: Rule") == 3
+        assert found[other].title == "1 alert comes late: FlashCur’s database was away"
+        assert rig.rules()[theirs.id].status == "done"
+        with database.session(readonly=True) as session:
+            assert load_checkpoint(session, REAL) == ({"a": 1}, NOON)
+
+
+async def test_nothing_is_written_after_the_lease_is_lost(database: Database) -> None:
+    async with evaluating(database, writes=False) as rig:
+        rule = rule_of(database, rig.rule(rig.owner(), ABOVE))
+        rig.writer.put([fired(rule), Checkpoint(REAL, {}, NOON), Pausing(rule.id, 1, "AUSDT")])
+        rig.tenure.lost.set()
+        await asyncio.wait_for(rig.writer.run(), 5)
+        await rig.writer.flush()
+        assert rig.rows() == []
+        assert rig.rules()[rule.id].status == "active"
+        with database.session(readonly=True) as session:
+            assert load_checkpoint(session, REAL) is None
+
+
+async def test_what_the_database_refuses_holds_up_nothing(database: Database) -> None:
+    async with evaluating(database) as rig:
+        rule = rule_of(database, rig.rule(rig.owner(), ABOVE, scope=""))
+        rig.writer.put([fired(rule, symbol="A"), fired(rule, 2**70, "B"), fired(rule, symbol="C")])
+        await rig.written()
+        assert [row.symbol for row in rig.rows()] == ["A", "C"]
+        assert rig.writer.dropped == 1
+
+
+async def test_the_oldest_give_way_when_too_many_wait(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alert_writer, "CAPACITY", 3)
+    async with evaluating(sqlite_database, writes=False) as rig:
+        rule = rule_of(sqlite_database, rig.rule(rig.owner(), ABOVE, scope=""))
+        rig.writer.put([fired(rule, symbol=symbol) for symbol in "ABCDE"])
+        assert (rig.writer.waiting, rig.writer.dropped) == (3, 2)
+        await rig.writer.flush()
+        assert [row.symbol for row in rig.rows()] == ["C", "D", "E"]
+
+
+async def test_the_newest_checkpoint_waits_behind_what_was_found_before_it(database: Database) -> None:
+    async with evaluating(database, writes=False) as rig:
+        rule = rule_of(database, rig.rule(rig.owner(), ABOVE))
+        rig.writer.put([Checkpoint(REAL, {"n": 1}, NOON + 1), Checkpoint(DEMO, {"n": 9}, NOON)])
+        rig.writer.put([fired(rule), Checkpoint(REAL, {"n": 2}, NOON + 2)])
+        assert rig.writer.waiting == 1
+        await rig.writer.flush()
+
+        def read(origin: Origin) -> object:
+            with database.session(readonly=True) as session:
+                return load_checkpoint(session, origin)
+
+        assert read(REAL) == ({"n": 2}, NOON + 2)
+        # An older one never takes the place of a newer one.
+        rig.writer.put([Checkpoint(REAL, {"n": 1}, NOON + 1)])
+        await rig.writer.flush()
+        assert (read(REAL), read(DEMO)) == (({"n": 2}, NOON + 2), ({"n": 9}, NOON))
+        # Where rules were evaluated on another exchange since, this one's tells nothing.
+        other = Origin("bybit")
+        rig.writer.put([Checkpoint(other, {"n": 3}, NOON + 3)])
+        await rig.writer.flush()
+        assert (read(REAL), read(other)) == (None, ({"n": 3}, NOON + 3))
+        with database.session() as session:
+            assert purge_demo_checkpoints(session) == 1
+        assert read(DEMO) is None
+
+
+async def test_a_rule_is_paused_once_and_only_as_it_was_found(database: Database) -> None:
+    async with evaluating(database) as rig:
+        owner = rig.owner()
+        gone, edited = (rig.rule(owner, ABOVE) for _ in range(2))
+        with database.session() as session:
+            session.get_one(RuleRecord, edited).version = 2
+        rig.writer.put([Pausing(each, 1, "AUSDT", "binanceusdm") for each in (gone, gone, edited, "nobody")])
+        # Its scope is no list.
+        rig.writer.put([Pausing(edited, 2)])
+        await rig.written()
+        rules = rig.rules()
+        assert [(rules[each].status, rules[each].why) for each in (gone, edited)] == [
+            ("paused", "delisted"),
+            ("active", ""),
+        ]
+        assert [row.kind for row in rig.rows()] == ["notice"]
+
+
+async def test_where_it_goes_fails_with_the_alert(sqlite_database: Database) -> None:
+    async with evaluating(sqlite_database) as rig:
+        rule = rule_of(sqlite_database, rig.rule(rig.owner(), ABOVE))
+
+        def broken(session: Session, found: object, now_ms: int) -> None:
+            raise ValueError("no such channel")
+
+        rig.writer._deliver = broken
+        rig.writer.put([fired(rule)])
+        await rig.written()
+        assert (rig.rows(), rig.writer.dropped, rig.rules()[rule.id].fires) == ([], 1, 0)

@@ -1,0 +1,77 @@
+"""The prices of before that rules with windows of hours look at."""
+
+from __future__ import annotations
+
+import pytest
+
+from flashcur.domain.rules.condition import PriceCross, PriceMove
+from flashcur.domain.ticks import Candle
+from flashcur.engine import rule_windows
+from flashcur.engine.rule_windows import RuleWindows
+from flashcur.errors import VenueUnavailable
+from flashcur.services.storage.database import Database
+from tests.engine.evaluating import HOUR, MINUTE, A, B, evaluating
+
+DAY = 24 * HOUR
+
+
+class Minutes:
+    """Every minute closed at 10 USDT."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int, int]] = []
+        self.is_away = False
+
+    async def minutes(self, symbol: str, first_ms: int, end_ms: int) -> list[Candle]:
+        if self.is_away:
+            raise VenueUnavailable("away")
+        self.asked.append((symbol, first_ms, end_ms))
+        return [
+            Candle(symbol, at_ms, 10, 10, 10, 10, 1e3, True, at_ms + MINUTE, at_ms + MINUTE)
+            for at_ms in range(first_ms, end_ms, MINUTE)
+        ]
+
+
+async def test_a_move_over_a_day_is_judged_once_the_day_is_known(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rule_windows, "REQUESTS_A_RUN", 10)
+    async with evaluating(sqlite_database) as rig:
+        rig.rule(rig.owner(), PriceMove("up", 5.0, 86_400))
+        rig.rule(rig.owner(), PriceCross("above", 99.0), scope=B)
+        source = Minutes()
+        windows = RuleWindows(rig.evaluation, source, rig.clock)
+        assert await windows.fill() == "no rules are evaluated yet"
+        rig.serve()
+        await rig.begun()
+        rig.pass_quietly(2)
+        source.is_away = True
+        with pytest.raises(VenueUnavailable):
+            await windows.fill()
+        source.is_away = False
+        runs = 0
+        while (await windows.fill()) != "0 stretches of minutes asked for, of 0 contracts":
+            runs += 1
+        # A run asks for one stretch of each contract.
+        assert runs == -(-(DAY + MINUTE) // rule_windows.STRETCH_MS)
+        assert {symbol for symbol, *_ in source.asked} == {A}
+        assert [first for _, first, _ in source.asked[1:]] == [end for *_, end in source.asked[:-1]]
+        rig.pass_quietly(1)
+        rig.pass_quietly(1, 10.6)
+        await rig.written()
+        (row,) = rig.rows()
+        assert row.title == "AUSDT: Price +6.00 % in 24 hours (+5 % or more)"
+
+
+async def test_all_contracts_are_asked_for_where_a_rule_watches_all(sqlite_database: Database) -> None:
+    async with evaluating(sqlite_database) as rig:
+        rig.rule(rig.owner(), PriceMove("up", 5.0, 14_400), scope="")
+        rig.rule(rig.owner(), PriceMove("up", 5.0, 43_200), scope=B)
+        rig.serve()
+        await rig.begun()
+        source = Minutes()
+        windows = RuleWindows(rig.evaluation, source, rig.clock)
+        assert await windows.fill() == "2 stretches of minutes asked for, of 2 contracts"
+        (first, earlier, _), (second, later, _) = source.asked
+        assert (first, second) == (B, A)
+        assert later - earlier == 8 * HOUR

@@ -1,0 +1,333 @@
+"""Rules as people write them: from a row's bell to a rule that watches, and what the list says of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from flashcur.domain.rules.condition import OnSignal, PriceMove
+from flashcur.domain.rules.rule import Definition, Scope
+from flashcur.domain.rules.share import to_link
+from tests.pages.conftest import DESKTOP, PHONE
+from tests.support.app import App
+from tests.support.people import enter, leave, path_of, sign_up, visit
+
+SHARED = Definition((PriceMove("up", 7.0, 3_600),), Scope("all"), name="Runners")
+
+
+def sheet(page: Page) -> Locator:
+    return page.get_by_test_id("rule-sheet")
+
+
+def rules(page: Page) -> Locator:
+    return page.locator(".rule-list > li")
+
+
+def read_back(page: Page) -> Locator:
+    return page.get_by_test_id("read-back")
+
+
+def write(page: Page, contract: str, price: str) -> None:
+    """Open the form and fill in a rule on a price."""
+    page.get_by_role("link", name="New rule").click()
+    sheet(page).get_by_label("Contract", exact=True).fill(contract)
+    sheet(page).get_by_label("Price", exact=True).fill(price)
+
+
+def save(page: Page) -> None:
+    sheet(page).get_by_role("button", name="Save", exact=True).click()
+    expect(sheet(page)).to_be_hidden()
+
+
+def test_from_a_row_s_bell_to_a_rule_that_watches(page: Page, app: App) -> None:
+    sign_up(page, app, plan="pro")
+    visit(page, "/")
+    row = page.locator('tbody.rows tr[data-symbol="BTCUSDT"]')
+    row.hover()
+    row.get_by_role("button", name="New alert for BTC").click()
+    expect(sheet(page)).to_be_visible()
+    expect(sheet(page).get_by_label("Contract", exact=True)).to_have_value("BTCUSDT")
+    expect(sheet(page).get_by_label("Contract", exact=True)).to_be_focused()
+    # What is not filled in yet is no error yet.
+    expect(sheet(page).locator('[aria-invalid="true"]')).to_have_count(0)
+    sheet(page).get_by_label("Condition", exact=True).select_option("move")
+    sheet(page).get_by_label("Percent").fill("5")
+    sheet(page).get_by_role("button", name="Add a condition").click()
+    sheet(page).get_by_label("And condition").select_option("volume")
+    sheet(page).get_by_label("Times").fill("3")
+    expect(read_back(page)).to_contain_text("Tell me when BTCUSDT rises or falls by 5 % or more within 15 minutes")
+    expect(read_back(page)).to_contain_text("at least 3 times the volume of the hour before")
+    sheet(page).get_by_label("Browser notification").check()
+    save(page)
+    expect(page.locator(".notice-bar")).to_contain_text("the rule watches from now on")
+    expect(rules(page)).to_have_count(1)
+    expect(rules(page).first).to_contain_text("Tell me when BTCUSDT rises or falls by 5 %")
+    expect(rules(page).first).to_contain_text("Has not fired yet.")
+    expect(rules(page).first).to_contain_text("Reaches you by browser notification, and in the app.")
+    expect(page.locator(".rules-head")).to_contain_text("1 of 25 rules active on Pro")
+    page.reload()
+    expect(rules(page)).to_have_count(1)
+
+
+def test_a_rule_is_edited_snoozed_paused_and_deleted(page: Page, app: App) -> None:
+    sign_up(page, app)
+    visit(page, "/alerts")
+    expect(page.get_by_text("No rule watches the market for you yet")).to_be_visible()
+    write(page, "eth", "9,000")
+    save(page)
+    rule = rules(page).first
+
+    rule.get_by_role("link", name="Edit").click()
+    expect(sheet(page).get_by_role("heading", name="Edit rule")).to_be_visible()
+    expect(sheet(page).get_by_label("Price", exact=True)).to_have_value("9000")
+    sheet(page).get_by_label("Name").fill("Nine thousand")
+    save(page)
+    expect(rule.get_by_role("heading")).to_have_text("Nine thousand")
+
+    rule.get_by_role("button", name="Snooze").click()
+    rule.get_by_role("button", name="For 8 h").click()
+    expect(rule).to_contain_text("Snoozed until")
+    rule.get_by_role("button", name="Wake").click()
+    expect(rule).not_to_contain_text("Snoozed until")
+
+    rule.get_by_role("button", name="Pause").click()
+    expect(rules(page)).to_have_count(0)
+    page.get_by_role("link", name="Paused").click()
+    expect(rules(page).first).to_contain_text("Paused by you.")
+    expect(rules(page).first).to_contain_text("Reaches nobody, because it is paused.")
+    page.go_back()
+    expect(rules(page)).to_have_count(0)
+    page.go_forward()
+    rules(page).first.get_by_role("button", name="Resume").click()
+    expect(rules(page)).to_have_count(0)
+    page.get_by_role("link", name="Active").click()
+    expect(rules(page)).to_have_count(1)
+
+    rules(page).first.get_by_role("button", name="Delete", exact=True).click()
+    rules(page).first.get_by_role("button", name="Keep it").click()
+    rules(page).first.get_by_role("button", name="Delete", exact=True).click()
+    rules(page).first.get_by_role("button", name="Delete it").click()
+    expect(rules(page)).to_have_count(0)
+
+
+def test_what_is_wrong_stands_beside_its_field(page: Page, app: App) -> None:
+    sign_up(page, app)
+    visit(page, "/alerts?rule=new")
+    form = sheet(page)
+    form.get_by_role("button", name="Save", exact=True).click()
+    expect(form.get_by_text("Enter a number.")).to_be_visible()
+    expect(form.get_by_text("Choose a contract.")).to_be_visible()
+    # Where the keyboard is then: at the first that is wrong.
+    expect(form.get_by_label("Contract", exact=True)).to_be_focused()
+    form.get_by_label("Contract", exact=True).fill("nothing")
+    expect(form.get_by_text("There is no contract “nothing” here")).to_be_visible()
+    form.get_by_label("Contract", exact=True).fill("btc")
+    expect(form.get_by_text("There is no contract")).to_have_count(0)
+    price = form.get_by_label("Price", exact=True)
+    for typed in ("0", "-5", "1e99", "much", "NaN"):
+        price.fill(typed)
+        expect(price).to_have_attribute("aria-invalid", "true")
+        expect(form.locator(".condition-faults .error")).to_have_count(1)
+    price.fill("100,000")
+    expect(price).to_have_attribute("aria-invalid", "false")
+    form.get_by_role("button", name="Add a condition").click()
+    form.get_by_label("And condition").select_option("price")
+    form.get_by_label("Side").last.select_option("below")
+    form.get_by_label("Price", exact=True).last.fill("90000")
+    expect(form.get_by_text("cannot be at or above 100,000 and at or below 90,000 at once")).to_be_visible()
+    form.get_by_role("button", name="Save", exact=True).click()
+    expect(form.get_by_role("alert").filter(has_text="is not right yet")).to_be_visible()
+    form.get_by_role("button", name="Remove this condition").last.click()
+    expect(form.get_by_text("cannot be at or above")).to_have_count(0)
+    save(page)
+    expect(rules(page)).to_have_count(1)
+
+
+def test_over_the_plan_s_number_a_rule_is_kept_paused(page: Page, app: App) -> None:
+    sign_up(page, app)
+    visit(page, "/alerts")
+    for number in range(3):
+        write(page, "btc", str(200_000 + number))
+        save(page)
+        expect(rules(page)).to_have_count(number + 1)
+    write(page, "btc", "300000")
+    sheet(page).get_by_role("button", name="Save", exact=True).click()
+    refused = sheet(page).get_by_role("alert").filter(has_text="Free has 3 active rules, and 3 are active")
+    expect(refused.get_by_role("link", name="Compare plans")).to_be_visible()
+    sheet(page).get_by_role("button", name="Keep it paused").click()
+    expect(sheet(page)).to_be_hidden()
+    page.get_by_role("link", name="Paused").click()
+    expect(rules(page)).to_have_count(1)
+    rules(page).first.get_by_role("button", name="Resume").click()
+    expect(page.locator(".notice-bar")).to_contain_text("Free has 3 active rules")
+
+
+def test_a_rule_says_what_its_plan_and_its_channels_lack(page: Page, app: App) -> None:
+    """Complaint 26: a channel that is not set up, or not the plan's, says so before anybody counts on it."""
+    sign_up(page, app)
+    visit(page, "/alerts?rule=new&symbol=BTCUSDT")
+    form = sheet(page)
+    email = form.locator('[data-channel="email"]')
+    expect(email).to_contain_text("Pro has")
+    expect(email.get_by_role("checkbox")).to_be_disabled()
+    expect(form.locator('[data-channel="telegram"]')).to_contain_text("Elite has")
+    form.get_by_label("Condition", exact=True).select_option("interest")
+    form.get_by_role("button", name="Save", exact=True).click()
+    expect(form.locator(".condition-faults")).to_contain_text("Free does not show open interest")
+    form.get_by_label("Condition", exact=True).select_option("price")
+    form.get_by_label("Price", exact=True).fill("500000")
+    save(page)
+    expect(rules(page).first).to_contain_text("Reaches you only in the app.")
+
+
+@pytest.fixture
+def guest(browser: Browser, app: App) -> Iterator[Page]:
+    """A tab of somebody without an account."""
+    context = browser.new_context(viewport=DESKTOP, base_url=app.url)
+    yield context.new_page()
+    leave(context)
+
+
+def test_a_shared_rule_is_another_s_draft(page: Page, app: App, guest: Page) -> None:
+    address = f"/alerts?draft={to_link(SHARED)}"
+    sign_up(page, app)
+    visit(page, address)
+    expect(sheet(page).get_by_label("Name")).to_have_value("Runners")
+    expect(read_back(page)).to_contain_text("any contract rises by 7 % or more within 1 hour")
+    save(page)
+    expect(rules(page)).to_have_count(1)
+
+    visit(guest, address)
+    expect(sheet(guest)).to_contain_text("Sign in, and you are back here with this rule")
+    expect(sheet(guest).get_by_role("link", name="Sign in")).to_have_attribute(
+        "href", f"/login?next={quote(address, safe='')}"
+    )
+    visit(guest, "/alerts?draft=1nonsense")
+    enter(guest.context, app, "free")
+    visit(guest, "/alerts?draft=1nonsense")
+    expect(sheet(guest)).to_contain_text("This link holds no rule that can be read")
+
+
+def test_a_rule_is_shared_and_duplicated(page: Page, app: App) -> None:
+    sign_up(page, app)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visit(page, "/alerts")
+    write(page, "sol", "999")
+    sheet(page).get_by_label("Note in each message").fill("for me alone")
+    save(page)
+    rules(page).first.get_by_role("button", name="Share").click()
+    expect(page.locator(".notice-bar")).to_contain_text("Copied.")
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert link.startswith(f"{app.url}/alerts?draft=1")
+    rules(page).first.get_by_role("link", name="Duplicate").click()
+    expect(sheet(page).get_by_role("heading", name="New rule")).to_be_visible()
+    expect(sheet(page).get_by_label("Note in each message")).to_have_value("for me alone")
+    save(page)
+    expect(rules(page)).to_have_count(2)
+    visit(page, link.removeprefix(app.url))
+    expect(sheet(page).get_by_label("Price", exact=True)).to_have_value("999")
+    expect(sheet(page).get_by_label("Note in each message")).to_have_value("")
+
+
+def test_somebody_else_s_rule_is_not_opened(page: Page, app: App, browser: Browser) -> None:
+    sign_up(page, app)
+    visit(page, "/alerts")
+    write(page, "btc", "123456")
+    save(page)
+    rule_id = rules(page).first.get_attribute("data-rule-id")
+    context = browser.new_context(viewport=DESKTOP, base_url=app.url)
+    enter(context, app, "elite")
+    other = context.new_page()
+    for query in (f"rule={rule_id}", f"rule=new&like={rule_id}"):
+        visit(other, f"/alerts?{query}")
+        expect(sheet(other)).to_contain_text("This rule does not exist, or no longer.")
+    leave(context)
+
+
+def test_what_a_preset_holds_can_be_saved_as_it_is(page: Page, app: App) -> None:
+    sign_up(page, app, plan="pro")
+    visit(page, "/alerts")
+    presets = page.get_by_test_id("presets").get_by_role("link")
+    for number in range(presets.count()):
+        presets.nth(number).click()
+        expect(read_back(page)).to_contain_text("Tell me when any contract")
+        save(page)
+        expect(rules(page)).to_have_count(number + 1)
+
+
+def test_another_tab_shows_what_was_changed_here(page: Page, app: App) -> None:
+    sign_up(page, app)
+    visit(page, "/alerts")
+    second = page.context.new_page()
+    visit(second, "/alerts")
+    write(page, "btc", "111111")
+    save(page)
+    expect(rules(second)).to_have_count(1)
+    rules(second).first.get_by_role("button", name="Pause").click()
+    expect(rules(page)).to_have_count(0)
+
+
+def test_a_signal_s_own_rule(page: Page, app: App) -> None:
+    sign_up(page, app, plan="elite")
+    definition = Definition((OnSignal("volume_spike", direction="bullish"),), Scope("symbol", symbol="BTCUSDT"))
+    visit(page, f"/alerts?draft={to_link(definition)}")
+    expect(read_back(page)).to_contain_text("BTCUSDT gives a signal of “Volume spike, bullish”")
+    sheet(page).get_by_label("Hold").select_option("60")
+    expect(sheet(page).get_by_text("A signal is a moment and does not last")).to_be_visible()
+
+
+@pytest.mark.parametrize("page", [DESKTOP, PHONE], indirect=True, ids=lambda size: str(size["width"]))
+def test_by_keyboard_and_within_the_window(page: Page, app: App) -> None:
+    sign_up(page, app, plan="pro")
+    visit(page, "/alerts")
+    page.get_by_role("link", name="New rule").focus()
+    page.keyboard.press("Enter")
+    expect(sheet(page)).to_be_visible()
+    assert path_of(page) == "/alerts?rule=new"
+    sheet(page).get_by_label("Contract", exact=True).fill("btc")
+    sheet(page).get_by_label("Condition", exact=True).select_option("signal")
+    for _ in range(4):
+        sheet(page).get_by_role("button", name="Add a condition").press("Enter")
+    expect(sheet(page).locator(".conditions > li")).to_have_count(5)
+    expect(sheet(page).get_by_role("button", name="Add a condition")).to_have_count(0)
+    assert page.evaluate("document.querySelector('.rule-sheet').scrollWidth <= document.documentElement.clientWidth")
+    page.keyboard.press("Escape")
+    expect(sheet(page)).to_be_hidden()
+    expect(page).to_have_url(re.compile(r"/alerts/?$"))
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    expect(page.get_by_role("link", name="New rule")).to_be_focused()
+
+
+def test_a_test_that_reaches_nobody_says_so_and_the_rule_is_kept(page: Page, app: App) -> None:
+    sign_up(page, app)
+    visit(page, "/alerts")
+    write(page, "btc", "765432")
+    test = sheet(page).get_by_role("button", name="Save and send a test")
+    # In the app alone there is nothing to be tested.
+    expect(test).to_be_hidden()
+    sheet(page).get_by_label("Browser notification").check()
+    test.click()
+    expect(sheet(page)).to_be_hidden()
+    expect(page.locator(".notice-bar")).to_contain_text("No test message was sent")
+    expect(rules(page)).to_have_count(1)
+
+
+def test_the_other_parts_of_the_page(page: Page, app: App) -> None:
+    sign_up(page, app, plan="pro")
+    visit(page, "/alerts?rule=new&symbol=BTCUSDT")
+    parts = page.get_by_role("navigation", name="Parts of this page")
+    page.keyboard.press("Escape")
+    parts.get_by_role("link", name="Messages").click()
+    expect(page.get_by_role("region", name="Messages")).to_be_visible()
+    # A filter of the ledger is no rule to be edited.
+    visit(page, "/alerts?tab=messages&rule=new")
+    expect(page.get_by_role("region", name="Messages")).to_be_visible()
+    expect(sheet(page)).to_be_hidden()
+    parts.get_by_role("link", name="Channels").click()
+    expect(page.get_by_test_id("channels")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("region", name="Messages")).to_be_visible()

@@ -1,0 +1,154 @@
+"""The bell: alerts that come to open tabs, are noted and notified once, counted, and read over all tabs and devices."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from sqlmodel import select
+
+from flashcur.models import Account, Delivery, DeliveryStep
+from flashcur.services.kit.clock import now_ms
+from tests.pages.conftest import DESKTOP, PHONE
+from tests.support.app import App
+from tests.support.ledger import add_alert, add_delivery
+from tests.support.people import enter, leave, visit
+from tests.support.programs import wait_until
+
+WITHIN_MS = 10_000
+"""The hub looks each second; an engine that stored the alert tells it to at once."""
+
+NOTIFICATIONS = """
+  window.shown = [];
+  window.Notification = class {
+    static permission = "granted";
+    static requestPermission = async () => "granted";
+    constructor(title, { body }) { window.shown.push(`${title}: ${body}`); }
+    close() {}
+  };
+"""
+
+
+def put(app: App, address: str, title: str, *, to_browser: bool = False, minutes: float = 0.0) -> int:
+    """Store an alert of the account with this address; the id of it."""
+    at_ms = now_ms() - int(minutes * 60_000)
+    with app.database() as database, database.session() as session:
+        account_id = session.exec(select(Account.id).where(Account.email == address)).one()
+        alert = add_alert(session, account_id, at_ms, title=title, text="Price 65,010 (at or above 65,000)")
+        if to_browser:
+            add_delivery(session, alert, "browser", at_ms)
+        return alert.id or 0
+
+
+def bell(page: Page) -> Locator:
+    return page.get_by_test_id("bell")
+
+
+def notes(page: Page) -> Locator:
+    return page.get_by_test_id("alert-notes").locator("li")
+
+
+def shown(*pages: Page) -> list[str]:
+    """Browser notifications of these tabs."""
+    return [each for page in pages for each in page.evaluate("window.shown")]
+
+
+def person(browser: Browser, app: App) -> tuple[BrowserContext, str]:
+    context = browser.new_context(viewport=DESKTOP, base_url=app.url)
+    context.add_init_script(NOTIFICATIONS)
+    return context, enter(context, app, "pro")
+
+
+def test_an_alert_is_noted_in_each_tab_notified_by_one_and_read_over_all(browser: Browser, app: App) -> None:
+    context, address = person(browser, app)
+    put(app, address, "An old one", minutes=30)
+    one, other = context.new_page(), context.new_page()
+    visit(one, "/")
+    visit(other, "/signals")
+    for page in (one, other):
+        expect(bell(page)).to_have_attribute("aria-label", "Alerts, 1 unread")
+        expect(notes(page)).to_have_count(0)
+    new = put(app, address, "BTCUSDT crossed above 65,000", to_browser=True)
+    for page in (one, other):
+        expect(notes(page)).to_have_text([re.compile("BTCUSDT crossed above 65,000")], timeout=WITHIN_MS)
+        expect(bell(page)).to_have_attribute("aria-label", "Alerts, 2 unread")
+
+    def status() -> str:
+        with app.database() as database, database.session(readonly=True) as session:
+            return session.exec(select(Delivery.status).where(Delivery.alert_id == new)).one()
+
+    # The tab that showed it says so: the message has arrived, and the bell tells where it went.
+    wait_until(lambda: status() == "delivered", "the acknowledgement", 20)
+    assert shown(one, other) == ["BTCUSDT crossed above 65,000: Price 65,010 (at or above 65,000)"]
+    with app.database() as database, database.session(readonly=True) as session:
+        steps = session.exec(select(DeliveryStep.status).join(Delivery).where(Delivery.alert_id == new)).all()
+    assert list(steps) == ["queued", "delivered"]
+    # Dismissed in one tab it is gone from both, and still unread.
+    notes(one).get_by_role("button", name="Dismiss").click()
+    for page in (one, other):
+        expect(notes(page)).to_have_count(0)
+        expect(bell(page)).to_have_attribute("aria-label", "Alerts, 2 unread")
+    # What stood open for a moment is read, in every tab.
+    bell(other).click()
+    entries = other.get_by_test_id("bell-list").locator("li")
+    expect(entries).to_have_count(2)
+    expect(entries.first).to_contain_text("Browser notification delivered")
+    for page in (one, other):
+        expect(bell(page)).to_have_attribute("aria-label", "Alerts", timeout=WITHIN_MS)
+    # A reload tells of nothing again.
+    one.reload()
+    expect(bell(one)).to_have_attribute("aria-label", "Alerts")
+    expect(notes(one)).to_have_count(0)
+    assert shown(one) == []
+    leave(context)
+
+
+def test_what_came_while_a_tab_was_away_is_counted_and_what_waits_is_notified(browser: Browser, app: App) -> None:
+    context, address = person(browser, app)
+    page = context.new_page()
+    visit(page, "/watchlists")
+    expect(bell(page)).to_have_attribute("aria-label", "Alerts")
+    page.goto("about:blank")
+    put(app, address, "While it was away", to_browser=True)
+    visit(page, "/watchlists")
+    expect(bell(page)).to_have_attribute("aria-label", "Alerts, 1 unread")
+    wait_until(lambda: bool(shown(page)), "the notification", 20)
+    assert shown(page) == ["While it was away: Price 65,010 (at or above 65,000)"]
+    leave(context)
+
+
+def test_nobody_is_told_of_another_s_alerts(browser: Browser, app: App) -> None:
+    (context, _), (elsewhere, address) = person(browser, app), person(browser, app)
+    page, theirs = context.new_page(), elsewhere.new_page()
+    visit(page, "/")
+    visit(theirs, "/")
+    put(app, address, "Not for you", to_browser=True)
+    expect(notes(theirs)).to_have_count(1, timeout=WITHIN_MS)
+    expect(bell(page)).to_have_attribute("aria-label", "Alerts")
+    assert shown(page) == []
+    for each in (context, elsewhere):
+        leave(each)
+
+
+def test_on_a_phone_the_list_is_a_sheet_and_moves_nothing(browser: Browser, app: App) -> None:
+    context = browser.new_context(viewport=PHONE, base_url=app.url, has_touch=True)
+    address = enter(context, app, "pro")
+    page = context.new_page()
+    visit(page, "/")
+    put(app, address, "DOGEUSDT moved down 5.1 % within 15 min")
+    expect(bell(page)).to_have_attribute("aria-label", "Alerts, 1 unread", timeout=WITHIN_MS)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    bell(page).tap()
+    sheet = page.get_by_test_id("bell-list")
+    expect(sheet.get_by_text("DOGEUSDT moved down")).to_be_in_viewport()
+    box = sheet.bounding_box()
+    assert box is not None
+    assert box["width"] == PHONE["width"]
+    assert round(box["y"] + box["height"]) == PHONE["height"]
+    leave(context)
+
+
+def test_a_guest_has_no_bell(page: Page) -> None:
+    visit(page, "/")
+    expect(page.get_by_role("link", name="Sign in").first).to_be_visible()
+    expect(bell(page)).to_have_count(0)

@@ -1,0 +1,130 @@
+"""Channels and messages on `/alerts`: what is connected, tested, looked up and chosen, in a browser."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+from sqlmodel import select
+
+from flashcur.models import Account
+from flashcur.services.kit.clock import now_ms
+from flashcur.services.notify import outbox
+from tests.pages.conftest import PHONE
+from tests.support.app import App
+from tests.support.ledger import add_alert, add_delivery
+from tests.support.people import sign_up, visit
+
+WITHIN_MS = 20_000
+URL = "https://hooks.example.com/secret-path"
+
+
+def card(page: Page, channel: str) -> Locator:
+    return page.locator(f'.channels [data-channel="{channel}"]').first
+
+
+def account_of(app: App, address: str) -> str:
+    with app.database() as database, database.session(readonly=True) as session:
+        return session.exec(select(Account.id).where(Account.email == address)).one()
+
+
+def test_a_webhook_is_connected_tested_and_looked_up(page: Page, app: App) -> None:
+    sign_up(page, app, plan="elite")
+    visit(page, "/alerts?tab=channels")
+    hook = card(page, "webhook")
+    expect(hook.locator(".state")).to_have_text("Not connected yet.")
+    hook.get_by_text("Connect a webhook").click()
+    # What cannot be one is refused beside its field.
+    hook.get_by_label("Address").fill("https://user:pw@hooks.example.com/")
+    hook.get_by_role("button", name="Connect").click()
+    expect(hook.locator(".error:not(:empty)")).to_be_visible()
+    hook.get_by_label("Address").fill(URL)
+    hook.get_by_label(re.compile("^Name")).fill("My desk")
+    hook.get_by_role("button", name="Connect").click()
+    expect(hook.locator(".state")).to_have_text("To My desk.", timeout=WITHIN_MS)
+    secret = hook.locator("code").inner_text()
+    assert secret.startswith("whsec_")
+    # Said beside the button that it speaks of; the form is out of the way.
+    expect(hook.locator(".places > li")).to_contain_text("Connected. Send a test")
+    expect(hook.locator("details[open]")).to_have_count(0)
+    # The field was emptied; the address is nowhere on the page.
+    assert "secret-path" not in page.content()
+    hook.get_by_role("button", name="Send a test to My desk").click()
+    # It is a message like any other: its way is shown here, and stands in the ledger.
+    expect(hook.get_by_test_id("way")).to_contain_text("Queued", timeout=WITHIN_MS)
+    page.get_by_role("link", name="Messages", exact=True).click()
+    first = page.get_by_test_id("messages").locator("> li").first
+    expect(first).to_contain_text("Test message")
+    first.locator("summary").click()
+    expect(first.get_by_test_id("way")).to_contain_text("My desk")
+    # The secret was shown that once.
+    visit(page, "/alerts?tab=channels")
+    expect(card(page, "webhook").locator(".state")).to_have_text("To My desk.")
+    expect(card(page, "webhook").locator("code")).to_have_count(0)
+
+
+def test_a_message_that_moves_is_updated_where_it_is_shown(page: Page, app: App) -> None:
+    account_id = account_of(app, sign_up(page, app, plan="elite"))
+    with app.database() as database, database.session() as session:
+        alert = add_alert(session, account_id, now_ms(), title="SOLUSDT crossed above 200")
+        delivery = add_delivery(session, alert, "sms", now_ms(), due_ms=now_ms() + 10**9, status="held")
+    visit(page, "/alerts?tab=messages")
+    entry = page.locator(f'[data-message="a{alert.id}"]')
+    entry.locator("summary").click()
+    expect(entry.get_by_test_id("way")).to_have_attribute("data-status", "held")
+    with app.database() as database, database.session() as session:
+        outbox.give_up(session, session.merge(delivery), "Twilio answered 400: 21211 Invalid 'To' number", now_ms())
+    expect(entry.get_by_test_id("way")).to_have_attribute("data-status", "dead", timeout=WITHIN_MS)
+    # It stays open, with the provider's words and what to do.
+    expect(entry.get_by_text("21211")).to_be_visible()
+    expect(entry.get_by_text("Send a test message under Channels")).to_be_visible()
+    # One that is new stands before it without a reload; filters find it by what became of it.
+    with app.database() as database, database.session() as session:
+        later = add_alert(session, account_id, now_ms(), title="ETHUSDT moved up 5.2 % within 15 min")
+    page.mouse.move(0, 0)
+    expect(page.locator(f'[data-message="a{later.id}"]')).to_be_visible(timeout=WITHIN_MS)
+    page.get_by_label("Status").select_option("dead")
+    expect(page.locator("[data-message]")).to_have_count(1)
+    page.get_by_label("Channel").select_option("email")
+    expect(page.get_by_test_id("no-messages")).to_have_text("No message fits these filters.")
+    page.get_by_role("button", name="Show all").click()
+    expect(page.locator("[data-message]")).to_have_count(2)
+    # A link to one opens it.
+    visit(page, f"/alerts?tab=messages&alert={later.id}")
+    expect(page.locator("[data-message]")).to_have_count(1)
+    expect(page.locator("[data-message] details")).to_have_attribute("open", "")
+
+
+def test_what_a_plan_lacks_says_which_has_it(page: Page, app: App) -> None:
+    sign_up(page, app, plan="free")
+    visit(page, "/alerts?tab=channels")
+    telegram = card(page, "telegram")
+    expect(telegram.locator(".state")).to_contain_text("Free does not have it: Elite has.")
+    expect(telegram.get_by_role("link", name="Compare plans")).to_have_attribute("href", "/pricing")
+    expect(telegram.get_by_role("button")).to_have_count(0)
+    expect(card(page, "in-app").locator(".state")).to_have_attribute("data-ok", "true")
+
+
+@pytest.mark.parametrize("page", [PHONE], indirect=True)
+def test_quiet_hours_are_saved_on_a_phone(page: Page, app: App) -> None:
+    sign_up(page, app, plan="pro")
+    visit(page, "/alerts?tab=channels")
+    hours = page.locator("#hours")
+    hours.get_by_text("Hold messages in quiet hours").click()
+    hours.get_by_label("From").fill("23:00")
+    hours.get_by_label("Until").fill("23:00")
+    hours.get_by_role("button", name="Save").click()
+    expect(hours.locator(".error:not(:empty)")).to_contain_text("end")
+    hours.get_by_label("Until").fill("06:30")
+    hours.get_by_role("button", name="Save").click()
+    expect(hours.get_by_text("Saved.")).to_be_visible()
+    page.reload()
+    expect(hours.get_by_label("From")).to_have_value("23:00")
+    expect(hours.get_by_label("Hold messages")).to_be_checked()
+    page.locator("#mute").get_by_role("button", name="8 hours").click()
+    expect(page.locator("#mute")).to_contain_text("Muted until")
+    expect(page.locator(".muted-line")).to_contain_text("nothing leaves the app")
+    page.locator("#mute").get_by_role("button", name="Unmute").click()
+    expect(page.locator("#mute").get_by_role("button", name="8 hours")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]

@@ -1,0 +1,174 @@
+"""What the form says of a rule's past, and that each tab has one preview at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flashcur.domain.rules.condition import InterestMove, OnSignal, PriceMove
+from flashcur.domain.rules.past import Needs, PastFiring
+from flashcur.domain.rules.rule import Definition, Scope
+from flashcur.domain.signals.outcomes import Lift, Summary
+from flashcur.services.alerts.preview import Preview
+from flashcur.services.storage.database import Database
+from flashcur.state.rule_preview import (
+    ACCOUNT_BURST,
+    ACCOUNT_RATE,
+    NETWORK_BURST,
+    Previews,
+    Turns,
+    Wanted,
+    texts,
+)
+from tests.support.waiting import eventually
+
+NOW_MS = 1_764_000_000_000
+RULE = Definition((PriceMove("up", 5.0, 3_600),), Scope("all"))
+WANTED = Wanted(7, "a", "192.0.2.0/24", RULE, ("BTCUSDT",), "binanceusdm", False, NOW_MS, ZoneInfo("UTC"), True, False)
+FOUND = Preview(
+    needs=Needs("hours", (), ("Judged at the end of each hour.",)),
+    asks=None,
+    contracts=300,
+    first_ms=NOW_MS - 30 * 86_400_000,
+    week=12,
+    count=40,
+    by_day=(0,) * 28 + (4, 8),
+    firings=(PastFiring("BTCUSDT", NOW_MS, 65_000.0, True),),
+    followed=((4, Summary(40, 0.012, -0.01, 0.03, Lift(0.6, 0.5, 1.2, 1.05, 1.4), True)),),
+    suggestion=replace(RULE, conditions=(PriceMove("up", 7.5, 3_600),)),
+)
+
+
+def test_how_often_when_and_what_followed() -> None:
+    told = texts(FOUND, WANTED)
+    assert told["state"] == "done"
+    assert told["headline"] == "Would have fired 12 times in 7 days and 40 times in 30, over 300 contracts."
+    assert [each["height"] for each in told["days"][-3:]] == ["0", "50", "100"]
+    assert told["days"][-1]["says"] == "8 times in the last 24 hours"
+    assert told["newest"] == [{"symbol": "BTCUSDT", "when": "24 Nov 2025, 16:00 UTC"}]
+    (after,) = told["followed"]
+    assert (after["after"], after["median"], after["half"]) == ("4 h later", "+1.20 %", "-1.00 % to +3.00 %")
+    # A rule is no signal, and is compared with all other hours.
+    assert "1.20 times as often as at other hours" in after["verdict"]
+    assert "signal" not in after["verdict"]
+    assert told["suggestion"]["conditions"] == [{"kind": "move", "way": "up", "percent": "7.5", "window_s": "3600"}]
+    assert told["notes"] == ["Judged at the end of each hour."]
+
+
+def test_a_rule_that_would_not_have_fired_has_no_days_to_show() -> None:
+    told = texts(replace(FOUND, week=0, count=0, by_day=(0,) * 30, firings=(), followed=(), suggestion=None), WANTED)
+    assert told["headline"] == "Would not have fired in the last 30 days, over 300 contracts."
+    assert (told["days"], told["suggestion"]) == ([], {})
+
+
+def test_what_cannot_be_told_says_why() -> None:
+    told = texts(replace(FOUND, needs=Needs(None, ("Signals are not judged.",), ())), WANTED)
+    assert told == {"state": "cannot", "reasons": ["Signals are not judged."]}
+    assert texts(replace(FOUND, asks="minutes"), WANTED)["state"] == "asks"
+    assert "No past of these contracts is known yet" in texts(replace(FOUND, contracts=0), WANTED)["reasons"][0]
+
+
+async def ended(previews: Previews, database: Database, wanted: Wanted) -> list[dict[str, Any]]:
+    """All that a tab is told of one preview."""
+    told: list[dict[str, Any]] = []
+    done = asyncio.Event()
+
+    def tell(each: dict[str, Any]) -> None:
+        told.append(each)
+        if each["state"] not in ("working", "asking"):
+            done.set()
+
+    previews.begin("tab", database, wanted, tell)
+    async with asyncio.timeout(20):
+        await done.wait()
+    return told
+
+
+async def test_a_preview_answers_with_the_number_of_its_question(sqlite_database: Database) -> None:
+    told = await ended(Previews(), sqlite_database, WANTED)
+    assert {each["number"] for each in told} == {7}
+    assert told[0]["state"] == "working"
+    assert told[-1]["state"] == "cannot"
+
+
+async def test_an_account_has_one_preview_whatever_the_tab(sqlite_database: Database) -> None:
+    previews = Previews()
+    first: list[dict[str, Any]] = []
+    previews.begin("another tab", sqlite_database, replace(WANTED, number=1), first.append)
+    await ended(previews, sqlite_database, replace(WANTED, number=2))
+    assert first[-1] == {"number": 1, "state": "cannot", "reasons": ["It was asked for again in another tab."]}
+    # The end of a tab's connection ends what is worked out for it, and nothing else.
+    told: list[dict[str, Any]] = []
+    previews.begin("tab", sqlite_database, replace(WANTED, number=3), told.append)
+    previews.cancel("another tab")
+    await eventually(lambda: any(each["state"] == "cannot" for each in told), "the tab's own preview to be told")
+
+
+async def test_whoever_looks_without_end_is_told_to_wait(sqlite_database: Database) -> None:
+    now = 1_000.0
+    previews = Previews(lambda: now)
+    told: list[dict[str, Any]] = []
+    for _ in range(ACCOUNT_BURST + 1):
+        previews.begin("tab", sqlite_database, WANTED, told.append)
+    assert "very often" in told[-1]["reasons"][0]
+    assert (await ended(previews, sqlite_database, replace(WANTED, account_id="b")))[0]["state"] == "working"
+    now += 1 / ACCOUNT_RATE
+    assert (await ended(previews, sqlite_database, WANTED))[0]["state"] == "working"
+    for number in range(NETWORK_BURST):
+        previews.begin("tab", sqlite_database, replace(WANTED, account_id=f"c{number}"), told.append)
+    assert "very often" in told[-1]["reasons"][0]
+
+
+async def test_one_network_keeps_no_other_waiting(sqlite_database: Database) -> None:
+    turns = Turns(2)
+    order: list[str] = []
+    go = asyncio.Event()
+
+    async def work(name: str, network: str) -> None:
+        async with turns.turn(network):
+            order.append(name)
+            await go.wait()
+
+    tasks = [asyncio.create_task(work(f"a{number}", "crowd")) for number in range(20)]
+    tasks += [asyncio.create_task(work("b", "other"))]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert order == ["a0", "b"]
+    # One that gives up while it waits leaves its place to the next.
+    tasks[1].cancel()
+    tasks[20].cancel()
+    go.set()
+    async with asyncio.timeout(5):
+        await asyncio.gather(*tasks, return_exceptions=True)
+    assert order == ["a0", "b", *(f"a{number}" for number in range(2, 20))]
+
+
+async def test_signals_and_hidden_open_interest_have_no_past_to_look_at(sqlite_database: Database) -> None:
+    previews = Previews()
+    signal = replace(WANTED, definition=replace(RULE, conditions=(OnSignal("funding"), PriceMove("up", 5.0, 3_600))))
+    assert "Signals are kept as they were found" in (await ended(previews, sqlite_database, signal))[-1]["reasons"][0]
+    of_signals = replace(WANTED, definition=replace(RULE, conditions=(OnSignal("open_interest"),)), open_interest=False)
+    assert "open interest" in (await ended(previews, sqlite_database, of_signals))[-1]["reasons"][0]
+    hidden = replace(
+        WANTED, definition=replace(RULE, conditions=(InterestMove("up", 5.0, 300),)), open_interest=False, asks=True
+    )
+    assert await ended(previews, sqlite_database, hidden) == [
+        {"number": 7, "state": "cannot", "reasons": ["Your plan does not show open interest, nor its past."]}
+    ]
+
+
+async def test_the_next_preview_of_a_tab_ends_the_one_before(sqlite_database: Database) -> None:
+    previews = Previews()
+    first: list[dict[str, Any]] = []
+    previews.begin("tab", sqlite_database, replace(WANTED, number=1), first.append)
+    told = await ended(previews, sqlite_database, replace(WANTED, number=2))
+    assert told[-1]["number"] == 2
+    assert all(each["state"] == "working" for each in first)
+    cancelled: list[dict[str, Any]] = []
+    previews.begin("tab", sqlite_database, replace(WANTED, number=3), cancelled.append)
+    previews.cancel("tab")
+    await asyncio.sleep(0)
+    await ended(previews, sqlite_database, replace(WANTED, number=4))
+    assert all(each["state"] == "working" for each in cancelled)
