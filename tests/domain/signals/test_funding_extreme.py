@@ -176,13 +176,12 @@ def test_how_far_a_contract_is() -> None:
 
 @given(st.lists(st.floats(-0.004, 0.004), max_size=60), st.data())
 def test_a_restart_anywhere_changes_nothing(values: list[float], data: st.DataObject) -> None:
-    """Unless the rate left the region and came back within the restart, which nobody saw."""
     ticks = [funding(at(n), rate, (at(n) // (8 * HOUR_MS) + 1) * 8 * HOUR_MS) for n, rate in enumerate(values)]
     expected = [signal.key for signal in feed(watched(), ticks)]
     cut = data.draw(st.integers(0, len(ticks)))
-    stored = feed(watched(), ticks[:cut])
-    it = watched()
-    it.resume(stored)
+    before, it = watched(), watched()
+    stored = feed(before, ticks[:cut])
+    it.resume(stored, before.take_turned())
     # The last rate before the restart is the first that is seen after it.
     rest = feed(it, ticks[max(0, cut - 1) :])
     assert [signal.key for signal in stored + rest] == expected
