@@ -6,6 +6,7 @@ import { store } from "./store.ts";
 import { setView } from "./view.ts";
 
 const CARD_HEIGHT = 110;
+const SLACK_PX = 8;
 
 interface Card {
   cell: Element;
@@ -35,17 +36,35 @@ export function pointAt(event: { type: string; target: EventTarget | null }) {
   card.set({ cell, style, hours, yearly: `${Number(yearly) > 0 ? "+" : ""}${yearly}`, due: Number(minute) * 60_000 });
 }
 
-// Tells the server which contract's star was clicked.
-export function clickStar(event: { target: EventTarget | null }, send: (symbol: string) => void) {
-  const symbol = under(event, "button.star")?.closest("tr")?.dataset.symbol;
+// Where a pointer went down, and on which button. Rows change their places while it is down; then it goes up over another
+// row, and no click follows.
+let down: { button: HTMLElement | null; x: number; y: number } | null = null;
+export function press(event: PointerEvent) {
+  down = { button: under(event, "tr button"), x: event.clientX, y: event.clientY };
+}
+
+// The contract whose button of that kind was clicked, or was under a pointer that has not moved since it was pressed.
+function clicked(event: MouseEvent, selector: string): string | undefined {
+  let button = under(event, selector);
+  if (event.type === "pointerup") {
+    const left = down?.button?.contains(event.target as Node) === false;
+    const still = down && Math.hypot(event.clientX - down.x, event.clientY - down.y) < SLACK_PX;
+    button = left && still ? (down?.button?.closest<HTMLElement>(selector) ?? null) : null;
+  }
+  return button?.closest("tr")?.dataset.symbol;
+}
+
+// Tells the server which contract's star was clicked; of clicks and pointers that go up.
+export function clickStar(event: MouseEvent, send: (symbol: string) => void) {
+  const symbol = clicked(event, "button.star");
   if (symbol) send(symbol);
 }
 
-// Begins a rule for the contract whose bell was clicked.
-export function useBell(): (event: { target: EventTarget | null }) => void {
+// Begins a rule for the contract whose bell was clicked; of the same.
+export function useBell(): (event: MouseEvent) => void {
   const go = useNavigate();
   return (event) => {
-    const symbol = under(event, "button.new-alert")?.closest("tr")?.dataset.symbol;
+    const symbol = clicked(event, "button.new-alert");
     if (symbol) go(`/alerts?rule=new&symbol=${encodeURIComponent(symbol)}`);
   };
 }

@@ -174,6 +174,10 @@ def market_table() -> rx.Component:
                 "ref": _flash(),
                 "onMouseOver": browser.function("table", "pointAt"),
                 "onMouseLeave": browser.function("table", "pointAt"),
+                "onPointerDown": browser.function("table", "press"),
+                "onPointerUp": browser.handler(
+                    f"(e) => {{ clickStar(e, {send!s}); {bell!s}(e) }}", send, bell, table="clickStar"
+                ),
                 "onClick": browser.handler(
                     f"(e) => {{ pointAt(e); clickStar(e, {send!s}); {bell!s}(e) }}",
                     send,
@@ -196,9 +200,10 @@ def market_table() -> rx.Component:
                 "Show all contracts",
                 type="button",
                 custom_attrs={
+                    "onPointerDown": browser.function("table", "press"),
                     "onClick": browser.handler(
                         '() => setView({ q: "", min: "", show: "all", assets: "crypto", list: "" })', view="setView"
-                    )
+                    ),
                 },
             ),
             class_name="message",
