@@ -17,7 +17,7 @@ from flashcur.settings import Settings
 from tests.support.programs import PostgresServer, RedisServer, postgres_server, redis_server
 
 # Units that one worker does from beginning to end (`pytest -n 2`); all other tests go one by one to
-# whichever worker is free. docs/testing.md says why.
+# whichever worker is free. What is in a group is marked `live`. docs/testing.md says why.
 GROUPS = {
     # The app has one port and one folder, which are baked into its one build; there is one Chromium.
     "app": ("tests/pages/", "tests/state/test_", "tests/web/test_live_secrets.py"),
@@ -30,7 +30,7 @@ GROUPS = {
         "tests/web/test_process.py",
     ),
 }
-# Measured in parts of a second, which a browser beside them would make longer: run after all others, by themselves.
+# Measured in parts of a second, which a browser beside them would make longer: marked `alone`.
 ALONE = ("tests/web/test_accounts_processes.py", "tests/services/simulator/test_streams.py")
 
 # How long an example takes, and to be made, says how busy the machine is.
@@ -66,6 +66,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.startswith(ALONE):
             item.add_marker(pytest.mark.alone)
+        elif item.nodeid.startswith(tuple(folder for folders in GROUPS.values() for folder in folders)):
+            item.add_marker(pytest.mark.live)
         if "app" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.timeout(APP_TIMEOUT_S))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from flashcur.domain.plans import Audience
 from tests.support.app import App, Exchange, running_app, simulated_exchange
@@ -18,6 +18,10 @@ _QUIET = ("--disable-background-networking", "--disable-component-update", "--di
 
 DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 390, "height": 844}
+
+WITHIN_MS = 15_000
+"""How long a page may take for anything: what has to come sooner is measured by tests that say so."""
+expect.set_options(timeout=WITHIN_MS)
 
 
 @pytest.fixture(scope="package")
@@ -65,7 +69,7 @@ def page(browser: Browser, app: App, audience: Audience, request: pytest.Fixture
     if traces:
         context.tracing.start(screenshots=True, snapshots=True)
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(WITHIN_MS)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
