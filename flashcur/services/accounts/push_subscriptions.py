@@ -101,12 +101,13 @@ class PushSubscriptions:
             details["expires_ms"] = str(subscription.expires_ms)
 
         def work(session: Session) -> str:
+            at_address = destinations.owned_at(session, "web-push", subscription.endpoint, caller.account_id)
             account, _ = sessions.require(session, caller, now, locked=True)
             plan = plan_of(account, now)
             if "web-push" not in plan.channels:
                 has = least_plan("channels", "web-push").title
                 raise PlanNeeded(f"{plan.title} does not have web push: {has} does.")
-            for other in destinations.at_address(session, "web-push", subscription.endpoint):
+            for other in at_address:
                 if other.account_id != account.id:
                     session.delete(other)
                     changes.tell(session, other.account_id, now)

@@ -17,6 +17,7 @@ from sqlalchemy import or_
 from sqlalchemy import select as columns_of
 from sqlmodel import Session, col, select
 
+from flashcur.domain.delivery.batching import WINDOW_MS
 from flashcur.domain.delivery.local_day import date_of, day_end_ms, day_start_ms
 from flashcur.domain.delivery.message import Message
 from flashcur.domain.delivery.planning import Hold, Verdict, Wishes, silence, verdict
@@ -162,6 +163,9 @@ class Book:
             return
         # What was held and then sent by itself leaves when it is due; what is tried again left when it was written.
         left_ms = handed_ms or max(created_ms, due_ms if due_ms <= self.now_ms else created_ms)
+        if left_ms > self.now_ms + WINDOW_MS:
+            # By a clock that was set back since: it must not hold or count anything until then.
+            return
         traffic.left_ms.append(left_ms)
         if channel not in OURS and left_ms >= day_start_ms(self.now_ms, self.wishes.zone):
             self._sent_today += 1

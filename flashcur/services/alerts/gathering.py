@@ -42,7 +42,7 @@ def due_accounts(session: Session, now_ms: int, limit: int = 100) -> list[str]:
     no lock."""
     query = (
         select(Delivery.account_id)
-        .where(Delivery.status == "held", col(Delivery.due_ms) <= now_ms, col(Delivery.account_id).is_not(None))
+        .where(outbox.held_due(now_ms), col(Delivery.account_id).is_not(None))
         .group_by(col(Delivery.account_id))
         .order_by(func.min(Delivery.due_ms), col(Delivery.account_id))
     )
@@ -59,8 +59,7 @@ def gather(session: Session, account_id: str, channels: Mapping[str, Channel], n
     account = session.exec(query).first()
     if account is None:
         return Gathered()
-    held = select(Delivery).where(Delivery.account_id == account_id, Delivery.status == "held")
-    due = list(session.exec(held.where(col(Delivery.due_ms) <= now_ms)))
+    due = list(session.exec(select(Delivery).where(Delivery.account_id == account_id, outbox.held_due(now_ms))))
     if not due:
         return Gathered()
     book = read_books(session, [account], channels, now_ms, base)[account_id]

@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 
 from flashcur.domain.plans import Channel
 from flashcur.models import Destination, Suppression
+from flashcur.services.accounts import sessions
 
 OFF_AFTER = 5
 """Messages in a row that could not be delivered, before a destination is switched off …"""
@@ -35,8 +36,19 @@ def of_account(session: Session, account_id: str, channel: Channel | None = None
 
 def at_address(session: Session, channel: Channel, address: str) -> Sequence[Destination]:
     """The destinations, of whichever account, with this address."""
-    key = address_key(channel, address)
-    return session.exec(select(Destination).where(Destination.channel == channel, Destination.address_key == key)).all()
+    query = select(Destination).where(
+        Destination.channel == channel, Destination.address_key == address_key(channel, address)
+    )
+    # Read anew: who held the account before may have changed them.
+    return session.exec(query, execution_options={"populate_existing": True}).all()
+
+
+def owned_at(session: Session, channel: Channel, address: str, *accounts: str) -> Sequence[Destination]:
+    """The same, for who changes them: their accounts, and `accounts`, are locked before, in the one order there is
+    (docs/decisions/one-order-of-locks.md). Begins a transaction."""
+    for account_id in sorted({*accounts, *(place.account_id for place in at_address(session, channel, address))}):
+        sessions.lock(session, account_id)
+    return at_address(session, channel, address)
 
 
 def keep(

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, and_, event, func, not_, or_, tuple_, upda
 from sqlalchemy import select as columns_of
 from sqlmodel import Session, col, select
 
-from flashcur.domain.delivery.schedule import next_attempt_ms, told_to_wait_ms
+from flashcur.domain.delivery.schedule import JITTER, PAUSES_S, next_attempt_ms, told_to_wait_ms
 from flashcur.domain.delivery.status import DUE, FINAL, Status
 from flashcur.domain.texts import lowered
 from flashcur.errors import DeliveryError, Refused, TryAgainLater, Unanswered
@@ -39,6 +39,7 @@ TOO_LATE = "It would have come too late to be of use."
 NO_TAB = "No tab of yours was open."
 SIMULATED = "Simulated data is shown in the app only."
 
+_LONGEST_PAUSE_MS = round(1000 * PAUSES_S[-1] * (1 + JITTER))
 _NEVER_MS = 253_402_300_799_000
 """Due date of what is not to be tried again: out of the index range that is asked all the time."""
 _WAITING: tuple[Status, ...] = ("queued", "retrying", "uncertain")
@@ -451,8 +452,38 @@ def _due(now_ms: int) -> ColumnElement[bool]:
             col(Delivery.due_ms) <= now_ms,
             and_(col(Delivery.status) == "queued", col(Delivery.created_ms) > now_ms + SKEW_MS),
             and_(col(Delivery.status) == "sending", col(Delivery.due_ms) > now_ms + SKEW_MS + LEASE_MS),
+            and_(
+                col(Delivery.status).in_(("retrying", "uncertain")),
+                col(Delivery.due_ms) > now_ms + SKEW_MS + _LONGEST_PAUSE_MS,
+                _put_off_later(now_ms),
+            ),
         ),
     )
+
+
+def held_due(now_ms: int) -> ColumnElement[bool]:
+    """The same of what is held: whether it is to be gathered."""
+    return and_(
+        col(Delivery.status) == "held",
+        or_(
+            col(Delivery.due_ms) <= now_ms,
+            and_(col(Delivery.created_ms) > now_ms + SKEW_MS, _put_off_later(now_ms)),
+        ),
+    )
+
+
+def _put_off_later(now_ms: int) -> ColumnElement[bool]:
+    """Whether its last step lies ahead: its date is of a clock that was set back since. Once it is put off anew, by the
+    clock as it is, that is no longer so."""
+    last = (
+        columns_of(col(DeliveryStep.at_ms))
+        .where(col(DeliveryStep.delivery_id) == col(Delivery.id))
+        .order_by(col(DeliveryStep.id).desc())
+        .limit(1)
+        .correlate(Delivery)
+        .scalar_subquery()
+    )
+    return last > now_ms + SKEW_MS
 
 
 def _locked(session: Session, delivery_id: int) -> Delivery | None:

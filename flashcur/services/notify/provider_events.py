@@ -10,7 +10,8 @@ from sqlmodel import Session, col, select
 
 from flashcur.domain.delivery.text_fit import one_line
 from flashcur.domain.plans import Channel
-from flashcur.models import Delivery, ProviderEvent
+from flashcur.models import Account, Delivery, ProviderEvent
+from flashcur.services.notify import destinations
 from flashcur.services.storage.inserts import insert_into
 from flashcur.services.storage.pruning import delete_unlocked
 
@@ -32,11 +33,22 @@ def prune(session: Session, before_ms: int) -> int:
 
 
 def delivery_of(session: Session, channel: Channel, key: str, provider_id: str) -> Delivery | None:
-    """The delivery that a provider speaks of, locked: by our key, or else by what the provider calls it."""
+    """The delivery that a provider speaks of: by our key, or else by what the provider calls it.
+
+    It is locked, and before it the accounts that the event may change: its own, and those that its recipient is a place
+    of (docs/decisions/one-order-of-locks.md).
+    """
     which = Delivery.key == key if key else Delivery.provider_id == provider_id
     if not (key or provider_id):
         return None
     query = select(Delivery).where(which, Delivery.channel == channel).order_by(col(Delivery.id)).limit(1)
+    found = session.exec(query).first()
+    if found is None:
+        return None
+    owners = {found.account_id or ""}
+    if channel == "email":
+        owners |= set(session.exec(select(Account.id).where(Account.email == found.recipient)))
+    destinations.owned_at(session, channel, found.recipient, *(owners - {""}))
     return session.exec(query.with_for_update(), execution_options={"populate_existing": True}).first()
 
 

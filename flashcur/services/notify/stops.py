@@ -42,16 +42,16 @@ def stop_mail(session: Session, account_id: str, why: str, now_ms: int, deliver:
 
 def stop_number(session: Session, number: str, now_ms: int, deliver: Deliver) -> int:
     """A number said STOP: nobody sends to it until it says START. How many destinations that switched off."""
+    places = [each for each in destinations.owned_at(session, "sms", number) if each.state != "off"]
     destinations.suppress(session, "sms", number, "stop", "STOP was sent from it.", now_ms)
-    places = [each for each in destinations.at_address(session, "sms", number) if each.state != "off"]
     _switch_off(session, places, STOPPED_TEXT, now_ms, deliver)
     return len(places)
 
 
 def start_number(session: Session, number: str, now_ms: int) -> int:
     """A number said START: what STOP switched off is on again; how many destinations."""
+    places = [each for each in destinations.owned_at(session, "sms", number) if each.why == STOPPED_TEXT]
     destinations.allow(session, "sms", number)
-    places = [each for each in destinations.at_address(session, "sms", number) if each.why == STOPPED_TEXT]
     for place in places:
         # What was never confirmed is not confirmed by a word that anybody can send from that number.
         place.state, place.why = ("on" if place.confirmed_ms is not None else "unconfirmed"), ""

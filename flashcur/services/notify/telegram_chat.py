@@ -20,7 +20,7 @@ from flashcur.domain.rules.rule import Definition
 from flashcur.domain.rules.sentence import sentence
 from flashcur.errors import Refusal
 from flashcur.models import Account, Destination, RuleRecord, Watchlist
-from flashcur.services.accounts import changes, sessions
+from flashcur.services.accounts import changes
 from flashcur.services.accounts.entitlement import plan_of
 from flashcur.services.alerts import alert_settings
 from flashcur.services.kit.budgets import Budgets
@@ -106,15 +106,16 @@ class TelegramChat:
             return f"This chat is connected to FlashCur.\n\n{HELP}"
         if command.name not in _ACTS:
             return f"There is no such command.\n\n{HELP}" if command.chat.kind == "private" else ""
-        own = [one for one in connected if one.details.get("user_id") == command.chat.user_id]
-        if not own:
+
+        def is_own(one: Destination) -> bool:
+            return one.state == "on" and one.details.get("user_id") == command.chat.user_id
+
+        if not any(map(is_own, connected)):
             return "Only who connected this chat can do that."
-        # In one order, as all who lock several accounts.
         answers: dict[str, None] = {}
-        for destination in sorted(own, key=lambda one: one.account_id):
-            account = sessions.lock(session, destination.account_id)
-            if account is not None:
-                answers[_ACTS[command.name](session, account, destination, command.argument, now_ms)] = None
+        for destination in sorted(filter(is_own, _owned(session, command.chat.id)), key=lambda one: one.account_id):
+            account = session.get_one(Account, destination.account_id)
+            answers[_ACTS[command.name](session, account, destination, command.argument, now_ms)] = None
         return "\n\n".join(answers)
 
     def _connect(self, session: Session, command: _Command, now_ms: int) -> str:
@@ -197,22 +198,24 @@ def _connected(session: Session, chat_id: int) -> Sequence[Destination]:
     return destinations.at_address(session, "telegram", str(chat_id))
 
 
+def _owned(session: Session, chat_id: int) -> Sequence[Destination]:
+    return destinations.owned_at(session, "telegram", str(chat_id))
+
+
 def _note_chat(session: Session, update: dict[str, Any], now_ms: int) -> None:
     """Where the bot was blocked or removed, or a group became a supergroup, its destinations follow."""
     member = _mapping(update.get("my_chat_member"))
     chat_id = _mapping(member.get("chat")).get("id")
     status = _mapping(member.get("new_chat_member")).get("status")
     if isinstance(chat_id, int) and status in ("kicked", "left"):
-        for one in sorted(_connected(session, chat_id), key=lambda one: one.account_id):
-            sessions.lock(session, one.account_id)
+        for one in _owned(session, chat_id):
             if one.state == "on":
                 destinations.switch_off(session, one, "The bot was blocked or removed in Telegram.")
                 changes.tell(session, one.account_id, from_ms(now_ms))
     message = _mapping(update.get("message"))
     chat_id, moved = _mapping(message.get("chat")).get("id"), message.get("migrate_to_chat_id")
     if isinstance(chat_id, int) and isinstance(moved, int):
-        for one in sorted(_connected(session, chat_id), key=lambda one: one.account_id):
-            sessions.lock(session, one.account_id)
+        for one in _owned(session, chat_id):
             destinations.move(session, one, str(moved))
             changes.tell(session, one.account_id, from_ms(now_ms))
 

@@ -10,7 +10,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -20,10 +20,14 @@ from sqlalchemy import event
 from sqlmodel import Session, select
 
 from flashcur import accounts
+from flashcur.domain.plans import PLANS, Channel
+from flashcur.domain.rules.condition import PriceCross
+from flashcur.domain.rules.rule import Definition, Scope
 from flashcur.domain.watchlists import ImportPlan
 from flashcur.errors import Refusal, Refused, Unavailable
-from flashcur.models import Account, ApiKey, Delivery, Wallet, WalletChallenge, new_id
+from flashcur.models import Account, AlertRecord, ApiKey, Delivery, Wallet, WalletChallenge, new_id
 from flashcur.services.accounts import api_keys, audit, mail_tokens, sessions, watchlists
+from flashcur.services.accounts.channels import Channels
 from flashcur.services.accounts.client import Client
 from flashcur.services.accounts.entitlement import plan_of, set_plan
 from flashcur.services.accounts.profile import Profile
@@ -31,11 +35,17 @@ from flashcur.services.accounts.registration import Registration
 from flashcur.services.accounts.upkeep import end_plans, prune_accounts
 from flashcur.services.accounts.wallets import Signed, WalletAccounts
 from flashcur.services.accounts.watchlists import Watchlists
-from flashcur.services.alerts import endings
+from flashcur.services.alerts import alerts, endings, receipts, rules
+from flashcur.services.alerts.alert_choices import AlertChoices
+from flashcur.services.alerts.dispatch import dispatch
+from flashcur.services.alerts.gathering import gather
+from flashcur.services.alerts.rules import Rules, Written
 from flashcur.services.auth import challenges
-from flashcur.services.notify import enqueue, outbox
+from flashcur.services.notify import destinations, enqueue, outbox, sendgrid_events, stops, twilio_events
 from flashcur.services.notify.channel import Handed
 from flashcur.services.notify.links import make_token
+from flashcur.services.notify.port import KEY_ARG
+from flashcur.services.notify.telegram_chat import TelegramChat
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from tests.support.accounts import (
@@ -50,7 +60,12 @@ from tests.support.accounts import (
     add_session,
     key_wallet,
 )
+from tests.support.alerts import alert
+from tests.support.deliveries import delivery
+from tests.support.recorded_channel import all_channels
 
+CHANNELS = all_channels()
+RULE = Written(Definition((PriceCross("above", 65_000.0),), Scope("symbol", symbol="BTCUSDT")), ("telegram",))
 AT_ONCE = 4
 """Pairs that run beside each other, each on an account of its own."""
 SLOWED_S = 0.001
@@ -73,6 +88,12 @@ class Scene:
     list_id: str = ""
     key: str = ""
     key_id: str = ""
+    rule_id: str = ""
+    chat_id: int = 0
+    phone: str = ""
+    places: dict[str, str] = field(default_factory=dict)
+    mail_key: str = ""
+    sms_key: str = ""
     links: dict[str, str] = field(default_factory=dict)
     signed: dict[str, Signed] = field(default_factory=dict)
 
@@ -114,9 +135,36 @@ def make_scene(services: Services) -> Scene:
             session.flush()
             scene.links[purpose] = make_token(secret, purpose, token.id)
         enqueue(session, scene.email, "password-changed", {"base": BASE}, now)
+        _add_alerts(session, scene, number, services.clock.ms)
         for name, wallet in (("sign-in", scene.wallet), ("link", scene.new_wallet)):
             scene.signed[name] = wallet.sign(_challenge(session, name, wallet, account.id))
     return scene
+
+
+def _add_alerts(session: Session, scene: Scene, number: int, now_ms: int) -> None:
+    """A rule, places, what was sent there and what is held."""
+    scene.rule_id = rules.create(session, scene.account_id, PLANS["elite"], RULE, now_ms, paused=False).id
+    scene.chat_id, scene.phone = number, f"+4474{number:08d}"
+    connected: tuple[tuple[Channel, str, dict[str, Any]], ...] = (
+        ("sms", scene.phone, {}),
+        ("telegram", str(scene.chat_id), {"user_id": number, "kind": "private"}),
+        ("slack", f"https://hooks.slack.com/services/T01ABCDEF/B02ABCDEF/{number:024}", {}),
+    )
+    for channel, address, details in connected:
+        place = destinations.keep(session, scene.account_id, channel, address, now_ms, details=details, confirmed=True)
+        session.flush()
+        scene.places[channel] = place.id
+    owned = {"account_id": scene.account_id, "kind": "test"}
+    mail = delivery(scene.email, "email", **owned, status="accepted")
+    sms = delivery(scene.phone, "sms", **owned, status="accepted", destination_id=scene.places["sms"])
+    outbox.write(session, [mail, sms], now_ms)
+    scene.mail_key, scene.sms_key = mail.key, sms.key
+    held = alert(scene.account_id, now_ms, rule_id=scene.rule_id, key=f"held {number}")
+    session.add_all(receipts.chain(session, [held]))
+    session.flush()
+    waits = delivery(str(scene.chat_id), "telegram", account_id=scene.account_id, kind="alert", status="held")
+    waits.alert_id, waits.destination_id = held.id, scene.places["telegram"]
+    outbox.write(session, [waits], now_ms)
 
 
 def _challenge(session: Session, purpose: str, wallet: KeyWallet, account_id: str) -> WalletChallenge:
@@ -176,6 +224,56 @@ async def _mailer_in_vain(services: Services, scene: Scene) -> None:
         await services.context.run(lambda session, mail=each.delivery: give_up(session, mail))
 
 
+def _deliver(session: Session, alerts: Sequence[AlertRecord], now_ms: int) -> None:
+    dispatch(session, alerts, CHANNELS, now_ms, BASE)
+
+
+async def _alerts(services: Services, scene: Scene) -> None:
+    """As the engine stores what rules found."""
+    now_ms = services.clock.ms
+    found = [alert(scene.account_id, now_ms, rule_id=scene.rule_id, key=f"found {scene.account_id}")]
+    await services.context.run(lambda session: alerts.store(session, found, _deliver, now_ms))
+
+
+async def _gathering(services: Services, scene: Scene) -> None:
+    now_ms = services.clock.ms
+    await services.context.run(lambda session: gather(session, scene.account_id, CHANNELS, now_ms, BASE))
+
+
+async def _bounce(services: Services, scene: Scene) -> None:
+    said = {"event": "bounce", "sg_event_id": scene.mail_key, KEY_ARG: scene.mail_key, "reason": "no such mailbox"}
+    now_ms = services.clock.ms
+    assert await services.context.run(lambda session: sendgrid_events.take_in(session, said, now_ms, _deliver))
+
+
+async def _sms_status(services: Services, scene: Scene) -> None:
+    fields = {"MessageSid": f"SM{scene.phone}", "MessageStatus": "undelivered", "ErrorCode": "30005"}
+    now_ms = services.clock.ms
+    await services.context.run(
+        lambda session: twilio_events.take_status(session, scene.sms_key, fields, now_ms, _deliver)
+    )
+
+
+async def _stop(services: Services, scene: Scene) -> None:
+    fields = {"From": scene.phone, "MessageSid": f"SM{scene.phone}", "Body": "STOP"}
+    now_ms = services.clock.ms
+    await services.context.run(lambda session: twilio_events.take_answer(session, fields, now_ms, BASE, _deliver))
+
+
+async def _telegram(services: Services, scene: Scene) -> None:
+    chat = {"id": scene.chat_id, "type": "private"}
+    update = {"update_id": scene.chat_id, "message": {"chat": chat, "from": {"id": scene.chat_id}, "text": "/mute 1h"}}
+    chats, now_ms = TelegramChat(services.settings.secret_key, BASE), services.clock.ms
+    await services.context.run(lambda session: chats.answer(session, update, now_ms))
+
+
+async def _unsubscribe(services: Services, scene: Scene) -> None:
+    now_ms = services.clock.ms
+    await services.context.run(
+        lambda session: stops.stop_mail(session, scene.account_id, stops.UNSUBSCRIBED, now_ms, None)
+    )
+
+
 def _job(work: Callable[..., str]) -> Act:
     async def act(services: Services, scene: Scene) -> None:
         # Late enough for everything to be over, sessions and limits included.
@@ -215,6 +313,22 @@ ACTS: dict[str, Act] = {
     "Watchlists.take_in": lambda s, x: s.lists.take_in(
         x.caller, ImportPlan(((None, ("BTCUSDT", "ETHUSDT")),), (), (), 0), ""
     ),
+    "Rules.create": lambda s, x: Rules(s.context).create(x.caller, RULE),
+    "Rules.delete": lambda s, x: Rules(s.context).delete(x.caller, x.rule_id),
+    "AlertChoices.mute": lambda s, x: s.alert_choices.mute(x.caller, 1),
+    "Channels.connect_url": lambda s, x: s.channels.connect_url(
+        x.caller, "slack", f"https://hooks.slack.com/services/T01ABCDEF/B01ABCDEF/{x.chat_id:024}", ""
+    ),
+    "Channels.remove": lambda s, x: s.channels.remove(x.caller, x.places["slack"]),
+    "Channels.switch_on": lambda s, x: s.channels.switch_on(x.caller, x.places["sms"]),
+    "Channels.test": lambda s, x: s.channels.test(x.caller, x.places["slack"]),
+    "alerts": _alerts,
+    "gathering": _gathering,
+    "bounce": _bounce,
+    "status of an SMS": _sms_status,
+    "STOP": _stop,
+    "Telegram": _telegram,
+    "unsubscribe": _unsubscribe,
     "end plans": _job(end_plans),
     "prune accounts": _job(prune_accounts),
     "operator": _operator,
@@ -232,6 +346,19 @@ ALIKE = {
     "Watchlists.create": "Watchlists.take_in",
     "Watchlists.rename": "Watchlists.toggle",
     "Watchlists.move": "Watchlists.toggle",
+    "Rules.edit": "Rules.create",
+    "Rules.pause": "Rules.create",
+    "Rules.resume": "Rules.create",
+    "Rules.snooze": "Rules.create",
+    "Rules.expiry": "Rules.create",
+    "AlertChoices.save": "AlertChoices.mute",
+    "Channels.new_secret": "Channels.connect_url",
+    "Channels.begin_telegram": "Channels.connect_url",
+    "Channels.begin_sms": "Channels.connect_url",
+    "Channels.confirm_sms": "Channels.switch_on",
+    "Channels.rename": "Channels.switch_on",
+    "Channels.switch_off": "Channels.switch_on",
+    "Channels.test_all": "Channels.test",
 }
 """What locks the same as another act: it is not tried with every other again."""
 
@@ -259,7 +386,7 @@ def two(settings: Settings, request: pytest.FixtureRequest) -> Iterator[tuple[Se
     made: list[Services] = []
     for _ in range(2):
         database = Database(Settings.load({**environ, "DATABASE_URL": url}))
-        made.append(Services(settings, database, hasher=QuickHasher()))
+        made.append(Services(settings, database, hasher=QuickHasher(), senders=dict(CHANNELS)))
     yield made[0], made[1]
     for services in made:
         services.close()
@@ -270,7 +397,7 @@ def two(settings: Settings, request: pytest.FixtureRequest) -> Iterator[tuple[Se
 def test_every_service_is_among_the_acts() -> None:
     public = {
         f"{group.__name__}.{name}"
-        for group in (Registration, WalletAccounts, Profile, Watchlists)
+        for group in (Registration, WalletAccounts, Profile, Watchlists, Rules, AlertChoices, Channels)
         for name, _ in inspect.getmembers(group, inspect.iscoroutinefunction)
         if not name.startswith("_")
     }
@@ -314,7 +441,7 @@ def locks_of(services: Services) -> list[list[str]]:
         match = None if "SKIP LOCKED" in statement else _LOCKS.match(statement)
         if match is not None:
             current.tables.append(match[1] or match[2])
-        elif "ON CONFLICT" in statement:
+        elif "ON CONFLICT" in statement and "rate_limit" in statement:
             current.tables.append("rate_limit")
 
     event.listen(services.database.engine, "begin", begin)

@@ -333,3 +333,15 @@ def test_settings_that_change_overnight_bring_it_at_once(world: World) -> None:
         row.due_ms = NOON_MS + HOUR_MS
         session.add(row)
     assert gathered(world, NOON_MS + HOUR_MS) == Gathered(1, 1)
+
+
+def test_what_is_held_by_a_clock_that_was_set_back_is_planned_anew(world: World) -> None:
+    """A storm's summary leaves at once; what a silence holds waits for its end, and is not planned all the time."""
+    world.tell(*[world.alert(NOON_MS + number) for number in range(5)])
+    back_ms = NOON_MS - 40 * 24 * HOUR_MS
+    world.change(muted_until_ms=back_ms + HOUR_MS)
+    assert due_now(world, back_ms) == [world.account_id]
+    assert gathered(world, back_ms) == Gathered()
+    assert {row.due_ms for row in rows(world) if row.status == "held"} == {back_ms + HOUR_MS}
+    assert due_now(world, back_ms + 1_000) == []
+    assert gathered(world, back_ms + HOUR_MS) == Gathered(2, 4)
