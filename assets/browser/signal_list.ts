@@ -158,20 +158,23 @@ export function useList(
 }
 
 // Asks how many of what is shown have arrived, when the newest signal of all (`ids`, the newest first) is a later one
-// than `newest`: once for all that come within a few seconds.
-export function useArrivals(ids: string, newest: number, count: Ask) {
+// than `newest`: once for all that come within a few seconds, and again where that got no answer. `counted` is the newest
+// one at the last answer.
+export function useArrivals(ids: string, newest: number, counted: number, count: Ask) {
   const latest = Math.max(0, ...ids.split("|", 50).map(Number));
   const counting = useRef(count);
   counting.current = count;
+  const due = newest > 0 && latest > Math.max(newest, counted);
   useEffect(() => {
-    if (!newest || latest <= newest) return undefined;
-    const query = now();
-    const timer = setTimeout(
-      () => counting.current(`${query}${query && "&"}newer=${newest}`),
-      Math.random() * ASK_AFTER_MS,
-    );
+    if (!due) return undefined;
+    const again = () => {
+      const query = now();
+      counting.current(`${query}${query && "&"}newer=${newest}`);
+      timer = setTimeout(again, ASK_AGAIN_MS);
+    };
+    let timer = setTimeout(again, Math.random() * ASK_AFTER_MS);
     return () => clearTimeout(timer);
-  }, [latest, newest]);
+  }, [due, newest]);
 }
 
 // Asks for what a page shows beside its list, again where the `plan` has changed and until it is `known`.

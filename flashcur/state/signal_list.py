@@ -48,6 +48,8 @@ class SignalListState(rx.State):
     """Id of the newest signal there was then; larger ones arrived later."""
     arrived: int = 0
     """How many of those are asked for."""
+    counted: int = 0
+    """Id of the newest signal there was when they were counted."""
     ignored: list[str] = []
     """Sentences about parts of the address that were not understood."""
     without: list[dict[str, str]] = []
@@ -103,11 +105,12 @@ class SignalListState(rx.State):
             asked = _params(text(query, MOST_QUERY))
             reader = reader_of(self)
         except Refusal:
-            # It is asked again when the next one arrives.
+            # The page asks again.
             return
         newer = asked.get("newer", "")
         since = int(newer) if newer.isascii() and newer.isdigit() and len(newer) < 16 else 0
         wanted = _wanted(asked, reader)[0]
+        known = [each.id or 0 for each in reader.newest]
         found = sum((each.id or 0) > since and wanted.matches(each, reader.now_ms) for each in reader.newest)
         if reader.plan.history is None and len(reader.newest) >= SHOWN:
             # There may be more than this process knows.
@@ -115,7 +118,7 @@ class SignalListState(rx.State):
                 found = await read(self, lambda session, reader: _count_newer(session, reader, asked, since))
             except Refusal:
                 return
-        tell(self, {SignalListState: {"arrived": found}})
+        tell(self, {SignalListState: {"arrived": found, "counted": max(known, default=0)}})
 
     @rx.event
     async def show_statistics(self) -> None:

@@ -134,6 +134,7 @@ def _arrived() -> rx.Component:
         "useArrivals",
         SignalsState.ids,
         SignalListState.newest,
+        SignalListState.counted,
         browser.event(SignalListState.count_arrived),
     )
     count = SignalListState.arrived
