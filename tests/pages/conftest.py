@@ -19,6 +19,9 @@ _QUIET = ("--disable-background-networking", "--disable-component-update", "--di
 DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
+CONTRACTS = 200
+"""That the exchange lists: as many as make a long page. How 500 feel is measured by `bench/page`."""
+
 WITHIN_MS = 15_000
 """How long a page may take for anything: what has to come sooner is measured by tests that say so."""
 expect.set_options(timeout=WITHIN_MS)
@@ -42,7 +45,7 @@ def browser(pytestconfig: pytest.Config) -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def exchange() -> Iterator[Exchange]:
-    with simulated_exchange() as exchange:
+    with simulated_exchange(CONTRACTS) as exchange:
         yield exchange
 
 

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from flashcur.domain.plans import Audience
 from flashcur.services.simulator import sessions, universe_data
 from flashcur.web.page.first_paint import ROWS as ROWS_AHEAD
-from tests.pages.conftest import DESKTOP, PHONE
+from tests.pages.conftest import CONTRACTS, DESKTOP, PHONE
 from tests.support.app import App, Exchange
 from tests.support.people import enter, leave
 from tests.support.programs import require_program, wait_until
@@ -68,7 +68,7 @@ def wrong_prices(page: Page, exchange: Exchange, symbols: list[str]) -> list[str
 
 def test_shows_every_contract_with_what_the_exchange_sent(page: Page, exchange: Exchange) -> None:
     open_dashboard(page)
-    assert page.locator(ROWS).count() >= 495
+    assert page.locator(ROWS).count() >= CONTRACTS - 5
     symbols = list(cells(page, "price"))[::25]
     # The very first values come over REST, which the exchange's record of what it streamed does not hold.
     wait_until(lambda: wrong_prices(page, exchange, symbols) == [], "the exchange's prices", 10)
@@ -125,7 +125,7 @@ def test_no_cell_goes_blank_and_all_is_right_within_5_s_of_a_reconnect(page: Pag
         lambda: wrong_prices(page, exchange, symbols) == [], "the exchange's prices", 5 - (time.monotonic() - back)
     )
     assert page.evaluate("window.blanks") == 0
-    assert page.evaluate("window.least") >= 495
+    assert page.evaluate("window.least") >= CONTRACTS - 5
 
 
 @pytest.mark.parametrize("name", ["price", "change", "volume", "ratio", "funding", "oi", "oi1h"])
@@ -163,7 +163,7 @@ def test_search_finds_and_says_when_nothing_matches(page: Page) -> None:
     page.fill("#search", "no such thing")
     expect(page.get_by_text("No contract matches these filters.")).to_be_visible()
     page.get_by_role("button", name="Show all contracts").click()
-    assert page.locator(ROWS).count() >= 495
+    assert page.locator(ROWS).count() >= CONTRACTS - 5
 
 
 def test_filters(page: Page) -> None:
@@ -216,7 +216,7 @@ def test_stocks_and_commodities_are_behind_a_choice(page: Page, exchange: Exchan
     page.fill("#search", "no such thing")
     page.get_by_role("button", name="Show all contracts").click()
     assert "assets" not in page.url
-    assert page.locator(ROWS).count() >= 495
+    assert page.locator(ROWS).count() >= CONTRACTS - 5
 
 
 def test_what_is_closed_says_so_and_is_not_old(page: Page) -> None:
@@ -457,7 +457,7 @@ def test_screen_reader_gets_a_table_and_no_chatter(page: Page) -> None:
     open_dashboard(page)
     assert page.get_by_role("table", name="USDT perpetual futures").count() == 1
     assert page.get_by_role("columnheader").count() == 8
-    assert page.get_by_role("rowheader").count() >= 495
+    assert page.get_by_role("rowheader").count() >= CONTRACTS - 5
     assert page.locator(".scroller [aria-live], .scroller [role=status], .scroller [role=alert]").count() == 0
     assert page.locator('[data-testid="feed-status"] [role=status]').text_content() == "Live"
 

@@ -67,8 +67,8 @@ def test_strip_is_live_while_the_table_stands_still(page: Page) -> None:
     page.wait_for_selector(ROWS)
     table = page.locator("tbody.rows").text_content()
     strip = page.locator(".strip")
-    expect(strip).not_to_have_text(strip.text_content() or "", timeout=5000)
-    expect(strip).not_to_have_text(strip.text_content() or "", timeout=5000)
+    expect(strip).not_to_have_text(strip.text_content() or "")
+    expect(strip).not_to_have_text(strip.text_content() or "")
     assert page.locator("tbody.rows").text_content() == table
 
 
@@ -83,7 +83,7 @@ def test_what_a_guest_may_not_see_is_never_sent(page: Page, app: App) -> None:
     page.wait_for_selector(ROWS)
     strip = page.locator(".strip")
     for _ in range(3):
-        expect(strip).not_to_have_text(strip.text_content() or "", timeout=5000)
+        expect(strip).not_to_have_text(strip.text_content() or "")
     status, body = app.get("/api/v1/markets")
     assert status == 200
     allowed = {row["symbol"] for row in body["rows"]}

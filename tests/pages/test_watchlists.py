@@ -310,7 +310,7 @@ def test_a_notice_goes_with_the_page_and_with_the_next_success(page: Page, app: 
     copy.click()
     expect(bar).to_contain_text("no contract to copy")
     add(page, "Majors", "btc")
-    expect(bar).to_have_attribute("data-shown", "false", timeout=5_000)
+    expect(bar).to_have_attribute("data-shown", "false")
 
 
 @pytest.mark.parametrize("page", [PHONE], indirect=True)

@@ -81,7 +81,7 @@ class App:
 
 
 @contextmanager
-def simulated_exchange(symbols: int = 500, seed: int = 1, port: int | None = None) -> Iterator[Exchange]:
+def simulated_exchange(symbols: int, seed: int = 1, port: int | None = None) -> Iterator[Exchange]:
     port = port or free_port()
     command = [sys.executable, "-m", "flashcur.services.simulator", "--port", str(port)]
     command += ["--symbols", str(symbols), "--seed", str(seed)]
