@@ -19,8 +19,16 @@ _MESSAGES = "/alerts?tab=messages"
 
 
 def bell(alive: rx.Var[bool]) -> rx.Component | rx.Var[object]:
-    """Once on a page, for who is signed in; it also rings. `alive`: whether frames come."""
-    return rx.cond(AccountState.signed_in, _bell(_unread(alive)))
+    """Once on a page, for who is signed in; it also rings. `alive`: whether frames come.
+
+    On a phone a link stands in its place for everybody else, so that nothing moves once it is known who this is.
+    """
+    link = rx.el.a(_picture(), href="/alerts", class_name="icon bell-link", aria_label="Alerts")
+    return rx.cond(AccountState.signed_in, _bell(_unread(alive)), link)
+
+
+def _picture() -> rx.Component:
+    return outline("M6 10a6 6 0 1 1 12 0c0 4 1.5 5.5 2 6.5H4c.5-1 2-2.5 2-6.5M10 19.5a2.2 2.2 0 0 0 4 0")
 
 
 def _unread(alive: rx.Var[bool]) -> rx.Var[int]:
@@ -52,7 +60,7 @@ def _bell(unread: rx.Var[int]) -> rx.Component:
     )
     return rx.el.div(
         rx.el.button(
-            outline("M6 10a6 6 0 1 1 12 0c0 4 1.5 5.5 2 6.5H4c.5-1 2-2.5 2-6.5M10 19.5a2.2 2.2 0 0 0 4 0"),
+            _picture(),
             rx.cond(unread > 0, untranslated(count, class_name="count")),
             type="button",
             class_name="icon",
