@@ -101,4 +101,6 @@ async def serving(vendor: V) -> AsyncIterator[V]:
     finally:
         vendor._over.set()
         listening.close()
+        # Connections that are kept alive end at once; without this each is waited for.
+        server.pre_shutdown()
         await server.shutdown(1)
