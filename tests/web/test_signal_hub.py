@@ -72,8 +72,10 @@ def searched(database: Database, audience: Audience, now_ms: int, *, demo: bool 
     return [record.key for record in page.signals]
 
 
-async def test_it_shows_what_a_search_finds(database: Database) -> None:
+async def test_it_shows_what_a_search_finds(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A swarm of open interest, real and demo data: whoever looks, and when, sees what the database would give."""
+    # Each minute would wait for the end of the pause.
+    monkeypatch.setattr(signal_hub, "_PAUSE_S", 0)
     chance = random.Random(5)
     stage = Stage(now_ms=NOON_MS - 60 * MINUTE_MS)
     for number in range(300):
