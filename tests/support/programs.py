@@ -26,6 +26,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 START_TIMEOUT_S = 30
+IN_MEMORY = Path("/dev/shm")
+"""Linux's folder that is never written to a disk. Copying a database there takes a tenth of the time."""
+ROOM = 2 * 1024**3
+"""Bytes that must be free in it; a container is often given 64 MB."""
 INITDB_OPTIONS = ("--username=flashcur", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C")
 
 
@@ -45,6 +49,13 @@ def missing(hint: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(hint, pytrace=False)
     pytest.skip(hint)
+
+
+def quick_folder() -> str | None:
+    """Where files of tests are made the quickest, as `tempfile` takes it; None is its own choice."""
+    if IN_MEMORY.is_dir() and os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free >= ROOM:
+        return str(IN_MEMORY)
+    return None
 
 
 def free_port() -> int:
@@ -177,7 +188,7 @@ class PostgresServer:
 def postgres_server() -> Iterator[PostgresServer]:
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     initdb = require_program("initdb", "postgresql", *reversed(versions))
-    with tempfile.TemporaryDirectory(prefix="flashcur-postgres-") as name:
+    with tempfile.TemporaryDirectory(prefix="flashcur-postgres-", dir=quick_folder()) as name:
         directory = Path(name)
         if unprivileged():
             user = pwd.getpwnam("nobody")
