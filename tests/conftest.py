@@ -14,6 +14,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
+from tests.support.migrated import migrated_database, spare_migration
 from tests.support.programs import PostgresServer, RedisServer, postgres_server, redis_server
 
 # Units that one worker does from beginning to end (`pytest -n 2`); all other tests go one by one to
@@ -145,16 +146,9 @@ def empty_database(empty_database_url: str, environ: dict[str, str]) -> Iterator
 
 
 @pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def migrated_file() -> Path:
     """An SQLite database of this version without a row; tests get copies."""
-    folder = tmp_path_factory.mktemp("migrated")
-    database = Database(Settings.load({"FLASHCUR_DATA_DIR": str(folder), "FLASHCUR_SECRET_KEY": SECRET_KEY}))
-    database.migrate()
-    database.close()
-    (file,) = folder.glob("*.db")
-    # Closed by its last connection, it has no log beside it that a copy would miss.
-    assert not list(folder.glob("*.db-*"))
-    return file
+    return migrated_database()
 
 
 @pytest.fixture(scope="session")
@@ -189,10 +183,9 @@ def database(database_url: str, environ: dict[str, str]) -> Iterator[Database]:
 
 
 @pytest.fixture
-def sqlite_database(settings: Settings, migrated_file: Path) -> Iterator[Database]:
+def sqlite_database(settings: Settings) -> Iterator[Database]:
     """Migrated, on SQLite only: for tests whose subject is not the database."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(migrated_file, settings.data_dir / migrated_file.name)
+    spare_migration(settings)
     database = Database(settings)
     yield database
     database.close()

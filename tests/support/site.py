@@ -33,6 +33,7 @@ from flashcur.web.routes.table import HttpRoutes
 from flashcur.web.routes.telegram import TelegramRoutes
 from tests.support.accounts import ADDRESS, PASSWORD, WHERE, add_account, add_session, mails_in, template_of
 from tests.support.frames import market_frame
+from tests.support.migrated import spare_migration
 from tests.support.waiting import eventually
 
 PAGE = WHERE.page
@@ -153,6 +154,7 @@ async def running_site(settings: Settings, where: Addresses = WHERE) -> AsyncIte
 
     It waits for the database for longer than a visitor would: on a loaded machine they would be shown as guests.
     """
+    spare_migration(settings)
     runtime = WebRuntime(replace(settings, engine="external"), MarketHub(), where)
     groups = (AuthRoutes, ExportRoutes, SignalRoutes, CallbackRoutes, TelegramRoutes, PushRoutes)
     routes = HttpRoutes(runtime, *(group(runtime) for group in groups))
