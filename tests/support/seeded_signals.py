@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import cast
 
@@ -26,6 +27,16 @@ UNLISTED = ("SEEDLING",)
 """A coin that no simulated exchange lists: the running engine finds no signals of it."""
 SPACING_MS = 7 * 60_000
 """Between two signals; the newest is as old as that."""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """`fill_signals` at noon, for tests that only read."""
+
+    session: Session
+    """Whatever is written in it is rolled back."""
+    stored: list[SignalRecord]
+    """The oldest first."""
 
 
 def fill_signals(

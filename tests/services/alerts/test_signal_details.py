@@ -13,7 +13,7 @@ from flashcur.models import SignalRecord
 from flashcur.services.alerts import signals
 from flashcur.services.alerts.signal_details import Details, Hidden, read_details
 from flashcur.services.storage.database import Database
-from tests.support.seeded_signals import fill_signals
+from tests.support.seeded_signals import Filled
 from tests.support.signals import MINUTE_MS, NOON_MS, REAL, signal
 
 NOW_MS = NOON_MS
@@ -31,8 +31,8 @@ def of_kind(records: list[SignalRecord], detector: str, at: int = -1) -> int:
     return found
 
 
-def test_every_kind_is_told_with_its_picture_and_what_followed(session: Session) -> None:
-    records = fill_signals(session, NOW_MS)
+def test_every_kind_is_told_with_its_picture_and_what_followed(filled: Filled) -> None:
+    session, records = filled.session, filled.stored
     charts = {"volume_spike": "Volume", "adaptive_spike": "Volume", "open_interest": "Price", "listing": "Price"}
     for detector, begins in {**charts, "funding": "Funding"}.items():
         # An old one, of which everything is known.
@@ -47,8 +47,8 @@ def test_every_kind_is_told_with_its_picture_and_what_followed(session: Session)
         assert horizons == ([] if detector == "listing" else [1, 4, 24])
 
 
-def test_a_fresh_signal_has_a_picture_without_room_for_hours_to_come(session: Session) -> None:
-    records = fill_signals(session, NOW_MS)
+def test_a_fresh_signal_has_a_picture_without_room_for_hours_to_come(filled: Filled) -> None:
+    session, records = filled.session, filled.stored
     found = read_details(session, PLANS["elite"], of_kind(records, "volume_spike"), demo=False, now_ms=NOW_MS)
     assert isinstance(found, Details)
     assert found.picture is not None

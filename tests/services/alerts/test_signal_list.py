@@ -14,7 +14,7 @@ from flashcur.models import SignalRecord
 from flashcur.services.alerts.signal_list import how_complete, read_list, why_nothing
 from flashcur.services.alerts.signals import store
 from flashcur.services.storage.database import Database
-from tests.support.seeded_signals import fill_signals
+from tests.support.seeded_signals import Filled
 from tests.support.signals import NOON_MS, signal
 
 ELITE = PLANS["elite"]
@@ -24,12 +24,6 @@ ELITE = PLANS["elite"]
 def session(database: Database) -> Iterator[Session]:
     with database.session() as session:
         yield session
-
-
-@pytest.fixture
-def stored(session: Session) -> list[SignalRecord]:
-    """The newest first."""
-    return fill_signals(session, NOON_MS)[::-1]
 
 
 WANTED = [
@@ -49,31 +43,29 @@ WANTED = [
 
 # Numbered: a set is written in another order by each process.
 @pytest.mark.parametrize("wanted", WANTED, ids=range(len(WANTED)))
-def test_the_database_and_the_filter_agree_page_by_page(
-    wanted: SignalFilter, session: Session, stored: list[SignalRecord]
-) -> None:
+def test_the_database_and_the_filter_agree_page_by_page(wanted: SignalFilter, filled: Filled) -> None:
     found: list[int | None] = []
     after = None
     while True:
-        page = read_list(session, ELITE, wanted, demo=False, now_ms=NOON_MS, after=after)
+        page = read_list(filled.session, ELITE, wanted, demo=False, now_ms=NOON_MS, after=after)
         found += [record.id for record, _ in page.entries]
         if page.next is None:
             break
         after = page.next
-    assert found == [record.id for record in stored if wanted.matches(record, NOON_MS)]
+    assert found == [record.id for record in reversed(filled.stored) if wanted.matches(record, NOON_MS)]
 
 
-def test_each_comes_with_what_followed(session: Session, stored: list[SignalRecord]) -> None:
+def test_each_comes_with_what_followed(filled: Filled) -> None:
     wanted = SignalFilter(last_day=date(2026, 11, 21))
-    for record, outcome in read_list(session, ELITE, wanted, demo=False, now_ms=NOON_MS).entries:
+    for record, outcome in read_list(filled.session, ELITE, wanted, demo=False, now_ms=NOON_MS).entries:
         assert outcome is not None
         assert outcome.signal_id == record.id
         assert outcome.change_24h is not None
 
 
-def test_instead_of_nothing_it_says_which_filter_to_leave_out(session: Session, stored: list[SignalRecord]) -> None:
+def test_instead_of_nothing_it_says_which_filter_to_leave_out(filled: Filled) -> None:
     wanted = SignalFilter(detectors=("listing",), severity=3, contract="BTC")
-    without = dict(read_list(session, ELITE, wanted, demo=False, now_ms=NOON_MS).without)
+    without = dict(read_list(filled.session, ELITE, wanted, demo=False, now_ms=NOON_MS).without)
     assert without == {
         "kind": SignalFilter(severity=3, contract="BTC"),
         "severity": SignalFilter(detectors=("listing",), contract="BTC"),
@@ -81,7 +73,7 @@ def test_instead_of_nothing_it_says_which_filter_to_leave_out(session: Session, 
     everything = SignalFilter(
         ("listing",), "bullish", 3, "long_build_up", "BTC", "hour", date(2026, 1, 1), None, "1", frozenset()
     )
-    assert read_list(session, ELITE, everything, demo=False, now_ms=NOON_MS).without == ()
+    assert read_list(filled.session, ELITE, everything, demo=False, now_ms=NOON_MS).without == ()
 
 
 def test_what_a_plan_hides_is_not_said_not_to_be(session: Session) -> None:
@@ -104,9 +96,11 @@ def test_what_a_plan_hides_is_not_said_not_to_be(session: Session) -> None:
     assert why("free", SignalFilter(contract="NONE")) == ("none", None)
 
 
-def test_how_complete_it_is_follows_what_is_asked_for(session: Session, stored: list[SignalRecord]) -> None:
+def test_how_complete_it_is_follows_what_is_asked_for(filled: Filled) -> None:
+    stored = filled.stored[::-1]
+
     def told(wanted: SignalFilter, shown: list[SignalRecord]) -> int:
-        found = how_complete(session, wanted, shown, "binanceusdm", demo=False, now_ms=NOON_MS)
+        found = how_complete(filled.session, wanted, shown, "binanceusdm", demo=False, now_ms=NOON_MS)
         return found.stale_ms
 
     # The ledger has 90 s for each of 8 contracts on each of two days.
