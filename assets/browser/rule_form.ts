@@ -43,7 +43,7 @@ type Saved = { number?: number; rule?: string; problem?: string; field?: string;
 type Past = { number?: number; state?: string; percent?: number; suggestion?: { conditions?: Condition[] } };
 type Ask = (text: string) => void;
 
-const PARAMETERS = ["rule", "symbol", "like", "draft"];
+const PARAMETERS = ["rule", "symbol", "like", "stricter", "draft"];
 const CHECK_AFTER_MS = 250;
 // How often current values are asked for while the sheet is open.
 const CHECK_EVERY_MS = 5000;

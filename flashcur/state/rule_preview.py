@@ -17,13 +17,14 @@ from datetime import tzinfo
 from typing import Any
 
 from flashcur.domain.rules.condition import Condition, InterestMove, OnSignal
+from flashcur.domain.rules.past import MOST_A_WEEK, WEEK_DAYS
 from flashcur.domain.rules.rule import Definition
 from flashcur.domain.signals.outcomes import Summary
 from flashcur.domain.signals.words import lift_text, move_text
 from flashcur.errors import DatabaseError
 from flashcur.services.alerts import past_requests, preview
 from flashcur.services.alerts.past_requests import Kind
-from flashcur.services.alerts.preview import MOST_A_WEEK, WEEK_DAYS, Preview
+from flashcur.services.alerts.preview import Preview
 from flashcur.services.kit.budgets import Budgets
 from flashcur.services.storage.database import Database
 from flashcur.state.rule_drafts import form_of

@@ -10,8 +10,10 @@ from flashcur.domain.frames import Frame
 from flashcur.domain.plans import CHANNEL_NAMES, Channel
 from flashcur.domain.rules.condition import Fault, PriceCross, PriceMove
 from flashcur.domain.rules.current import Present
+from flashcur.domain.rules.often import Calmer, threshold_of
+from flashcur.domain.rules.past import WEEK_DAYS
 from flashcur.domain.rules.rule import Definition
-from flashcur.domain.rules.sentence import sentence
+from flashcur.domain.rules.sentence import condition_text, sentence
 from flashcur.domain.rules.share import to_link
 from flashcur.domain.signals.words import span_text
 from flashcur.models import RuleRecord
@@ -45,12 +47,13 @@ def list_vars(
     watched: Mapping[str, Certificate],
     known: Mapping[Channel, Way],
     reader: Reader,
+    often: Mapping[str, Calmer] | None = None,
 ) -> dict[str, Any]:
     """The vars of `RulesState` for the list of an account's rules.
 
     Each rule: `id`, `name` (empty without one), `sentence`, `why`, `fires`, `precision`, `watched`, `reach`, `warning`
     (`1` where it is one), `snoozed` (until when), `ends`, `urgent`, `note`, `link` (which another person opens as their
-    draft).
+    draft), `often` (that it fires too often, and what is offered) and `calmer` (where the form has that threshold).
     """
     lists = () if reader.visitor.account is None else reader.visitor.account.lists
     names = {each.id: each.name for each in lists}
@@ -58,6 +61,7 @@ def list_vars(
     told: dict[str, list[Texts]] = {"active": [], "paused": [], "done": []}
     for each in owned:
         row = _row(each, precision.get(each.id), watched.get(each.id), known, names, muted, reader)
+        row |= _often(each, (often or {}).get(each.id))
         told.get(each.status, told["done"]).append(row)
     active, most = active_count(owned), reader.plan.rules
     return {**told, "room": f"{active:,} of {most:,}", "full": active >= most}
@@ -100,11 +104,12 @@ def said_of_tests(count: int) -> str:
 
 def said(definition: Definition, lists: Mapping[str, str]) -> str:
     """The rule as one sentence; no number is parted from its unit at a line's end."""
-    return (
-        sentence(definition, scope_name(definition.scope, lists))
-        .replace(" %", "\u00a0%")
-        .replace(" USDT", "\u00a0USDT")
-    )
+    return with_units_kept(sentence(definition, scope_name(definition.scope, lists)))
+
+
+def with_units_kept(text: str) -> str:
+    """Text in which no number is parted from its unit at a line's end."""
+    return text.replace(" %", "\u00a0%").replace(" USDT", "\u00a0USDT")
 
 
 def shared_link(definition: Definition) -> str:
@@ -160,6 +165,21 @@ def _fires(rule: RuleRecord, zone: tzinfo) -> str:
     times = "once" if rule.fires == 1 else "twice" if rule.fires == 2 else f"{rule.fires:,} times"
     last = "" if rule.fired_ms is None else f", last on {moment(rule.fired_ms, zone)}"
     return f"Fired {times}{last}."
+
+
+def _often(rule: RuleRecord, offered: Calmer | None) -> Texts:
+    if offered is None:
+        return {"often": "", "calmer": ""}
+    threshold = threshold_of(offered.definition)
+    stricter = with_units_kept(condition_text(offered.definition.conditions[offered.at]))
+    would = {0: "not have fired", 1: "have fired once at most"}.get(
+        offered.would, f"have fired {offered.would:,} times at most"
+    )
+    return {
+        "often": f"Fired {offered.fires:,} times in {WEEK_DAYS} days. That is often. With a stricter threshold "
+        f"(“{stricter}”) it would {would}.",
+        "calmer": f"/alerts?rule={rule.id}&stricter={0.0 if threshold is None else threshold:.12g}",
+    }
 
 
 def _watched(certificate: Certificate | None) -> str:

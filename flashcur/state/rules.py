@@ -17,6 +17,7 @@ from sqlmodel import Session
 from flashcur.domain.frames import Frame
 from flashcur.domain.rules.condition import Fault
 from flashcur.domain.rules.current import present
+from flashcur.domain.rules.often import with_threshold
 from flashcur.domain.rules.rule import Definition, Scope
 from flashcur.domain.rules.share import from_link
 from flashcur.errors import NotFound, Refusal, SignInNeeded
@@ -25,6 +26,7 @@ from flashcur.services.accounts.sessions import Caller
 from flashcur.services.accounts.watchlists import ListView
 from flashcur.services.accounts.wiring import Accounts
 from flashcur.services.alerts import alerts, certificates, rules
+from flashcur.services.alerts.often import too_often
 from flashcur.services.alerts.reach import Way, ways
 from flashcur.services.notify.channel import Channel as Sender
 from flashcur.state import visit
@@ -85,7 +87,8 @@ class RulesState(rx.State):
     @rx.event
     async def open_form(self, asked: str) -> None:
         """Tell what the form begins with. `asked` is what the address says: `rule=new` with a `symbol` or `like` the
-        id of a rule, `rule=` an id, or `draft=` a rule that somebody shared."""
+        id of a rule, `rule=` an id, where `stricter` is another threshold for it, or `draft=` a rule that somebody
+        shared."""
         told: dict[str, Any] = {"asked": str(asked)[:MOST_ADDRESS], "number": _number()}
         try:
             # What stands for NUL or half a character in an address is that only once it is read.
@@ -282,6 +285,7 @@ def _list(session: Session, reader: Reader, senders: Mapping[str, Sender]) -> di
         certificates.of_rules(session, [each.id for each in owned], reader.now_ms),
         ways(session, account, reader.plan, senders),
         reader,
+        too_often(session, owned, reader.now_ms),
     )
 
 
@@ -302,7 +306,10 @@ def _beginning(session: Session, account: Account, params: Mapping[str, str]) ->
         return {"form": blank_form(params.get("symbol", "")[:64]) | _as_before(session, account)}
     found = rules.find(session, account.id, (like if wanted == "new" else wanted)[:64])
     try:
-        form = form_of(Definition.from_json(found.definition), found)
+        definition = Definition.from_json(found.definition)
+        if wanted != "new" and (stricter := params.get("stricter")):
+            definition = with_threshold(definition, stricter)
+        form = form_of(definition, found)
     except Fault:
         raise NotFound("This rule was written by another version of FlashCur, and cannot be edited.") from None
     if wanted == "new":

@@ -25,6 +25,7 @@ const { closedRule, faultsOf, grouped, openRule, spanOf, spansOf, wantedOf } = a
 test("an address says which rule is written, whatever else is in it", () => {
   assert.equal(wantedOf("?tab=paused&symbol=BTCUSDT&rule=new&x=1"), "rule=new&symbol=BTCUSDT");
   assert.equal(wantedOf("?draft=1abc"), "draft=1abc");
+  assert.equal(wantedOf("?stricter=7.5&rule=7"), "rule=7&stricter=7.5");
   for (const nothing of ["", "?tab=done", "?symbol=BTCUSDT", "?rule=", "?like=7", "?tab=messages&rule=7"])
     assert.equal(wantedOf(nothing), "");
 });

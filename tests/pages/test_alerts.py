@@ -8,13 +8,22 @@ from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
+from sqlmodel import select
 
 from flashcur.domain.rules.condition import OnSignal, PriceMove
 from flashcur.domain.rules.rule import Definition, Scope
 from flashcur.domain.rules.share import to_link
+from flashcur.domain.spikes import HOUR_MS
+from flashcur.domain.ticks import Candle
+from flashcur.models import Account
+from flashcur.services.alerts import receipts
+from flashcur.services.kit.clock import to_ms, utc_now
+from flashcur.services.records.hour_candles import save_hours
 from tests.pages.conftest import DESKTOP, PHONE
+from tests.support.alerts import alert
 from tests.support.app import App
 from tests.support.people import enter, leave, path_of, sign_up, visit
+from tests.support.rules import add_rule
 
 SHARED = Definition((PriceMove("up", 7.0, 3_600),), Scope("all"), name="Runners")
 
@@ -314,6 +323,53 @@ def test_a_test_that_reaches_nobody_says_so_and_the_rule_is_kept(page: Page, app
     expect(sheet(page)).to_be_hidden()
     expect(page.locator(".notice-bar")).to_contain_text("No test message was sent")
     expect(rules(page)).to_have_count(1)
+
+
+def test_a_rule_that_fires_too_often_is_offered_a_threshold(page: Page, app: App) -> None:
+    address = sign_up(page, app, plan="pro")
+    now_ms = to_ms(utc_now())
+    first_ms = (now_ms // HOUR_MS - 60) * HOUR_MS
+    # The app's exchange has another name, and tells nothing of these hours.
+    hours = [
+        Candle("BTCUSDT", first_ms + at * HOUR_MS, 100, 112 if at % 4 == 0 else 105.2, 99, 100, 1.0, True, 0, 0)
+        for at in range(24)
+    ]
+    with app.database() as database, database.session() as session:
+        owner = session.exec(select(Account.id).where(Account.email == address)).one()
+        written = Definition((PriceMove("up", 5.0, 900),), Scope("all"), name="Noisy")
+        rule = add_rule(session, owner, written, first_ms, fires=24, fired_ms=now_ms)
+        found = [
+            alert(
+                owner,
+                each.open_ms + 10 * 60_000,
+                key=f"often:{rule.id}:{each.open_ms}",
+                rule_id=rule.id,
+                exchange="bybit",
+                price=105.0,
+                evidence={"readings": [{"value": 5.0, "threshold": 5.0}]},
+            )
+            for each in hours
+        ]
+        session.add_all(receipts.chain(session, found))
+        save_hours(session, "bybit", hours, demo=False)
+    visit(page, "/alerts")
+    offered = rules(page).first.locator(".suggestion")
+    expect(offered).to_contain_text("Fired 24 times in 7 days. That is often.")
+    expect(offered).to_contain_text("rises by 5.5 % or more within 15 minutes")
+    expect(offered).to_contain_text("it would have fired 6 times at most.")
+    offered.get_by_role("link", name="Use this threshold").click()
+    expect(sheet(page).get_by_role("heading", name="Edit rule")).to_be_visible()
+    expect(sheet(page).get_by_label("Percent")).to_have_value("5.5")
+    expect(read_back(page)).to_contain_text("rises by 5.5 % or more within 15 minutes")
+    # It is offered, not done: a form that is closed changes nothing.
+    page.keyboard.press("Escape")
+    expect(sheet(page)).to_be_hidden()
+    expect(rules(page).first).to_contain_text("rises by 5 % or more")
+    offered.get_by_role("link", name="Use this threshold").click()
+    save(page)
+    # What the rule fired before it was changed is no reason to change it again.
+    expect(rules(page).first).to_contain_text("rises by 5.5 % or more")
+    expect(offered).to_have_count(0)
 
 
 def test_the_other_parts_of_the_page(page: Page, app: App) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from flashcur.domain.plans import CHANNELS, PLANS, Channel
 from flashcur.domain.rules.condition import Condition, FundingLevel, OnSignal, PriceCross, PriceMove
+from flashcur.domain.rules.often import Calmer
 from flashcur.domain.rules.rule import Definition, Scope
 from flashcur.domain.rules.share import from_link
 from flashcur.models import RuleRecord
@@ -77,6 +78,23 @@ def test_how_right_it_was_is_told_with_its_count(condition: Condition, expected:
     row = told(rule(condition, fires=12, fired_ms=NOW_MS), Precision(known=12, hits=7))
     assert row["precision"] == expected
     assert row["fires"] == "Fired 12 times, last on 24 Nov 2025, 16:00 UTC."
+
+
+@pytest.mark.parametrize(
+    ("would", "expected"),
+    [(0, "would not have fired."), (1, "would have fired once at most."), (9, "would have fired 9 times at most.")],
+)
+def test_a_rule_that_fires_too_often_is_offered_a_threshold(would: int, expected: str) -> None:
+    kept = rule(PriceMove("either", 5.0, 900), fires=41)
+    stricter = Definition((PriceMove("either", 7.5, 900),), Scope("symbol", symbol="BTCUSDT"))
+    found = list_vars([kept], {}, {}, WAYS, READER, {kept.id: Calmer(41, stricter, 0, would)})
+    row = found["active"][0]
+    assert row["often"].replace("\u00a0", " ") == (
+        "Fired 41 times in 7 days. That is often. With a stricter threshold (“rises or falls by 7.5 % or more within "
+        f"15 minutes”) it {expected}"
+    )
+    assert row["calmer"] == f"/alerts?rule={kept.id}&stricter=7.5"
+    assert (told(kept)["often"], told(kept)["calmer"]) == ("", "")
 
 
 @pytest.mark.parametrize("why", ["owner", "plan", "delisted", "watchlist"])

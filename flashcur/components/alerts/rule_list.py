@@ -159,6 +159,20 @@ def _said(each: Item, which: str) -> list[rx.Component]:
             class_name="soft",
         ),
     ]
+    if which != "done":
+        follow = browser.function("rule_form", "followRule")
+        lines.append(
+            rx.cond(
+                each["often"] != "",
+                rx.el.div(
+                    rx.el.p(each["often"]),
+                    rx.el.a(
+                        "Use this threshold", href=each["calmer"], class_name="button", custom_attrs={"onClick": follow}
+                    ),
+                    class_name="notice info suggestion",
+                ),
+            )
+        )
     if which == "active":
         lines.append(rx.cond(each["watched"] != "", rx.el.p(each["watched"], class_name="soft")))
     if which != "done":

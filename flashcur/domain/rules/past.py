@@ -67,6 +67,9 @@ BEFORE_MS: dict[Grain, int] = {
 }
 """So much more is needed of before, for the longest windows."""
 
+WEEK_DAYS = 7
+MOST_A_WEEK = 14
+"""A rule that fires more often is offered a stricter threshold."""
 _STRICTER = (1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 50.0)
 """Multiples of a threshold that are tried, to find one that fires less often."""
 
@@ -233,10 +236,16 @@ def limited(definition: Definition, found: Iterable[PastFiring]) -> list[PastFir
     return ordered[:1] if definition.mode == "once" else ordered
 
 
+def turned_at(definition: Definition) -> int | None:
+    """Which condition has a threshold to turn, the first that has; None where none has. A price is none: where it lies
+    is what the owner wants."""
+    turns = (not isinstance(each, PriceCross | OnSignal) for each in definition.conditions)
+    return next((at for at, each in enumerate(turns) if each), None)
+
+
 def stricter(definition: Definition) -> list[Definition]:
-    """The rule with ever stricter thresholds of its first condition that has one to turn, itself first; empty where
-    there is none. A price is none: where it lies is what the owner wants."""
-    at = next((i for i, each in enumerate(definition.conditions) if not isinstance(each, PriceCross | OnSignal)), None)
+    """The rule with ever stricter thresholds of the condition `turned_at`, itself first; empty where there is none."""
+    at = turned_at(definition)
     if at is None:
         return []
     found: list[Definition] = []

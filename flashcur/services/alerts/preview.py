@@ -23,7 +23,9 @@ from flashcur.domain.rules.past import (
     BEFORE_MS,
     DAY_MS,
     DAYS,
+    MOST_A_WEEK,
     STEP_MS,
+    WEEK_DAYS,
     Grain,
     Needs,
     PastFiring,
@@ -44,9 +46,6 @@ from flashcur.services.kit.clock import length_ms
 from flashcur.services.records.past_series import KEPT, load_series
 from flashcur.services.storage.database import Database
 
-WEEK_DAYS = 7
-MOST_A_WEEK = 14
-"""A rule that would have fired more often is offered a stricter threshold."""
 SHOWN = 200
 """So many of the newest firings are given."""
 _LATE_MS = 3 * 60_000
