@@ -17,6 +17,7 @@ from datetime import tzinfo
 from typing import Any
 
 from flashcur.domain.rules.condition import Condition, InterestMove, OnSignal
+from flashcur.domain.rules.newness import too_new_text
 from flashcur.domain.rules.past import MOST_A_WEEK, WEEK_DAYS
 from flashcur.domain.rules.rule import Definition
 from flashcur.domain.signals.outcomes import Summary
@@ -49,6 +50,7 @@ _STEP = 0.05
 
 _AWAY = "The past cannot be read at this moment: try again in a few seconds."
 _OFTEN = "The past was looked at very often just now: wait a few seconds, then change something or look again."
+_UNREAD = "No past of these contracts is known yet: it is being read."
 _ELSEWHERE = "It was asked for again in another tab."
 _LATE = "The exchange has not told the past in three minutes: try again later."
 
@@ -268,7 +270,9 @@ def texts(found: Preview, wanted: Wanted) -> dict[str, Any]:
     if found.asks is not None:
         return {"state": "asks", "reasons": []}
     if not found.contracts:
-        return {"state": "cannot", "reasons": ["No past of these contracts is known yet: it is being read."]}
+        new = too_new_text(found.too_new, found.scope)
+        known = [new] if new and found.too_new == found.scope else [_UNREAD]
+        return {"state": "cannot", "reasons": known}
     return {
         "state": "done",
         "headline": _headline(found),
@@ -281,6 +285,11 @@ def texts(found: Preview, wanted: Wanted) -> dict[str, Any]:
 
 
 def _headline(found: Preview) -> str:
+    new = too_new_text(found.too_new, found.scope)
+    return f"{_often(found)} {new}".rstrip()
+
+
+def _often(found: Preview) -> str:
     over = "" if found.contracts == 1 else f", over {found.contracts:,} contracts"
     if not found.count:
         return f"Would not have fired in the last {found.needs.days} days{over}."

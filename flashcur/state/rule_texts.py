@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from typing import Any
 
@@ -48,19 +48,21 @@ def list_vars(
     known: Mapping[Channel, Way],
     reader: Reader,
     often: Mapping[str, Calmer] | None = None,
+    too_new: Callable[[Definition], str] = lambda definition: "",
 ) -> dict[str, Any]:
     """The vars of `RulesState` for the list of an account's rules.
 
     Each rule: `id`, `name` (empty without one), `sentence`, `why`, `fires`, `precision`, `watched`, `reach`, `warning`
     (`1` where it is one), `snoozed` (until when), `ends`, `urgent`, `note`, `link` (which another person opens as their
     draft), `often` (that it fires too often, and what is offered) and `calmer` (where the form has that threshold).
+    `too_new` says how many contracts of a definition are too new to be judged.
     """
     lists = () if reader.visitor.account is None else reader.visitor.account.lists
     names = {each.id: each.name for each in lists}
     muted = _muted(reader)
     told: dict[str, list[Texts]] = {"active": [], "paused": [], "done": []}
     for each in owned:
-        row = _row(each, precision.get(each.id), watched.get(each.id), known, names, muted, reader)
+        row = _row(each, precision.get(each.id), watched.get(each.id), known, names, muted, reader, too_new)
         row |= _often(each, (often or {}).get(each.id))
         told.get(each.status, told["done"]).append(row)
     active, most = active_count(owned), reader.plan.rules
@@ -125,6 +127,7 @@ def _row(
     lists: Mapping[str, str],
     muted: str,
     reader: Reader,
+    too_new: Callable[[Definition], str],
 ) -> Texts:
     zone, now_ms = reader.zone, reader.now_ms
     try:
@@ -146,7 +149,7 @@ def _row(
         "ends": "" if rule.expires_ms is None or rule.status == "done" else moment(rule.expires_ms, zone),
         "fires": _fires(rule, zone),
         "precision": "" if definition is None else _precision(definition, precision),
-        "watched": _watched(watched),
+        "watched": _watched(watched, "" if definition is None or rule.status != "active" else too_new(definition)),
         "reach": told.text,
         "warning": "1" if told.warning else "",
     }
@@ -182,12 +185,13 @@ def _often(rule: RuleRecord, offered: Calmer | None) -> Texts:
     }
 
 
-def _watched(certificate: Certificate | None) -> str:
-    """The silence certificate of today: how long it watched, how long it could not and why, and what came nearest."""
+def _watched(certificate: Certificate | None, new: str) -> str:
+    """The silence certificate of today: how long it watched, how long it could not and why, how many contracts are too
+    new (`new`), and what came nearest."""
     if certificate is None or not certificate.watched_s + certificate.blind_s:
-        return ""
+        return new
     if certificate.watched_s + certificate.blind_s < JUST_BEGUN_S:
-        return "Has just begun to watch."
+        return f"Has just begun to watch. {new}".rstrip()
     seen = f"Today it watched for {_seconds_text(certificate.watched_s)}"
     causes = [
         f"{_seconds_text(seconds)} because {REASONS.get(cause, cause)}"
@@ -196,7 +200,8 @@ def _watched(certificate: Certificate | None) -> str:
     ]
     blind = f", and could not for {', '.join(causes)}" if causes else ", without a gap"
     nearest = str(certificate.nearest.get("text", ""))
-    return f"{seen}{blind}." + (f" Nearest: {certificate.nearest.get('symbol', '')}, {nearest}." if nearest else "")
+    near = f"Nearest: {certificate.nearest.get('symbol', '')}, {nearest}." if nearest else ""
+    return " ".join(part for part in (f"{seen}{blind}.", new, near) if part)
 
 
 def _seconds_text(seconds: float) -> str:

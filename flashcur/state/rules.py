@@ -17,9 +17,12 @@ from sqlmodel import Session
 from flashcur.domain.frames import Frame
 from flashcur.domain.rules.condition import Fault
 from flashcur.domain.rules.current import present
+from flashcur.domain.rules.newness import is_too_new, too_new_text
 from flashcur.domain.rules.often import with_threshold
 from flashcur.domain.rules.rule import Definition, Scope
 from flashcur.domain.rules.share import from_link
+from flashcur.domain.signals.signal import Origin
+from flashcur.domain.ticks import Instrument
 from flashcur.errors import NotFound, Refusal, SignInNeeded
 from flashcur.models import Account
 from flashcur.services.accounts.sessions import Caller
@@ -29,6 +32,7 @@ from flashcur.services.alerts import alerts, certificates, rules
 from flashcur.services.alerts.often import too_often
 from flashcur.services.alerts.reach import Way, ways
 from flashcur.services.notify.channel import Channel as Sender
+from flashcur.services.records.instrument_sets import load_young
 from flashcur.state import visit
 from flashcur.state.notice import refuse, say
 from flashcur.state.reading import Reader, passes, read, reader_of
@@ -279,6 +283,7 @@ def _watched(scope: Scope, lists: Iterable[ListView], live: Frame | None) -> tup
 def _list(session: Session, reader: Reader, senders: Mapping[str, Sender]) -> dict[str, Any]:
     account = _account(session, reader)
     owned = rules.rules(session, account.id)
+    new = load_young(session, Origin(reader.exchange, reader.demo), reader.now_ms)
     return list_vars(
         owned,
         alerts.precision(session, account.id),
@@ -286,7 +291,19 @@ def _list(session: Session, reader: Reader, senders: Mapping[str, Sender]) -> di
         ways(session, account, reader.plan, senders),
         reader,
         too_often(session, owned, reader.now_ms),
+        lambda definition: _too_new(definition, reader, new),
     )
+
+
+def _too_new(definition: Definition, reader: Reader, new: Sequence[Instrument]) -> str:
+    """How many contracts of a rule are too new to be judged; `new` are those that may be."""
+    account, runtime = reader.visitor.account, visit.runtime()
+    if not new or account is None or runtime is None:
+        return ""
+    watched = _watched(definition.scope, account.lists, runtime.hub.live)
+    symbols = frozenset(watched)
+    count = sum(each.symbol in symbols and is_too_new(definition.conditions, each, reader.now_ms) for each in new)
+    return too_new_text(count, len(watched))
 
 
 def _form(session: Session, reader: Reader, params: Mapping[str, str], senders: Mapping[str, Sender]) -> dict[str, Any]:

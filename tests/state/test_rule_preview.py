@@ -70,6 +70,13 @@ def test_what_cannot_be_told_says_why() -> None:
     assert "No past of these contracts is known yet" in texts(replace(FOUND, contracts=0), WANTED)["reasons"][0]
 
 
+def test_the_headline_says_how_many_contracts_are_too_new() -> None:
+    told = texts(replace(FOUND, too_new=2, scope=301), WANTED)
+    assert told["headline"].endswith("over 300 contracts. 2 of 301 contracts are too new to be judged.")
+    told = texts(replace(FOUND, contracts=0, too_new=1, scope=1), WANTED)
+    assert told == {"state": "cannot", "reasons": ["The contract is too new to be judged."]}
+
+
 async def ended(previews: Previews, database: Database, wanted: Wanted) -> list[dict[str, Any]]:
     """All that a tab is told of one preview."""
     told: list[dict[str, Any]] = []

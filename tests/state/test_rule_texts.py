@@ -147,6 +147,25 @@ def test_the_silence_certificate_of_today() -> None:
     assert told(rule(), certificate=Certificate(1, 0.0, 50.0, {}, {}, NOW_MS))["watched"] == ""
 
 
+def test_the_certificate_says_how_many_contracts_are_too_new() -> None:
+    new = "1 of 150 contracts is too new to be judged."
+
+    def watched(kept: RuleRecord, certificate: Certificate | None) -> str:
+        known = {} if certificate is None else {kept.id: certificate}
+        found = list_vars([kept], {}, known, WAYS, READER, {}, lambda definition: new)
+        return (found["active"] or found["paused"])[0]["watched"]
+
+    nearest = {"symbol": "BTCUSDT", "text": "64,900 of 65,000"}
+    whole = Certificate(1, 7_200.0, 0.0, {}, nearest, NOW_MS)
+    assert watched(rule(), whole) == (
+        f"Today it watched for 2 h, without a gap. {new} Nearest: BTCUSDT, 64,900 of 65,000."
+    )
+    assert watched(rule(), Certificate(1, 5.0, 0.0, {}, {}, NOW_MS)) == f"Has just begun to watch. {new}"
+    assert watched(rule(), None) == new
+    # One that rests judges nothing.
+    assert new not in watched(rule(status="paused", why="owner"), whole)
+
+
 @pytest.mark.parametrize(
     ("watched_s", "blind_s", "begins"),
     [

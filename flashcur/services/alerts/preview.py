@@ -19,6 +19,7 @@ from sqlmodel import Session, col, select
 
 from flashcur.domain.rules.condition import OnSignal
 from flashcur.domain.rules.followed import followed
+from flashcur.domain.rules.newness import is_too_new
 from flashcur.domain.rules.past import (
     BEFORE_MS,
     DAY_MS,
@@ -39,10 +40,12 @@ from flashcur.domain.rules.past import (
 )
 from flashcur.domain.rules.rule import Definition
 from flashcur.domain.signals.outcomes import Summary
+from flashcur.domain.signals.signal import Origin
 from flashcur.domain.spikes import HOUR_MS
 from flashcur.models import FundingPayment, HourCandle, SignalRecord
 from flashcur.services.alerts.past_requests import Kind
 from flashcur.services.kit.clock import length_ms
+from flashcur.services.records.instrument_sets import load_young
 from flashcur.services.records.past_series import KEPT, load_series
 from flashcur.services.storage.database import Database
 
@@ -81,6 +84,10 @@ class Preview:
     suggestion: Definition | None
     """With the smallest threshold that fires at most `MOST_A_WEEK` times a week; None where it fires less often, or
     none does."""
+    too_new: int = 0
+    """How many contracts of its scope are too new to be judged."""
+    scope: int = 0
+    """How many there are in all."""
 
 
 @dataclass(slots=True)
@@ -132,6 +139,7 @@ async def run(
     if grain is None:
         return _nothing(needs)
     chosen = list(dict.fromkeys(symbols))
+    new = await _too_new(database, definition, set(chosen), Origin(exchange, demo), now_ms)
     hours = await _hours(database, chosen, exchange, demo, now_ms, lambda share: progress(share / 2), cancelled)
     if hours is None:
         return None
@@ -151,7 +159,7 @@ async def run(
         found = signal_firings(definition, kept, first_ms)
         after = await asyncio.to_thread(followed, found, hours)
         progress(1.0)
-        return _preview(needs, len(chosen), first_ms, found, after)
+        return replace(_preview(needs, len(chosen), first_ms, found, after), too_new=new, scope=len(chosen))
     past: Mapping[str, Series | list[tuple[int, float]]]
     until_ms = now_ms
     if grain == "hours":
@@ -173,7 +181,7 @@ async def run(
         return None
     after = await asyncio.to_thread(followed, found, hours)
     progress(1.0)
-    known = _preview(needs, len(past), first_ms, found, after)
+    known = replace(_preview(needs, len(past), first_ms, found, after), too_new=new, scope=len(chosen))
     most = MOST_A_WEEK * needs.days / WEEK_DAYS
     if len(found) <= most or definition.mode == "once":
         return known
@@ -253,6 +261,13 @@ async def _suggestion(
         else:
             low = middle + 1
     return tried[low] if low < len(tried) else None
+
+
+async def _too_new(
+    database: Database, definition: Definition, symbols: Collection[str], origin: Origin, now_ms: int
+) -> int:
+    new = await database.run(lambda session: load_young(session, origin, now_ms), readonly=True)
+    return sum(each.symbol in symbols and is_too_new(definition.conditions, each, now_ms) for each in new)
 
 
 async def _hours(

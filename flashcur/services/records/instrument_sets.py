@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlmodel import Session, col, delete
 
+from flashcur.domain.rules.newness import young
 from flashcur.domain.signals.signal import Origin
 from flashcur.domain.ticks import Instrument
 from flashcur.models import InstrumentSet
@@ -60,6 +61,15 @@ def load_set(session: Session, origin: Origin) -> Contracts:
     """The exchange's last set; empty if none was kept."""
     kept = session.get(InstrumentSet, (origin.exchange, origin.demo))
     return [] if kept is None else kept.contracts
+
+
+def load_young(session: Session, origin: Origin, now_ms: int) -> list[Instrument]:
+    """The contracts of the exchange's last set that may be too new for a rule at `now_ms` (Unix ms); empty where none
+    was kept by this version."""
+    try:
+        return young(instruments_of(load_set(session, origin)), now_ms)
+    except ValueError:
+        return []
 
 
 def watched_since(session: Session, origin: Origin) -> int | None:

@@ -14,11 +14,12 @@ from flashcur.domain.rules.condition import Condition, FundingLevel, OnSignal, P
 from flashcur.domain.rules.rule import Definition, Scope
 from flashcur.domain.signals.funding_extreme import Payment
 from flashcur.domain.signals.signal import Origin, Signal
-from flashcur.domain.ticks import Candle
+from flashcur.domain.ticks import Candle, Instrument
 from flashcur.services.alerts import past_requests, preview, signals
 from flashcur.services.alerts.preview import Preview
 from flashcur.services.records.funding_payments import save_payments
 from flashcur.services.records.hour_candles import save_hours
+from flashcur.services.records.instrument_sets import contracts_of, save_set
 from flashcur.services.records.past_series import load_series, prune_series, save_series
 from flashcur.services.storage.database import Database
 from tests.support.rules import add_owner
@@ -83,6 +84,27 @@ def test_a_rule_that_fires_too_often_is_offered_the_least_stricter_threshold(dat
     early: list[Preview] = []
     asyncio.run(preview.run(database, loose, ("A", "B", "C"), VENUE, False, NOW, early=early.append))
     assert early == [replace(found, suggestion=None)]
+
+
+def test_contracts_that_are_too_new_are_counted(database: Database) -> None:
+    made = [
+        Instrument("AUSDT", "A", 0.1, 1, listed_ms=NOW - 90 * DAY_MS),
+        Instrument("BUSDT", "B", 0.1, 1, listed_ms=NOW - DAY_MS + 1),
+        Instrument("CUSDT", "C", 0.1, 1, listed_ms=NOW - HOUR_MS),
+    ]
+    with database.session() as session:
+        save_hours(session, VENUE, [hour("AUSDT", back, 100.0) for back in range(40)], demo=False)
+        save_set(session, Origin(VENUE), contracts_of(made), NOW)
+        save_set(session, Origin(VENUE, demo=True), contracts_of([replace(made[0], listed_ms=NOW)]), NOW)
+    day, hours_ = definition(PriceMove("up", 5.0, 86_400)), definition(PriceMove("up", 5.0, 3_600))
+    found = judged(database, day, "AUSDT", "BUSDT")
+    assert (found.contracts, found.too_new, found.scope) == (1, 1, 2)
+    assert judged(database, day, "AUSDT", "BUSDT", "CUSDT").too_new == 2
+    assert judged(database, hours_, "AUSDT", "BUSDT", "CUSDT").too_new == 0
+    # A set of another version says nothing, and keeps nothing from being judged.
+    with database.session() as session:
+        save_set(session, Origin(VENUE), [{"symbol": "BUSDT"}], NOW + 1)
+    assert judged(database, day, "AUSDT", "BUSDT").too_new == 0
 
 
 def test_payments_are_judged_by_themselves(database: Database) -> None:
