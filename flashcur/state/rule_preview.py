@@ -278,7 +278,9 @@ def texts(found: Preview, wanted: Wanted) -> dict[str, Any]:
         "headline": _headline(found),
         "notes": list(found.needs.notes),
         "days": _days(found) if found.count else [],
-        "newest": [{"symbol": each.symbol, "when": moment(each.at_ms, wanted.zone)} for each in found.firings[:SHOWN]],
+        "newest": []
+        if found.needs.at_most
+        else [{"symbol": each.symbol, "when": moment(each.at_ms, wanted.zone)} for each in found.firings[:SHOWN]],
         "followed": [_followed(hours, summary) for hours, summary in found.followed],
         "suggestion": _suggestion(found),
     }
@@ -293,9 +295,18 @@ def _often(found: Preview) -> str:
     over = "" if found.contracts == 1 else f", over {found.contracts:,} contracts"
     if not found.count:
         return f"Would not have fired in the last {found.needs.days} days{over}."
+    if found.needs.at_most:
+        return (
+            f"Would have fired {_at_most(found.week)} in {WEEK_DAYS} days and {_at_most(found.count)} in "
+            f"{found.needs.days}{over}."
+        )
     if found.needs.days <= WEEK_DAYS:
         return f"Would have fired {_times(found.count)} in the last {found.needs.days} days{over}."
     return f"Would have fired {_times(found.week)} in 7 days and {_times(found.count)} in {found.needs.days}{over}."
+
+
+def _at_most(count: int) -> str:
+    return f"{_times(count)} at most" if count else _times(count)
 
 
 def _times(count: int) -> str:
@@ -309,7 +320,7 @@ def _days(found: Preview) -> list[dict[str, str]]:
     return [
         {
             "height": str(round(100 * count / most)) if count else "0",
-            "says": f"{_times(count).capitalize()} {_ago(last - at)}",
+            "says": f"{(_at_most if found.needs.at_most else _times)(count).capitalize()} {_ago(last - at)}",
         }
         for at, count in enumerate(found.by_day)
     ]

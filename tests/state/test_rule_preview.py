@@ -77,6 +77,18 @@ def test_the_headline_says_how_many_contracts_are_too_new() -> None:
     assert told == {"state": "cannot", "reasons": ["The contract is too new to be judged."]}
 
 
+def test_what_is_known_at_most_is_told_as_that() -> None:
+    needs = Needs("signals", (), ("Not judged is …",), at_most=True)
+    told = texts(replace(FOUND, needs=needs, followed=(), suggestion=None), WANTED)
+    assert told["headline"] == (
+        "Would have fired 12 times at most in 7 days and 40 times at most in 30, over 300 contracts."
+    )
+    assert told["days"][-1]["says"] == "8 times at most in the last 24 hours"
+    assert (told["newest"], told["followed"], told["notes"]) == ([], [], ["Not judged is …"])
+    quiet = texts(replace(FOUND, needs=needs, week=0, count=0, followed=(), firings=(), suggestion=None), WANTED)
+    assert quiet["headline"] == "Would not have fired in the last 30 days, over 300 contracts."
+
+
 async def ended(previews: Previews, database: Database, wanted: Wanted) -> list[dict[str, Any]]:
     """All that a tab is told of one preview."""
     told: list[dict[str, Any]] = []
@@ -152,10 +164,14 @@ async def test_one_network_keeps_no_other_waiting(sqlite_database: Database) -> 
     assert order == ["a0", "b", *(f"a{number}" for number in range(2, 20))]
 
 
-async def test_signals_and_hidden_open_interest_have_no_past_to_look_at(sqlite_database: Database) -> None:
+async def test_beside_a_signal_and_of_hidden_open_interest_it_is_said_what_is_not_looked_at(
+    sqlite_database: Database,
+) -> None:
     previews = Previews()
     signal = replace(WANTED, definition=replace(RULE, conditions=(OnSignal("funding"), PriceMove("up", 5.0, 3_600))))
-    assert "Signals are kept as they were found" in (await ended(previews, sqlite_database, signal))[-1]["reasons"][0]
+    told = (await ended(previews, sqlite_database, signal))[-1]
+    assert told["state"] == "done"
+    assert told["notes"][0].startswith("Not judged is whether the contract then rises by 5 % or more within 1 hour: ")
     of_signals = replace(WANTED, definition=replace(RULE, conditions=(OnSignal("open_interest"),)), open_interest=False)
     assert "open interest" in (await ended(previews, sqlite_database, of_signals))[-1]["reasons"][0]
     hidden = replace(

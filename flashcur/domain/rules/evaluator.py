@@ -51,7 +51,7 @@ from flashcur.domain.rules.prices import Gap, Prices
 from flashcur.domain.rules.rule import Definition, Rule
 from flashcur.domain.rules.thresholds import Thresholds
 from flashcur.domain.signals.freshness import is_stale_candle, is_stale_funding, is_stale_open_interest
-from flashcur.domain.signals.signal import Signal
+from flashcur.domain.signals.signal import FOLLOW_UPS, Signal
 from flashcur.domain.spikes import HOUR_MS, volume_ratio
 from flashcur.domain.ticks import (
     TICK_KINDS,
@@ -73,8 +73,6 @@ KEPT_S = 300
 NOTHING: Final[tuple[Firing, ...]] = ()
 _NO_VALUES: Final[Mapping[int, float | None]] = {}
 
-_FOLLOW_UPS = ("HALF_UPDATE", "FULL_UPDATE")
-"""Signals that say more of one that was told: no event of their own."""
 _TICKER_MS = allowance("ticker").ms
 _ALLOWANCE = {kind: allowance(kind) for kind in TICK_KINDS}
 _SHORT_WINDOWS = tuple(FIRST_MOVE + at for at, window_s in enumerate(MOVE_WINDOWS_S) if window_s <= KEPT_S)
@@ -272,7 +270,7 @@ class Evaluator:
 
     def on_signal(self, signal: Signal, row: Row | None) -> Sequence[Firing]:
         """Evaluate a signal that was found just now; `row` is its contract's, None where there is none."""
-        if signal.kind in _FOLLOW_UPS:
+        if signal.kind in FOLLOW_UPS:
             return NOTHING
         waiting = list(self._by_signal.get(signal.symbol, {}).values())
         if signal.symbol in self._traded or signal.detector == "listing":

@@ -41,6 +41,7 @@ from flashcur.domain.rules.condition import (
     VolumeRatio,
 )
 from flashcur.domain.rules.rule import Definition
+from flashcur.domain.rules.sentence import condition_text
 from flashcur.domain.spikes import HOUR_MS
 
 Grain = Literal["hours", "minutes", "interest", "payments", "signals"]
@@ -84,6 +85,8 @@ class Needs:
     """Why it cannot be judged, in sentences."""
     notes: tuple[str, ...]
     """What is judged more coarsely than live, in sentences."""
+    at_most: bool = False
+    """Whether some conditions cannot be judged, so that the rule fires as often as this or less often."""
 
     @property
     def days(self) -> int:
@@ -147,13 +150,8 @@ def needs_of(definition: Definition, contracts: int) -> Needs:
     """What it takes to judge a rule's past over so many contracts."""
     conditions = definition.conditions
     kinds = {each.kind for each in conditions}
-    if kinds == {"signal"} and len(conditions) == 1 and not definition.hold_s:
-        return Needs("signals", (), ("Counted from the signals that were found and are stored.",))
     if "signal" in kinds:
-        return _cannot(
-            "Signals are kept as they were found: whether other conditions were met at that moment, and for how long,"
-            " is not judged. A rule on a signal alone is."
-        )
+        return _needs_of_signals(conditions)
     if kinds == {"funding"}:
         grain: Grain = "payments"
     elif "funding" in kinds:
@@ -175,6 +173,23 @@ def needs_of(definition: Definition, contracts: int) -> Needs:
         what = "Windows shorter than an hour" if grain == "minutes" else "Changes of open interest"
         return _cannot(f"{what} can be judged for one contract at a time. Choose one to see its past.")
     return Needs(grain, (), tuple(_notes(definition, grain)))
+
+
+def _needs_of_signals(conditions: Sequence[Condition]) -> Needs:
+    """A rule fires with its signal or not at all, so the signals that are stored say how often at most."""
+    others = [condition_text(each) for each in conditions if not isinstance(each, OnSignal)]
+    if len(conditions) - len(others) > 1:
+        return _cannot("Two signals never come at the same moment.")
+    counted = "Counted from the signals that were found and are stored."
+    if not others:
+        return Needs("signals", (), (counted,))
+    listed = others[0] if len(others) == 1 else f"{', '.join(others[:-1])} and {others[-1]}"
+    why = (
+        f"Not judged is whether the contract then {listed}: signals are stored with what their detector measured, and "
+        "nothing else is known of their moment. So this is how often the signal came, and the rule fires that often "
+        "at most."
+    )
+    return Needs("signals", (), (why, counted), at_most=True)
 
 
 def _cannot(why: str) -> Needs:
@@ -218,8 +233,8 @@ def funding_firings(
 def signal_firings(
     definition: Definition, found: Iterable[tuple[str, int, float | None, str]], first_ms: int
 ) -> list[PastFiring]:
-    """The same for a rule on a signal alone; `found`: what it is told of, as (contract, Unix ms, USDT, direction),
-    oldest first."""
+    """The same for a rule on a signal, by that alone; `found`: what it is told of, as (contract, Unix ms, USDT,
+    direction), oldest first."""
     firings: list[PastFiring] = []
     fired_ms: dict[str, int] = {}
     for symbol, at_ms, price, direction in found:

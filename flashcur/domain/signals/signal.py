@@ -27,6 +27,8 @@ Quadrant = Literal["long_build_up", "short_build_up", "short_covering", "long_un
 
 DETECTOR_NAMES: tuple[DetectorName, ...] = get_args(DetectorName)
 KINDS: tuple[Kind, ...] = get_args(Kind)
+FOLLOW_UPS: tuple[Kind, ...] = ("HALF_UPDATE", "FULL_UPDATE")
+"""They say more of one that was told: no event of their own."""
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 QUADRANTS: tuple[Quadrant, ...] = get_args(Quadrant)
 SEVERITIES = (1, 2, 3)

@@ -27,6 +27,7 @@ from flashcur.domain.signals.aftermath import (
     minutes_wanted,
 )
 from flashcur.domain.signals.outcomes import HORIZONS_H, Base, HourlyCloses, Outcome, QuietHour, Summary, summarise
+from flashcur.domain.signals.signal import FOLLOW_UPS
 from flashcur.domain.signals.words import FUNDING_SIGNS
 from flashcur.domain.spikes import HOUR_MS
 from flashcur.domain.ticks import Candle
@@ -43,8 +44,6 @@ PATIENCE_MS = 72 * HOUR_MS
 _HOURS_KEPT_MS = length_ms(HOURS_KEPT)
 _SOONEST_MS, _LATEST_MS = 5 * 60_000, 6 * HOUR_MS
 """Pauses before what is missing is looked for again; they grow with the time it has been missing."""
-_UPDATES = ("HALF_UPDATE", "FULL_UPDATE")
-"""They tell of a signal that was counted already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +261,7 @@ def _told(session: Session, exchange: str, demo: bool, first_ms: int) -> list[_T
             col(SignalRecord.event_ms) >= first_ms,
             col(SignalRecord.exchange) == exchange,
             col(SignalRecord.demo).is_(demo),
-            col(SignalRecord.kind).not_in(_UPDATES),
+            col(SignalRecord.kind).not_in(FOLLOW_UPS),
         )
     )
     return [

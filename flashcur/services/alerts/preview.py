@@ -40,7 +40,7 @@ from flashcur.domain.rules.past import (
 )
 from flashcur.domain.rules.rule import Definition
 from flashcur.domain.signals.outcomes import Summary
-from flashcur.domain.signals.signal import Origin
+from flashcur.domain.signals.signal import FOLLOW_UPS, Origin
 from flashcur.domain.spikes import HOUR_MS
 from flashcur.models import FundingPayment, HourCandle, SignalRecord
 from flashcur.services.alerts.past_requests import Kind
@@ -157,7 +157,8 @@ async def run(
             )
             needs = replace(needs, notes=(*needs.notes, note))
         found = signal_firings(definition, kept, first_ms)
-        after = await asyncio.to_thread(followed, found, hours)
+        # What followed all signals is not what followed those that the rule would have told of.
+        after = () if needs.at_most else await asyncio.to_thread(followed, found, hours)
         progress(1.0)
         return replace(_preview(needs, len(chosen), first_ms, found, after), too_new=new, scope=len(chosen))
     past: Mapping[str, Series | list[tuple[int, float]]]
@@ -344,8 +345,7 @@ def _signals(
     session: Session, definition: Definition, symbols: Collection[str], exchange: str, demo: bool, first_ms: int
 ) -> tuple[int | None, list[tuple[str, int, float | None, str]]]:
     """(when the oldest stored signal was, Unix ms; those that the rule is told of, as `signal_firings` takes them)."""
-    (wanted,) = definition.conditions
-    assert isinstance(wanted, OnSignal)
+    wanted = next(each for each in definition.conditions if isinstance(each, OnSignal))
     table = SignalRecord
     venue = (col(table.exchange) == exchange, col(table.demo).is_(demo))
     oldest = session.exec(select(table.event_ms).where(*venue).order_by(col(table.event_ms)).limit(1)).first()
@@ -354,6 +354,7 @@ def _signals(
         col(table.event_ms) >= first_ms,
         col(table.detector) == wanted.detector,
         col(table.severity) >= wanted.severity,
+        col(table.kind).not_in(FOLLOW_UPS),
     )
     if wanted.direction != "any":
         query = query.where(col(table.direction) == wanted.direction)

@@ -159,13 +159,24 @@ def test_open_interest_each_five_minutes():
         ((InterestMove("up", 5, 900),), 20, None),
         ((InterestMove("up", 5, 900), VolumeRatio(3, 0)), 1, None),
         ((OnSignal("listing"),), 500, "signals"),
-        ((OnSignal("listing"), PriceMove("up", 5, 3_600)), 500, None),
+        ((OnSignal("listing"), PriceMove("up", 5, 3_600)), 500, "signals"),
+        ((OnSignal("listing"), OnSignal("funding")), 500, None),
     ],
 )
 def test_what_history_can_judge(conditions: tuple[Condition, ...], contracts: int, grain: str | None):
     needs = needs_of(definition(*conditions), contracts)
     assert needs.grain == grain
     assert bool(needs.unjudgeable) == (grain is None)
+
+
+def test_beside_a_signal_it_is_said_what_cannot_be_judged_and_why():
+    needs = needs_of(definition(PriceMove("up", 5, 900), OnSignal("funding"), FundingLevel("above", 0.1)), 1)
+    assert needs.at_most
+    assert needs.notes[0].startswith(
+        "Not judged is whether the contract then rises by 5 % or more within 15 minutes and has a funding rate of "
+        "0.1 % an interval or more: signals are stored with what their detector measured"
+    )
+    assert not needs_of(definition(OnSignal("funding")), 1).at_most
 
 
 def test_a_hold_that_the_past_is_too_coarse_for_is_told():

@@ -118,7 +118,7 @@ def test_payments_are_judged_by_themselves(database: Database) -> None:
 
 
 def test_what_cannot_be_judged_says_so(database: Database) -> None:
-    found = judged(database, definition(OnSignal("listing"), PriceMove("up", 5.0, 3_600)), "AUSDT")
+    found = judged(database, definition(FundingLevel("above", 0.1), PriceMove("up", 5.0, 3_600)), "AUSDT")
     assert found.needs.unjudgeable
     assert (found.count, found.asks) == (0, None)
 
@@ -241,6 +241,8 @@ def test_stored_signals_are_counted_as_a_rule_on_them_is_told(database: Database
         spike("A", 4, severity=2, origin=Origin("bybit")),
         spike("C", 5, severity=3),
         spike("A", 6, severity=1),
+        # It says more of one that was told, and live no rule fires on it.
+        spike("A", 8, severity=3, kind="HALF_UPDATE"),
         spike("A", 7, severity=3, origin=DEMO),
     ]
     with database.session() as session:
@@ -253,3 +255,7 @@ def test_stored_signals_are_counted_as_a_rule_on_them_is_told(database: Database
     assert "Only the last 9 days of signals are stored here." in told.needs.notes
     bearish = definition(OnSignal("volume_spike", 2, "bearish"))
     assert judged(database, bearish, "AUSDT", "BUSDT").count == 1
+    # Beside another condition, which is not known of that moment, it is the most that the rule can have fired.
+    both = judged(database, definition(OnSignal("volume_spike", 2), PriceMove("up", 5.0, 900)), "AUSDT", "BUSDT")
+    assert both.needs.at_most
+    assert (both.count, both.followed) == (3, ())
