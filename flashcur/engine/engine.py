@@ -344,6 +344,7 @@ class Office:
             gathering=Gathering(database, channels, self._base, clock),
             windows=RuleWindows(self.evaluation, self.source, clock),
             database=database,
+            deliver=self._deliver,
             clock=clock,
         )
 

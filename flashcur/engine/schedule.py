@@ -22,7 +22,8 @@ from flashcur.engine.open_interest import OpenInterestPoller
 from flashcur.engine.outcomes import Outcomes
 from flashcur.engine.rule_windows import RuleWindows
 from flashcur.services.accounts.upkeep import end_plans, prune_accounts
-from flashcur.services.alerts import alerts, certificates, checkpoints, episodes, signals, silence
+from flashcur.services.alerts import alerts, certificates, checkpoints, episodes, push_ends, signals, silence
+from flashcur.services.alerts.alerts import Deliver
 from flashcur.services.kit.clock import from_ms, length_ms
 from flashcur.services.records import hour_candles, past_series
 from flashcur.services.records.funding_payments import KEPT as PAYMENTS_KEPT
@@ -65,9 +66,10 @@ class Schedule:
         gathering: Gathering,
         windows: RuleWindows,
         database: Database,
+        deliver: Deliver,
         clock: Callable[[], int],
     ) -> None:
-        """`clock` is Unix ms."""
+        """`deliver` writes down where notices go; `clock` is Unix ms."""
         self._market = market
         self._source = source
         self._marks = marks
@@ -80,6 +82,7 @@ class Schedule:
         self._gathering = gathering
         self._windows = windows
         self._database = database
+        self._deliver = deliver
         self._clock = clock
 
     def add(self, jobs: Jobs) -> None:
@@ -110,6 +113,7 @@ class Schedule:
         jobs.add("prune", every(3600), self.prune, timeout_s=60)
         jobs.add("end plans", every(60), self.end_plans, timeout_s=30)
         jobs.add("prune accounts", every(3600), self.prune_accounts, timeout_s=60)
+        jobs.add("push subscriptions", every(3600), self.tend_push_subscriptions, timeout_s=60)
 
     def _mark(self, audience: Audience) -> Callable[[], Awaitable[str]]:
         async def publish() -> str:
@@ -175,3 +179,15 @@ class Schedule:
         """Delete sessions, links, messages and events whose time is over."""
         now = from_ms(self._clock())
         return await self._database.run(lambda session: prune_accounts(session, now))
+
+    async def tend_push_subscriptions(self) -> str:
+        """Tell whose browsers' subscriptions to web push end, and switch off what is over, an account at a time."""
+        now_ms = self._clock()
+        accounts = await self._database.run(lambda session: push_ends.due_accounts(session, now_ms), readonly=True)
+        told = ended = 0
+        for account_id in accounts:
+            done = await self._database.run(
+                lambda session, account_id=account_id: push_ends.tend(session, account_id, now_ms, self._deliver)
+            )
+            told, ended = told + done.told, ended + done.ended
+        return f"{told} told, {ended} switched off"

@@ -257,6 +257,7 @@ def _place(place: Place, zone: ZoneInfo) -> dict[str, str]:
         "why": place.why,
         "added": _day(from_ms(place.created_ms), zone),
         "used": "" if place.used_ms is None else _moment(from_ms(place.used_ms), zone),
+        "ends": "" if place.ends_ms is None or not place.on else _day(from_ms(place.ends_ms), zone),
     }
 
 

@@ -9,16 +9,19 @@ from sqlmodel import Session, select
 
 from flashcur.domain.frames import Frame
 from flashcur.engine.engine import Office
-from flashcur.models import InstrumentEvent, JobRun
+from flashcur.models import AlertRecord, Delivery, Destination, InstrumentEvent, JobRun
+from flashcur.services.notify import destinations
 from flashcur.services.records.mark_frames import last_mark
 from flashcur.services.simulator import SimulatedExchange
 from flashcur.services.simulator.universe_data import TRADFI
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
+from tests.support.rules import add_owner
 from tests.support.running import Running, running_engine
 from tests.support.waiting import eventually
 
 BTC = "BTCUSDT"
+NOW_MS = 1_795_435_200_000
 FILLED = ("price", "change", "volume", "funding")
 
 
@@ -219,7 +222,30 @@ async def test_jobs_report_their_last_run(running: Running, sqlite_database: Dat
         "prune",
         "end plans",
         "prune accounts",
+        "push subscriptions",
     }
+
+
+def ended(office: Office) -> bool:
+    return any(each.name == "push subscriptions" and each.runs and not each.running for each in office.jobs.reports)
+
+
+async def test_the_engine_switches_off_a_browser_whose_subscription_is_over(
+    live_settings: Settings, sqlite_database: Database
+) -> None:
+    with sqlite_database.session() as session:
+        owner = add_owner(session, NOW_MS)
+        details = {"expires_ms": str(NOW_MS)}
+        destinations.keep(session, owner, "web-push", "https://push.example/a", NOW_MS, details=details, confirmed=True)
+    async with running_engine(live_settings, sqlite_database) as running:
+        # It runs once when the engine begins.
+        await eventually(lambda: running.engine.office is not None and ended(running.office), "the job's first run")
+        assert running.office.status().jobs["push subscriptions"].detail == "0 told, 1 switched off"
+    with sqlite_database.session(readonly=True) as session:
+        assert session.exec(select(Destination.state)).one() == "off"
+        notice = session.exec(select(AlertRecord)).one()
+        assert (notice.account_id, notice.title) == (owner, "Web push was switched off")
+        assert session.exec(select(Delivery.alert_id).where(Delivery.channel == "in-app")).one() == notice.id
 
 
 async def test_a_database_that_is_away_does_not_stop_frames(live_settings: Settings, tmp_path: Path) -> None:

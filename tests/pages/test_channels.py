@@ -10,7 +10,7 @@ from sqlmodel import select
 
 from flashcur.models import Account
 from flashcur.services.kit.clock import now_ms
-from flashcur.services.notify import outbox
+from flashcur.services.notify import destinations, outbox
 from tests.pages.conftest import PHONE
 from tests.support.app import App
 from tests.support.ledger import add_alert, add_delivery
@@ -94,6 +94,21 @@ def test_a_message_that_moves_is_updated_where_it_is_shown(page: Page, app: App)
     visit(page, f"/alerts?tab=messages&alert={later.id}")
     expect(page.locator("[data-message]")).to_have_count(1)
     expect(page.locator("[data-message] details")).to_have_attribute("open", "")
+
+
+def test_a_browser_s_card_says_until_when_its_subscription_is(page: Page, app: App) -> None:
+    account_id = account_of(app, sign_up(page, app, plan="elite"))
+    ends = {"Firefox on Linux": {"expires_ms": "4102444800000"}, "Chrome on Linux": {}}
+    with app.database() as database, database.session() as session:
+        for name, details in ends.items():
+            address = f"https://push.example/{account_id}/{name}"
+            destinations.keep(
+                session, account_id, "web-push", address, now_ms(), name=name, details=details, confirmed=True
+            )
+    visit(page, "/alerts?tab=channels")
+    places = card(page, "web-push").locator(".places > li")
+    expect(places.filter(has_text="Firefox")).to_contain_text("until 2100-01-01")
+    expect(places.filter(has_text="Chrome")).not_to_contain_text("until")
 
 
 def test_what_a_plan_lacks_says_which_has_it(page: Page, app: App) -> None:

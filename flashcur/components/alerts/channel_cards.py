@@ -90,6 +90,7 @@ def _place(place: Item, usable: rx.Var[bool]) -> rx.Component:
                     "added ",
                     place["added"],
                     rx.cond(place["used"] != "", rx.el.span(", last message ", place["used"])),
+                    rx.cond(place["ends"] != "", rx.el.span(", until ", place["ends"])),
                     class_name="soft",
                 ),
                 rx.cond(place["why"] != "", rx.el.p(place["why"], class_name="why")),

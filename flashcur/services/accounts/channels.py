@@ -71,6 +71,8 @@ class Place:
     created_ms: int
     used_ms: int | None
     """When a message was last handed over, Unix ms."""
+    ends_ms: int | None = None
+    """When it ends by itself, Unix ms; None where it does not, or that is not known."""
 
     @property
     def on(self) -> bool:
@@ -273,7 +275,8 @@ class Channels:
         await self._change(caller, work)
 
     async def switch_on(self, caller: Caller, place_id: str) -> None:
-        """Send there again. Raises Conflict where it was never confirmed, and where its owner said STOP."""
+        """Send there again. Raises Conflict where it was never confirmed, where its owner said STOP, and where the
+        browser's subscription is over."""
 
         def work(session: Session, account: Account) -> None:
             place = self._own(session, account, place_id)
@@ -281,6 +284,9 @@ class Channels:
             self._require(channel, plan_of(account, self._context.clock()))
             if place.confirmed_ms is None:
                 raise Conflict("It has not been confirmed yet: finish connecting it first.")
+            ends_ms = destinations.ends_ms(place)
+            if ends_ms is not None and ends_ms <= to_ms(self._context.clock()):
+                raise Conflict("The browser’s subscription is over: turn web push on again in that browser.")
             address = place.address or account.email or ""
             barred = destinations.suppressed(session, channel, address)
             if barred is not None and barred.reason == "stop":
@@ -477,7 +483,8 @@ def _place(session: Session, account: Account, row: Destination) -> Place:
     if channel == "email" and account.email is None:
         why = "Your account has no email address any more."
     hint = _hint(channel, row.address, account.email)
-    return Place(row.id, channel, row.name or hint, hint, row.state, why, row.created_ms, row.used_ms)
+    ends_ms = destinations.ends_ms(row)
+    return Place(row.id, channel, row.name or hint, hint, row.state, why, row.created_ms, row.used_ms, ends_ms)
 
 
 def _own_address(account: Account) -> Destination:

@@ -86,6 +86,12 @@ def keep(
     return found
 
 
+def ends_ms(destination: Destination) -> int | None:
+    """When a browser's subscription ends by itself, Unix ms; None where the browser did not say, or it never does."""
+    said = str(destination.details.get("expires_ms", ""))
+    return int(said) if said.isascii() and said.isdigit() else None
+
+
 def move(session: Session, destination: Destination, address: str) -> None:
     """It is reached at another address from now on; one that its account has there already stands for both."""
     key = address_key(destination.channel, address)

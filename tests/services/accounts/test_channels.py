@@ -268,6 +268,24 @@ async def test_a_place_is_named_switched_and_removed(services: Services) -> None
     assert reach(services, person)["webhook"].text == "Not connected yet."
 
 
+async def test_a_subscription_that_is_over_is_not_switched_on(services: Services) -> None:
+    person = services.person(plan="elite")
+    place = put(services, person, "web-push", "https://push.example.net/wpush/v2/secret")
+    with services.database.session() as session:
+        row = session.get_one(Destination, place)
+        row.details = {"expires_ms": str(services.clock.ms)}
+        destinations.switch_off(session, row, "The browser’s subscription ended.")
+    with pytest.raises(Conflict, match="turn web push on again in that browser"):
+        await services.channels.switch_on(person.caller, place)
+    with services.database.session() as session:
+        session.get_one(Destination, place).details = {"expires_ms": str(services.clock.ms + 1)}
+    await services.channels.switch_on(person.caller, place)
+    with services.database.session(readonly=True) as session:
+        account = session.get_one(Account, person.account_id)
+        shown = [each for each in channels.places(session, account) if each.id == place]
+    assert [(each.on, each.ends_ms) for each in shown] == [(True, services.clock.ms + 1)]
+
+
 async def test_what_was_never_confirmed_or_said_stop_is_not_switched_on(services: Services) -> None:
     person = services.person(plan="elite")
     number = put(services, person, "sms", "+447700900123", confirmed=False)

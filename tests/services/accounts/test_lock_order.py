@@ -35,7 +35,7 @@ from flashcur.services.accounts.registration import Registration
 from flashcur.services.accounts.upkeep import end_plans, prune_accounts
 from flashcur.services.accounts.wallets import Signed, WalletAccounts
 from flashcur.services.accounts.watchlists import Watchlists
-from flashcur.services.alerts import alerts, endings, receipts, rules
+from flashcur.services.alerts import alerts, endings, push_ends, receipts, rules
 from flashcur.services.alerts.alert_choices import AlertChoices
 from flashcur.services.alerts.dispatch import dispatch
 from flashcur.services.alerts.gathering import gather
@@ -148,6 +148,7 @@ def _add_alerts(session: Session, scene: Scene, number: int, now_ms: int) -> Non
     connected: tuple[tuple[Channel, str, dict[str, Any]], ...] = (
         ("sms", scene.phone, {}),
         ("telegram", str(scene.chat_id), {"user_id": number, "kind": "private"}),
+        ("web-push", f"https://push.example/{number}", {"expires_ms": str(now_ms)}),
         ("slack", f"https://hooks.slack.com/services/T01ABCDEF/B02ABCDEF/{number:024}", {}),
     )
     for channel, address, details in connected:
@@ -260,6 +261,11 @@ async def _stop(services: Services, scene: Scene) -> None:
     await services.context.run(lambda session: twilio_events.take_answer(session, fields, now_ms, BASE, _deliver))
 
 
+async def _push_ends(services: Services, scene: Scene) -> None:
+    now_ms = services.clock.ms
+    await services.context.run(lambda session: push_ends.tend(session, scene.account_id, now_ms, _deliver))
+
+
 async def _telegram(services: Services, scene: Scene) -> None:
     chat = {"id": scene.chat_id, "type": "private"}
     update = {"update_id": scene.chat_id, "message": {"chat": chat, "from": {"id": scene.chat_id}, "text": "/mute 1h"}}
@@ -327,6 +333,7 @@ ACTS: dict[str, Act] = {
     "bounce": _bounce,
     "status of an SMS": _sms_status,
     "STOP": _stop,
+    "push subscriptions": _push_ends,
     "Telegram": _telegram,
     "unsubscribe": _unsubscribe,
     "end plans": _job(end_plans),
@@ -453,6 +460,8 @@ WITHOUT_ACCOUNT = {
     # The link, and then an account that it has made itself, which nobody else sees yet.
     "Registration.confirm": {"mail_token", "account", "login_session"},
     "Profile.use_api_key": {"api_key"},
+    # It has locked its account first, and did not wait for that.
+    "push subscriptions": {"destination", "account"},
     "mailer": {"delivery"},
     "mailer, in vain": {"delivery"},
     "WalletAccounts.sign_in": {"wallet_challenge"},
