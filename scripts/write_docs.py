@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -74,6 +76,68 @@ def limits_markdown() -> str:
     )
 
 
+COMPLAINTS = (
+    "an alert is lost over a restart, or all fire at the start",
+    "a provider is away, and the message is gone",
+    "a retry, or a second process, sends twice",
+    "the text changes between attempts, and nobody knows whether it was sent",
+    "a price that dances on its threshold fires without end",
+    "a storm floods, or stops the alert",
+    "what is not known fires",
+    "a move is of an obsolete price",
+    "data that is late, or an hour that is not over, drives an alert",
+    "a delisted contract gives ghosts and errors",
+    "quiet hours are off by an hour, or split at midnight",
+    "a 429 drops the message, spends an attempt or holds others up",
+    "markup that cannot be read loses the message",
+    "a text that is too long is refused, or cut within a sign",
+    "a group has moved, or the bot was blocked",
+    "two that ask for Telegram’s updates shut each other out",
+    "limits of Discord, and a ban for requests that are wrong",
+    "markup of Slack, pings, and more than one message a second",
+    "an address leads into our own network",
+    "one sign makes an SMS twice as dear; numbers that earn by codes",
+    "a scanner’s look unsubscribes people",
+    "mail’s call-backs: forged, repeated, or without consequence",
+    "STOP is ignored; signatures fail behind a proxy",
+    "one slow channel holds up all",
+    "dead push subscriptions are kept",
+    "nothing arrives, and nothing says why",
+)
+"""What users of such products complain of, from 1 on; a test that answers one says its number in its docstring."""
+_ANSWERS = re.compile(r"[Cc]omplaints? (\d+(?:(?:,| and) \d+)*)")
+
+
+def answers() -> dict[int, list[tuple[str, str]]]:
+    """(file, test) of the tests that answer each complaint, by its number."""
+    found: dict[int, list[tuple[str, str]]] = {number: [] for number in range(1, len(COMPLAINTS) + 1)}
+    for file in sorted((ROOT / "tests").rglob("test_*.py")):
+        source = file.read_text(encoding="utf-8")
+        if not _ANSWERS.search(source):
+            continue
+        for node in ast.walk(ast.parse(source)):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or not node.name.startswith("test_"):
+                continue
+            numbers = _ANSWERS.findall(ast.get_docstring(node) or "")
+            for number in sorted({int(each) for listed in numbers for each in re.findall(r"\d+", listed)}):
+                found[number].append((str(file.relative_to(ROOT)), node.name))
+    return found
+
+
+def complaints_markdown() -> str:
+    """Which tests answer which complaint."""
+
+    def named(tests: list[tuple[str, str]]) -> str:
+        by_file: dict[str, list[str]] = {}
+        for file, name in tests:
+            by_file.setdefault(file, []).append(f"`{name}`")
+        return "; ".join(f"`{file}`: {', '.join(names)}" for file, names in by_file.items())
+
+    found = answers()
+    rows = ((str(number), words, named(found[number])) for number, words in enumerate(COMPLAINTS, 1))
+    return _table(("no", "complaint", "tests that answer it"), rows)
+
+
 FACTS = ROOT / "assets" / "browser" / "facts.ts"
 
 BLOCKS: tuple[tuple[str, str, Callable[[], str]], ...] = (
@@ -81,6 +145,7 @@ BLOCKS: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("docs/operations.md", "routes", routes_markdown),
     ("docs/operations.md", "plans", plans_markdown),
     ("docs/security.md", "limits", limits_markdown),
+    ("docs/testing.md", "complaints", complaints_markdown),
 )
 
 

@@ -80,6 +80,7 @@ class Market:
 def test_ninety_seconds_without_an_input_blind_exactly_the_rules_that_need_it(
     cut: str, condition: object, blind: int
 ) -> None:
+    """Complaint 7 (part): what is not known counts as blind seconds."""
     market = Market()
     market.run(60)
     market.cut = {cut}
