@@ -291,19 +291,27 @@ def _list(session: Session, reader: Reader, senders: Mapping[str, Sender]) -> di
         ways(session, account, reader.plan, senders),
         reader,
         too_often(session, owned, reader.now_ms),
-        lambda definition: _too_new(definition, reader, new),
+        _too_new(reader, new),
     )
 
 
-def _too_new(definition: Definition, reader: Reader, new: Sequence[Instrument]) -> str:
-    """How many contracts of a rule are too new to be judged; `new` are those that may be."""
+def _too_new(reader: Reader, new: Sequence[Instrument]) -> Callable[[Definition], str]:
+    """Says how many contracts of a rule are too new to be judged; `new` are those that may be."""
     account, runtime = reader.visitor.account, visit.runtime()
-    if not new or account is None or runtime is None:
-        return ""
-    watched = _watched(definition.scope, account.lists, runtime.hub.live)
-    symbols = frozenset(watched)
-    count = sum(each.symbol in symbols and is_too_new(definition.conditions, each, reader.now_ms) for each in new)
-    return too_new_text(count, len(watched))
+    # Most rules of an account watch the same.
+    watched: dict[Scope, frozenset[str]] = {}
+
+    def say(definition: Definition) -> str:
+        if not new or account is None or runtime is None:
+            return ""
+        scope = definition.scope
+        if scope not in watched:
+            watched[scope] = frozenset(_watched(scope, account.lists, runtime.hub.live))
+        symbols = watched[scope]
+        count = sum(each.symbol in symbols and is_too_new(definition.conditions, each, reader.now_ms) for each in new)
+        return too_new_text(count, len(symbols))
+
+    return say
 
 
 def _form(session: Session, reader: Reader, params: Mapping[str, str], senders: Mapping[str, Sender]) -> dict[str, Any]:

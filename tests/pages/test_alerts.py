@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
-from sqlmodel import select
+from sqlmodel import col, select
 
 from flashcur.domain.rules.condition import OnSignal, PriceMove
 from flashcur.domain.rules.rule import Definition, Scope
 from flashcur.domain.rules.share import to_link
 from flashcur.domain.spikes import HOUR_MS
 from flashcur.domain.ticks import Candle
-from flashcur.models import Account
+from flashcur.models import Account, InstrumentSet
 from flashcur.services.alerts import receipts
 from flashcur.services.kit.clock import to_ms, utc_now
 from flashcur.services.records.hour_candles import save_hours
+from flashcur.services.records.instrument_sets import Contracts
 from tests.pages.conftest import DESKTOP, PHONE
 from tests.support.alerts import alert
 from tests.support.app import App
@@ -370,6 +371,37 @@ def test_a_rule_that_fires_too_often_is_offered_a_threshold(page: Page, app: App
     # What the rule fired before it was changed is no reason to change it again.
     expect(rules(page).first).to_contain_text("rises by 5.5 % or more")
     expect(offered).to_have_count(0)
+
+
+@pytest.fixture
+def one_new_contract(app: App) -> Iterator[None]:
+    """The exchange says of ETHUSDT that it was listed just now; nothing newer is kept of it meanwhile."""
+
+    def change(as_of_ms: Callable[[int], int], contracts: Callable[[Contracts], Contracts]) -> Contracts:
+        with app.database() as database, database.session() as session:
+            kept = session.exec(select(InstrumentSet).where(col(InstrumentSet.demo).is_(False))).one()
+            before = kept.contracts
+            kept.as_of_ms, kept.contracts = as_of_ms(kept.as_of_ms), contracts(before)
+            session.add(kept)
+        return before
+
+    just_now, day_ms = to_ms(utc_now()), 24 * HOUR_MS
+    before = change(
+        lambda ms: ms + day_ms,
+        lambda rows: [{**row, "listed_ms": just_now} if row["symbol"] == "ETHUSDT" else row for row in rows],
+    )
+    yield
+    change(lambda ms: ms - day_ms, lambda _: before)
+
+
+def test_a_rule_says_how_many_contracts_are_too_new(page: Page, app: App, one_new_contract: None) -> None:
+    sign_up(page, app, plan="pro")
+    definition = Definition((PriceMove("up", 50.0, 86_400),), Scope("all"))
+    visit(page, f"/alerts?draft={to_link(definition)}")
+    said = re.compile(r"1 of \d+ contracts is too new to be judged")
+    expect(page.get_by_test_id("preview")).to_contain_text(said)
+    save(page)
+    expect(rules(page).first).to_contain_text(said)
 
 
 def test_the_other_parts_of_the_page(page: Page, app: App) -> None:
