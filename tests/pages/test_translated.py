@@ -97,7 +97,13 @@ usually = translated(("gentle", "early"), ("gentle", "late"), ("crude", "early")
 
 
 @pytest.fixture
-def tab(browser: Browser, app: App, translator: str, early: bool) -> Iterator[Page]:
+def sent() -> list[str]:
+    """What the page has told the server, in the order in which it did."""
+    return []
+
+
+@pytest.fixture
+def tab(browser: Browser, app: App, translator: str, early: bool, sent: list[str]) -> Iterator[Page]:
     """A tab in which `open_` translates every page; no script of a page may have failed in the end."""
     script = f"window.translate = () => {{ {translator} begin(); }};"
     if early:
@@ -108,6 +114,7 @@ def tab(browser: Browser, app: App, translator: str, early: bool) -> Iterator[Pa
     page.add_init_script(script)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("websocket", lambda socket: socket.on("framesent", lambda told: sent.append(str(told))))
     yield page
     assert not stopped(page)
     leave(context)
@@ -180,7 +187,7 @@ def test_a_connection_that_goes_and_comes(tab: Page, early: bool) -> None:
 
 
 @usually
-def test_the_table(tab: Page, early: bool, app: App) -> None:
+def test_the_table(tab: Page, early: bool, app: App, sent: list[str]) -> None:
     enter(tab.context, app, "elite")
     open_(tab, "/", early)
     expect_changes(tab, "tbody.rows")
@@ -205,7 +212,11 @@ def test_the_table(tab: Page, early: bool, app: App) -> None:
     # In an order in which no row changes its place while a pointer is on its way.
     tab.click('th[data-col="symbol"] button')
     expect(tab.locator('thead th[data-col="symbol"]')).to_have_attribute("aria-sort", "ascending")
+    tab.evaluate("document.addEventListener('click', ({ target }) => { window.clicked = target.outerHTML; }, true)")
     tab.locator("tbody.rows .star").first.click()
+    tab.wait_for_timeout(500)
+    # So that a click that led nowhere can be told from an answer that did not come.
+    assert "watchlist_state.star" in "".join(sent), tab.evaluate("window.clicked")
     expect(tab.locator(".lists select")).to_be_visible()
     expect_changes(tab, "tbody.rows")
 
