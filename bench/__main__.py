@@ -18,6 +18,7 @@ NAMES = (
     "signals",
     "stored",
     "delivery",
+    "kills",
     "backtest",
     "redis",
     "feed",

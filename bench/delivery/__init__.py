@@ -1,23 +1,23 @@
-"""How fast a message is at its provider, what a channel that hangs does to the others, and what kills do.
+"""How fast alerts are stored and at their providers, and what a channel that hangs does to the others.
 
-The database is SQLite, the provider a server on this machine, the worker a process of its own as the engine is one.
+Through a whole engine from the exchange's message on (`crossings`), and from the outbox alone. The database is SQLite,
+the provider a server on this machine.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from bench.delivery.kills import killed
+from bench.delivery.crossings import Crossings, crossings
+from bench.delivery.mix import A_SECOND, ANSWER_S, HANGS, RATES, share
 from bench.delivery.provider import Provider, ProviderChannel, provider
 from bench.options import Options
 from bench.process import ProgramFailed
-from bench.report import Cell, Table, quantile
+from bench.report import Cell, Table, quantile, shown
 from flashcur.engine.delivery import DeliveryWorker
 from flashcur.models import Delivery
 from flashcur.services.kit.clock import now_ms
@@ -26,36 +26,27 @@ from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 
 SECRET_KEY = "0123456789abcdef" * 4
-RATES = {
-    "email": 50.0,
-    "sms": 20.0,
-    "telegram": 30.0,
-    "discord": 40.0,
-    "slack": 40.0,
-    "webhook": 60.0,
-    "web-push": 60.0,
-}
-"""Messages a second that each channel takes of us in all: what its provider documents, or we allow ourselves."""
-A_SECOND = 200
-ANSWER_S = 0.15
-"""What a provider takes for an answer."""
-HANGS = "webhook"
 
 
 def run(options: Options) -> Table:
     """Measure; times in ms."""
-    seconds = 5 if options.quick else 30
-    calm = asyncio.run(_mixed(seconds, hangs=False))
-    hung = asyncio.run(_mixed(seconds, hangs=True))
-    messages, kills = (200, 5) if options.quick else (10_000, 200)
+    spikes, seconds = (30, 5) if options.quick else (250, 30)
+    calm = asyncio.run(crossings(spikes))
+    hung = asyncio.run(crossings(spikes, HANGS))
+    alone = asyncio.run(_mixed(seconds))
     return Table(
         "delivery",
-        ("from the crossing's row to the provider's socket", "messages", "p50 ms", "p99 ms", "largest ms"),
+        ("from the exchange's message", "number", "p50 ms", "p99 ms", "largest ms"),
         (
-            (f"**{A_SECOND} a second over {len(RATES)} channels**", *_cells(calm)),
-            (f"**the same while `{HANGS}` hangs: all others**", *_cells(hung)),
+            ("**to the alert's committed row**", *_cells(calm.stored)),
+            (
+                f"**to the provider's socket, {A_SECOND} a second over {len(RATES)} channels**",
+                *_cells(calm.all_arrived),
+            ),
+            (f"**the same while `{HANGS}` hangs: all others**", *_cells(hung.all_arrived)),
+            (f"from the outbox alone, {A_SECOND} a second: a message's row to the socket", *_cells(alone)),
         ),
-        (_kills(messages, kills, 0.0, 1), _kills(messages, kills, 0.1, 2)),
+        (f"By channel: {_by_channel(calm)}.", f"While `{HANGS}` hangs: {_by_channel(hung)}."),
     )
 
 
@@ -65,36 +56,38 @@ def _cells(delays: Sequence[float]) -> tuple[Cell, ...]:
     return len(delays), quantile(delays, 0.5), quantile(delays, 0.99), max(delays)
 
 
-async def _mixed(seconds: int, *, hangs: bool) -> list[float]:
-    """Ms from just before each message is written to its arrival, of all channels but one that hangs."""
+def _by_channel(found: Crossings) -> str:
+    said = [
+        f"{name} ({shown(share(name) * A_SECOND)} a second of {shown(RATES[name])}) {shown(quantile(delays, 0.99))} ms"
+        for name, delays in sorted(found.arrived.items())
+    ]
+    return f"p99 of {', '.join(said)}"
+
+
+async def _mixed(seconds: int) -> list[float]:
+    """Ms from just before each message is written to its arrival."""
     with tempfile.TemporaryDirectory() as folder, provider() as there:
         there.delay_s = ANSWER_S
-        if hangs:
-            there.hangs = {HANGS}
-        settings = _settings(folder)
+        settings = Settings.load({"FLASHCUR_DATA_DIR": folder, "FLASHCUR_SECRET_KEY": SECRET_KEY})
         database = Database(settings)
         database.migrate()
         channels = {name: ProviderChannel(there.url, name, rate=rate) for name, rate in RATES.items()}
         worker = DeliveryWorker(database, channels, settings.secret_key, now_ms, deliver=lambda *_: None)
         task = asyncio.create_task(worker.run())
         written = await _write(database, seconds)
-        await _until_sent(there, written, hangs=hangs)
+        await _until_sent(there, written)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         for channel in channels.values():
             await channel.close()
         database.close()
         arrived = {arrival.key: arrival for arrival in reversed(there.arrivals)}
-        return [
-            (arrived[key].at_s - at_s) * 1000
-            for key, (channel, at_s) in written.items()
-            if key in arrived and not (hangs and channel == HANGS)
-        ]
+        return [(arrived[key].at_s - at_s) * 1000 for key, at_s in written.items()]
 
 
-async def _write(database: Database, seconds: int) -> dict[str, tuple[str, float]]:
-    """(channel, moment) of each message, by its key."""
-    written: dict[str, tuple[str, float]] = {}
+async def _write(database: Database, seconds: int) -> dict[str, float]:
+    """The moment of each message, by its key."""
+    written: dict[str, float] = {}
     names, weights = list(RATES), list(RATES.values())
     began, number = time.monotonic(), 0
     # Alerts come in small groups, each a transaction of its own: twenty a second of ten messages.
@@ -114,42 +107,14 @@ async def _write(database: Database, seconds: int) -> dict[str, tuple[str, float
                 created_ms=now,
             )
             rows.append(row)
-            written[row.key] = (channel, at_s)
+            written[row.key] = at_s
         await database.run(lambda session, rows=rows, now=now: outbox.write(session, rows, now))
     return written
 
 
-async def _until_sent(there: Provider, written: dict[str, tuple[str, float]], *, hangs: bool) -> None:
-    wanted = {key for key, (channel, _) in written.items() if not (hangs and channel == HANGS)}
+async def _until_sent(there: Provider, written: dict[str, float]) -> None:
     deadline = time.monotonic() + 60
-    while not wanted <= there.taken.keys():
+    while not written.keys() <= there.taken.keys():
         if time.monotonic() > deadline:
-            raise ProgramFailed(f"{len(wanted - there.taken.keys())} messages did not come within a minute")
+            raise ProgramFailed(f"{len(written.keys() - there.taken.keys())} messages did not come within a minute")
         await asyncio.sleep(0.05)
-
-
-def _kills(messages: int, kills: int, forgets: float, workers: int) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        database = Database(_settings(folder))
-        database.migrate()
-        database.close()
-        found = killed(
-            _environ(folder), messages=messages, kills=kills, forgets=forgets, chance=random.Random(), workers=workers
-        )
-    if found.lost or found.untold or found.changed:
-        print(found, file=sys.stderr)
-    who = "A worker" if workers == 1 else f"One of {workers} workers"
-    silence = f", {forgets * 100:.0f} % of the messages taken without an answer" if forgets else ""
-    return (
-        f"{who} killed {found.kills} times during {found.messages:,} messages{silence} ({found.seconds:.0f} s): "
-        f"{len(found.lost)} lost, {found.doubled} came twice under the same key, "
-        f"of which {len(found.untold)} that their ledger does not tell; {len(found.changed)} changed between attempts."
-    )
-
-
-def _settings(folder: str) -> Settings:
-    return Settings.load(_environ(folder))
-
-
-def _environ(folder: str) -> dict[str, str]:
-    return {"FLASHCUR_DATA_DIR": str(Path(folder)), "FLASHCUR_SECRET_KEY": SECRET_KEY}

@@ -1,5 +1,5 @@
-"""A delivery worker that is killed again and again while it has messages to send: none is lost, and what came twice
-came under one key, which its ledger tells.
+"""Delivery workers that are killed again and again while they have messages to send, and a database that goes away
+meanwhile: no message is lost, and what came twice came under one key, which its ledger tells.
 
 Each worker is a process of its own, forked from one that has everything loaded, and ended by SIGKILL. The provider
 lives on and remembers every key.
@@ -11,16 +11,19 @@ import asyncio
 import logging
 import multiprocessing
 import random
+import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlmodel import col, func, select
 
 from bench.delivery.provider import Provider, ProviderChannel, provider
 from flashcur.engine.delivery import DeliveryWorker
+from flashcur.errors import DatabaseError
 from flashcur.models import Delivery, DeliveryStep
 from flashcur.services.kit.clock import now_ms
 from flashcur.services.notify import outbox
@@ -35,6 +38,11 @@ LEASE_MS, SEND_TIMEOUT_S = 4_000 * SPEED, 3.0
 DELAY_S = 0.03
 """What the provider takes for an answer."""
 WITHIN_S = 600.0
+BACK_WITHIN_S = 60.0
+"""The database may be away for so long."""
+
+Outage = Callable[[], object]
+"""Has the database go away, whatever is under way, and come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +57,36 @@ class Found:
     """Messages that the provider took more than once, under the same key."""
     unanswered: int
     """Of these, those that the provider itself left without an answer."""
+    needless: list[str]
+    """Keys that came again although the provider had answered a worker that lived on."""
     untold: list[str]
     """Keys that came twice although the ledger says nothing of an attempt whose end is unknown."""
     changed: list[str]
     """Keys under which more than one text came."""
+    outages: int
     seconds: float
 
 
+@dataclass(slots=True)
+class _Done:
+    kills: int = 0
+    outages: int = 0
+    killed: set[int] = field(default_factory=set[int])
+    """The processes."""
+
+
 def killed(
-    environ: Mapping[str, str], *, messages: int, kills: int, forgets: float, chance: random.Random, workers: int = 1
+    environ: Mapping[str, str],
+    *,
+    messages: int,
+    kills: int,
+    forgets: float,
+    chance: random.Random,
+    workers: int = 1,
+    outages: Sequence[Outage] = (),
 ) -> Found:
-    """Send `messages` with `workers` at a time, one of which is killed, `kills` times in all.
+    """Send `messages` with `workers` at a time, one of which is killed, `kills` times in all, and with `outages` of the
+    database at moments of their own.
 
     `forgets`: share of the messages that the provider takes without an answer. The database of `environ` is migrated.
     """
@@ -71,7 +98,9 @@ def killed(
             there.delay_s, there.forgets = DELAY_S, forgets
             began_ms = now_ms()
             keys = _write(database, messages, began_ms)
-            done = _kill(environ, database, there, messages, kills, chance, workers, began_ms)
+            done = _Done()
+            with _going_away(there, messages, outages, chance, done) as is_over:
+                _kill(environ, database, there, messages, kills, chance, workers, began_ms, done, is_over)
             return _compare(database, there, keys, done, time.monotonic() - began)
     finally:
         database.close()
@@ -97,6 +126,38 @@ def _write(database: Database, messages: int, now: int) -> list[str]:
     return keys
 
 
+@contextmanager
+def _going_away(
+    there: Provider, messages: int, outages: Sequence[Outage], chance: random.Random, done: _Done
+) -> Iterator[Callable[[], bool]]:
+    """Have the outages happen beside the kills, each when a random number of messages have come; gives what says
+    whether all are over."""
+    goals = sorted(chance.uniform(0.05, 0.9) * messages for _ in outages)
+    stopped = threading.Event()
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for goal, outage in zip(goals, outages, strict=True):
+                while len(there.taken) < goal:
+                    if stopped.wait(0.002):
+                        return
+                outage()
+                done.outages += 1
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=work, name="outages")
+    thread.start()
+    try:
+        yield lambda: not thread.is_alive()
+    finally:
+        stopped.set()
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
 def _kill(
     environ: Mapping[str, str],
     database: Database,
@@ -106,7 +167,9 @@ def _kill(
     chance: random.Random,
     workers: int,
     began_ms: int,
-) -> int:
+    done: _Done,
+    is_over: Callable[[], bool],
+) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     until = time.monotonic() + WITHIN_S
@@ -117,40 +180,47 @@ def _kill(
         return process
 
     alive = [start() for _ in range(workers)]
-    done = 0
     try:
-        while time.monotonic() < until and (done < kills or _unsent(database)):
-            if done >= kills:
+        while time.monotonic() < until and (done.kills < kills or not is_over() or _unsent(database)):
+            if done.kills >= kills:
                 time.sleep(0.1)
                 continue
             # A share of what is left, so that the last kill still finds something to do.
             left = messages - len(there.taken)
-            goal = len(there.arrivals) + chance.uniform(0, 1.5 * max(1, left) / (kills - done + 1))
+            goal = len(there.arrivals) + chance.uniform(0, 1.5 * max(1, left) / (kills - done.kills + 1))
             patience = time.monotonic() + 2 * LEASE_MS / SPEED / 1000
             while len(there.arrivals) < goal and time.monotonic() < patience:
                 time.sleep(0.001)
             time.sleep(chance.uniform(0, DELAY_S))
             victim = chance.randrange(workers)
+            done.killed.add(alive[victim].pid)
             alive[victim].kill()
             alive[victim].join()
             if alive[victim].exitcode != -9:
                 raise RuntimeError(f"a worker ended with {alive[victim].exitcode}")
             alive[victim] = start()
-            done += 1
+            done.kills += 1
     finally:
         for process in alive:
             process.kill()
             process.join()
-    return done
 
 
 def _unsent(database: Database) -> int:
-    with database.session(readonly=True) as session:
-        query = select(func.count()).select_from(Delivery).where(col(Delivery.status) != "accepted")
-        return session.exec(query).one()
+    """How many messages have not been taken and noted yet, once the database can be asked."""
+    query = select(func.count()).select_from(Delivery).where(col(Delivery.status) != "accepted")
+    deadline = time.monotonic() + BACK_WITHIN_S
+    while True:
+        try:
+            with database.session(readonly=True) as session:
+                return session.exec(query).one()
+        except DatabaseError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
-def _compare(database: Database, there: Provider, keys: list[str], kills: int, seconds: float) -> Found:
+def _compare(database: Database, there: Provider, keys: list[str], done: _Done, seconds: float) -> Found:
     with database.session(readonly=True) as session:
         rows = {row.key: row for row in session.exec(select(Delivery))}
         unknown = Counter(
@@ -161,13 +231,19 @@ def _compare(database: Database, there: Provider, keys: list[str], kills: int, s
         texts.setdefault(arrival.key, set()).add(arrival.body)
     doubled = [key for key in keys if there.taken[key] > 1]
     return Found(
-        kills=kills,
+        kills=done.kills,
         messages=len(keys),
         lost=[key for key in keys if not there.taken[key] or rows[key].status != "accepted"],
         doubled=len(doubled),
-        unanswered=sum(bool(there.silent[key]) for key in doubled),
+        unanswered=sum(not all(each.answered for each in there.takings[key]) for key in doubled),
+        needless=[
+            key
+            for key in doubled
+            if any(each.answered and each.worker not in done.killed for each in there.takings[key][:-1])
+        ],
         untold=[key for key in doubled if unknown[rows[key].id or 0] < there.taken[key] - 1],
         changed=[key for key, found in texts.items() if len(found) > 1],
+        outages=done.outages,
         seconds=seconds,
     )
 

@@ -4,6 +4,7 @@ that hand messages to it."""
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections import Counter, deque
@@ -44,6 +45,15 @@ class Arrival:
     """`time.monotonic()`, which is the same in all processes of a machine."""
 
 
+@dataclass(frozen=True)
+class Taking:
+    """A message that was taken."""
+
+    worker: int
+    """Process that handed it over."""
+    answered: bool
+
+
 @dataclass
 class Provider:
     """Takes whatever comes, unless it is scripted."""
@@ -53,8 +63,8 @@ class Provider:
     """Everything that came, taken or not."""
     taken: Counter[str] = field(default_factory=Counter[str])
     """How often each key was taken."""
-    silent: Counter[str] = field(default_factory=Counter[str])
-    """How often each key was taken without an answer."""
+    takings: dict[str, list[Taking]] = field(default_factory=dict[str, list[Taking]])
+    """From whom each key was taken, in order, and whether that was said."""
     script: dict[str, deque[Reply]] = field(default_factory=dict[str, deque[Reply]])
     """What the next messages for a recipient are answered."""
     down: bool = False
@@ -89,8 +99,10 @@ class Provider:
             return web.Response(status=reply.status, headers=reply.headers, text="scripted")
         again = self.taken[key]
         self.taken[key] += 1
-        if reply.taken or (not again and self.forgets and int(key[:4], 16) / 0x10000 < self.forgets):
-            self.silent[key] += 1
+        silent = reply.taken or (not again and self.forgets > 0 and int(key[:4], 16) / 0x10000 < self.forgets)
+        worker = int(request.headers.get("X-Worker", 0))
+        self.takings.setdefault(key, []).append(Taking(worker, not silent))
+        if silent:
             assert request.transport is not None
             request.transport.abort()
         return web.json_response({"id": f"p-{key[:8]}"})
@@ -160,7 +172,12 @@ class ProviderChannel:
         if self._session is None:
             # A connection each: one that is kept says nothing of where a message got lost.
             self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, force_close=True))
-        headers = {"X-Channel": self.name, "X-Key": outgoing.key, "X-Recipient": outgoing.recipient}
+        headers = {
+            "X-Channel": self.name,
+            "X-Key": outgoing.key,
+            "X-Recipient": outgoing.recipient,
+            "X-Worker": str(os.getpid()),
+        }
         try:
             async with self._session.post(
                 self._url, json=dict(outgoing.payload), headers=headers, timeout=self._timeout

@@ -36,7 +36,7 @@ CANDLES = 300
 FILLED = 0.95
 
 
-class _NoPast(History):
+class NoPast(History):
     """Past hours are given, so that nothing is asked for beside what is measured."""
 
     async def fill(self) -> str:
@@ -51,7 +51,7 @@ class _Deaf(Detection):
 
 
 async def main(rest_url: str, ws_url: str, folder: Path, detectors: str) -> None:
-    engine_module.History = _NoPast
+    engine_module.History = NoPast
     if detectors == "without":
         engine_module.Detection = _Deaf
     settings = Settings.load(
@@ -79,8 +79,8 @@ async def main(rest_url: str, ws_url: str, folder: Path, detectors: str) -> None
         settings, bus=MemoryBus(), database=database, lease=FileLease(folder / "engine.lock"), metrics=metrics
     )
     serving = asyncio.create_task(engine.run())
-    office = await _filled(engine)
-    streamed = _learn(office)
+    office = await filled(engine)
+    streamed = learn(office)
     print(json.dumps({"symbols": streamed}), flush=True)
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
@@ -93,7 +93,7 @@ async def main(rest_url: str, ws_url: str, folder: Path, detectors: str) -> None
     database.close()
 
 
-async def _filled(engine: Engine) -> Office:
+async def filled(engine: Engine) -> Office:
     """The engine's office once nearly all contracts have their ratio and the detectors have begun."""
     deadline_ms = now_ms() + 120_000
     while now_ms() < deadline_ms:
@@ -108,7 +108,7 @@ async def _filled(engine: Engine) -> Office:
     raise TimeoutError("the market was not filled within two minutes")
 
 
-def _learn(office: Office) -> list[str]:
+def learn(office: Office) -> list[str]:
     """Give all contracts four weeks of the hours they trade now; the streamed ones, the largest first."""
     shown = office.market.shown
     assert shown is not None

@@ -42,6 +42,11 @@ GRACE_S = 0.7
 again to be noted. Both end before the supervisor cancels once more."""
 FOLLOW_UPS = 5
 """How often what follows from a noted end is tried again while the database is away."""
+NOTE_PAUSE_S = 5.0
+"""Longest pause between two attempts to note what became of messages, while the database is away."""
+LET_BE_S = 2 * NOTE_PAUSE_S
+"""After the database was away, claims that ended meanwhile are left to their holders for so long: what they handed
+over they could not note, and it would be sent a second time."""
 STALLED_MS = 5 * 60_000
 """What is due for so long, although its channel is configured, is stalled, and said."""
 _SHORTEST_LOOK_S = 0.02
@@ -142,6 +147,7 @@ class DeliveryWorker:
         self._to_note = asyncio.Event()
         self._noting = asyncio.Lock()
         self._noting_fails = False
+        self._let_be_until_s = 0.0
 
     @property
     def reports(self) -> dict[str, ChannelReport]:
@@ -223,7 +229,9 @@ class DeliveryWorker:
             except DatabaseError as error:
                 if not backoff.failures:
                     logger.warning("%s: messages wait", error)
-                await asyncio.sleep(backoff.next_s())
+                pause_s = backoff.next_s()
+                self._let_be(pause_s)
+                await asyncio.sleep(pause_s)
                 continue
             backoff.reset()
             if noting.done():
@@ -254,12 +262,17 @@ class DeliveryWorker:
                 busy_accounts=busy_accounts,
                 per_account=ACCOUNT_AT_ONCE,
                 lease_ms=self._lease_ms,
+                take_over=now_s >= self._let_be_until_s,
                 ask=self._ask,
             )
         )
         for each in claimed:
             self._begin(each, now_s)
         return self._until_room(_steady_s())
+
+    def _let_be(self, pause_s: float) -> None:
+        """The database is away, and is tried again in `pause_s` seconds."""
+        self._let_be_until_s = _steady_s() + pause_s + LET_BE_S
 
     def _begin(self, claimed: Claimed, claimed_s: float) -> None:
         delivery = claimed.delivery
@@ -341,7 +354,7 @@ class DeliveryWorker:
     async def _note_all(self) -> None:
         """Note outcomes as they come, all that are there in one transaction, until it is done: a message that was sent
         and is not marked would be sent again."""
-        backoff = Backoff(first_s=0.25, cap_s=5.0)
+        backoff = Backoff(first_s=0.25, cap_s=NOTE_PAUSE_S)
         while True:
             await self._to_note.wait()
             self._to_note.clear()
@@ -352,7 +365,9 @@ class DeliveryWorker:
                     if not backoff.failures:
                         logger.warning("%s: what became of messages is noted later", error)
                     self._noting_fails = True
-                    await asyncio.sleep(backoff.next_s())
+                    pause_s = backoff.next_s()
+                    self._let_be(pause_s)
+                    await asyncio.sleep(pause_s)
                     continue
                 backoff.reset()
                 self._noting_fails = False

@@ -16,7 +16,7 @@ from sqlmodel import Session, col, select
 from bench.delivery.kills import killed
 from bench.delivery.provider import Provider, ProviderChannel, Reply, provider
 from flashcur.engine.delivery import AT_ONCE, DeliveryWorker
-from flashcur.errors import DeliveryError
+from flashcur.errors import DatabaseError, DeliveryError
 from flashcur.models import AccountChange, AlertRecord, AuditEvent, Delivery, Destination
 from flashcur.services.accounts import mail_tokens, undelivered
 from flashcur.services.alerts.dispatch import dispatch
@@ -476,6 +476,45 @@ async def test_the_database_goes_away_in_the_middle_of_it(
     await asyncio.to_thread(database.close)
 
 
+async def test_what_another_worker_could_not_note_while_the_database_was_away_is_left_to_it(
+    environ: dict[str, str],
+    clock: Clock,
+    there: Provider,
+    own_postgres: PostgresServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = Settings.load({**environ, "DATABASE_URL": own_postgres.create_database("away")})
+    database, others = Database(settings), Database(settings)
+    database.migrate()
+    there.delay_s = 0.3
+    (only,) = put(database, delivery(key="k"))
+    back = asyncio.Event()
+    async with running(database, settings, clock, ProviderChannel(there.url)) as holder:
+        await eventually(lambda: len(there.arrivals) == 1, "the message")
+        note = holder._note_some  # pyright: ignore[reportPrivateUsage]
+
+        async def later() -> None:
+            if not back.is_set():
+                raise DatabaseError("away")
+            await note()
+
+        monkeypatch.setattr(holder, "_note_some", later)
+        async with running(others, settings, clock, ProviderChannel(there.url)) as other:
+            await looked(others)
+            await asyncio.to_thread(own_postgres.restart)
+            await eventually(lambda: len(there.taken) == 1, "its hand-over")
+            clock.ms += LEASE_MS
+            # The other one finds the database again before the one that has something to note.
+            await looked(others)
+            assert way(database, only) == ["queued"]
+            back.set()
+            await eventually(lambda: holder.reports["telegram"].sent == 1, "the note", 20)
+            assert other.reports["telegram"].sent == 0
+    assert (dict(there.taken), way(database, only)) == ({"k": 1}, ["queued", "accepted"])
+    for each in (database, others):
+        await asyncio.to_thread(each.close)
+
+
 async def test_a_clock_that_is_set_back_stops_nothing(
     database: Database, settings: Settings, clock: Clock, there: Provider
 ) -> None:
@@ -622,6 +661,29 @@ def test_a_worker_that_is_killed_at_any_moment_loses_nothing(
     assert (found.untold, found.changed) == ([], [])
     assert found.unanswered <= found.doubled
     assert bool(found.unanswered) is bool(forgets)
+
+
+def test_two_workers_that_are_killed_while_the_database_restarts_lose_nothing(
+    environ: dict[str, str], own_postgres: PostgresServer
+) -> None:
+    """Complaints 2 and 3: the database goes away twice as well (bench/kills has a standby take its place)."""
+    environ = {**environ, "DATABASE_URL": own_postgres.create_database("kills")}
+    database = Database(Settings.load(environ))
+    database.migrate()
+    database.close()
+    found = killed(
+        environ,
+        messages=200,
+        kills=3,
+        forgets=0.1,
+        chance=random.Random(),
+        workers=2,
+        outages=[own_postgres.restart] * 2,
+    )
+    assert (found.kills, found.outages) == (3, 2)
+    assert found.lost == []
+    assert (found.needless, found.untold, found.changed) == ([], [], [])
+    assert 0 < found.unanswered <= found.doubled
 
 
 async def test_mail_that_is_given_up_is_told_to_its_owner(

@@ -161,6 +161,31 @@ class PostgresServer:
         stop(self.process, signal.SIGQUIT)
         self.process = None
 
+    def restart(self) -> None:
+        """Gone at once, and back on the same port."""
+        self.stop()
+        self.start()
+
+    def standby(self, directory: Path) -> PostgresServer:
+        """Another server, started in an empty directory, that holds whatever this one says is committed."""
+        source = f"host=127.0.0.1 port={self.port} user=flashcur"
+        options = ["--checkpoint=fast", "--no-sync", "--write-recovery-conf"]
+        program = str(self.programs / "pg_basebackup")
+        run_unprivileged(
+            directory, [program, "--pgdata", str(directory / "data"), "--dbname", source, *options]
+        ).check_returncode()
+        server = PostgresServer(self.programs, directory, free_port())
+        server.start()
+        # Only now: it is of this server's own settings, and the other one shall wait for nobody.
+        self._execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        self._execute("SELECT pg_reload_conf()")
+        wait_until(self._is_followed, "the standby to follow")
+        return server
+
+    def promote(self) -> None:
+        """A standby becomes a server of its own."""
+        self._execute("SELECT pg_promote()")
+
     def create_database(self, name: str, *, template: str = "template1") -> str:
         """Its address. `template` is copied as it stands; nobody may be connected to it."""
         self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
@@ -176,6 +201,12 @@ class PostgresServer:
     def _conninfo(self) -> str:
         return f"host=127.0.0.1 port={self.port} user=flashcur dbname=postgres connect_timeout=2"
 
+    def _is_followed(self) -> bool:
+        with psycopg.connect(self._conninfo()) as connection:
+            return (
+                connection.execute("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'").fetchone() is not None
+            )
+
     def _answers(self) -> bool:
         try:
             psycopg.connect(self._conninfo()).close()
@@ -184,15 +215,29 @@ class PostgresServer:
         return True
 
 
+@dataclass
+class PostgresPair:
+    """Two servers, of which one serves and the other one follows until it is promoted."""
+
+    primary: PostgresServer
+    standby: PostgresServer
+
+    def url(self, database: str) -> str:
+        """Names both: whoever connects is given the one that takes writes."""
+        hosts = f"host=127.0.0.1:{self.primary.port}&host=127.0.0.1:{self.standby.port}"
+        return f"postgresql+psycopg://flashcur@/{database}?{hosts}&target_session_attrs=read-write"
+
+    def fail_over(self) -> None:
+        """The primary's machine is lost, and the standby takes its place."""
+        self.primary.stop()
+        self.standby.promote()
+
+
 @contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     initdb = require_program("initdb", "postgresql", *reversed(versions))
-    with tempfile.TemporaryDirectory(prefix="flashcur-postgres-", dir=quick_folder()) as name:
-        directory = Path(name)
-        if unprivileged():
-            user = pwd.getpwnam("nobody")
-            os.chown(directory, user.pw_uid, user.pw_gid)
+    with _postgres_directory() as directory:
         server = PostgresServer(Path(initdb).parent, directory, free_port())
         server.initialise()
         server.start()
@@ -200,6 +245,27 @@ def postgres_server() -> Iterator[PostgresServer]:
             yield server
         finally:
             server.stop()
+
+
+@contextmanager
+def postgres_pair() -> Iterator[PostgresPair]:
+    with postgres_server() as primary, _postgres_directory() as directory:
+        standby = primary.standby(directory)
+        try:
+            yield PostgresPair(primary, standby)
+        finally:
+            standby.stop()
+
+
+@contextmanager
+def _postgres_directory() -> Iterator[Path]:
+    """An empty directory that a server's user may write into."""
+    with tempfile.TemporaryDirectory(prefix="flashcur-postgres-", dir=quick_folder()) as name:
+        directory = Path(name)
+        if unprivileged():
+            user = pwd.getpwnam("nobody")
+            os.chown(directory, user.pw_uid, user.pw_gid)
+        yield directory
 
 
 def unprivileged() -> list[str]:

@@ -160,6 +160,7 @@ def claim_due(
     busy_accounts: Collection[tuple[str, str]] = (),
     per_account: int = 1_000,
     lease_ms: int = LEASE_MS,
+    take_over: bool = True,
     ask: Ask | None = None,
 ) -> list[Claimed]:
     """Take due messages, of each channel in `room` as many as it says; nobody else gets them until the lease is over.
@@ -167,18 +168,20 @@ def claim_due(
     Urgent ones come first, then the longest due. For each (channel, recipient) it is one at a time, none while that is
     in `busy`; for each account `per_account` of a channel at most, and none of a (channel, account) in `busy_accounts`.
     A claim counts as an attempt, so that one that brings its sender down is tried less and less often, too. What `ask`
-    holds is none: it is `held`, as if it had been planned now.
+    holds is none: it is `held`, as if it had been planned now. Without `take_over`, what others claimed is left to them
+    even where their claim has ended.
     """
     open_channels = {channel: number for channel, number in room.items() if number > 0}
     if not open_channels:
         return []
-    chosen = _choose(session, now_ms, open_channels, set(busy), busy_accounts, per_account)
+    due = _due(now_ms) if take_over else and_(_due(now_ms), col(Delivery.status) != "sending")
+    chosen = _choose(session, due, open_channels, set(busy), busy_accounts, per_account)
     if not chosen:
         return []
     # On PostgreSQL claimers pass each other by; on SQLite a transaction that writes is alone anyway.
     rows = session.exec(
         select(Delivery)
-        .where(col(Delivery.id).in_(chosen), _due(now_ms))
+        .where(col(Delivery.id).in_(chosen), due)
         .order_by(col(Delivery.id))
         .with_for_update(skip_locked=True)
     ).all()
@@ -377,7 +380,7 @@ def prune(session: Session, before_ms: int, mail_before_ms: int) -> int:
 
 def _choose(
     session: Session,
-    now_ms: int,
+    is_due: ColumnElement[bool],
     room: Mapping[str, int],
     busy: set[tuple[str, str]],
     busy_accounts: Collection[tuple[str, str]],
@@ -388,7 +391,7 @@ def _choose(
     place = func.row_number().over(partition_by=[Delivery.channel, Delivery.recipient], order_by=line)
     owner = func.coalesce(Delivery.account_id, Delivery.recipient).label("owner")
     known = (Delivery.id, Delivery.channel, Delivery.recipient, Delivery.urgent, Delivery.due_ms)
-    due = columns_of(*map(col, known), owner, place.label("place")).where(col(Delivery.channel).in_(room), _due(now_ms))
+    due = columns_of(*map(col, known), owner, place.label("place")).where(col(Delivery.channel).in_(room), is_due)
     if busy_accounts:
         account_id = col(Delivery.account_id)
         kept_waiting = tuple_(col(Delivery.channel), account_id).in_(sorted(busy_accounts))
