@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 
-from bench.delivery.crossings import Crossings, crossings
+from bench.delivery.crossings import Crossings, crossed
 from bench.delivery.mix import A_SECOND, ANSWER_S, HANGS, RATES, share
 from bench.delivery.provider import Provider, ProviderChannel, provider
 from bench.options import Options
@@ -31,8 +31,8 @@ SECRET_KEY = "0123456789abcdef" * 4
 def run(options: Options) -> Table:
     """Measure; times in ms."""
     spikes, seconds = (30, 5) if options.quick else (250, 30)
-    calm = asyncio.run(crossings(spikes))
-    hung = asyncio.run(crossings(spikes, HANGS))
+    calm = asyncio.run(crossed(spikes))
+    hung = asyncio.run(crossed(spikes, HANGS))
     alone = asyncio.run(_mixed(seconds))
     return Table(
         "delivery",

@@ -43,7 +43,7 @@ class Crossings:
         return [each for delays in self.arrived.values() for each in delays]
 
 
-async def crossings(spikes: int, hangs: str = "") -> Crossings:
+async def crossed(spikes: int, hangs: str = "") -> Crossings:
     """Have rules fire at `spikes` moments, while the channel `hangs` never answers."""
     exchange = SimulatorProcess(symbols=CONTRACTS, seed=1)
     await exchange.start()

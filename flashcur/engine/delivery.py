@@ -495,29 +495,31 @@ class _ClaimOver(DeliveryError):
 
 def _note(session: Session, batch: list[_Outcome], now_ms: int) -> dict[int, str]:
     """Note what became of attempts; the status of each delivery, "" where there was nothing to note."""
-    statuses: dict[int, str] = {}
     # In one order: two workers whose claims have overlapped do not hold each other up.
-    for outcome in sorted(batch, key=lambda each: each.claimed.delivery.id or 0):
+    rows = outbox.lock(session, [outcome.claimed.delivery.id or 0 for outcome in batch])
+    statuses: dict[int, str] = {}
+    for outcome in batch:
         delivery = outcome.claimed.delivery
         assert delivery.id is not None
-        statuses[delivery.id] = _note_one(session, outcome, delivery.id, delivery.claim, now_ms)
+        row = rows.get(delivery.id)
+        statuses[delivery.id] = "" if row is None else _note_one(session, outcome, row, delivery.claim, now_ms)
     return statuses
 
 
-def _note_one(session: Session, outcome: _Outcome, delivery_id: int, claim: str, now_ms: int) -> str:
+def _note_one(session: Session, outcome: _Outcome, row: Delivery, claim: str, now_ms: int) -> str:
     result = outcome.result
     if isinstance(result, _ClaimOver):
-        outbox.release(session, delivery_id, claim, now_ms)
+        outbox.release(session, row, claim, now_ms)
         return ""
     if isinstance(result, Handed):
-        row = outbox.mark_handed(session, delivery_id, claim, result, outcome.begun_ms, now_ms)
+        noted = outbox.mark_handed(session, row, claim, result, outcome.begun_ms, now_ms)
     elif isinstance(result, _NotToBeSent):
-        row = outbox.mark_unsent(session, delivery_id, claim, result.status, str(result), now_ms)
+        noted = outbox.mark_unsent(session, row, claim, result.status, str(result), now_ms)
     else:
-        row = outbox.mark_failed(session, delivery_id, claim, result, now_ms)
-        if row is not None and isinstance(result, TryAgainLater) and row.status == "retrying":
-            outbox.hold(session, row.channel, None if result.whole_channel else row.recipient, row.due_ms)
-    return "" if row is None else row.status
+        noted = outbox.mark_failed(session, row, claim, result, now_ms)
+        if noted is not None and isinstance(result, TryAgainLater) and noted.status == "retrying":
+            outbox.hold(session, noted.channel, None if result.whole_channel else noted.recipient, noted.due_ms)
+    return "" if noted is None else noted.status
 
 
 def _place(outcome: _Outcome) -> tuple[str, str]:
