@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -32,7 +33,12 @@ EVERY_S = 0.5
 SEND_TIMEOUT_S = 20.0
 """No attempt takes longer, whatever a channel does; channels give up by themselves after some ten seconds."""
 AT_ONCE = 32
-"""Messages of one channel that are on their way at a time."""
+"""Messages of one channel that are on their way at a time …"""
+ANSWER_S = 1.0
+"""… or, where that is more, as many as leave at its rate while a provider that is slow answers the first: else a
+channel that takes much would never come to its rate …"""
+MOST_AT_ONCE = 128
+"""… but never more than this."""
 ACCOUNT_AT_ONCE = 4
 """Of these, at most so many of one account: addresses of one owner that hang delay nobody else's."""
 ACCOUNT_RATE, ACCOUNT_BURST = 2.0, 20.0
@@ -89,7 +95,12 @@ class _Lane:
     def room(self, now_s: float) -> int:
         if self.channel.problem or now_s < self.held_until_s:
             return 0
-        return max(0, min(AT_ONCE - self.sending, self.pace.room(now_s)))
+        return max(0, min(self.at_once - self.sending, self.pace.room(now_s)))
+
+    @property
+    def at_once(self) -> int:
+        """How many may be on their way."""
+        return min(MOST_AT_ONCE, max(AT_ONCE, math.ceil(self.channel.rate * ANSWER_S)))
 
 
 @dataclass(frozen=True, slots=True)

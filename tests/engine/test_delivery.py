@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 
 from bench.delivery.kills import killed
 from bench.delivery.provider import Provider, ProviderChannel, Reply, provider
-from flashcur.engine.delivery import AT_ONCE, DeliveryWorker
+from flashcur.engine.delivery import AT_ONCE, MOST_AT_ONCE, DeliveryWorker
 from flashcur.errors import DatabaseError, DeliveryError
 from flashcur.models import AccountChange, AlertRecord, AuditEvent, Delivery, Destination
 from flashcur.services.accounts import mail_tokens, undelivered
@@ -180,7 +180,8 @@ async def test_a_channel_that_hangs_delays_no_other(
     """Complaint 24: one channel that hangs delays no other."""
     there.hangs = {"webhook"}
     put(database, *(delivery(f"hook {n}", "webhook", urgent=True, due_ms=NOW - 10) for n in range(2 * AT_ONCE)))
-    channels = [ProviderChannel(there.url, name) for name in ("webhook", "telegram", "slack")]
+    channels = [ProviderChannel(there.url, name) for name in ("telegram", "slack")]
+    channels.append(ProviderChannel(there.url, "webhook", rate=AT_ONCE))
     async with running(database, settings, clock, *channels) as worker:
         await eventually(lambda: there.recipients().count("hook 0") == 1, "the channel that hangs")
         put(database, *(delivery(f"chat {n}", name) for n in range(40) for name in ("telegram", "slack")))
@@ -191,6 +192,20 @@ async def test_a_channel_that_hangs_delays_no_other(
     hooks = [row.status for row in all_stored(database) if row.channel == "webhook"]
     # Those that were on their way when the worker stopped may have arrived, whether it was noted in time or not.
     assert hooks.count("uncertain") + hooks.count("sending") == hooks.count("queued") == AT_ONCE
+
+
+async def test_a_channel_that_takes_much_comes_to_its_rate_though_its_provider_is_slow(
+    sqlite_database: Database, settings: Settings, clock: Clock, there: Provider
+) -> None:
+    there.hangs = {"web-push", "telegram"}
+    put(sqlite_database, *(delivery(f"{n}", name) for n in range(150) for name in ("web-push", "telegram")))
+    rates = {"web-push": 100.0, "telegram": 1000.0}
+    channels = [ProviderChannel(there.url, name, rate=rate, timeout_s=60) for name, rate in rates.items()]
+    async with running(sqlite_database, settings, clock, *channels) as worker:
+        # As many as leave within a second, and not without bound, however often it looks.
+        await eventually(lambda: worker.sending == 100 + MOST_AT_ONCE, "the messages", 10)
+        await asyncio.sleep(0.3)
+        assert worker.sending == 100 + MOST_AT_ONCE
 
 
 async def test_addresses_of_one_account_that_hang_hold_up_nobody_else(
