@@ -7,6 +7,7 @@ import contextlib
 import zlib
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import make_url
 
 from flashcur.services.lease.port import Lease, LeaseUnavailable
@@ -24,7 +25,10 @@ class PostgresLease(Lease):
 
     def __init__(self, url: str, name: str) -> None:
         super().__init__()
-        self._conninfo = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        address = make_url(url).set(drivername="postgresql+psycopg")
+        # By the dialect: it knows how an address names several hosts.
+        _, where = address.get_dialect()().create_connect_args(address)
+        self._conninfo = make_conninfo(**where)
         self._key = zlib.crc32(f"flashcur lease {name}".encode())
         self._connection: psycopg.AsyncConnection[tuple[object, ...]] | None = None
 

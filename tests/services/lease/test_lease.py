@@ -17,7 +17,7 @@ import redis
 
 from flashcur.services.lease import TAKEOVER_S, FileLease, Lease, PostgresLease, RedisLease, Tenure, make_lease
 from flashcur.settings import Settings
-from tests.support.programs import PostgresServer, RedisServer
+from tests.support.programs import PostgresServer, RedisServer, postgres_pair
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
@@ -155,6 +155,17 @@ async def test_without_postgresql_the_lease_is_lost(own_postgres: PostgresServer
     async with in_office(lease(environ)) as tenure:
         own_postgres.stop()
         await eventually(tenure.lost.is_set, "the loss to be noticed", within_s=6)
+
+
+async def test_the_lease_goes_to_whoever_asks_first_after_postgresql_failed_over(environ: dict[str, str]) -> None:
+    with postgres_pair() as pair:
+        pair.primary.create_database("lease")
+        environ["DATABASE_URL"] = pair.url("lease")
+        async with in_office(lease(environ)) as tenure:
+            await asyncio.to_thread(pair.fail_over)
+            await eventually(tenure.lost.is_set, "the loss to be noticed", within_s=6)
+            async with in_office(lease(environ), 30) as again:
+                assert again.epoch > tenure.epoch
 
 
 async def test_a_clock_set_back_does_not_turn_epochs_back(tmp_path: Path) -> None:
