@@ -54,7 +54,8 @@ def run(options: Options) -> Table:
         tuple(rows),
         (
             f"Left unanswered: the provider took {FORGETS:.0%} of the messages and closed the connection (none of the"
-            " first row's). The other doubles are of workers that were killed before they had noted its answer.",
+            " first row's). The other doubles are of workers that were killed before they had noted its answer. A"
+            " worker has up to 128 messages on their way, and one is killed each fifty messages: hence so many.",
             "*needless*: came again although the provider had answered a worker that lived on; *not told*: the ledger"
             " says of no attempt that its end is unknown; *changed*: came with another text. All doubles have one key.",
             "Outages: the server is stopped at once and started, three times; then it is stopped for good and its"

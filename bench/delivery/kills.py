@@ -37,6 +37,8 @@ LEASE_MS, SEND_TIMEOUT_S = 4_000 * SPEED, 3.0
 """Ms of that clock, and real seconds."""
 DELAY_S = 0.03
 """What the provider takes for an answer."""
+RATE = 30.0
+"""Messages a second of each channel: so few are on their way at a time that a kill leaves others to be sent at once."""
 WITHIN_S = 600.0
 BACK_WITHIN_S = 60.0
 """The database may be away for so long."""
@@ -255,7 +257,7 @@ def _serve(environ: Mapping[str, str], url: str, began_ms: int) -> None:
 
 async def _work(environ: Mapping[str, str], url: str, began_ms: int) -> None:
     settings = Settings.load(environ)
-    channels = {name: ProviderChannel(url, name, timeout_s=SEND_TIMEOUT_S) for name in CHANNELS}
+    channels = {name: ProviderChannel(url, name, rate=RATE, timeout_s=SEND_TIMEOUT_S) for name in CHANNELS}
     worker = DeliveryWorker(
         Database(settings),
         channels,
