@@ -6,7 +6,6 @@
     ├── ConfigError            a setting is missing, malformed or contradictory
     ├── DatabaseError          the database is missing, unreachable or of another version
     ├── BusError               the bus (Redis) cannot be reached
-    ├── MailError              a mail could not be handed over
     ├── DeliveryError          a message was not taken; it is tried again
     │   ├── TryAgainLater      the provider asks us to wait (429)
     │   ├── Unanswered         nobody answered: it may have arrived
@@ -98,23 +97,6 @@ class Gone(Refused):
 
 class BadFile(FlashCurError):
     """The file cannot be used: correct the lines that are named here."""
-
-
-class MailError(FlashCurError):
-    """The mail could not be handed over."""
-
-    def __init__(
-        self,
-        message: str | None = None,
-        *,
-        retry_after: float | None = None,
-        everything: bool = False,
-        unanswered: bool = False,
-    ) -> None:
-        """`everything`: no mail at all is taken until then. `unanswered`: it was on its way and may have arrived."""
-        super().__init__(message, retry_after=retry_after)
-        self.everything = everything
-        self.unanswered = unanswered
 
 
 class Refusal(FlashCurError):

@@ -24,6 +24,7 @@ from flashcur.services.kit.clock import from_ms
 from flashcur.services.kit.supervision import Supervisor
 from flashcur.services.notify import destinations, enqueue, outbox
 from flashcur.services.notify.channel import Channel, Handed, Outgoing
+from flashcur.services.notify.dialling import Dialler
 from flashcur.services.notify.email import EmailChannel
 from flashcur.services.notify.outbox import LEASE_MS
 from flashcur.services.simulator import SimulatedExchange
@@ -92,12 +93,14 @@ def worker_of(
 async def running(
     database: Database, settings: Settings, clock: Callable[[], int], *channels: Channel, **more: float
 ) -> AsyncIterator[DeliveryWorker]:
-    known = {channel.name: channel for channel in channels} or {"email": EmailChannel(settings)}
+    dialler = Dialler()
+    known = {channel.name: channel for channel in channels} or {"email": EmailChannel(settings, dialler)}
     worker = worker_of(database, settings, clock, known, every_s=0.05, **more)
     async with Supervisor() as tasks:
         tasks.start("delivery", worker.run)
         yield worker
         assert tasks.failures["delivery"] == 0
+    await dialler.close()
     for channel in channels:
         if isinstance(channel, ProviderChannel):
             await channel.close()

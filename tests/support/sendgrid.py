@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections import deque
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Literal
 
 API_KEY = "SG.test-key"
 PATH = "/v3/mail/send"
@@ -22,6 +23,8 @@ class Reply:
     message: str = "scripted"
     silent: bool = False
     """Take the request and never answer."""
+    flood: Literal["", "drip", "endless"] = ""
+    """A body that never ends: a byte now and then, or as much as there is room for."""
 
 
 @dataclass
@@ -33,6 +36,10 @@ class SendGridServer:
     mails: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """The bodies of the requests that were answered 202."""
     requests: int = 0
+    keys: list[str | None] = field(default_factory=list[str | None])
+    """`Authorization` of each request."""
+    flooding: int = 0
+    """Bodies without an end that are being sent."""
     hold: threading.Event | None = None
     """While it is not set, mail that was taken is not answered yet."""
     closed: threading.Event = field(default_factory=threading.Event)
@@ -45,6 +52,7 @@ class SendGridServer:
     def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
         with self._lock:
             self.requests += 1
+            self.keys.append(headers.get("Authorization"))
             if self.script:
                 return self.script.popleft()
             if path != PATH:
@@ -107,6 +115,9 @@ def sendgrid_server() -> Iterator[SendGridServer]:
                 return
             if reply.status == 202 and server.hold is not None:
                 server.hold.wait(10)
+            if reply.flood:
+                self.flood(reply)
+                return
             ok = reply.status < 300
             content = b"" if ok else json.dumps({"errors": [{"message": reply.message}]}).encode()
             self.send_response(reply.status)
@@ -115,11 +126,25 @@ def sendgrid_server() -> Iterator[SendGridServer]:
             self.end_headers()
             self.wfile.write(content)
 
+        def flood(self, reply: Reply) -> None:
+            self.close_connection = True
+            self.send_response(reply.status)
+            self.send_header("Content-Length", str(10**12))
+            self.end_headers()
+            server.flooding += 1
+            with contextlib.suppress(OSError):
+                while not server.closed.wait(0.05 if reply.flood == "drip" else 0):
+                    self.wfile.write(b"x" if reply.flood == "drip" else b"x" * 65_536)
+            server.flooding -= 1
+
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    http.daemon_threads = True
+    class Listening(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 128
+
+    http = Listening(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     server.url = f"http://127.0.0.1:{http.server_port}"

@@ -23,7 +23,7 @@ def make_channels(settings: Settings, dialler: Dialler) -> Mapping[str, Channel]
     no event loop; who sends closes the `dialler` in its own.
     """
     channels: tuple[Channel, ...] = (
-        EmailChannel(settings),
+        EmailChannel(settings, dialler),
         WebPushChannel(settings, dialler),
         SmsChannel(settings, dialler),
         TelegramChannel(TelegramApi(settings, dialler)),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from html import escape
 
 from flashcur.domain.delivery.message import Message
 from flashcur.domain.delivery.text_fit import one_line
-from flashcur.errors import ConfigError, DeliveryError, MailError, Refused, TryAgainLater, Unanswered
+from flashcur.errors import ConfigError, TryAgainLater
 from flashcur.services.notify.channel import Handed, Outgoing, Payload
+from flashcur.services.notify.dialling import Dialler
 from flashcur.services.notify.links import make_token, read_token
 from flashcur.services.notify.port import MailSender
 from flashcur.services.notify.senders import make_sender
@@ -24,10 +23,6 @@ logger = logging.getLogger(__name__)
 UNSUBSCRIBE_PATH = "/unsubscribe"
 BLANK = "\x1a"
 """Stands in a stored mail for the address that stops alert mail, which holds a computed code: no text has it."""
-TIMEOUT_S = 25.0
-"""After which a mail that a thread is still busy with counts as unanswered, in seconds."""
-THREADS = 8
-"""Mails handed over at a time."""
 MOST_SUBJECT = 150
 OPERATOR_WAIT_S = 300.0
 """How often is looked whether mail has been configured, in seconds."""
@@ -46,14 +41,11 @@ class EmailChannel:
     recipient_rate = 1.0
     useful_s = 6 * 3600
 
-    def __init__(self, settings: Settings, sender: MailSender | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, settings: Settings, dialler: Dialler, sender: MailSender | None = None) -> None:
         """`sender`: instead of the one that the settings choose."""
-        self._sender = sender or _sender(settings)
+        self._sender = sender or _sender(settings, dialler)
         self._secret = settings.secret_key
         self._origin = routes_origin(settings)
-        self._timeout_s = timeout_s
-        # Of its own: a provider that hangs must not hold up what else the process does in threads.
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="mail")
 
     @property
     def problem(self) -> str:
@@ -70,22 +62,8 @@ class EmailChannel:
         if self._sender is None:
             raise TryAgainLater(self.problem, wait_s=OPERATOR_WAIT_S, whole_channel=True)
         rendered, headers = self._complete(outgoing)
-        sender, recipient, key = self._sender, outgoing.recipient, outgoing.key
-        handing = asyncio.get_running_loop().run_in_executor(
-            self._threads, lambda: sender.send(recipient, rendered, headers=headers, key=key)
-        )
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                provider_id = await handing
-        except TimeoutError:
-            raise Unanswered(f"The mail was not handed over within {self._timeout_s:g} s") from None
-        except MailError as error:
-            raise delivery_error(error) from error
+        provider_id = await self._sender.send(outgoing.recipient, rendered, headers=headers, key=outgoing.key)
         return Handed(provider_id, "accepted")
-
-    def close(self) -> None:
-        """End the threads; what they are busy with runs to its end."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _complete(self, outgoing: Outgoing) -> tuple[Rendered, Mapping[str, str]]:
         """The mail as it is sent, the same in each attempt, and its headers."""
@@ -99,9 +77,9 @@ class EmailChannel:
         return Rendered(str(payload["subject"]), text, html), headers
 
 
-def _sender(settings: Settings) -> MailSender | None:
+def _sender(settings: Settings, dialler: Dialler) -> MailSender | None:
     try:
-        return make_sender(settings)
+        return make_sender(settings, dialler)
     except ConfigError as error:
         # The market is not to be down for a mail setting; mail keeps until it is corrected.
         logger.error("%s", error)
@@ -117,16 +95,6 @@ def read_unsubscribe_token(secret: Secret, token: str) -> int | None:
     """The delivery's id in a token; None where it is none of ours."""
     found = read_token(secret, _PURPOSE, token)
     return None if found is None else int(found, 16)
-
-
-def delivery_error(error: MailError) -> DeliveryError:
-    """What a sender's complaint means for the message."""
-    said = one_line(str(error))
-    if error.retry_after is None:
-        return Refused(said)
-    if error.everything:
-        return TryAgainLater(said, wait_s=error.retry_after, whole_channel=True)
-    return Unanswered(said) if error.unanswered else DeliveryError(said)
 
 
 def _lines(message: Message) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import tempfile
@@ -13,11 +14,10 @@ from email.utils import format_datetime
 from itertools import count
 from pathlib import Path
 
-from flashcur.errors import MailError
+from flashcur.errors import DeliveryError, Refused
 from flashcur.services.kit.clock import utc_now
 from flashcur.services.notify.templates import Rendered
 
-RETRY_S = 5.0
 _POLICY = policy.default.clone(max_line_length=998)
 """The longest line of RFC 5322: a header that is folded sooner may come apart in a link, or become encoded words."""
 MAX_NAME_CHARS = 100
@@ -32,20 +32,25 @@ class FileSender:
         self._from_email = from_email
         self._clock = clock
 
-    def send(
+    async def send(
         self, recipient: str, rendered: Rendered, *, headers: Mapping[str, str] | None = None, key: str = ""
     ) -> str:
-        """Write the mail, `headers` and all; returns the file's name. A file needs no `key`. Raises MailError."""
+        """Write the mail, `headers` and all; returns the file's name. A file needs no `key`.
+
+        Raises DeliveryError, and Refused for what is no address.
+        """
         now = self._clock()
         try:
             content = _message(self._from_email, recipient, rendered, now, headers or {}).as_bytes()
         except (ValueError, IndexError) as error:
             # The standard library's parser of addresses has both for texts that are none.
-            raise MailError(f"{recipient!r} is no address that mail can be written to") from error
+            raise Refused(f"{recipient!r} is no address that mail can be written to") from error
         try:
-            return _write(self._folder, f"{now:%Y%m%dT%H%M%SZ}", _file_part(recipient), content)
+            return await asyncio.to_thread(
+                _write, self._folder, f"{now:%Y%m%dT%H%M%SZ}", _file_part(recipient), content
+            )
         except OSError as error:
-            raise MailError(f"{self._folder}: {error.strerror}", retry_after=RETRY_S) from error
+            raise DeliveryError(f"{self._folder}: {error.strerror}") from error
 
 
 def _message(

@@ -12,15 +12,15 @@ KEY_ARG = "delivery"
 
 
 class MailSender(Protocol):
-    """Hands mail over, to a provider or to a file. May be called from several threads at a time."""
+    """Hands mail over, to a provider or to a file; many at a time."""
 
-    def send(
+    async def send(
         self, recipient: str, rendered: Rendered, *, headers: Mapping[str, str] | None = None, key: str = ""
     ) -> str:
-        """Hand one mail over; returns the provider's id of it. Blocks, for seconds at most.
+        """Hand one mail over; returns the provider's id of it, in some ten seconds at most.
 
         `headers`: more of them, each one line of ASCII. `key`: names the message in what the provider says of it later.
 
-        Raises MailError; its `retry_after` (seconds) says when a retry makes sense, None that there is no use in it.
+        Raises DeliveryError and its kinds.
         """
         ...

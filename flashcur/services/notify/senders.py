@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from flashcur.errors import ConfigError
+from flashcur.services.notify.dialling import Dialler
 from flashcur.services.notify.file_sender import FileSender
 from flashcur.services.notify.port import MailSender
 from flashcur.settings import Settings
@@ -13,7 +14,7 @@ from flashcur.settings import Settings
 DEV_FROM = "flashcur@localhost.localdomain"
 
 
-def make_sender(settings: Settings) -> MailSender | None:
+def make_sender(settings: Settings, dialler: Dialler) -> MailSender | None:
     """SendGrid if its key is set, else files in dev; None in prod: mail waits in the outbox.
 
     Raises ConfigError when the key is set and the sender's address is not, or when it cannot be a key.
@@ -29,7 +30,7 @@ def make_sender(settings: Settings) -> MailSender | None:
     # Processes that send no mail do without the library.
     from flashcur.services.notify.sendgrid_sender import SendGridSender
 
-    return SendGridSender(key, settings.from_email, settings.sendgrid.api_base)
+    return SendGridSender(dialler, key, settings.from_email, settings.sendgrid.api_base)
 
 
 def mail_folder(settings: Settings) -> Path:

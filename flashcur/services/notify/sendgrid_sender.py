@@ -1,52 +1,44 @@
-"""Mail through SendGrid's v3 API, with its own client library."""
+"""Mail through SendGrid's v3 API: its own library makes the mail, the dialler posts it."""
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping
-from http.client import HTTPException
 from importlib import import_module
 from typing import Any
-from urllib.error import URLError
 
-from flashcur.errors import MailError
+from flashcur.domain.delivery.text_fit import one_line
+from flashcur.errors import DeliveryError, Refused, TryAgainLater, Unanswered
 from flashcur.services.kit.clock import now_ms
+from flashcur.services.notify.dialling import Answer, Dialler
 from flashcur.services.notify.port import KEY_ARG
 from flashcur.services.notify.retry_after import retry_after_s
 from flashcur.services.notify.templates import Rendered
 from flashcur.settings import Secret
 
-# Neither library ships types: both are Any here, and nothing else sees them.
-_Client: Any = import_module("sendgrid").SendGridAPIClient
-_exceptions: Any = import_module("python_http_client.exceptions")
+# The library ships no types: Any here, and nothing else sees it.
+_mail: Any = import_module("sendgrid.helpers.mail")
 
 logger = logging.getLogger(__name__)
-# At its debug level the library writes the key and the links down.
-logging.getLogger("python_http_client").setLevel(logging.INFO)
 
 HOST = "https://api.sendgrid.com"
+PATH = "/v3/mail/send"
 TIMEOUT_S = 10.0
-"""For connecting and for each read; it answers in a fraction of a second, or has a problem."""
+"""Of a whole request; it answers in a fraction of a second, or has a problem."""
 RETRY_S = 5.0
 REFUSED_RETRY_S = 900.0
 """What is to be corrected by the operator is asked this often; the mail goes as soon as it is."""
 ACCEPTED = 202
 """200 would mean that a mail is valid and is not delivered (SendGrid's sandbox)."""
 
-# Account mail is not for measuring, and a rewritten link would not work. The unsubscribe link would stop resets.
-TRACKING_OFF = {
-    "click_tracking": {"enable": False, "enable_text": False},
-    "open_tracking": {"enable": False},
-    "subscription_tracking": {"enable": False},
-    "ganalytics": {"enable": False},
-}
-
 
 class SendGridSender:
-    """Hands mail to SendGrid."""
+    """Hands mail to SendGrid. See `services.notify.port.MailSender`."""
 
     def __init__(
         self,
+        dialler: Dialler,
         api_key: Secret,
         from_email: str,
         host: str | None = None,
@@ -55,61 +47,57 @@ class SendGridSender:
         clock: Callable[[], int] = now_ms,
     ) -> None:
         """`host`: scheme and host instead of SendGrid's own; `clock`: Unix ms."""
+        self._dialler = dialler
+        self._api_key = api_key
         self._from_email = from_email
+        self._url = (host or HOST).rstrip("/") + PATH
+        self._timeout_s = timeout_s
         self._clock = clock
         self._refused = False
-        self._client: Any = _Client(api_key=api_key.reveal(), host=host or HOST)
-        # The API class does not take it; its HTTP client hands it on to every request.
-        self._client.client.timeout = timeout_s
 
-    def send(
+    async def send(
         self, recipient: str, rendered: Rendered, *, headers: Mapping[str, str] | None = None, key: str = ""
     ) -> str:
         """Returns SendGrid's message id, empty if it names none. `key` comes back with each event of the mail.
 
-        Raises MailError.
+        Raises DeliveryError and its kinds.
         """
-        try:
-            response = self._client.send(self._body(recipient, rendered, headers, key))
-        except _exceptions.HTTPError as error:
-            raise self._problem(error.status_code, error.headers or {}, error.body) from error
-        except URLError as error:
-            # Raised until all was written: what is not whole is not taken.
-            raise MailError(f"SendGrid cannot be reached: {error.reason}", retry_after=RETRY_S) from error
-        except (OSError, HTTPException) as error:
-            raise MailError(f"SendGrid did not answer: {error}", retry_after=RETRY_S, unanswered=True) from error
-        if response.status_code != ACCEPTED:
-            raise MailError(
-                f"SendGrid: expected {ACCEPTED}, was {response.status_code}",
-                retry_after=REFUSED_RETRY_S,
-                everything=True,
-            )
+        answer = await self._dialler.post(
+            self._url,
+            headers={"Authorization": f"Bearer {self._api_key.reveal()}", "Content-Type": "application/json"},
+            body=json.dumps(self._body(recipient, rendered, headers or {}, key)).encode(),
+            timeout_s=self._timeout_s,
+            trusted=True,
+        )
+        if answer.status != ACCEPTED:
+            raise self._problem(answer)
         self._refused = False
-        return response.headers.get("X-Message-Id") or ""
+        return one_line(answer.headers.get("X-Message-Id", ""))[:128]
 
-    def _body(
-        self, recipient: str, rendered: Rendered, headers: Mapping[str, str] | None, key: str
-    ) -> dict[str, object]:
-        more: dict[str, object] = {}
-        if headers:
-            more["headers"] = dict(headers)
+    def _body(self, recipient: str, rendered: Rendered, headers: Mapping[str, str], key: str) -> dict[str, object]:
+        mail: Any = _mail.Mail(from_email=_address(self._from_email, "FlashCur"), subject=rendered.subject)
+        people: Any = _mail.Personalization()
+        people.add_to(_address(recipient))
+        mail.add_personalization(people)
+        for name, value in headers.items():
+            mail.add_header(_mail.Header(name, value))
         if key:
-            more["custom_args"] = {KEY_ARG: key}
-        return {
-            "personalizations": [{"to": [{"email": recipient}]}],
-            "from": {"email": self._from_email, "name": "FlashCur"},
-            "subject": rendered.subject,
-            "content": [
-                {"type": "text/plain", "value": rendered.text},
-                {"type": "text/html", "value": rendered.html},
-            ],
-            "tracking_settings": TRACKING_OFF,
-            **more,
-        }
+            mail.add_custom_arg(_mail.CustomArg(KEY_ARG, key))
+        # Account mail is not for measuring, and a rewritten link would not work. A link that ends it would end resets.
+        mail.tracking_settings = _mail.TrackingSettings(
+            _mail.ClickTracking(False, False),
+            _mail.OpenTracking(False),
+            _mail.SubscriptionTracking(False),
+            _mail.Ganalytics(False),
+        )
+        # The library refuses a text that begins like one of its keys, as a rule's name may.
+        parts = (("text/plain", rendered.text), ("text/html", rendered.html))
+        return {**mail.get(), "content": [{"type": kind, "value": value} for kind, value in parts]}
 
-    def _problem(self, status: int, headers: Mapping[str, str], body: bytes) -> MailError:
-        said = " ".join(body.decode(errors="replace").split())[:200]
-        message = f"SendGrid answered {status}: {said}"
+    def _problem(self, answer: Answer) -> DeliveryError:
+        status = answer.status
+        said = one_line(answer.body.decode(errors="replace"))[:200]
+        message = f"SendGrid answered {status}{f': {said}' if said else ''}"
         if status in (401, 403):
             if not self._refused:
                 logger.error(
@@ -118,8 +106,20 @@ class SendGridSender:
                     message,
                 )
             self._refused = True
-            return MailError(message, retry_after=REFUSED_RETRY_S, everything=True)
-        if status in (408, 429) or status >= 500:
-            wait_s = retry_after_s(headers, self._clock(), RETRY_S)
-            return MailError(message, retry_after=wait_s, everything=status == 429, unanswered=status in (408, 504))
-        return MailError(message)
+            return TryAgainLater(message, wait_s=REFUSED_RETRY_S, whole_channel=True)
+        if status == 429:
+            wait_s = retry_after_s(answer.headers, self._clock(), RETRY_S)
+            return TryAgainLater(message, wait_s=wait_s, whole_channel=True)
+        if status < 400:
+            # A redirect, or what something between us and SendGrid says: of this mail alone, and of none certainly.
+            return Unanswered(f"{message}, where {ACCEPTED} was expected")
+        if status in (408, 504):
+            return Unanswered(message)
+        return DeliveryError(message) if status >= 500 else Refused(message)
+
+
+def _address(email: str, name: str | None = None) -> Any:
+    """As it is: the library's own way would read the text as a name and an address."""
+    address: Any = _mail.Email(name=name)
+    address.email = email
+    return address

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from email import policy
 from html.parser import HTMLParser
 from pathlib import Path
+from time import monotonic
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -18,11 +21,13 @@ from hypothesis import strategies as st
 from flashcur.domain.delivery.message import Message
 from flashcur.errors import DeliveryError, Refused, TryAgainLater, Unanswered
 from flashcur.services.notify.channel import Outgoing
+from flashcur.services.notify.dialling import Dialler
 from flashcur.services.notify.email import BLANK, EmailChannel, read_unsubscribe_token
 from flashcur.services.notify.sendgrid_sender import SendGridSender
 from flashcur.settings import Secret, Settings
 from tests.support.programs import free_port
 from tests.support.sendgrid import API_KEY, Reply, SendGridServer, sendgrid_server
+from tests.support.waiting import eventually
 
 FROM = "mail@flashcur.example"
 BASE = "https://flashcur.example"
@@ -43,11 +48,18 @@ def sendgrid() -> Iterator[SendGridServer]:
         yield server
 
 
-def channel(environ: dict[str, str], url: str | None = None, timeout_s: float = 2.0) -> EmailChannel:
+@pytest.fixture
+async def dialler() -> AsyncIterator[Dialler]:
+    made = Dialler()
+    yield made
+    await made.close()
+
+
+def channel(environ: dict[str, str], dialler: Dialler, url: str | None = None, timeout_s: float = 2.0) -> EmailChannel:
     settings = Settings.load({**environ, "FLASHCUR_PUBLIC_URL": BASE})
     if url is None:
-        return EmailChannel(settings)
-    return EmailChannel(settings, SendGridSender(Secret(API_KEY), FROM, url, timeout_s=timeout_s), timeout_s=4.0)
+        return EmailChannel(settings, dialler)
+    return EmailChannel(settings, dialler, SendGridSender(dialler, Secret(API_KEY), FROM, url, timeout_s=timeout_s))
 
 
 def outgoing(mail: EmailChannel, message: Message = ALERT) -> Outgoing:
@@ -55,10 +67,10 @@ def outgoing(mail: EmailChannel, message: Message = ALERT) -> Outgoing:
 
 
 async def test_a_mail_says_it_in_text_and_html_and_how_to_stop_it(
-    environ: dict[str, str], sendgrid: SendGridServer
+    environ: dict[str, str], dialler: Dialler, sendgrid: SendGridServer
 ) -> None:
     """Complaint 21: both headers of RFC 8058 are there, and what stops it is in the mail, too."""
-    mail = channel(environ, sendgrid.url)
+    mail = channel(environ, dialler, sendgrid.url)
     handed = await mail.send(outgoing(mail))
     assert (handed.provider_id, handed.status) == ("message-1", "accepted")
     (sent,) = sendgrid.mails
@@ -84,15 +96,17 @@ async def test_a_mail_says_it_in_text_and_html_and_how_to_stop_it(
     assert not [setting for setting in sent["tracking_settings"].values() if setting["enable"]]
 
 
-async def test_each_attempt_is_the_same_to_the_byte(environ: dict[str, str], sendgrid: SendGridServer) -> None:
+async def test_each_attempt_is_the_same_to_the_byte(
+    environ: dict[str, str], dialler: Dialler, sendgrid: SendGridServer
+) -> None:
     """Complaint 4: what is frozen does not change, and the key neither."""
-    mail = channel(environ, sendgrid.url)
+    mail = channel(environ, dialler, sendgrid.url)
     frozen = outgoing(mail)
     sendgrid.script.append(Reply(503))
     with pytest.raises(DeliveryError):
         await mail.send(frozen)
     for attempt in (2, 3):
-        await channel(environ, sendgrid.url).send(replace(frozen, attempt=attempt))
+        await channel(environ, dialler, sendgrid.url).send(replace(frozen, attempt=attempt))
     assert sendgrid.mails[0] == sendgrid.mails[1]
 
 
@@ -111,7 +125,7 @@ class _Texts(HTMLParser):
         self.text += data
 
 
-PLAIN = EmailChannel(Settings.load({"FLASHCUR_SECRET_KEY": "0123456789abcdef" * 4}))
+PLAIN = EmailChannel(Settings.load({"FLASHCUR_SECRET_KEY": "0123456789abcdef" * 4}), Dialler())
 
 
 def tags_of(message: Message) -> list[str]:
@@ -142,7 +156,8 @@ def test_any_text_stays_text(title: str, lines: list[str], note: str) -> None:
         (Reply(429, {"Retry-After": "30"}), TryAgainLater, True),
         (Reply(401), TryAgainLater, True),
         (Reply(403), TryAgainLater, True),
-        (Reply(200), TryAgainLater, True),
+        (Reply(200), Unanswered, False),
+        (Reply(307, {"Location": "/elsewhere"}), Unanswered, False),
         (Reply(500), DeliveryError, False),
         (Reply(503), DeliveryError, False),
         (Reply(504), Unanswered, False),
@@ -153,11 +168,16 @@ def test_any_text_stays_text(title: str, lines: list[str], note: str) -> None:
     ids=lambda value: f"{value.status}" if isinstance(value, Reply) else None,
 )
 async def test_an_answer_says_what_becomes_of_the_mail(
-    environ: dict[str, str], sendgrid: SendGridServer, reply: Reply, kind: type[DeliveryError], whole: bool
+    environ: dict[str, str],
+    dialler: Dialler,
+    sendgrid: SendGridServer,
+    reply: Reply,
+    kind: type[DeliveryError],
+    whole: bool,
 ) -> None:
     """Complaint 12: a 429 waits as told and spends no attempt."""
     sendgrid.script.append(reply)
-    mail = channel(environ, sendgrid.url, timeout_s=0.3)
+    mail = channel(environ, dialler, sendgrid.url, timeout_s=0.3)
     with pytest.raises(DeliveryError) as caught:
         await mail.send(outgoing(mail))
     assert type(caught.value) is kind
@@ -167,15 +187,15 @@ async def test_an_answer_says_what_becomes_of_the_mail(
         assert caught.value.wait_s == (30 if reply.status == 429 else 900)
 
 
-async def test_where_nobody_listens_nothing_was_sent(environ: dict[str, str]) -> None:
-    mail = channel(environ, f"http://127.0.0.1:{free_port()}")
-    with pytest.raises(DeliveryError, match="cannot be reached") as caught:
+async def test_where_nobody_listens_nothing_was_sent(environ: dict[str, str], dialler: Dialler) -> None:
+    mail = channel(environ, dialler, f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(DeliveryError, match="could not be reached") as caught:
         await mail.send(outgoing(mail))
     assert type(caught.value) is DeliveryError
 
 
-async def test_a_mail_in_development_is_a_file_with_its_headers(environ: dict[str, str]) -> None:
-    mail = channel(environ)
+async def test_a_mail_in_development_is_a_file_with_its_headers(environ: dict[str, str], dialler: Dialler) -> None:
+    mail = channel(environ, dialler)
     handed = await mail.send(outgoing(mail))
     file = Path(environ["FLASHCUR_DATA_DIR"]) / "mail" / handed.provider_id
     parsed = email.message_from_bytes(file.read_bytes(), policy=policy.default)
@@ -186,10 +206,53 @@ async def test_a_mail_in_development_is_a_file_with_its_headers(environ: dict[st
     assert html.escape(ALERT.title) in page.get_content()
 
 
+@pytest.mark.parametrize("flood", ["drip", "endless"])
+async def test_answers_without_an_end_hold_up_no_other_mail(
+    environ: dict[str, str], dialler: Dialler, sendgrid: SendGridServer, flood: Literal["drip", "endless"]
+) -> None:
+    """As soon as SendGrid is well again, mail goes: none waits for those whose answers do not end."""
+    sendgrid.script.extend([Reply(500, flood=flood)] * 20)
+    mail = channel(environ, dialler, sendgrid.url, timeout_s=1)
+    begun_s = monotonic()
+    ill = [asyncio.create_task(mail.send(outgoing(mail))) for _ in range(20)]
+    await eventually(lambda: sendgrid.requests == 20, "20 requests")
+    assert (await mail.send(outgoing(mail))).provider_id == "message-1"
+    for told in await asyncio.gather(*ill, return_exceptions=True):
+        assert type(told) is DeliveryError
+        assert len(str(told)) < 300
+    # The time-out is of the whole request, not of each piece of its answer.
+    assert monotonic() - begun_s < 4
+    await eventually(lambda: sendgrid.flooding == 0, "the end of all connections")
+    assert (await mail.send(outgoing(mail))).provider_id == "message-2"
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_a_redirect_takes_the_key_nowhere(
+    environ: dict[str, str], dialler: Dialler, sendgrid: SendGridServer, status: int
+) -> None:
+    with sendgrid_server() as other:
+        mail = channel(environ, dialler, sendgrid.url)
+        sendgrid.script.append(Reply(status, {"Location": f"{other.url}/v3/mail/send"}))
+        with pytest.raises(Unanswered, match=str(status)):
+            await mail.send(outgoing(mail))
+        assert (await mail.send(outgoing(mail))).provider_id == "message-1"
+        assert other.requests == 0
+    assert sendgrid.keys == [f"Bearer {API_KEY}"] * 2
+
+
+async def test_a_text_that_begins_like_a_key_of_sendgrids_is_sent(
+    environ: dict[str, str], dialler: Dialler, sendgrid: SendGridServer
+) -> None:
+    mail = channel(environ, dialler, sendgrid.url)
+    await mail.send(outgoing(mail, replace(ALERT, title="SG.BTC.above 65,000")))
+    assert sendgrid.mails[0]["content"][0]["value"].startswith("SG.BTC.above")
+
+
 async def test_what_is_not_configured_says_so(environ: dict[str, str]) -> None:
     key = "f3a9c1e07b5d2846a1b3c5d7e9f00f1e2d3c4b5a69788796a5b4c3d2e1f00112"
     mail = EmailChannel(
-        Settings.load({**environ, "FLASHCUR_ENV": "prod", "FLASHCUR_PUBLIC_URL": BASE, "FLASHCUR_SECRET_KEY": key})
+        Settings.load({**environ, "FLASHCUR_ENV": "prod", "FLASHCUR_PUBLIC_URL": BASE, "FLASHCUR_SECRET_KEY": key}),
+        Dialler(),
     )
     assert mail.problem == "Email is not configured on this server."
     with pytest.raises(TryAgainLater):
