@@ -20,6 +20,7 @@ from flashcur.models import RuleRecord
 from flashcur.services.alerts.alerts import PRECISION_H, Precision
 from flashcur.services.alerts.certificates import REASONS, Certificate
 from flashcur.services.alerts.reach import Way, reach
+from flashcur.services.alerts.rule_limits import kept_from_firing
 from flashcur.services.alerts.rules import active_count
 from flashcur.state.reading import Reader
 from flashcur.state.rule_drafts import scope_name
@@ -65,7 +66,7 @@ def list_vars(
         row = _row(each, precision.get(each.id), watched.get(each.id), known, names, muted, reader, too_new)
         row |= _often(each, (often or {}).get(each.id))
         told.get(each.status, told["done"]).append(row)
-    active, most = active_count(owned), reader.plan.rules
+    active, most = active_count(owned, reader.plan), reader.plan.rules
     return {**told, "room": f"{active:,} of {most:,}", "full": active >= most}
 
 
@@ -135,7 +136,9 @@ def _row(
     except Fault:
         definition = None
     snoozed = rule.status == "active" and rule.snoozed_until_ms is not None and rule.snoozed_until_ms > now_ms
-    told = reach(rule.channels, known, stopped=_STOPPED.get(rule.status, ""), muted=muted)
+    never = kept_from_firing(definition, reader.plan)
+    told = reach(rule.channels, known, stopped=_STOPPED.get(rule.status, never), muted=muted)
+    new = too_new(definition) if definition is not None and rule.status == "active" and not never else ""
     return {
         "id": rule.id,
         "version": str(rule.version),
@@ -144,15 +147,24 @@ def _row(
         "urgent": "1" if definition is not None and definition.urgent else "",
         "sentence": _UNREADABLE if definition is None else said(definition, lists),
         "link": "" if definition is None else shared_link(definition),
-        "why": "" if rule.status == "active" else _WHY.get(rule.why, ""),
+        "why": _why(rule, never),
         "snoozed": moment(rule.snoozed_until_ms, zone) if snoozed and rule.snoozed_until_ms is not None else "",
         "ends": "" if rule.expires_ms is None or rule.status == "done" else moment(rule.expires_ms, zone),
         "fires": _fires(rule, zone),
         "precision": "" if definition is None else _precision(definition, precision),
-        "watched": _watched(watched, "" if definition is None or rule.status != "active" else too_new(definition)),
+        "watched": _watched(watched, new),
         "reach": told.text,
         "warning": "1" if told.warning else "",
     }
+
+
+def _why(rule: RuleRecord, never: str) -> str:
+    if rule.status == "active":
+        return ""
+    if rule.why == "plan" and never:
+        # Room alone does not set it going.
+        return f"Paused: {never}."
+    return _WHY.get(rule.why, "")
 
 
 def _muted(reader: Reader) -> str:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from flashcur.domain.plans import CHANNELS, PLANS, Channel
-from flashcur.domain.rules.condition import Condition, FundingLevel, OnSignal, PriceCross, PriceMove
+from flashcur.domain.rules.condition import Condition, FundingLevel, InterestMove, OnSignal, PriceCross, PriceMove
 from flashcur.domain.rules.often import Calmer
 from flashcur.domain.rules.rule import Definition, Scope
 from flashcur.domain.rules.share import from_link
@@ -105,6 +105,23 @@ def test_a_rule_that_rests_says_why_and_reaches_nobody(why: str) -> None:
     assert row["warning"] == "1"
 
 
+@pytest.mark.parametrize(
+    "condition", [InterestMove("up", 10.0, 3_600), OnSignal("open_interest")], ids=["change", "signal"]
+)
+def test_a_rule_that_its_plan_keeps_from_firing_says_so(condition: Condition) -> None:
+    """Complaint 26: what never fires is not said to reach anyone, and no room in the plan sets it going."""
+    why = "Free does not show open interest: upgrade to Pro, or edit the rule"
+    kept = rule(condition)
+    found = list_vars([kept], {}, {}, WAYS, READER, {}, lambda definition: "1 contract is too new.")
+    (row,) = found["active"]
+    assert (row["reach"], row["warning"], row["watched"]) == (f"Reaches nobody, because {why}.", "1", "")
+    assert (found["room"], found["full"]) == ("0 of 3", False)
+    assert told(rule(condition, status="paused", why="plan"))["why"] == f"Paused: {why}."
+    assert told(rule(condition, status="paused", why="owner"))["why"] == "Paused by you."
+    pro: Any = SimpleNamespace(**{**vars(READER), "plan": PLANS["pro"]})
+    assert list_vars([kept], {}, {}, WAYS, pro)["active"][0]["reach"] == "Reaches you only in the app."
+
+
 def test_what_was_chosen_and_does_not_arrive_is_a_warning() -> None:
     """Complaint 26: a channel that is chosen and not connected is said to be, in the list too."""
     row = told(rule(channels=["in-app", "browser", "telegram"]))
@@ -187,6 +204,7 @@ def test_a_day_s_watch_is_told_in_whole_seconds(watched_s: float, blind_s: float
 def test_a_rule_of_another_version_is_listed_and_can_only_be_deleted() -> None:
     row = told(rule(definition={"conditions": [{"kind": "moon"}]}))
     assert "another version of FlashCur" in row["sentence"]
+    assert row["reach"].startswith("Reaches nobody, because this version of FlashCur cannot read it")
     assert row["link"] == ""
 
 

@@ -7,7 +7,7 @@ conditions have become met together. Numbers are what a person writes: percent, 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from math import isfinite
 from typing import Any, ClassVar, Literal, cast, get_args
@@ -123,6 +123,14 @@ class OnSignal:
 Condition = PriceCross | PriceMove | VolumeRatio | FundingLevel | InterestMove | OnSignal
 CONDITIONS: Mapping[str, type[Condition]] = {each.kind: each for each in get_args(Condition)}
 """By their stored and spoken name."""
+
+
+def needs_open_interest(conditions: Iterable[Condition]) -> bool:
+    """Whether only a plan with open interest lets a rule with these conditions fire."""
+    return any(
+        isinstance(each, InterestMove) or (isinstance(each, OnSignal) and each.detector == "open_interest")
+        for each in conditions
+    )
 
 
 def condition_to_json(condition: Condition) -> dict[str, Any]:

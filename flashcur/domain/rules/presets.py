@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flashcur.domain.rules.condition import Condition, FundingLevel, InterestMove, OnSignal, PriceMove, VolumeRatio
+from flashcur.domain.rules.condition import (
+    Condition,
+    FundingLevel,
+    InterestMove,
+    OnSignal,
+    PriceMove,
+    VolumeRatio,
+    needs_open_interest,
+)
 from flashcur.domain.rules.rule import Definition, Scope
 
 _ALL = Scope("all")
@@ -23,10 +31,7 @@ class Preset:
     @property
     def open_interest(self) -> bool:
         """Whether it needs a plan with open interest."""
-        return any(
-            isinstance(each, InterestMove) or (isinstance(each, OnSignal) and each.detector == "open_interest")
-            for each in self.definition.conditions
-        )
+        return needs_open_interest(self.definition.conditions)
 
 
 def _preset(

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from flashcur.domain.book import MarketBook, Row
-from flashcur.domain.rules.condition import Condition, Input, InterestMove, OnSignal
+from flashcur.domain.rules.condition import Condition, Input, needs_open_interest
 from flashcur.domain.rules.rule import Rule
 from flashcur.domain.signals.silence import ASLEEP_MS, DAY_MS, Cause, input_age
 from flashcur.domain.ticks import TickKind
@@ -60,10 +60,7 @@ def needs_of(conditions: Iterable[Condition]) -> frozenset[Input]:
 
 def may_never_fire(rule: Rule) -> bool:
     """Whether its owner's plan does not let a rule know what it needs."""
-    return not rule.open_interest and any(
-        isinstance(each, InterestMove) or (isinstance(each, OnSignal) and each.detector == "open_interest")
-        for each in rule.definition.conditions
-    )
+    return not rule.open_interest and needs_open_interest(rule.definition.conditions)
 
 
 def look_at(book: MarketBook, row: Row, now_ms: int, ready: bool) -> Iterator[tuple[Input, InputSight]]:

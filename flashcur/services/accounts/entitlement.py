@@ -43,7 +43,7 @@ def set_plan(
     account.plan, account.plan_source, account.plan_until = plan, source, until
     session.add(account)
     sessions.enforce(session, account.id, PLANS[plan].sessions)
-    rule_limits.enforce(session, account.id, PLANS[plan].rules, to_ms(now))
+    rule_limits.enforce(session, account.id, PLANS[plan], to_ms(now))
     end = "" if until is None else f" until {until:%Y-%m-%d %H:%M} UTC"
     audit.record(session, "plan-changed", account.id, now, actor=actor, detail=f"{before} to {plan}{end}")
     changes.tell(session, account.id, now)

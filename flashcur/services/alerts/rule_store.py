@@ -141,7 +141,7 @@ def pause(session: Session, rule: RuleRecord, why: Why, now_ms: int) -> bool:
 
 def enforce_plan(session: Session, account: Account, now_ms: int) -> tuple[int, int]:
     """`rule_limits.enforce` by the plan that an account has at `now_ms` (Unix ms)."""
-    return rule_limits.enforce(session, account.id, plan_of(account, from_ms(now_ms)).rules, now_ms)
+    return rule_limits.enforce(session, account.id, plan_of(account, from_ms(now_ms)), now_ms)
 
 
 def watchlist_is_gone(session: Session, rule: RuleRecord) -> bool:

@@ -18,7 +18,7 @@ from zlib import crc32
 from sqlmodel import Session, col, select
 
 from flashcur.domain.plans import CHANNEL_NAMES, CHANNELS, Channel, Plan, least_plan
-from flashcur.domain.rules.condition import Fault, InterestMove, OnSignal
+from flashcur.domain.rules.condition import Fault, needs_open_interest
 from flashcur.domain.rules.rule import Definition
 from flashcur.domain.watchlists import valid_symbol
 from flashcur.errors import Conflict, NotFound, PlanNeeded, Refusal
@@ -106,6 +106,8 @@ def create(
     )
     session.add(created)
     session.flush()
+    if not paused:
+        rule_limits.enforce(session, account_id, plan, now_ms)
     return created
 
 
@@ -122,15 +124,19 @@ def edit(
     """Write a rule anew; it starts anew where what it says is another thing.
 
     Raises Conflict where it is not of the `revision` with which the edit was `begun`. A rule that is done is set going
-    again. `contracts` are as for `create`.
+    again. `contracts` are as for `create`; a paused one is checked as any other, too.
     """
     found = find(session, account_id, rule_id)
     if revision(found) != begun:
         raise Conflict("This rule was changed in another tab meanwhile: open it again.")
     paused = found.status == "paused"
-    _check(session, account_id, plan, written, now_ms, contracts, paused=paused)
+    # One that rests may be set going by whoever makes room for it: it is checked as if it went on now.
+    _check(session, account_id, plan, written, now_ms, contracts, paused=False)
     if found.status == "done":
         _set_going(session, account_id, plan, found, now_ms)
+    elif not paused and not rule_limits.can_fire(found, plan):
+        # It took no room until now.
+        _require_room(rules(session, account_id), plan)
     definition = written.definition.to_json()
     if definition != found.definition:
         found.definition, found.version, found.changed_ms = definition, found.version + 1, now_ms
@@ -140,6 +146,8 @@ def edit(
     found.expires_ms = written.expires_ms
     session.add(found)
     session.flush()
+    # Where it waited because it could not fire, it may go on now.
+    rule_limits.enforce(session, account_id, plan, now_ms)
     return found
 
 
@@ -153,7 +161,7 @@ def pause(session: Session, account_id: str, plan: Plan, rule_id: str, now_ms: i
         found.status, found.why, found.snoozed_until_ms, found.changed_ms = "paused", "owner", None, now_ms
         session.add(found)
         session.flush()
-        rule_limits.enforce(session, account_id, plan.rules, now_ms)
+        rule_limits.enforce(session, account_id, plan, now_ms)
     return found
 
 
@@ -180,6 +188,9 @@ def resume(
         _check(session, account_id, plan, Written(definition, expires_ms=expires_ms), now_ms, contracts, paused=False)
         found.expires_ms = expires_ms
         _set_going(session, account_id, plan, found, now_ms)
+        session.add(found)
+        session.flush()
+        rule_limits.enforce(session, account_id, plan, now_ms)
     elif found.snoozed_until_ms is not None:
         found.snoozed_until_ms, found.changed_ms = None, now_ms
     session.add(found)
@@ -204,12 +215,12 @@ def delete(session: Session, account_id: str, plan: Plan, rule_id: str, now_ms: 
     """Delete a rule; the alerts that it gave stay. The oldest that waits for room in the plan takes its place."""
     session.delete(find(session, account_id, rule_id))
     session.flush()
-    rule_limits.enforce(session, account_id, plan.rules, now_ms)
+    rule_limits.enforce(session, account_id, plan, now_ms)
 
 
-def active_count(owned: Sequence[RuleRecord]) -> int:
-    """How many of an account's rules count against its plan."""
-    return sum(each.status == "active" for each in owned)
+def active_count(owned: Sequence[RuleRecord], plan: Plan) -> int:
+    """How many of an account's rules count against its plan: those that are active, and can fire on it."""
+    return sum(each.status == "active" and rule_limits.can_fire(each, plan) for each in owned)
 
 
 def _set_going(session: Session, account_id: str, plan: Plan, found: RuleRecord, now_ms: int) -> None:
@@ -218,7 +229,7 @@ def _set_going(session: Session, account_id: str, plan: Plan, found: RuleRecord,
 
 
 def _require_room(owned: Sequence[RuleRecord], plan: Plan) -> None:
-    active = active_count(owned)
+    active = active_count(owned, plan)
     if active < plan.rules:
         return
     have = "1 is active" if active == 1 else f"{active:,} are active"
@@ -256,9 +267,7 @@ def _check(
     if paused or plan.open_interest:
         return
     for number, condition in enumerate(written.definition.conditions):
-        if isinstance(condition, InterestMove) or (
-            isinstance(condition, OnSignal) and condition.detector == "open_interest"
-        ):
+        if needs_open_interest((condition,)):
             raise PlanNeeded(
                 f"{plan.title} does not show open interest, so this rule would never fire: "
                 f"{least_plan('open_interest').title} does.",

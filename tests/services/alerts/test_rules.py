@@ -200,6 +200,61 @@ async def test_a_rule_that_the_plan_keeps_from_firing_is_not_called_active(
     await acts.create(bea.caller, rule)
 
 
+async def test_a_rule_that_can_never_fire_gives_way_to_one_that_can(services: Services, acts: Rules) -> None:
+    """After a downgrade, and where it waits for room."""
+    ann = services.person(plan="pro")
+    interest = replace(ABOVE, conditions=(InterestMove("up", 10.0, 3_600),))
+    blind = [await acts.create(ann.caller, written(interest)) for _ in range(2)]
+    able = [await acts.create(ann.caller, written()) for _ in range(2)]
+    services.give(ann.account_id, "free")
+
+    def states(*ids: str) -> list[tuple[str, str]]:
+        found = {each.id: (each.status, each.why) for each in of(services, ann)}
+        return [found[each] for each in ids]
+
+    going, waits = ("active", ""), ("paused", "plan")
+    assert states(*blind, *able) == [going, waits, going, going]
+    # It takes no room: the third that can fire is no third too many.
+    able.append(await acts.create(ann.caller, written()))
+    assert states(*blind, *able) == [waits, waits, going, going, going]
+    with pytest.raises(PlanNeeded, match="3 are active"):
+        await acts.create(ann.caller, written())
+    # Room does not set it going, only what makes it fire.
+    await acts.pause(ann.caller, able[0])
+    assert states(*blind, able[0]) == [waits, waits, ("paused", "owner")]
+    waiting = next(each for each in of(services, ann) if each.id == blind[1])
+    with pytest.raises(PlanNeeded, match="open interest"):
+        await acts.edit(ann.caller, blind[1], revision(waiting), written(replace(interest, note="x")))
+    await acts.edit(ann.caller, blind[1], revision(waiting), written())
+    assert states(*blind) == [waits, going]
+    services.give(ann.account_id, "pro")
+    assert states(*blind) == [going, going]
+
+
+async def test_what_could_not_fire_needs_room_once_it_can(services: Services, acts: Rules) -> None:
+    ann = services.person(plan="pro")
+    interest = written(replace(ABOVE, conditions=(InterestMove("up", 10.0, 3_600),)))
+    await acts.create(ann.caller, interest)
+    services.give(ann.account_id, "free")
+    with services.database.session() as session:
+        # As an earlier version left them.
+        session.add_all(
+            RuleRecord(
+                account_id=ann.account_id,
+                definition=ABOVE.to_json(),
+                status="active",
+                position=number,
+                created_ms=0,
+                changed_ms=0,
+            )
+            for number in range(2, 5)
+        )
+    blind = of(services, ann)[-1]
+    assert blind.status == "active"
+    with pytest.raises(PlanNeeded, match="3 are active"):
+        await acts.edit(ann.caller, blind.id, revision(blind), written())
+
+
 async def test_a_rule_on_a_contract_that_is_not_traded_is_not_called_active(services: Services, acts: Rules) -> None:
     ann = services.person()
     others = frozenset({"ETHUSDT"})
@@ -210,8 +265,10 @@ async def test_a_rule_on_a_contract_that_is_not_traded_is_not_called_active(serv
     with pytest.raises(Refusal) as refused:
         await acts.resume(ann.caller, rule_id, others)
     assert refused.value.field == "scope.symbol"
-    # A paused one may be written anew.
-    await acts.edit(ann.caller, rule_id, revision(one(services, ann)), written(replace(ABOVE, note="x")), others)
+    # A paused one, too: whoever makes room for it would set it going.
+    with pytest.raises(Refusal) as refused:
+        await acts.edit(ann.caller, rule_id, revision(one(services, ann)), written(replace(ABOVE, note="x")), others)
+    assert refused.value.field == "scope.symbol"
     await acts.resume(ann.caller, rule_id, frozenset({"BTCUSDT"}))
     with pytest.raises(Refusal) as refused:
         await acts.edit(ann.caller, rule_id, revision(one(services, ann)), written(ABOVE), others)
