@@ -21,8 +21,10 @@ import orjson
 from sqlalchemy.exc import ProgrammingError
 from sqlmodel import Session
 
+from flashcur.domain.rules.condition import Fault
 from flashcur.domain.rules.firing import Firing
-from flashcur.domain.rules.rule import MOST_COOLDOWN_S
+from flashcur.domain.rules.renaming import renamed
+from flashcur.domain.rules.rule import MOST_COOLDOWN_S, Definition
 from flashcur.domain.signals.signal import Origin
 from flashcur.engine.publisher import Publisher
 from flashcur.errors import DatabaseError
@@ -81,6 +83,19 @@ class Pausing:
 
 
 @dataclass(frozen=True, slots=True)
+class Renaming:
+    """A rule whose contract has another name now."""
+
+    rule_id: str
+    version: int
+    """Of another version it is another rule."""
+    former: str
+    symbol: str
+    """The name before, and the name now."""
+    exchange: str
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """What a restart goes on from."""
 
@@ -90,7 +105,7 @@ class Checkpoint:
     """Unix ms."""
 
 
-Writable = Fired | MissedAlerts | Pausing | Checkpoint
+Writable = Fired | MissedAlerts | Pausing | Renaming | Checkpoint
 
 
 class AlertWriter:
@@ -277,7 +292,7 @@ class AlertWriter:
 
     def _drop(self, lost: Writable, why: str) -> None:
         if not isinstance(lost, Fired | MissedAlerts):
-            # A checkpoint, and a rule that is to be paused, come again.
+            # A checkpoint comes again, and so does a rule on a watchlist that is gone.
             return
         self.dropped += 1
         if self.dropped == 1 or self.dropped % 1_000 == 0:
@@ -302,7 +317,12 @@ def _write(session: Session, batch: Sequence[Writable], deliver: Deliver, now_ms
                 found.append(_alert(session, each, firings))
                 tells[found[-1].key] = firings
     for each in batch:
-        if isinstance(each, Pausing) and (notice := _pause(session, each, rules, now_ms)) is not None:
+        notice = None
+        if isinstance(each, Pausing):
+            notice = _pause(session, each, rules, now_ms)
+        elif isinstance(each, Renaming):
+            notice = _rename(session, each, rules, now_ms)
+        if notice is not None:
             found.append(notice)
     new = alerts.store(session, found, deliver, now_ms)
     for alert in new:
@@ -332,7 +352,7 @@ def _rule_ids(batch: Iterable[Writable]) -> set[str]:
             ids.add(each.firing.rule.id)
         elif isinstance(each, MissedAlerts):
             ids |= {firing.rule.id for firing in each.firings}
-        elif isinstance(each, Pausing):
+        elif isinstance(each, Pausing | Renaming):
             ids.add(each.rule_id)
     return ids
 
@@ -424,4 +444,25 @@ def _pause(session: Session, pausing: Pausing, rules: Mapping[str, RuleRecord], 
         return None
     notice = findings.watchlist_notice(rule, now_ms)
     rule_store.pause(session, rule, "watchlist", now_ms)
+    return notice
+
+
+def _rename(session: Session, renaming: Renaming, rules: Mapping[str, RuleRecord], now_ms: int) -> AlertRecord | None:
+    """Have a rule follow its contract to another name, or pause it where it cannot; the notice that says so."""
+    rule = rules.get(renaming.rule_id)
+    if rule is None or rule.version != renaming.version or rule.status != "active":
+        return None
+    before = Definition.from_json(rule.definition)
+    try:
+        after = renamed(before, renaming.symbol)
+    except Fault:
+        others = (renaming.symbol,)
+        return _pause(
+            session,
+            Pausing(renaming.rule_id, renaming.version, renaming.former, renaming.exchange, others),
+            rules,
+            now_ms,
+        )
+    notice = findings.renamed_notice(rule, before, after, renaming.exchange, now_ms)
+    rule_store.rewrite(session, rule, after, now_ms)
     return notice

@@ -26,9 +26,10 @@ from flashcur.domain.multiples import under_other_names
 from flashcur.domain.rules.evaluator import Evaluator
 from flashcur.domain.rules.firing import Firing, Nearest
 from flashcur.domain.rules.rule import MOST_COOLDOWN_S, Rule
+from flashcur.domain.signals.listings import former_symbol
 from flashcur.domain.signals.signal import Signal
 from flashcur.domain.ticks import Instrument, Tick
-from flashcur.engine.alert_writer import AlertWriter, Checkpoint, Fired, MissedAlerts, Pausing
+from flashcur.engine.alert_writer import AlertWriter, Checkpoint, Fired, MissedAlerts, Pausing, Renaming
 from flashcur.engine.detection import values_of
 from flashcur.engine.live_market import LiveMarket, VenueBook
 from flashcur.errors import DatabaseError
@@ -225,6 +226,8 @@ class Evaluation:
             self._give(book, [replace(firing, missed=True) for firing in found] if late else found)
             if signal.kind == "DELISTED":
                 self._on_delisted(book, signal.symbol)
+            elif former := former_symbol(signal):
+                self._on_renamed(book, former, signal.symbol)
 
     def on_prices(self, book: VenueBook, symbol: str, prices: Sequence[tuple[int, float]]) -> None:
         """Learn a contract's past prices, (Unix ms, USDT) in order of time, of which windows know nothing yet."""
@@ -455,11 +458,20 @@ class Evaluation:
             return
         others = under_other_names(symbol, [row.instrument.symbol for row in book.book])
         kept = tuple(other for other in others if other != symbol)
+        self._writer.put(Pausing(rule.id, rule.version, symbol, book.venue.id, kept) for rule in self._rules_on(symbol))
+
+    def _on_renamed(self, book: VenueBook, former: str, symbol: str) -> None:
+        if book.demo:
+            return
         self._writer.put(
-            Pausing(rule.id, rule.version, symbol, book.venue.id, kept)
-            for rule in self._rules.values()
-            if rule.definition.scope.kind == "symbol" and rule.definition.scope.symbol == symbol
+            Renaming(rule.id, rule.version, former, symbol, book.venue.id) for rule in self._rules_on(former)
         )
+
+    def _rules_on(self, symbol: str) -> Iterator[Rule]:
+        """The rules that name this contract alone."""
+        for rule in self._rules.values():
+            if rule.definition.scope.kind == "symbol" and rule.definition.scope.symbol == symbol:
+                yield rule
 
     def _give(self, book: VenueBook, found: Sequence[Firing]) -> None:
         if not found:

@@ -9,6 +9,9 @@ from sqlmodel import Session
 
 from flashcur.domain.rules.condition import FundingLevel, OnSignal, PriceCross, VolumeRatio
 from flashcur.domain.rules.rule import Scope
+from flashcur.domain.signals.evidence import Evidence, Measure
+from flashcur.domain.signals.listings import Listings
+from flashcur.domain.signals.signal import Origin, Signal
 from flashcur.domain.ticks import Instrument
 from flashcur.engine import evaluation as evaluation_module
 from flashcur.models import Account, RuleRecord
@@ -234,6 +237,78 @@ async def test_a_contract_that_counts_another_number_is_named_in_the_notice(sqli
             "price before. Check each price in the rule before you move it there.",
             "It stays paused if the contract comes back: you decide when it goes on.",
         ]
+
+
+def renamed_signal(rig: Rig, symbol: str, was: str) -> Signal:
+    measures = (Measure("term", "name", "text"), Measure("was", was, "text", "baseline"))
+    base = symbol.removesuffix("USDT")
+    rest = {"detector": "listing", "kind": "TERMS_CHANGED", "symbol": symbol, "base": base, "seen_ms": rig.now_ms}
+    return signal(1, evidence=Evidence("listings/2", measures), **rest)
+
+
+async def test_a_rule_follows_its_contract_to_another_name_with_its_prices_rescaled(database: Database) -> None:
+    """1000SHIB becomes SHIB: the exchange's list says so, and what comes of it is one notice and a rule that fires."""
+    async with evaluating(database) as rig:
+        owner = rig.owner()
+        rig.instruments = [Instrument(f"{base}USDT", base, 0.01, 2) for base in ("1000SHIB", "A", "B")]
+        level = rig.rule(owner, PriceCross("above", 0.011), scope="1000SHIBUSDT", name="Dogs")
+        other = rig.rule(owner, ABOVE)
+        rig.serve(price=0.01)
+        await rig.begun()
+        detector = Listings(Origin("binanceusdm"))
+        detector.compare(rig.instruments, rig.now_ms)
+        rig.later(1)
+        rig.set_contracts(Instrument("SHIBUSDT", "SHIB", 0.01, 8), *rig.instruments[1:])
+        (said,) = detector.compare(rig.instruments, rig.now_ms)
+        assert rig.market.target is not None
+        for _ in range(2):
+            rig.evaluation.on_signals(rig.market.target, [said])
+        await eventually(lambda: rig.rules()[level].version == 2, "the other name")
+        await rig.written()
+        rule = rig.rules()[level]
+        assert (rule.status, rule.changed_ms, rig.rules()[other].version) == ("active", rig.now_ms, 1)
+        assert rule.definition["scope"]["symbol"] == "SHIBUSDT"
+        assert rule.definition["conditions"] == [{"kind": "price", "side": "above", "price": 0.000011}]
+        (notice,) = rig.rows()
+        assert (notice.kind, notice.symbol, notice.rule_version) == ("notice", "SHIBUSDT", 1)
+        assert notice.title == "Rule moved: 1000SHIBUSDT is SHIBUSDT now"
+        assert notice.text.split("\n") == [
+            "“Dogs”",
+            "The exchange calls 1000SHIBUSDT SHIBUSDT now. The rule watches it under this name.",
+            "SHIBUSDT counts 1 SHIB instead of 1,000: its price is 1/1,000 of the price before.",
+            "Each price in the rule was rescaled with it: 0.011 USDT is 0.000011 USDT now.",
+            "It starts anew: what happened before does not count.",
+        ]
+        await eventually(lambda: rig.evaluation.rules[level].version == 2, "that it is evaluated")
+        for price in (0.0000105, 0.0000115):
+            rig.later(1)
+            rig.price(price, "SHIBUSDT")
+        await rig.written()
+        assert [(row.rule_id, row.symbol) for row in rig.rows("rule")] == [(level, "SHIBUSDT")]
+
+
+async def test_a_rule_that_cannot_follow_its_contract_is_paused(sqlite_database: Database) -> None:
+    async with evaluating(sqlite_database) as rig:
+        rule_id = rig.rule(rig.owner(), PriceCross("above", 5e8), scope="BABYDOGEUSDT")
+        rig.serve()
+        await rig.begun()
+        assert rig.market.target is not None
+        rig.evaluation.on_signals(rig.market.target, [renamed_signal(rig, "1MBABYDOGEUSDT", "BABYDOGE")])
+        await eventually(lambda: rig.rules()[rule_id].status == "paused", "the pause")
+        (notice,) = rig.rows()
+        assert notice.title == "Rule paused: BABYDOGEUSDT is no longer traded"
+        assert "1MBABYDOGEUSDT is on the same coin" in notice.text
+
+
+async def test_demo_data_renames_no_rule(sqlite_database: Database) -> None:
+    async with evaluating(sqlite_database) as rig:
+        rule_id = rig.rule(rig.owner(), ABOVE, scope="1000SHIBUSDT")
+        rig.serve(demo=True)
+        await rig.begun()
+        assert rig.market.target is not None
+        rig.evaluation.on_signals(rig.market.target, [renamed_signal(rig, "SHIBUSDT", "1000SHIB")])
+        assert rig.writer.waiting == 0
+        assert rig.rules()[rule_id].version == 1
 
 
 async def test_demo_data_pauses_and_ends_no_rule_and_its_alerts_say_what_they_are(database: Database) -> None:

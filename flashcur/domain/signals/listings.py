@@ -231,6 +231,14 @@ class Listings:
         )
 
 
+def former_symbol(signal: Signal) -> str:
+    """What the contract of a signal was called until now; empty where its name is what it was."""
+    told = {measure.name: measure.value for measure in signal.evidence.measures}
+    if signal.kind != "TERMS_CHANGED" or told.get("term") != "name" or not signal.symbol.startswith(signal.base):
+        return ""
+    return f"{told['was']}{signal.symbol[len(signal.base) :]}"
+
+
 def _is_young(instrument: Instrument, now_ms: int) -> bool:
     return instrument.listed_ms is not None and 0 <= now_ms - instrument.listed_ms < DAY_MS
 

@@ -9,7 +9,9 @@ from typing import Any
 
 from flashcur.domain import multiples
 from flashcur.domain.rules.condition import PriceCross, PriceMove, condition_to_json
-from flashcur.domain.rules.firing import Firing
+from flashcur.domain.rules.firing import Firing, plain
+from flashcur.domain.rules.renaming import counts
+from flashcur.domain.rules.rule import Definition
 from flashcur.domain.signals.signal import Origin
 from flashcur.models import AlertRecord, RuleRecord
 from flashcur.services.alerts.compose import MOST_TEXT, MOST_TITLE, Missed, missed_text, moment
@@ -122,6 +124,26 @@ def delisted_notice(rule: RuleRecord, symbol: str, exchange: str, others: Iterab
     return _notice(rule, "delisted", f"Rule paused: {symbol} is no longer traded", text, now_ms, exchange, symbol)
 
 
+def renamed_notice(rule: RuleRecord, before: Definition, after: Definition, exchange: str, now_ms: int) -> AlertRecord:
+    """Says that a rule follows its contract to another name, and which of its prices were rescaled."""
+    former, symbol = before.scope.symbol, after.scope.symbol
+    was, now = counts(former), counts(symbol)
+    told = [f"The exchange calls {former} {symbol} now. The rule watches it under this name."]
+    if was != now:
+        number = f"{now:,} {multiples.coin(symbol)} instead of {was:,}"
+        told.append(f"{symbol} counts {number}: its price is {_times(was, now)} the price before.")
+    moved = [
+        f"{plain(old.price)} USDT is {plain(new.price)} USDT now"
+        for old, new in zip(before.conditions, after.conditions, strict=True)
+        if isinstance(old, PriceCross) and isinstance(new, PriceCross) and old != new
+    ]
+    if moved:
+        told.append(f"Each price in the rule was rescaled with it: {', '.join(moved)}.")
+    told.append("It starts anew: what happened before does not count.")
+    title = f"Rule moved: {former} is {symbol} now"
+    return _notice(rule, "renamed", title, "\n".join(told), now_ms, exchange, symbol)
+
+
 def watchlist_notice(rule: RuleRecord, now_ms: int) -> AlertRecord:
     """Says that a rule is paused as its watchlist is gone."""
     text = "Choose another watchlist, or another scope, and set it going again."
@@ -163,15 +185,17 @@ def _notice(
 
 
 def _of_another_multiple(symbol: str, other: str) -> str:
-    before, _ = multiples.split(symbol.upper().removesuffix("USDT"))
-    after, coin = multiples.split(other.upper().removesuffix("USDT"))
+    before, after = counts(symbol), counts(other)
     if before == after:
         return f"{other} is on the same coin."
-    times = f"{after // before:,} times" if after > before else f"1/{before // after:,} of"
     return (
-        f"{other} is on the same coin, {coin}, and counts {after:,} of it instead of {before:,}: "
-        f"its price is {times} the price before. Check each price in the rule before you move it there."
+        f"{other} is on the same coin, {multiples.coin(other)}, and counts {after:,} of it instead of {before:,}: "
+        f"its price is {_times(before, after)} the price before. Check each price in the rule before you move it there."
     )
+
+
+def _times(before: int, after: int) -> str:
+    return f"{after // before:,} times" if after > before else f"1/{before // after:,} of"
 
 
 def _readings(firing: Firing) -> list[dict[str, Any]]:

@@ -139,6 +139,13 @@ def pause(session: Session, rule: RuleRecord, why: Why, now_ms: int) -> bool:
     return True
 
 
+def rewrite(session: Session, rule: RuleRecord, definition: Definition, now_ms: int) -> None:
+    """Have a rule that `lock` gave say something else from now on; it starts anew, and its owner's pages know."""
+    rule.definition, rule.version, rule.changed_ms = definition.to_json(), rule.version + 1, now_ms
+    session.add(rule)
+    changes.tell(session, rule.account_id, from_ms(now_ms))
+
+
 def enforce_plan(session: Session, account: Account, now_ms: int) -> tuple[int, int]:
     """`rule_limits.enforce` by the plan that an account has at `now_ms` (Unix ms)."""
     return rule_limits.enforce(session, account.id, plan_of(account, from_ms(now_ms)), now_ms)

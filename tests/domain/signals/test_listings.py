@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flashcur.domain.signals.listings import DAY_MS, ODD_MS, Listings
+from flashcur.domain.signals.listings import DAY_MS, ODD_MS, Listings, former_symbol
 from flashcur.domain.signals.signal import Signal
 from flashcur.domain.ticks import Instrument
 from tests.domain.signals.market import ORIGIN, T0, instrument
@@ -87,6 +87,13 @@ def test_another_multiplier_is_another_name(former: str, now: str) -> None:
     (signal,) = it.compare([A, instrument(now)], T0)
     assert (signal.kind, signal.symbol) == ("TERMS_CHANGED", now)
     assert f"replaces {former.removesuffix('USDT')}" in signal.text
+    assert former_symbol(signal) == former
+
+
+def test_other_terms_are_no_other_name() -> None:
+    (signal,) = knowing(A, B).compare([instrument("AUSDT", tick_size=0.1), B], T0)
+    (listed,) = knowing(A).compare([A, B], T0)
+    assert (former_symbol(signal), former_symbol(listed)) == ("", "")
 
 
 def test_the_first_set_is_news_only_where_a_contract_is_young() -> None:
