@@ -1,8 +1,8 @@
 """An account's rules: functions on an open session, which the caller commits, and the owner's acts on top.
 
 As with watchlists, whoever changes something first locks the account's row, so that two requests at once cannot pass a
-limit together. An active rule over the plan's number is refused, and may be kept paused instead. A rule whose
-definition was changed, and one that is set going again, starts anew: what happened before does not count.
+limit together. An active rule over the plan's number is refused, and may be kept paused instead, until there is room.
+A rule whose definition was changed, and one that is set going again, starts anew: what happened before does not count.
 
 Every function raises NotFound for a rule that does not exist and for one of another account alike.
 """
@@ -86,11 +86,13 @@ def create(
     """A new rule after the others. Raises PlanNeeded where the plan has no room or lacks what it needs.
 
     `contracts`: symbols that rules can watch now, empty while nobody knows; of another one only a paused rule is kept.
+    One that is kept paused where the plan has no room waits for it, and so has to be one that can watch.
     """
     owned = rules(session, account_id)
     if len(owned) >= MOST_RULES:
         raise Refusal(f"An account keeps {MOST_RULES:,} rules at most: delete some.")
-    _check(session, account_id, plan, written, now_ms, contracts, paused=paused)
+    waits = paused and active_count(owned) >= plan.rules
+    _check(session, account_id, plan, written, now_ms, contracts, paused=paused and not waits)
     if not paused:
         _require_room(owned, plan)
     created = RuleRecord(
@@ -98,7 +100,7 @@ def create(
         definition=written.definition.to_json(),
         channels=_channels(written.channels, plan, ()),
         status="paused" if paused else "active",
-        why="owner" if paused else "",
+        why="plan" if waits else "owner" if paused else "",
         expires_ms=written.expires_ms,
         position=max((each.position for each in owned), default=0) + 1,
         created_ms=now_ms,

@@ -150,6 +150,26 @@ async def test_the_oldest_rule_that_waits_takes_the_room_that_its_owner_makes(
         assert found[ids[0]].why == "owner"
 
 
+async def test_one_kept_paused_for_want_of_room_goes_on_once_there_is(services: Services, acts: Rules) -> None:
+    ann = services.person(plan="free")
+    by_hand = await acts.create(ann.caller, written(), paused=True)
+    for _ in range(PLANS["free"].rules):
+        await acts.create(ann.caller, written())
+    with pytest.raises(PlanNeeded, match="keep this one paused"):
+        await acts.create(ann.caller, written())
+    waiting = await acts.create(ann.caller, written(), paused=True)
+    found = {each.id: each for each in of(services, ann)}
+    assert (found[waiting].status, found[waiting].why) == ("paused", "plan")
+    # It is to watch one day, so it has to be one that can.
+    with pytest.raises(Refusal, match="not among the contracts"):
+        await acts.create(ann.caller, written(), paused=True, contracts=frozenset({"ETHUSDT"}))
+
+    services.give(ann.account_id, "pro")
+    found = {each.id: each for each in of(services, ann)}
+    assert (found[waiting].status, found[waiting].why) == ("active", "")
+    assert (found[by_hand].status, found[by_hand].why) == ("paused", "owner")
+
+
 async def test_an_account_keeps_a_thousand_rules(services: Services, acts: Rules, database: Database) -> None:
     ann = services.person()
     with database.session() as session:
