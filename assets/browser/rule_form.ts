@@ -1,9 +1,11 @@
 // The form of a rule, in a sheet over the page. The address says what it is about, so that it can be shared, reloaded and
-// left by going back; what is typed is this tab's alone until it is saved. The server says it back as a sentence, with
+// left by going back; what is typed is this tab's alone until it is saved, and still there when the form is opened again
+// (drafts.ts). The server says it back as a sentence, with
 // what is wrong in it, whenever it has been left alone for a moment.
 import { useEffect, useRef, useSyncExternalStore } from "react";
 import { useLocation } from "react-router";
 import { useAgain } from "./again.ts";
+import { forget, keep, keptOf, leave, leftDraft } from "./drafts.ts";
 import { store } from "./store.ts";
 
 type Condition = Record<string, string>;
@@ -79,6 +81,9 @@ const EMPTY = {
   rule: "",
   version: 0,
   form: null as Form | null,
+  // What the server said that it begins with, and whether something else was kept.
+  begun: null as Form | null,
+  kept: false,
   touched: [] as string[],
   tried: false,
   saving: "",
@@ -216,9 +221,26 @@ function change(form: Partial<Form>, ...touched: string[]) {
   if (!now.form) return;
   const all = new Set([...now.touched, ...touched]);
   // What was refused may be right now.
-  draft.set({ ...now, form: { ...now.form, ...form }, touched: [...all], saved: {} });
+  const next = { ...now, form: { ...now.form, ...form }, touched: [...all], saved: {} };
+  draft.set(next);
+  const { asked, rule, version } = next;
+  if (JSON.stringify(next.form) === JSON.stringify(next.begun)) forget(asked);
+  else keep({ asked, rule, version, form: next.form });
   checkSoon();
 }
+
+// What was kept is thrown away, once somebody says so.
+export function beginAnew() {
+  const now = draft.get();
+  forget(now.asked);
+  draft.set({ ...now, form: now.begun, kept: false, touched: [], tried: false, saved: {} });
+  checkSoon(0);
+  focusFirst();
+}
+
+// Another page, such as that of the channels, leads back to this form.
+export const leaveRule = () => leave(draft.get().asked);
+export const useLeftRule = () => useSyncExternalStore(follow, leftDraft, () => "");
 
 // One field by its name, such as `name`, `scope.symbol` or `conditions.0.price`.
 export function setRule(path: string, value: string | boolean) {
@@ -383,7 +405,13 @@ export function useRuleSheet(
     // What is being written stays when it was only told anew, as after a change of the plan.
     if (draft.get().asked === wanted && draft.get().form) return;
     const { form, rule = "", version = 0 } = opened;
-    draft.set({ ...EMPTY, asked: wanted, rule, version, form });
+    const found = keptOf(wanted);
+    // One of a rule that was changed meanwhile would be refused.
+    const kept = found?.rule === rule && found.version === version ? (found.form as Form) : null;
+    if (found && !kept) forget(wanted);
+    if (leftDraft() === wanted) leave("");
+    draft.set({ ...EMPTY, asked: wanted, rule, version, form: kept ?? form, begun: form, kept: kept !== null });
+    notify();
     checkSoon(0);
     focusFirst();
   }, [opened, wanted]);
@@ -400,8 +428,10 @@ export function useRuleSheet(
     const now = draft.get();
     if (!now.saving || saved.number !== saveNumber) return;
     draft.set({ ...now, saving: "", saved });
-    if (saved.rule) ref.current?.close();
-    else focusFirst();
+    if (saved.rule) {
+      forget(now.asked);
+      ref.current?.close();
+    } else focusFirst();
   }, [saved]);
   useEffect(() => {
     if (!wanted) return undefined;
@@ -422,12 +452,13 @@ export function useRuleSheet(
 
 // What the form shows, for whichever of its parts.
 export function useDraft() {
-  const { form, rule, saving, touched, tried, checked, saved } = draft.use();
+  const { form, kept, rule, saving, touched, tried, checked, saved } = draft.use();
   const { problem = "", field = "" } = saved;
   const refused: Record<string, string> = field && field !== "room" ? { [field]: problem } : NOTHING;
   return {
     form: form ?? BLANK,
     there: form !== null,
+    kept,
     rule,
     saving,
     faults: faultsOf(

@@ -157,6 +157,45 @@ def test_what_is_wrong_stands_beside_its_field(page: Page, app: App) -> None:
     expect(rules(page)).to_have_count(1)
 
 
+def test_what_was_typed_is_kept_until_it_is_saved_or_begun_anew(page: Page, app: App) -> None:
+    sign_up(page, app)
+    visit(page, "/alerts")
+    write(page, "btc", "123456")
+    expect(sheet(page).get_by_text("What you had begun")).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(sheet(page)).to_be_hidden()
+    # Another form is another draft, also where the same is typed into it.
+    visit(page, "/alerts?rule=new&symbol=ETHUSDT")
+    expect(sheet(page).get_by_label("Price", exact=True)).to_have_value("")
+    visit(page, "/alerts")
+    page.get_by_role("link", name="New rule").click()
+    expect(sheet(page).get_by_text("What you had begun is here again.")).to_be_visible()
+    expect(sheet(page).get_by_label("Price", exact=True)).to_have_value(re.compile("^123,?456$"))
+    expect(read_back(page)).to_contain_text("BTCUSDT trades at or above 123,456 USDT")
+    sheet(page).get_by_role("button", name="Begin anew").click()
+    expect(sheet(page).get_by_label("Price", exact=True)).to_have_value("")
+    expect(sheet(page).get_by_text("What you had begun")).to_have_count(0)
+    sheet(page).get_by_label("Contract", exact=True).fill("btc")
+    sheet(page).get_by_label("Price", exact=True).fill("123457")
+    save(page)
+    page.get_by_role("link", name="New rule").click()
+    expect(sheet(page).get_by_label("Price", exact=True)).to_have_value("")
+
+
+def test_a_channel_is_set_up_while_a_rule_is_written(page: Page, app: App) -> None:
+    sign_up(page, app, plan="elite")
+    visit(page, "/alerts")
+    write(page, "btc", "123456")
+    sheet(page).locator('[data-channel="webhook"]').get_by_role("link", name="Set it up").click()
+    expect(page.locator("#channel-webhook")).to_be_in_viewport()
+    expect(sheet(page)).to_be_hidden()
+    page.get_by_role("link", name="Back to your rule").click()
+    expect(sheet(page).get_by_label("Price", exact=True)).to_have_value(re.compile("^123,?456$"))
+    expect(page.get_by_role("link", name="Back to your rule")).to_have_count(0)
+    save(page)
+    expect(page.locator(".notice-bar")).to_contain_text("the rule watches from now on")
+
+
 def test_over_the_plan_s_number_a_rule_is_kept_paused(page: Page, app: App) -> None:
     sign_up(page, app)
     visit(page, "/alerts")

@@ -9,6 +9,7 @@ import reflex as rx
 from flashcur.components.account.auth_forms import hidden
 from flashcur.components.alerts.alert_settings import alert_settings
 from flashcur.components.alerts.ledger import way
+from flashcur.components.alerts.rule_list import opens
 from flashcur.components.kit import browser, forms
 from flashcur.components.kit.clipboard import copy_text
 from flashcur.components.kit.forms import Content, button_danger, button_plain, button_primary
@@ -43,11 +44,21 @@ _URL_HINTS: dict[str, str] = {
 
 def channels_tab() -> rx.Component:
     """When the account wants to be left alone, and all its channels."""
+    there = browser.hook("anchor", "address", "useAnchor", AccountState.channels.length() > 0)
+    left = browser.hook("leftRule", "rule_form", "useLeftRule").to(str)
     return rx.el.div(
+        rx.cond(
+            left != "",
+            rx.el.div(
+                rx.el.p("The rule that you were writing is kept."),
+                opens("Back to your rule", "/alerts?" + left, primary=True),
+                class_name="notice info suggestion left-rule",
+            ),
+        ),
         alert_settings(),
         rx.foreach(AccountState.channels, _card),
         class_name="channels",
-        custom_attrs={"data-testid": "channels"},
+        custom_attrs={"data-testid": "channels", "data-anchor": there},
     )
 
 
@@ -73,7 +84,7 @@ def _card(item: Item) -> rx.Component:
         rx.cond(usable, _connect(item)),
         class_name="section",
         key=item["name"],
-        custom_attrs={"data-channel": item["name"]},
+        custom_attrs={"data-channel": item["name"], "id": "channel-" + item["name"]},
     )
 
 

@@ -169,6 +169,14 @@ def _form() -> rx.Component:
     rule, sentence = browser.member(draft, "rule"), browser.member(draft, "sentence")
     return PostedForm.create(
         rx.el.h2(rx.cond(rule != "", "Edit rule", "New rule")),
+        rx.cond(
+            browser.member(draft, "kept").to(bool),
+            rx.el.div(
+                rx.el.p("What you had begun is here again."),
+                forms.button_plain("Begin anew", custom_attrs={"onClick": browser.function("rule_form", "beginAnew")}),
+                class_name="notice info suggestion kept",
+            ),
+        ),
         rx.el.p(
             rx.cond(
                 sentence != "",
@@ -481,7 +489,7 @@ def _channels() -> rx.Component:
                 rx.fragment(),
                 rx.el.span(
                     item["why"],
-                    rx.cond(item["state"] == "owner", rx.el.span(" ", link("Set it up", "/alerts?tab=channels"))),
+                    rx.cond(item["state"] == "owner", rx.el.span(" ", _set_up(item["channel"]))),
                     class_name="soft fine",
                 ),
             ),
@@ -495,6 +503,16 @@ def _channels() -> rx.Component:
         rx.el.ul(rx.foreach(channels, each), class_name="rule-ways"),
         rx.cond(AccountState.plan != "elite", rx.el.p(link("Compare plans", "/pricing"), class_name="fine")),
         rx.cond(_fault("channels") != "", rx.el.p(_fault("channels"), class_name="error", role="alert")),
+    )
+
+
+def _set_up(channel: rx.Var[str]) -> rx.Component:
+    """Leads to a channel's card, from where it is led back to this form."""
+    return rx.el.a(
+        "Set it up",
+        href="/alerts?tab=channels#channel-" + channel,
+        class_name="link",
+        custom_attrs={"onClick": browser.function("rule_form", "leaveRule")},
     )
 
 
