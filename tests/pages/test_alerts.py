@@ -118,6 +118,13 @@ def test_a_rule_is_edited_snoozed_paused_and_deleted(page: Page, app: App) -> No
     expect(rules(page)).to_have_count(1)
 
     rules(page).first.get_by_role("button", name="Delete", exact=True).click()
+    # White on black, or the other way round, as on every such button.
+    delete = rules(page).first.get_by_role("button", name="Delete it")
+    colours = delete.evaluate(
+        "(e) => { const s = getComputedStyle(e), b = getComputedStyle(document.body);"
+        " return [s.backgroundColor, s.color, b.color, b.backgroundColor]; }"
+    )
+    assert colours[:2] == colours[2:]
     rules(page).first.get_by_role("button", name="Keep it").click()
     rules(page).first.get_by_role("button", name="Delete", exact=True).click()
     rules(page).first.get_by_role("button", name="Delete it").click()
