@@ -1,7 +1,7 @@
 """Design tokens: every colour and size of the product. The rules that use them stand in `styles.css` beside this file.
 
-Green and red mean direction and nothing else; the accent marks what can be used and what is unusual. Text has a
-contrast of at least 4.5:1 on its ground in both themes (`tests/components/kit/test_theme.py` computes it).
+Green and red mean direction and nothing else; the accent marks what can be used and what is unusual, and what is wrong
+has a colour of its own. Text has a contrast of at least 4.5:1 on its ground in both themes (`tests/components/kit/test_theme.py` computes it).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ DARK = {
     "on-accent": "#14110a",
     "up": "#35b98a",
     "down": "#f0707a",
+    "wrong": "#ff8552",
 }
 
 LIGHT = {
@@ -32,6 +33,7 @@ LIGHT = {
     "on-accent": "#ffffff",
     "up": "#087a53",
     "down": "#c4283a",
+    "wrong": "#b23c00",
 }
 
 SIZES = {

@@ -25,7 +25,7 @@ def contrast(one: str, other: str) -> float:
 
 
 @pytest.mark.parametrize("tokens", [theme.DARK, theme.LIGHT], ids=["dark", "light"])
-@pytest.mark.parametrize("text", ["text", "soft", "accent", "up", "down"])
+@pytest.mark.parametrize("text", ["text", "soft", "accent", "up", "down", "wrong"])
 @pytest.mark.parametrize("ground", ["ground", "raised", "hover"])
 def test_text_is_readable(tokens: dict[str, str], text: str, ground: str) -> None:
     assert contrast(tokens[text], tokens[ground]) >= READABLE
@@ -34,6 +34,15 @@ def test_text_is_readable(tokens: dict[str, str], text: str, ground: str) -> Non
 @pytest.mark.parametrize("tokens", [theme.DARK, theme.LIGHT], ids=["dark", "light"])
 def test_text_on_the_accent_is_readable(tokens: dict[str, str]) -> None:
     assert contrast(tokens["on-accent"], tokens["accent"]) >= READABLE
+
+
+@pytest.mark.parametrize("tokens", [theme.DARK, theme.LIGHT], ids=["dark", "light"])
+def test_what_is_wrong_has_a_colour_of_its_own(tokens: dict[str, str]) -> None:
+    assert list(tokens.values()).count(tokens["wrong"]) == 1
+    lines = (Path(theme.__file__).parent / "styles.css").read_text(encoding="utf-8").splitlines()
+    said = [line for line in lines if re.match(r"\.\S+ \.error \{ .*color:", line)]
+    assert len(said) >= 3
+    assert all("color: var(--wrong)" in line for line in said)
 
 
 def test_both_themes_have_the_same_tokens() -> None:
