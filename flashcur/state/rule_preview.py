@@ -292,17 +292,28 @@ def _headline(found: Preview) -> str:
 
 
 def _often(found: Preview) -> str:
+    if found.stored == 0:
+        return "No signals are stored yet: how often it would have fired is not known."
     over = "" if found.contracts == 1 else f", over {found.contracts:,} contracts"
     if not found.count:
-        return f"Would not have fired in the last {found.needs.days} days{over}."
-    if found.needs.at_most:
-        return (
-            f"Would have fired {_at_most(found.week)} in {WEEK_DAYS} days and {_at_most(found.count)} in "
-            f"{found.needs.days}{over}."
-        )
-    if found.needs.days <= WEEK_DAYS:
-        return f"Would have fired {_times(found.count)} in the last {found.needs.days} days{over}."
-    return f"Would have fired {_times(found.week)} in 7 days and {_times(found.count)} in {found.needs.days}{over}."
+        return f"Would not have fired in {_span(found)}{over}."
+    times = _at_most if found.needs.at_most else _times
+    if _known_days(found) <= WEEK_DAYS:
+        return f"Would have fired {times(found.count)} in {_span(found)}{over}."
+    if not found.week:
+        return f"Would have fired {times(found.count)} in {_span(found)}, not in the last {WEEK_DAYS}{over}."
+    in_all = f"{found.needs.days}" if found.stored is None else f"the {found.stored} that are stored"
+    return f"Would have fired {times(found.week)} in {WEEK_DAYS} days and {times(found.count)} in {in_all}{over}."
+
+
+def _known_days(found: Preview) -> int:
+    return found.needs.days if found.stored is None else found.stored
+
+
+def _span(found: Preview) -> str:
+    if found.stored is None:
+        return f"the last {found.needs.days} days"
+    return "the 1 day that is stored" if found.stored == 1 else f"the {found.stored} days that are stored"
 
 
 def _at_most(count: int) -> str:
@@ -314,13 +325,17 @@ def _times(count: int) -> str:
 
 
 def _days(found: Preview) -> list[dict[str, str]]:
-    """A bar a day, the oldest first: `height` in percent of the tallest, and what it says."""
+    """A bar a day, the oldest first: `height` in percent of the tallest, what it says, and `known`, which is empty
+    where nothing of that day is stored."""
     most = max(found.by_day, default=0) or 1
     last = len(found.by_day) - 1
+    known = _known_days(found)
+    times = _at_most if found.needs.at_most else _times
     return [
         {
             "height": str(round(100 * count / most)) if count else "0",
-            "says": f"{(_at_most if found.needs.at_most else _times)(count).capitalize()} {_ago(last - at)}",
+            "says": f"{times(count).capitalize() if last - at < known else 'Not known'} {_ago(last - at)}",
+            "known": "1" if last - at < known else "",
         }
         for at, count in enumerate(found.by_day)
     ]

@@ -89,6 +89,31 @@ def test_what_is_known_at_most_is_told_as_that() -> None:
     assert quiet["headline"] == "Would not have fired in the last 30 days, over 300 contracts."
 
 
+def test_days_of_which_nothing_is_stored_are_told_as_unknown() -> None:
+    """The trader's complaint A4: a server that has watched for a day spoke of 30 days."""
+    young = replace(FOUND, contracts=1, week=1, count=1, by_day=(0,) * 29 + (1,), stored=1)
+    told = texts(young, WANTED)
+    assert told["headline"] == "Would have fired once in the 1 day that is stored."
+    assert told["days"][0] == {"height": "0", "says": "Not known 29 days before", "known": ""}
+    assert told["days"][-1] == {"height": "100", "says": "Once in the last 24 hours", "known": "1"}
+    nine = replace(FOUND, contracts=1, week=1, count=2, by_day=(0,) * 21 + (1,) + (0,) * 7 + (1,), stored=9)
+    told = texts(nine, WANTED)
+    assert told["headline"] == "Would have fired once in 7 days and twice in the 9 that are stored."
+    assert [each["known"] for each in told["days"]] == [""] * 21 + ["1"] * 9
+    quiet = replace(FOUND, week=0, count=0, by_day=(0,) * 30, firings=(), followed=(), suggestion=None)
+    assert texts(replace(quiet, stored=2), WANTED)["headline"] == (
+        "Would not have fired in the 2 days that are stored, over 300 contracts."
+    )
+    assert texts(replace(quiet, stored=0), WANTED)["headline"] == (
+        "No signals are stored yet: how often it would have fired is not known."
+    )
+
+
+def test_what_fired_before_the_last_week_only_says_so() -> None:
+    told = texts(replace(FOUND, week=0, count=3, by_day=(3,) + (0,) * 29, contracts=1), WANTED)
+    assert told["headline"] == "Would have fired 3 times in the last 30 days, not in the last 7."
+
+
 async def ended(previews: Previews, database: Database, wanted: Wanted) -> list[dict[str, Any]]:
     """All that a tab is told of one preview."""
     told: list[dict[str, Any]] = []

@@ -89,6 +89,7 @@ def _done() -> rx.Component:
                     rx.el.span(each["says"], class_name="unseen"),
                     title=each["says"],
                     style={"--height": each["height"] + "%"},
+                    class_name=rx.cond(each["known"] == "", "unknown", ""),
                 ),
             ),
             class_name="strip-of-days",

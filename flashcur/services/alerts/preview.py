@@ -88,6 +88,8 @@ class Preview:
     """How many contracts of its scope are too new to be judged."""
     scope: int = 0
     """How many there are in all."""
+    stored: int | None = None
+    """Of how many of the last days something is stored; None: of all that were judged."""
 
 
 @dataclass(slots=True)
@@ -148,19 +150,15 @@ async def run(
         since_ms, kept = await database.run(
             lambda session: _signals(session, definition, set(chosen), exchange, demo, first_ms), readonly=True
         )
+        stored = None
         if since_ms is None or since_ms > first_ms:
-            days = 0 if since_ms is None else (now_ms - since_ms) // DAY_MS
-            note = (
-                f"Only the last {days + 1} days of signals are stored here."
-                if days
-                else "Only a day of signals is stored."
-            )
-            needs = replace(needs, notes=(*needs.notes, note))
+            stored = 0 if since_ms is None else (now_ms - since_ms) // DAY_MS + 1
         found = signal_firings(definition, kept, first_ms)
         # What followed all signals is not what followed those that the rule would have told of.
         after = () if needs.at_most else await asyncio.to_thread(followed, found, hours)
         progress(1.0)
-        return replace(_preview(needs, len(chosen), first_ms, found, after), too_new=new, scope=len(chosen))
+        known = _preview(needs, len(chosen), first_ms, found, after)
+        return replace(known, too_new=new, scope=len(chosen), stored=stored)
     past: Mapping[str, Series | list[tuple[int, float]]]
     until_ms = now_ms
     if grain == "hours":

@@ -252,7 +252,7 @@ def test_stored_signals_are_counted_as_a_rule_on_them_is_told(database: Database
     # The second within the cooldown is left out.
     assert [(each.symbol, each.up) for each in told.firings] == [("AUSDT", True), ("BUSDT", True), ("AUSDT", False)]
     assert (told.week, told.count, told.contracts) == (2, 3, 2)
-    assert "Only the last 9 days of signals are stored here." in told.needs.notes
+    assert told.stored == 9
     bearish = definition(OnSignal("volume_spike", 2, "bearish"))
     assert judged(database, bearish, "AUSDT", "BUSDT").count == 1
     # Beside another condition, which is not known of that moment, it is the most that the rule can have fired.
