@@ -91,7 +91,7 @@ def create(
     owned = rules(session, account_id)
     if len(owned) >= MOST_RULES:
         raise Refusal(f"An account keeps {MOST_RULES:,} rules at most: delete some.")
-    waits = paused and active_count(owned) >= plan.rules
+    waits = paused and active_count(owned, plan) >= plan.rules
     _check(session, account_id, plan, written, now_ms, contracts, paused=paused and not waits)
     if not paused:
         _require_room(owned, plan)
