@@ -1,8 +1,10 @@
 """Alerts on their way into the database: in order, at once, and for as long as it takes.
 
 What rules found waits here until it is committed; while the database is away it keeps its true times, and where that
-lasts, one alert of each account says what came late instead of a storm. A checkpoint waits behind what was found before
-it, so that what a restart goes on from is never ahead of the alerts that are stored.
+lasts, one alert of each account says what came late instead of a storm. Where more comes at once than can be written
+down one by one, one alert of each account tells it, too: nothing is left out, and of each rule and contract no more
+than one firing waits. A checkpoint waits behind what was found before it, so that what a restart goes on from is never
+ahead of the alerts that are stored.
 
 In the transaction each rule is locked and looked at again: one that was changed, paused, or has fired within its
 cooldown gives nothing, so that two engines that overlap tell nothing twice. Nothing is written once the lease is lost.
@@ -14,7 +16,7 @@ import asyncio
 import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -32,6 +34,7 @@ from flashcur.models import Account, AlertRecord, RuleRecord
 from flashcur.services.alerts import alerts, findings, rule_store
 from flashcur.services.alerts.alerts import Deliver
 from flashcur.services.alerts.checkpoints import save_checkpoint
+from flashcur.services.alerts.findings import Series
 from flashcur.services.bus.topics import ALERTS_TOPIC
 from flashcur.services.kit.backoff import Backoff
 from flashcur.services.kit.time_zones import zone_of
@@ -40,12 +43,19 @@ from flashcur.services.storage.database import Database
 
 logger = logging.getLogger(__name__)
 
-CAPACITY = 50_000
-"""Firings kept while the database is away."""
+MANY = 10_000
+"""Firings that wait one by one, some 15 s of writing; further ones are gathered by account."""
+FEW = 3
+"""So many of an account are never told as one, unless the database was away: a place gets as many messages a minute."""
 BATCH = 200
 """Firings of one transaction."""
 LATE_MS = 120_000
-"""What waited longer than this for the database is told in one alert an account."""
+"""What waited longer than this to be written down is told in one alert an account."""
+SLOW_MS = 10_000
+"""A database that takes longer than this for one transaction was away."""
+
+_GATHERED_AS_ONE = 10
+"""Gathered firings are as much work as one that is told by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +74,49 @@ class MissedAlerts:
     firings: tuple[Firing, ...]
     first_ms: int
     until_ms: int
-    written: bool = True
-    """Whether nothing was watched; else it was, and could not be written down in time."""
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What one account's rules fired, and is told in one alert."""
+
+    origin: Origin
+    account_id: str
+    series: dict[tuple[str, int, int, str], Series] = field(default_factory=dict[tuple[str, int, int, str], Series])
+    """By rule, its version, since when it has been going, and contract."""
+    seen_ms: int = 0
+    """When the first of these was known, Unix ms."""
+    away: bool = False
+    """Whether they waited for a database that was away."""
+
+    def add(self, firing: Firing) -> None:
+        """Take one in, unless it is told already or is within the cooldown."""
+        rule = firing.rule
+        self.seen_ms = min(self.seen_ms or firing.seen_ms, firing.seen_ms)
+        key = (rule.id, rule.version, rule.since_ms, firing.symbol)
+        if (known := self.series.get(key)) is None:
+            self.series[key] = Series.of(firing)
+        elif rule.definition.mode != "once" and firing.event_ms - known.last_ms >= rule.definition.cooldown_s * 1000:
+            known.again += 1
+            known.last_ms = firing.event_ms
+
+    def merge(self, other: Gathered) -> None:
+        """Take in all that came after these."""
+        self.seen_ms = min(self.seen_ms, other.seen_ms)
+        self.away = self.away or other.away
+        for key, series in other.series.items():
+            self.add(series.firing)
+            mine = self.series[key]
+            if series.last_ms > mine.last_ms:
+                mine.again += series.again
+                mine.last_ms = series.last_ms
+
+    def __len__(self) -> int:
+        return sum(1 + each.again for each in self.series.values())
+
+    def singly(self) -> list[Fired]:
+        """The same one by one; but for what came again."""
+        return [Fired(self.origin, each.firing) for each in self.series.values()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +156,7 @@ class Checkpoint:
     """Unix ms."""
 
 
-Writable = Fired | MissedAlerts | Pausing | Renaming | Checkpoint
+Writable = Fired | Gathered | MissedAlerts | Pausing | Renaming | Checkpoint
 
 
 class AlertWriter:
@@ -131,6 +182,12 @@ class AlertWriter:
         self._observe = observe
         self._queue: deque[Writable] = deque()
         self._writing: list[Writable] = []
+        self._singles = 0
+        """Firings in the queue that are told one by one."""
+        self._gathered: dict[tuple[Origin, str], Gathered] = {}
+        """Those in the queue that take in what follows, by account."""
+        self._away_ms = (0, 0)
+        """The last time in which the database was away, Unix ms."""
         self._news = asyncio.Event()
         self._told = asyncio.Event()
         self._last_ids: dict[str, int] = {}
@@ -141,12 +198,13 @@ class AlertWriter:
         self.stored = 0
         """Alerts written; those that were there already are not counted."""
         self.dropped = 0
-        """Firings that gave way to newer ones, or that the database refuses."""
+        """Firings that the database refuses."""
 
     @property
     def waiting(self) -> int:
         """What is not committed yet, but for checkpoints."""
-        return sum(not isinstance(each, Checkpoint) for each in (*self._writing, *self._queue))
+        waiting = (each for each in (*self._writing, *self._queue) if not isinstance(each, Checkpoint))
+        return sum(len(each) if isinstance(each, Gathered) else 1 for each in waiting)
 
     @property
     def unwritten(self) -> bool:
@@ -154,24 +212,35 @@ class AlertWriter:
         return bool(self._writing or self._queue)
 
     def waiting_of(self, origin: Origin) -> list[Firing]:
-        """The firings of `origin` that are not committed yet."""
-        return [
-            each.firing for each in (*self._writing, *self._queue) if isinstance(each, Fired) and each.origin == origin
-        ]
+        """The firings of `origin` that are not committed yet; of what came again the last."""
+        found: list[Firing] = []
+        for each in (*self._writing, *self._queue):
+            if isinstance(each, Fired) and each.origin == origin:
+                found.append(each.firing)
+            elif isinstance(each, Gathered) and each.origin == origin:
+                found += [replace(series.firing, event_ms=series.last_ms) for series in each.series.values()]
+        return found
 
     def put(self, found: Iterable[Writable]) -> None:
         """Write these soon, in their order. A checkpoint takes the place of one of the same exchange that still waits.
 
-        Over `CAPACITY` the oldest are dropped, and counted.
+        Where `MANY` firings wait, further ones are gathered by account.
         """
         for each in found:
             if isinstance(each, Checkpoint):
                 outdated = [old for old in self._queue if isinstance(old, Checkpoint) and old.origin == each.origin]
                 for old in outdated:
                     self._queue.remove(old)
+            if isinstance(each, Fired):
+                key = (each.origin, each.firing.rule.account_id)
+                if (gathered := self._gathered.get(key)) is None and self._singles >= MANY:
+                    gathered = self._gathered[key] = Gathered(*key)
+                    self._queue.append(gathered)
+                if gathered is not None:
+                    gathered.add(each.firing)
+                    continue
+                self._singles += 1
             self._queue.append(each)
-        while len(self._queue) > CAPACITY:
-            self._drop(self._queue.popleft(), "the database has been away for too long")
         self._news.set()
 
     async def run(self) -> None:
@@ -206,6 +275,7 @@ class AlertWriter:
             except (DatabaseError, ProgrammingError) as error:
                 if not backoff.failures:
                     logger.warning("alerts wait: %s", error)
+                self._note_away(self._clock(), self._clock())
                 self.is_held_up = True
                 await asyncio.sleep(backoff.next_s())
             else:
@@ -219,7 +289,8 @@ class AlertWriter:
 
         Raises DatabaseError, ProgrammingError and LeaseLost; all that was not written waits on then.
         """
-        self._writing = self._next_batch(self._clock())
+        began_ms = self._clock()
+        self._writing = self._next_batch(began_ms)
         try:
             await self._commit(self._writing)
             self._writing = []
@@ -228,27 +299,77 @@ class AlertWriter:
         except Exception:
             await self._write_singly()
         finally:
-            self._queue.extendleft(reversed(self._writing))
+            if self.is_held_up or self._clock() - began_ms > SLOW_MS:
+                self._note_away(began_ms, self._clock())
+            self._put_back(self._writing)
             self._writing = []
 
     def _next_batch(self, now_ms: int) -> list[Writable]:
-        """What is to be written next: after an outage all that waits, with what is late gathered by account."""
+        """What is to be written next: the oldest; but where these are late, all that waits is gathered first."""
         first = next((each for each in self._queue if isinstance(each, Fired)), None)
-        if first is None or now_ms - first.firing.seen_ms <= LATE_MS:
-            return [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
-        late: dict[tuple[Origin, str], list[Firing]] = defaultdict(list)
+        if first is not None and now_ms - first.firing.seen_ms > LATE_MS:
+            self._gather_all()
+        batch: list[Writable] = []
+        work = 0
+        while self._queue and work < BATCH:
+            each = self._queue.popleft()
+            work += 1
+            if isinstance(each, Gathered):
+                if self._gathered.get((each.origin, each.account_id)) is each:
+                    del self._gathered[each.origin, each.account_id]
+                each.away = each.away or self._was_away(each.seen_ms, now_ms)
+                if len(each) <= FEW and len(each.series) == len(each) and not each.away:
+                    work += len(each) - 1
+                    batch += each.singly()
+                    continue
+                work += len(each.series) // _GATHERED_AS_ONE
+            elif isinstance(each, Fired):
+                self._singles -= 1
+            batch.append(each)
+        return batch
+
+    def _gather_all(self) -> None:
+        """Each account's firings as one, before all else."""
+        gathered: dict[tuple[Origin, str], Gathered] = {}
+        complete: list[Gathered] = []
         rest: list[Writable] = []
         for each in self._queue:
             if isinstance(each, Fired):
-                late[each.origin, each.firing.rule.account_id].append(each.firing)
+                key = (each.origin, each.firing.rule.account_id)
+                if key not in gathered:
+                    gathered[key] = Gathered(*key)
+                gathered[key].add(each.firing)
+            elif isinstance(each, Gathered):
+                complete.append(each)
             else:
                 rest.append(each)
-        self._queue.clear()
-        gathered = [
-            MissedAlerts(origin, tuple(firings), min(each.seen_ms for each in firings), now_ms, written=False)
-            for (origin, _), firings in late.items()
-        ]
-        return [*gathered, *rest]
+        for each in complete:
+            mine = gathered.setdefault((each.origin, each.account_id), each)
+            if mine is not each:
+                mine.merge(each)
+        self._gathered = gathered
+        self._singles = 0
+        self._queue = deque([*gathered.values(), *rest])
+
+    def _put_back(self, unwritten: Sequence[Writable]) -> None:
+        for each in reversed(unwritten):
+            if isinstance(each, Gathered):
+                each.away = each.away or self._was_away(each.seen_ms, self._clock())
+            elif isinstance(each, Fired):
+                self._singles += 1
+            self._queue.appendleft(each)
+
+    def _note_away(self, since_ms: int, until_ms: int) -> None:
+        first_ms, last_ms = self._away_ms
+        # Between two times that are so close it was hardly there.
+        goes_on = self.is_held_up or since_ms - last_ms <= SLOW_MS
+        self._away_ms = (first_ms if goes_on else since_ms, until_ms)
+
+    def _was_away(self, since_ms: int, now_ms: int) -> bool:
+        """Whether the database was away for most of a time, Unix ms."""
+        first_ms, last_ms = self._away_ms
+        away_ms = min(last_ms, now_ms) - max(first_ms, since_ms)
+        return away_ms > 0 and 2 * away_ms >= now_ms - since_ms
 
     async def _write_singly(self) -> None:
         while self._writing:
@@ -257,8 +378,11 @@ class AlertWriter:
             except (DatabaseError, ProgrammingError, LeaseLost):
                 raise
             except Exception as error:
-                # What cannot be stored must not hold up what follows it.
-                self._drop(self._writing[0], str(error))
+                # What cannot be stored must not hold up what follows it, nor what it was gathered with.
+                if isinstance(refused := self._writing[0], Gathered):
+                    self._writing[:1] = refused.singly()
+                    continue
+                self._drop(refused, str(error))
             del self._writing[0]
 
     async def _commit(self, batch: Sequence[Writable]) -> None:
@@ -291,7 +415,7 @@ class AlertWriter:
         await self._bus.publish(ALERTS_TOPIC, self._last_id, orjson.dumps({"accounts": accounts}))
 
     def _drop(self, lost: Writable, why: str) -> None:
-        if not isinstance(lost, Fired | MissedAlerts):
+        if not isinstance(lost, Fired | Gathered | MissedAlerts):
             # A checkpoint comes again, and so does a rule on a watchlist that is gone.
             return
         self.dropped += 1
@@ -303,19 +427,23 @@ def _write(session: Session, batch: Sequence[Writable], deliver: Deliver, now_ms
     """What a batch comes to, in one transaction; the alerts that are new."""
     rules = rule_store.lock(session, _rule_ids(batch))
     found: list[AlertRecord] = []
-    tells: dict[str, Sequence[Firing]] = {}
+    tells: dict[str, Sequence[Series]] = {}
     """Key of an alert to what it tells."""
     for demo in (False, True):
-        mine = [each for each in batch if isinstance(each, Fired | MissedAlerts) and each.origin.demo is demo]
+        mine = [
+            each for each in batch if isinstance(each, Fired | Gathered | MissedAlerts) and each.origin.demo is demo
+        ]
         judge = _Judge(session, rules, mine, demo=demo)
         for each in mine:
             if isinstance(each, Fired):
-                firings = [each.firing] if judge.admits(each.firing) else []
+                told = [Series.of(each.firing)] if judge.admits(each.firing) else []
+            elif isinstance(each, Gathered):
+                told = [left for series in each.series.values() if (left := judge.left_of(series)) is not None]
             else:
-                firings = [firing for firing in each.firings if judge.admits_missed(firing, each.first_ms)]
-            if firings:
-                found.append(_alert(session, each, firings))
-                tells[found[-1].key] = firings
+                told = [Series.of(firing) for firing in each.firings if judge.admits_missed(firing, each.first_ms)]
+            if told:
+                found.append(_alert(session, each, told, now_ms))
+                tells[found[-1].key] = told
     for each in batch:
         notice = None
         if isinstance(each, Pausing):
@@ -327,32 +455,40 @@ def _write(session: Session, batch: Sequence[Writable], deliver: Deliver, now_ms
     new = alerts.store(session, found, deliver, now_ms)
     for alert in new:
         # What demo data says changes no rule.
-        for firing in () if alert.demo else tells.get(alert.key, ()):
-            rule = rules[firing.rule.id]
-            once = firing.rule.definition.mode == "once" and rule.status == "active"
-            rule_store.note_fired(session, rule, firing.event_ms, now_ms, once=once)
+        for series in () if alert.demo else tells.get(alert.key, ()):
+            rule = rules[series.firing.rule.id]
+            once = series.firing.rule.definition.mode == "once" and rule.status == "active"
+            rule_store.note_fired(session, rule, series.last_ms, now_ms, once=once, times=1 + series.again)
     for each in batch:
         if isinstance(each, Checkpoint):
             save_checkpoint(session, each.origin, each.values, each.as_of_ms)
     return new
 
 
-def _alert(session: Session, each: Fired | MissedAlerts, firings: Sequence[Firing]) -> AlertRecord:
+def _alert(session: Session, each: Fired | Gathered | MissedAlerts, told: Sequence[Series], now_ms: int) -> AlertRecord:
     if isinstance(each, Fired):
         return findings.alert_of(each.firing, each.origin)
-    account = session.get(Account, firings[0].rule.account_id)
+    account = session.get(Account, told[0].firing.rule.account_id)
     zone = zone_of("UTC" if account is None else account.time_zone)
-    return findings.missed_of(firings, each.origin, each.first_ms, each.until_ms, zone=zone, written=each.written)
+    if isinstance(each, Gathered):
+        return findings.gathered_of(told, each.origin, zone=zone, written_ms=now_ms if each.away else None)
+    firings = [series.firing for series in told]
+    return findings.missed_of(firings, each.origin, each.first_ms, each.until_ms, zone=zone)
+
+
+def _firings_of(each: Writable) -> Sequence[Firing]:
+    if isinstance(each, Fired):
+        return (each.firing,)
+    if isinstance(each, Gathered):
+        return [series.firing for series in each.series.values()]
+    return each.firings if isinstance(each, MissedAlerts) else ()
 
 
 def _rule_ids(batch: Iterable[Writable]) -> set[str]:
     ids: set[str] = set()
     for each in batch:
-        if isinstance(each, Fired):
-            ids.add(each.firing.rule.id)
-        elif isinstance(each, MissedAlerts):
-            ids |= {firing.rule.id for firing in each.firings}
-        elif isinstance(each, Pausing | Renaming):
+        ids |= {firing.rule.id for firing in _firings_of(each)}
+        if isinstance(each, Pausing | Renaming):
             ids.add(each.rule_id)
     return ids
 
@@ -364,7 +500,7 @@ class _Judge:
         self,
         session: Session,
         rules: Mapping[str, RuleRecord],
-        batch: Collection[Fired | MissedAlerts],
+        batch: Collection[Fired | Gathered | MissedAlerts],
         *,
         demo: bool,
     ) -> None:
@@ -373,7 +509,7 @@ class _Judge:
         """Rule and symbol, and rule and nothing, to when it fired since it was set going, the exchange's time."""
         self._missed: dict[str, set[tuple[str, str]]] = {}
         """Account to the rules and symbols that it was told it missed."""
-        firings = [firing for each in batch for firing in ((each.firing,) if isinstance(each, Fired) else each.firings)]
+        firings = [firing for each in batch for firing in _firings_of(each)]
         if not firings:
             return
         # Of a rule that fires once the database says whether it has, but for demo data.
@@ -383,6 +519,9 @@ class _Judge:
         )
         since_ms = min(firing.event_ms for firing in firings) - longest_s * 1000
         for before in alerts.fired_since(session, {each.rule.id for each in firings}, since_ms, demo=demo):
+            self._note(before.rule_id, before.symbol, before.event_ms, before.version)
+        accounts = {each.account_id for each in batch if isinstance(each, Gathered)}
+        for before in alerts.gathered_since(session, accounts, since_ms, demo=demo):
             self._note(before.rule_id, before.symbol, before.event_ms, before.version)
         outages = [each for each in batch if isinstance(each, MissedAlerts)]
         if outages:
@@ -402,6 +541,15 @@ class _Judge:
                 return False
         self._note(rule.id, firing.symbol, firing.event_ms, rule.version)
         return True
+
+    def left_of(self, series: Series) -> Series | None:
+        """What of a series is to be told: without its first where that was told, which may be all there is."""
+        if self.admits(series.firing):
+            if series.again:
+                self._note(series.firing.rule.id, series.firing.symbol, series.last_ms, series.firing.rule.version)
+            return series
+        last = replace(series.firing, event_ms=series.last_ms)
+        return Series(last, series.again - 1, series.last_ms) if series.again and self.admits(last) else None
 
     def admits_missed(self, firing: Firing, first_ms: int) -> bool:
         """Whether it is to be told that a rule would have fired while nothing was seen, since `first_ms` (Unix ms)."""

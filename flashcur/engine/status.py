@@ -111,7 +111,7 @@ class RulesStatus:
     waiting: int
     """Found and not in the database yet."""
     dropped: int
-    """Lost, because the database was away for too long; the log says more."""
+    """Lost, because the database refuses them; the log says more."""
 
 
 @dataclass(frozen=True, slots=True)

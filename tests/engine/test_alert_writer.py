@@ -16,6 +16,7 @@ from flashcur.domain.rules.rule import Rule
 from flashcur.domain.signals.signal import Origin
 from flashcur.engine import alert_writer
 from flashcur.engine.alert_writer import Checkpoint, Fired, MissedAlerts, Pausing
+from flashcur.errors import DatabaseError
 from flashcur.models import RuleRecord
 from flashcur.services.alerts import rule_store
 from flashcur.services.alerts.checkpoints import load_checkpoint, purge_demo_checkpoints
@@ -44,6 +45,10 @@ def firing(rule: Rule, at: int = 0, symbol: str = "AUSDT", **other: Any) -> Firi
 
 def fired(rule: Rule, at: int = 0, symbol: str = "AUSDT", origin: Origin = REAL, **other: Any) -> Fired:
     return Fired(origin, firing(rule, at, symbol, **other))
+
+
+async def away(batch: object) -> None:
+    raise DatabaseError("it is away")
 
 
 async def test_two_engines_that_overlap_tell_nothing_twice(database: Database) -> None:
@@ -168,24 +173,96 @@ async def test_alerts_wait_for_a_database_that_is_away_with_their_true_times(
     database.close()
 
 
-async def test_after_a_long_wait_one_alert_an_account_says_what_comes_late(database: Database) -> None:
-    async with evaluating(database, writes=False) as rig:
+async def test_after_a_long_wait_one_alert_an_account_says_what_comes_late(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with evaluating(database) as rig:
         owner, other = rig.owner(), rig.owner()
         mine = [rule_of(database, rig.rule(owner, ABOVE, name=f"Rule {number}")) for number in range(3)]
         theirs = rule_of(database, rig.rule(other, ABOVE, mode="once"))
-        rig.writer.put([fired(rule, number * 1000) for number, rule in enumerate(mine)])
-        rig.writer.put([fired(theirs, 50), Checkpoint(REAL, {"a": 1}, NOON)])
-        rig.later(alert_writer.LATE_MS / 1000 + 1)
-        await rig.writer.flush()
+        with monkeypatch.context() as patch:
+            patch.setattr(rig.writer, "_commit", away)
+            rig.writer.put([fired(rule, number * 1000) for number, rule in enumerate(mine)])
+            rig.writer.put([fired(theirs, 50), Checkpoint(REAL, {"a": 1}, NOON)])
+            await eventually(lambda: rig.writer.is_held_up, "that it notices")
+            rig.later(alert_writer.LATE_MS / 1000 + 5)
+            await eventually(lambda: rig.writer._away_ms[1] == rig.now_ms, "another attempt")
+        await rig.written()
         found = {row.account_id: row for row in rig.rows()}
         assert len(rig.rows()) == 2
         assert found[owner].title == "3 alerts come late: FlashCur’s database was away"
         assert found[owner].text.split("\n")[0].startswith("Nothing could be written down until ")
         assert found[owner].text.count("AUSDT: Rule") == 3
+        assert found[owner].evidence["cause"] == "database"
         assert found[other].title == "1 alert comes late: FlashCur’s database was away"
         assert rig.rules()[theirs.id].status == "done"
+        await eventually(lambda: not rig.writer.unwritten, "the checkpoint")
         with database.session(readonly=True) as session:
             assert load_checkpoint(session, REAL) == ({"a": 1}, NOON)
+
+
+async def test_what_waits_for_long_says_that_the_database_was_away_only_if_it_was(database: Database) -> None:
+    async with evaluating(database, writes=False) as rig:
+        many, few = (rule_of(database, rig.rule(rig.owner(), ABOVE, scope="")) for _ in range(2))
+        rig.writer.put([fired(many, number, f"C{number}USDT") for number in range(5)])
+        rig.writer.put([fired(few, number, f"C{number}USDT") for number in range(2)])
+        rig.later(alert_writer.LATE_MS / 1000 + 5)
+        await rig.writer.flush()
+        (one,) = rig.rows("missed")
+        assert one.title == ("5 alerts came at once: C0USDT 1, C1USDT 1, C2USDT 1 and 2 other contracts")
+        assert "away" not in one.text
+        assert {row.rule_id for row in rig.rows("rule")} == {few.id}
+        assert len(rig.rows()) == 3
+
+
+async def test_a_storm_is_gathered_by_account_and_nothing_of_it_is_lost(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alert_writer, "MANY", 3)
+    async with evaluating(database, writes=False) as rig:
+        owner, other = rig.owner(), rig.owner()
+        mine = rule_of(database, rig.rule(owner, ABOVE, scope="", cooldown_s=60))
+        theirs = rule_of(database, rig.rule(other, ABOVE, scope=""))
+        symbols = [f"C{number:03}USDT" for number in range(300)]
+        rig.writer.put([fired(mine, number, symbol) for number, symbol in enumerate(symbols)])
+        # The last one comes again when its cooldown is over, and the second one within it.
+        rig.writer.put([fired(mine, 70_000, symbols[-1]), fired(mine, 5_000, symbols[4])])
+        rig.writer.put([fired(theirs, 1), Checkpoint(REAL, {"a": 1}, NOON)])
+        assert (rig.writer.waiting, rig.writer.dropped, len(rig.writer._queue)) == (3 + 298 + 1, 0, 6)
+        assert {each.event_ms - NOON for each in rig.writer.waiting_of(REAL) if each.symbol == symbols[-1]} == {70_000}
+        storm = list(rig.writer._queue)
+        rig.later(1)
+        await rig.writer.flush()
+        assert [row.symbol for row in rig.rows("rule")] == [*symbols[:3], "AUSDT"]
+        (one,) = rig.rows("missed")
+        assert one.title == "298 alerts came at once: C299USDT 2, C003USDT 1, C004USDT 1 and 294 other contracts"
+        first, *told, rest = one.text.split("\n")
+        assert first == "From 23 Nov at 10:00:00 UTC until 23 Nov at 10:01:10 UTC, too many to be told one by one."
+        assert rest == f"{298 - len(told)} more."
+        assert (one.account_id, one.evidence["count"], one.evidence["cause"]) == (owner, 298, "many")
+        assert (rig.rules()[mine.id].fires, rig.rules()[theirs.id].fires) == (301, 1)
+        with database.session(readonly=True) as session:
+            assert load_checkpoint(session, REAL) == ({"a": 1}, NOON)
+        # It was committed, and the answer was lost; or another engine, or a restart, found the same once more.
+        rig.writer.put([each for each in storm if not isinstance(each, Checkpoint)])
+        rig.writer.put([MissedAlerts(REAL, tuple(firing(mine, 9, each) for each in symbols), NOON, NOON + 60_000)])
+        await rig.writer.flush()
+        assert (len(rig.rows()), rig.rules()[mine.id].fires) == (5, 301)
+        # What comes after it is told one by one again.
+        rig.writer.put([fired(mine, 140_000, symbols[-1])])
+        await rig.writer.flush()
+        assert rig.rows()[-1].kind == "rule"
+
+
+async def test_a_storm_of_many_waits_in_little_room(database: Database) -> None:
+    async with evaluating(database, writes=False) as rig:
+        rules = [rule_of(database, rig.rule(rig.owner(), ABOVE, scope="", cooldown_s=60)) for _ in range(3)]
+        for minute in range(400):
+            rig.writer.put([fired(rule, minute * 60_000, f"C{n}USDT") for rule in rules for n in range(50)])
+        singles = [each for each in rig.writer._queue if isinstance(each, Fired)]
+        assert len(singles) == alert_writer.MANY
+        assert len(rig.writer._queue) == alert_writer.MANY + len(rules)
+        assert (rig.writer.waiting, rig.writer.dropped) == (60_000, 0)
 
 
 async def test_nothing_is_written_after_the_lease_is_lost(database: Database) -> None:
@@ -210,16 +287,18 @@ async def test_what_the_database_refuses_holds_up_nothing(database: Database) ->
         assert rig.writer.dropped == 1
 
 
-async def test_the_oldest_give_way_when_too_many_wait(
-    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+async def test_what_the_database_refuses_of_a_storm_holds_up_nothing_else_of_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alert_writer, "CAPACITY", 3)
-    async with evaluating(sqlite_database, writes=False) as rig:
-        rule = rule_of(sqlite_database, rig.rule(rig.owner(), ABOVE, scope=""))
-        rig.writer.put([fired(rule, symbol=symbol) for symbol in "ABCDE"])
-        assert (rig.writer.waiting, rig.writer.dropped) == (3, 2)
+    monkeypatch.setattr(alert_writer, "MANY", 0)
+    async with evaluating(database, writes=False) as rig:
+        rule = rule_of(database, rig.rule(rig.owner(), ABOVE, scope=""))
+        rig.writer.put(
+            [fired(rule, symbol="A"), fired(rule, 2**70, "B"), *(fired(rule, symbol=each) for each in "CDE")]
+        )
         await rig.writer.flush()
-        assert [row.symbol for row in rig.rows()] == ["C", "D", "E"]
+        assert [row.symbol for row in rig.rows()] == ["A", "C", "D", "E"]
+        assert rig.writer.dropped == 1
 
 
 async def test_the_newest_checkpoint_waits_behind_what_was_found_before_it(database: Database) -> None:

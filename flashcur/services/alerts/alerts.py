@@ -111,8 +111,22 @@ def told_as_missed(
         col(AlertRecord.event_ms) >= since_ms,
     )
     for account_id, evidence in _rows(session, query):
-        told[account_id] |= {(each["rule_id"], each["symbol"]) for each in evidence.get("missed", ())}
+        told[account_id] |= {(before.rule_id, before.symbol) for before in _told_in(evidence)}
     return told
+
+
+def gathered_since(session: Session, account_ids: Collection[str], since_ms: int, *, demo: bool) -> list[FiredBefore]:
+    """What accounts were told since a moment (the exchange's time, Unix ms) by alerts that tell many firings: of each
+    rule and contract the first and the last one."""
+    if not account_ids:
+        return []
+    query = _columns(AlertRecord.evidence).where(
+        col(AlertRecord.account_id).in_(sorted(account_ids)),
+        col(AlertRecord.kind) == "missed",
+        col(AlertRecord.demo).is_(demo),
+        col(AlertRecord.event_ms) >= since_ms,
+    )
+    return [before for evidence in _rows(session, query) for before in _told_in(evidence)]
 
 
 def precision(session: Session, account_id: str) -> Mapping[str, Precision]:
@@ -160,6 +174,17 @@ def _is_followed() -> ColumnElement[bool]:
     later = aliased(AlertRecord)
     mine = (col(later.account_id) == col(AlertRecord.account_id), col(later.demo) == col(AlertRecord.demo))
     return select(later.id).where(*mine, col(later.id) > col(AlertRecord.id)).exists()
+
+
+def _told_in(evidence: Mapping[str, Any]) -> Iterator[FiredBefore]:
+    """What one alert of many firings tells (`findings`)."""
+    for each in evidence.get("missed", ()):
+        for at_ms in {each.get("event_ms", 0), each.get("last_ms", each.get("event_ms", 0))}:
+            yield FiredBefore(each["rule_id"], each["symbol"], each.get("rule_version", 0), at_ms)
+    for rule_id, rest in evidence.get("rest", {}).items():
+        for symbol, times in rest["symbols"].items():
+            for at_ms in times:
+                yield FiredBefore(rule_id, symbol, rest["version"], at_ms)
 
 
 # SQLModel's types end at four columns.

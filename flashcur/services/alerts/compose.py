@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
@@ -79,15 +79,32 @@ def missed_text(found: Sequence[Missed], first_ms: int, until_ms: int, *, zone: 
     if not found:
         raise ValueError("expected something that was missed, found nothing")
     title = f"{_counted(len(found), 'alert')} missed while FlashCur was not watching"
-    lines = [f"Nothing was watched from {_moment(first_ms, zone)} until {_moment(until_ms, zone)}."]
-    told = [f"{_time(each.event_ms, zone)} {each.title}" for each in sorted(found, key=lambda each: each.event_ms)]
-    for number, line in enumerate(told):
-        rest = f"{len(told) - number} more."
-        if len("\n".join((*lines, line, rest))) > MOST_TEXT:
-            lines.append(rest)
-            break
-        lines.append(line)
-    return title, "\n".join(lines)
+    head = f"Nothing was watched from {_moment(first_ms, zone)} until {_moment(until_ms, zone)}."
+    return title, _listed(head, found, len(found), zone)
+
+
+def gathered_text(
+    found: Sequence[Missed],
+    symbols: Mapping[str, int],
+    first_ms: int,
+    until_ms: int,
+    *,
+    zone: tzinfo,
+    written_ms: int | None = None,
+) -> tuple[str, str]:
+    """(title, text) of the one alert that says what fired from `first_ms` until `until_ms` (Unix ms), so often on each
+    contract (`symbols`); what does not fit is counted.
+
+    `written_ms`: when it could be written down, where the database was away; else there was too much of it at once.
+    """
+    number = sum(symbols.values())
+    if written_ms is None:
+        title = f"{_counted(number, 'alert')} came at once: {_names(symbols)}"
+        head = f"From {_moment(first_ms, zone)} until {_moment(until_ms, zone)}, too many to be told one by one."
+    else:
+        title = f"{_counted(number, 'alert')} {'comes' if number == 1 else 'come'} late: FlashCur’s database was away"
+        head = f"Nothing could be written down until {moment(written_ms, zone)}."
+    return title, _listed(head, found, number, zone)
 
 
 def summary_of(alerts: Sequence[AlertRecord], *, digest: bool, zone: tzinfo, base: str) -> Message:
@@ -102,7 +119,7 @@ def summary_of(alerts: Sequence[AlertRecord], *, digest: bool, zone: tzinfo, bas
         head = f"{_counted(number, 'alert')} since {_moment(min(alert.event_ms for alert in alerts), zone)}"
     else:
         head = f"{number} more {'alert' if number == 1 else 'alerts'} within a minute"
-    names = _names(alerts)
+    names = _names(Counter(alert.symbol for alert in alerts if alert.symbol))
     chosen = sorted(alerts, key=lambda alert: (not alert.urgent, -alert.event_ms))[:MOST_NAMED]
     return Message(
         kind="digest" if digest else "summary",
@@ -145,10 +162,23 @@ def moment(unix_ms: int, zone: tzinfo) -> str:
     return f"{_date(unix_ms, zone)} {from_ms(unix_ms).astimezone(zone):%H:%M} {_zone_name(unix_ms, zone)}"
 
 
-def _names(alerts: Sequence[AlertRecord]) -> str:
+def _listed(head: str, found: Sequence[Missed], number: int, zone: tzinfo) -> str:
+    """A first line, and a line for each in order of time as far as there is room; all are `number`."""
+    lines = [head]
+    for each in sorted(found, key=lambda each: each.event_ms):
+        line = f"{_time(each.event_ms, zone)} {each.title}"
+        rest = f"{number - len(lines) + 1:,} more."
+        if len("\n".join((*lines, line, rest))) > MOST_TEXT:
+            break
+        lines.append(line)
+    if (left := number - len(lines) + 1) > 0:
+        lines.append(f"{left:,} more.")
+    return "\n".join(lines)
+
+
+def _names(counted: Mapping[str, int]) -> str:
     """The contracts with the most alerts: `BTCUSDT 5, ETHUSDT 3, SOLUSDT 1 and 4 other contracts`."""
-    counted = Counter(alert.symbol for alert in alerts if alert.symbol)
-    named = ", ".join(f"{symbol} {times}" for symbol, times in counted.most_common(MOST_SYMBOLS))
+    named = ", ".join(f"{symbol} {times}" for symbol, times in Counter(counted).most_common(MOST_SYMBOLS))
     others = len(counted) - MOST_SYMBOLS
     return f"{named} and {others} other {'contract' if others == 1 else 'contracts'}" if others > 0 else named
 

@@ -346,4 +346,4 @@ def _rule_ids(alert: AlertRecord) -> list[str]:
     found = [alert.rule_id] if alert.rule_id else []
     for each in alert.evidence.get("missed", ()):
         found.append(str(each.get("rule_id")))
-    return found
+    return [*found, *alert.evidence.get("rest", ())]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
 
@@ -14,10 +16,25 @@ from flashcur.domain.rules.renaming import counts
 from flashcur.domain.rules.rule import Definition
 from flashcur.domain.signals.signal import Origin
 from flashcur.models import AlertRecord, RuleRecord
-from flashcur.services.alerts.compose import MOST_TEXT, MOST_TITLE, Missed, missed_text, moment
+from flashcur.services.alerts.compose import MOST_TEXT, MOST_TITLE, Missed, gathered_text, missed_text
 
 MOST_LISTED = 200
-"""Firings that one alert of what was missed keeps as evidence; of more it holds the number."""
+"""Firings that one alert of many keeps with what was measured; of more it holds the rule, the contract and the time."""
+
+
+@dataclass(slots=True)
+class Series:
+    """A firing, and how often the same rule fired for the same contract after it."""
+
+    firing: Firing
+    again: int
+    last_ms: int
+    """The exchange's time of the last of them, Unix ms."""
+
+    @classmethod
+    def of(cls, firing: Firing) -> Series:
+        """One that nothing has followed."""
+        return cls(firing, 0, firing.event_ms)
 
 
 def firing_key(firing: Firing, *, demo: bool) -> str:
@@ -65,23 +82,43 @@ def alert_of(firing: Firing, origin: Origin) -> AlertRecord:
     )
 
 
-def missed_of(
-    firings: Sequence[Firing], origin: Origin, first_ms: int, until_ms: int, *, zone: tzinfo, written: bool = True
-) -> AlertRecord:
-    """The one alert of an account that says what it missed from `first_ms` to `until_ms` (Unix ms).
-
-    `written`: whether nothing was watched; else it was watched, and could not be written down in time.
-    """
-    in_order = sorted(firings, key=lambda each: (each.event_ms, each.rule.id, each.symbol))
-    keys = [firing_key(each, demo=origin.demo) for each in in_order]
-    told = [Missed(title_of(each), each.event_ms) for each in in_order]
+def missed_of(firings: Sequence[Firing], origin: Origin, first_ms: int, until_ms: int, *, zone: tzinfo) -> AlertRecord:
+    """The one alert of an account that says what it missed while nothing was watched, from `first_ms` to `until_ms`
+    (Unix ms)."""
+    told = [Missed(title_of(each), each.event_ms) for each in firings]
     title, text = missed_text(told, first_ms, until_ms, zone=zone)
-    if not written:
-        number = "1 alert comes" if len(told) == 1 else f"{len(told):,} alerts come"
-        title = f"{number} late: FlashCur’s database was away"
-        lines = text.split("\n")[1:]
-        text = "\n".join([f"Nothing could be written down until {moment(until_ms, zone)}.", *lines])[:MOST_TEXT]
+    return _one_of_many([Series.of(each) for each in firings], origin, first_ms, until_ms, title, text)
+
+
+def gathered_of(series: Sequence[Series], origin: Origin, *, zone: tzinfo, written_ms: int | None) -> AlertRecord:
+    """The one alert of an account that says what was watched, and was not written down one by one: see
+    `compose.gathered_text`."""
+    symbols: Counter[str] = Counter()
+    for each in series:
+        symbols[each.firing.symbol] += 1 + each.again
+    told = [Missed(title_of(each.firing), each.firing.event_ms) for each in series]
+    first_ms = min(each.firing.event_ms for each in series)
+    last_ms = max(each.last_ms for each in series)
+    title, text = gathered_text(told, symbols, first_ms, last_ms, zone=zone, written_ms=written_ms)
+    until_ms = last_ms if written_ms is None else written_ms
+    alert = _one_of_many(series, origin, first_ms, until_ms, title, text)
+    alert.evidence["cause"] = "many" if written_ms is None else "database"
+    return alert
+
+
+def _one_of_many(
+    series: Iterable[Series], origin: Origin, first_ms: int, until_ms: int, title: str, text: str
+) -> AlertRecord:
+    in_order = sorted(series, key=lambda each: (each.firing.event_ms, each.firing.rule.id, each.firing.symbol))
+    firings = [each.firing for each in in_order]
+    keys = [firing_key(each, demo=origin.demo) for each in firings]
     digest = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:40]
+    # Whoever asks later whether something was told has to find it here.
+    rest: dict[str, dict[str, Any]] = {}
+    for each in in_order[MOST_LISTED:]:
+        rule = each.firing.rule
+        symbols = rest.setdefault(rule.id, {"version": rule.version, "symbols": {}})["symbols"]
+        symbols[each.firing.symbol] = sorted({each.firing.event_ms, each.last_ms})
     return AlertRecord(
         key=f"{'demo:' if origin.demo else ''}missed:{firings[0].rule.account_id}:{digest}",
         account_id=firings[0].rule.account_id,
@@ -90,29 +127,33 @@ def missed_of(
         demo=origin.demo,
         urgent=any(each.rule.definition.urgent for each in firings),
         title=title[:MOST_TITLE],
-        text=text,
+        text=text[:MOST_TEXT],
         evidence={
             "from_ms": first_ms,
             "until_ms": until_ms,
-            "count": len(in_order),
-            "missed": [
-                {
-                    "rule_id": each.rule.id,
-                    "rule_version": each.rule.version,
-                    "symbol": each.symbol,
-                    "title": title_of(each),
-                    "event_ms": each.event_ms,
-                    "price": each.price,
-                    "readings": _readings(each),
-                }
-                for each in in_order[:MOST_LISTED]
-            ],
+            "count": sum(1 + each.again for each in in_order),
+            "missed": [_listed(each) for each in in_order[:MOST_LISTED]],
+            **({"rest": rest} if rest else {}),
         },
-        event_ms=in_order[-1].event_ms,
-        seen_ms=max(each.seen_ms for each in in_order),
+        event_ms=max(each.last_ms for each in in_order),
+        seen_ms=max(each.seen_ms for each in firings),
         stored_ms=0,
         hash="",
     )
+
+
+def _listed(series: Series) -> dict[str, Any]:
+    firing = series.firing
+    return {
+        "rule_id": firing.rule.id,
+        "rule_version": firing.rule.version,
+        "symbol": firing.symbol,
+        "title": title_of(firing),
+        "event_ms": firing.event_ms,
+        "price": firing.price,
+        "readings": _readings(firing),
+        **({"again": series.again, "last_ms": series.last_ms} if series.again else {}),
+    }
 
 
 def delisted_notice(rule: RuleRecord, symbol: str, exchange: str, others: Iterable[str], now_ms: int) -> AlertRecord:

@@ -108,9 +108,9 @@ def lock_accounts(session: Session, account_ids: Iterable[str]) -> list[str]:
     return list(session.exec(query.with_for_update(key_share=True)))
 
 
-def note_fired(session: Session, rule: RuleRecord, event_ms: int, now_ms: int, *, once: bool) -> None:
-    """A rule that `lock` gave has fired at `event_ms` (Unix ms), and is done if it fires `once`."""
-    rule.fires += 1
+def note_fired(session: Session, rule: RuleRecord, event_ms: int, now_ms: int, *, once: bool, times: int = 1) -> None:
+    """A rule that `lock` gave has fired, for the last time at `event_ms` (Unix ms), and is done if it fires `once`."""
+    rule.fires += times
     rule.fired_ms = max(rule.fired_ms or 0, event_ms)
     session.add(rule)
     if once:
