@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from flashcur.errors import DatabaseError, DeliveryError, TryAgainLater, Unanswered
 from flashcur.models import Delivery
@@ -398,7 +398,7 @@ class DeliveryWorker:
             await self._follow_up(lambda session: endings.arrived(session, places, now_ms))
         for each in batch:
             delivery, result = each.claimed.delivery, each.result
-            if isinstance(result, DeliveryError) and endings.has_consequences(statuses[delivery.id or 0], result):
+            if isinstance(result, DeliveryError) and endings.has_consequences(statuses[delivery.key], result):
                 await self._settle(delivery, result, now_ms)
         # Only now: a place that has just been switched off is sent nothing more.
         self._done(batch, statuses)
@@ -408,7 +408,7 @@ class DeliveryWorker:
 
         def work(session: Session) -> None:
             endings.lock_owner(session, delivery)
-            row = session.get(Delivery, delivery.id)
+            row = session.exec(select(Delivery).where(Delivery.key == delivery.key)).first()
             if row is not None:
                 endings.settle(session, row, error, now_ms, self._deliver_notice)
 
@@ -429,7 +429,7 @@ class DeliveryWorker:
                 logger.exception("what follows from the end of a message could not be done")
             return None
 
-    def _done(self, outcomes: list[_Outcome], statuses: Mapping[int, str]) -> None:
+    def _done(self, outcomes: list[_Outcome], statuses: Mapping[str, str]) -> None:
         """Noted: there is room for the next ones."""
         for outcome in outcomes:
             self._outcomes.remove(outcome)
@@ -441,7 +441,7 @@ class DeliveryWorker:
                 self._sending_of[account] -= 1
                 if not self._sending_of[account]:
                     del self._sending_of[account]
-            self._count(outcome, statuses[claimed.delivery.id or 0])
+            self._count(outcome, statuses[claimed.delivery.key])
 
     def _count(self, outcome: _Outcome, status: str) -> None:
         lane, result = outcome.lane, outcome.result
@@ -504,16 +504,15 @@ class _ClaimOver(DeliveryError):
     """Not begun, as the claim might end before it is done."""
 
 
-def _note(session: Session, batch: list[_Outcome], now_ms: int) -> dict[int, str]:
-    """Note what became of attempts; the status of each delivery, "" where there was nothing to note."""
+def _note(session: Session, batch: list[_Outcome], now_ms: int) -> dict[str, str]:
+    """Note what became of attempts; the status of each delivery by its key, "" where there was nothing to note."""
     # In one order: two workers whose claims have overlapped do not hold each other up.
-    rows = outbox.lock(session, [outcome.claimed.delivery.id or 0 for outcome in batch])
-    statuses: dict[int, str] = {}
+    rows = outbox.lock(session, [outcome.claimed.delivery.key for outcome in batch])
+    statuses: dict[str, str] = {}
     for outcome in batch:
         delivery = outcome.claimed.delivery
-        assert delivery.id is not None
-        row = rows.get(delivery.id)
-        statuses[delivery.id] = "" if row is None else _note_one(session, outcome, row, delivery.claim, now_ms)
+        row = rows.get(delivery.key)
+        statuses[delivery.key] = "" if row is None else _note_one(session, outcome, row, delivery.claim, now_ms)
     return statuses
 
 

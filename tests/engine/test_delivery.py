@@ -436,6 +436,26 @@ async def test_what_was_left_by_a_worker_that_died_is_sent_under_the_same_key(
     assert (dict(there.taken), way(database, only)) == ({"k": 1}, ["queued", "uncertain", "accepted"])
 
 
+@pytest.mark.parametrize("refused", [False, True])
+async def test_what_becomes_of_a_deleted_message_is_not_noted_of_one_that_has_its_id(
+    database: Database, settings: Settings, clock: Clock, there: Provider, refused: bool
+) -> None:
+    """SQLite gives the id of a deleted account's message to the next one, which may be somebody else's."""
+    there.delay_s = 0.5
+    there.say("a", Reply(410 if refused else 200))
+    (only,) = put(database, delivery("a", key="of ann"))
+    async with running(database, settings, clock, ProviderChannel(there.url)) as worker:
+        await eventually(lambda: "a" in there.recipients(), "the message is on its way")
+        with database.session() as session:
+            session.delete(session.get_one(Delivery, only))
+        put(database, delivery("b", key="of bob", id=only, due_ms=NOW + HOUR // 2))
+        await eventually(lambda: worker.sending == 0, "what became of it")
+        assert (stored(database, only).key, way(database, only)) == ("of bob", ["queued"])
+        clock.ms += HOUR // 2
+        await eventually(lambda: stored(database, only).status == "accepted", "the other one")
+    assert there.recipients() == ["a", "b"]
+
+
 async def test_a_worker_that_slept_past_its_lease_sends_nothing(
     database: Database, settings: Settings, clock: Clock, there: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:

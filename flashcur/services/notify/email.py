@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from html import escape
 
 from flashcur.domain.delivery.message import Message
 from flashcur.domain.delivery.text_fit import one_line
 from flashcur.errors import ConfigError, TryAgainLater
+from flashcur.models import Delivery
 from flashcur.services.notify.channel import Handed, Outgoing, Payload
 from flashcur.services.notify.dialling import Dialler
 from flashcur.services.notify.links import make_token, read_token
@@ -70,7 +73,8 @@ class EmailChannel:
         payload = outgoing.payload
         text, html, headers = str(payload["text"]), str(payload["html"]), dict[str, str]()
         if payload.get("stop"):
-            url = f"{self._origin}{UNSUBSCRIBE_PATH}?t={unsubscribe_token(self._secret, outgoing.delivery_id)}"
+            token = unsubscribe_token(self._secret, outgoing.delivery_id, outgoing.key)
+            url = f"{self._origin}{UNSUBSCRIBE_PATH}?t={token}"
             text, html = text.replace(BLANK, url), html.replace(BLANK, url)
             headers["List-Unsubscribe"] = f"<{url}>"
             headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
@@ -86,15 +90,37 @@ def _sender(settings: Settings, dialler: Dialler) -> MailSender | None:
         return None
 
 
-def unsubscribe_token(secret: Secret, delivery_id: int) -> str:
-    """What stops alert mail to whoever got a message: its number and a code that only the secret key makes."""
-    return make_token(secret, _PURPOSE, f"{delivery_id:032x}")
+@dataclass(frozen=True, slots=True)
+class MailNamed:
+    """What a token that stops alert mail says of the message that it stood in."""
+
+    delivery_id: int
+    mark: str
+    """Of its key; empty in mail of versions that named the id alone."""
+
+    def is_of(self, delivery: Delivery) -> bool:
+        """Whether it stood in this one: SQLite gives the id of what was deleted to a message of somebody else."""
+        return delivery.channel == "email" and self.mark in ("", _mark(delivery.key))
 
 
-def read_unsubscribe_token(secret: Secret, token: str) -> int | None:
-    """The delivery's id in a token; None where it is none of ours."""
+def unsubscribe_token(secret: Secret, delivery_id: int, key: str) -> str:
+    """What stops alert mail to whoever got a message: its number, a mark of its key and a code that only the secret
+    key makes."""
+    return make_token(secret, _PURPOSE, f"{delivery_id:016x}{_mark(key)}")
+
+
+def read_unsubscribe_token(secret: Secret, token: str) -> MailNamed | None:
+    """What a token names; None where it is none of ours."""
     found = read_token(secret, _PURPOSE, token)
-    return None if found is None else int(found, 16)
+    if found is None:
+        return None
+    delivery_id, rest = int(found[:16], 16), found[16:]
+    # Mail that was sent before keys were named has to stop, too: the id alone filled all 32 digits.
+    return MailNamed(delivery_id, rest) if delivery_id else MailNamed(int(rest, 16), "")
+
+
+def _mark(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def _lines(message: Message) -> list[str]:

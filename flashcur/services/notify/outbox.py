@@ -205,18 +205,20 @@ def claim_due(
     return _with_reasons(session, sorted(taken, key=lambda row: chosen.index(row.id or 0)), reasons)
 
 
-def lock(session: Session, delivery_ids: Collection[int]) -> dict[int, Delivery]:
-    """Lock deliveries, as they stand now, in one order; those that are there, by id. For what notes several ends: each
-    by itself costs a statement more."""
-    query = select(Delivery).where(col(Delivery.id).in_(delivery_ids)).order_by(col(Delivery.id)).with_for_update()
-    rows = session.exec(query, execution_options={"populate_existing": True})
-    return {row.id: row for row in rows if row.id is not None}
+def lock(session: Session, keys: Collection[str]) -> dict[str, Delivery]:
+    """Lock deliveries, as they stand now, in one order; those that are there, by key. For what notes several ends: each
+    by itself costs a statement more.
+
+    By key, as SQLite gives the id of what was deleted to the next message, which may be another account's.
+    """
+    query = select(Delivery).where(col(Delivery.key).in_(keys)).order_by(col(Delivery.id)).with_for_update()
+    return {row.key: row for row in session.exec(query, execution_options={"populate_existing": True})}
 
 
 def mark_handed(
-    session: Session, which: Delivery | int, claim: str, handed: Handed, handed_ms: int, now_ms: int
+    session: Session, which: Delivery | str, claim: str, handed: Handed, handed_ms: int, now_ms: int
 ) -> Delivery | None:
-    """Note that the provider took it, whatever was noted before; None if it was deleted. `which`: its id, or its row
+    """Note that the provider took it, whatever was noted before; None if it was deleted. `which`: its key, or its row
     where that is locked already (`lock`).
 
     Even where the claim has ended: it has left, and nobody needs to send it again. What the provider has said of it
@@ -241,7 +243,7 @@ def mark_handed(
 
 
 def mark_failed(
-    session: Session, which: Delivery | int, claim: str, error: DeliveryError, now_ms: int, chance: float | None = None
+    session: Session, which: Delivery | str, claim: str, error: DeliveryError, now_ms: int, chance: float | None = None
 ) -> Delivery | None:
     """Note that an attempt failed, and when it is tried again, if it is; None where the claim is no longer its own.
 
@@ -278,7 +280,7 @@ def mark_failed(
 
 
 def mark_unsent(
-    session: Session, which: Delivery | int, claim: str, status: Literal["dead", "expired"], why: str, now_ms: int
+    session: Session, which: Delivery | str, claim: str, status: Literal["dead", "expired"], why: str, now_ms: int
 ) -> Delivery | None:
     """Note that what was claimed is not sent at all, and spends no attempt; None where the claim is no longer its own.
     `why` is for its owner."""
@@ -291,7 +293,7 @@ def mark_unsent(
     return delivery
 
 
-def release(session: Session, which: Delivery | int, claim: str, due_ms: int) -> None:
+def release(session: Session, which: Delivery | str, claim: str, due_ms: int) -> None:
     """Give back what was claimed and not begun: due at `due_ms` (Unix ms), no attempt spent, no step written."""
     delivery = _locked(session, which)
     if delivery is None or delivery.claim != claim or delivery.status != "sending":
@@ -498,7 +500,7 @@ def _put_off_later(now_ms: int) -> ColumnElement[bool]:
     return last > now_ms + SKEW_MS
 
 
-def _locked(session: Session, which: Delivery | int) -> Delivery | None:
+def _locked(session: Session, which: Delivery | str) -> Delivery | None:
     return which if isinstance(which, Delivery) else lock(session, (which,)).get(which)
 
 

@@ -68,14 +68,14 @@ class CallbackRoutes(RouteGroup):
     async def unsubscribe(self, request: Request) -> Response:
         """Stop alert email to whoever got the message that leads here (`t`): the page's button, or a mail program's
         (RFC 8058). No cookie is looked at."""
-        delivery_id = read_unsubscribe_token(self._runtime.settings.secret_key, request.query_params.get("t", ""))
-        if delivery_id is None:
+        named = read_unsubscribe_token(self._runtime.settings.secret_key, request.query_params.get("t", ""))
+        if named is None:
             return self._page("This link is not valid", [*_HOW], status=404)
         now_ms = self._runtime.clock()
 
         def work(session: Session) -> bool:
-            delivery = session.get(Delivery, delivery_id)
-            account_id = None if delivery is None else delivery.account_id
+            delivery = session.get(Delivery, named.delivery_id)
+            account_id = delivery.account_id if delivery is not None and named.is_of(delivery) else None
             return account_id is not None and stops.stop_mail(session, account_id, stops.UNSUBSCRIBED, now_ms, None)
 
         if not await self._run(work):

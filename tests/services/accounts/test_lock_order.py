@@ -207,7 +207,7 @@ async def _mailer(services: Services, scene: Scene) -> None:
     for each in await services.context.run(lambda session: outbox.claim_due(session, now, {"email": 10})):
         mail = each.delivery
         await services.context.run(
-            lambda session, mail=mail: outbox.mark_handed(session, mail.id or 0, mail.claim, Handed("x"), now, now)
+            lambda session, mail=mail: outbox.mark_handed(session, mail.key, mail.claim, Handed("x"), now, now)
         )
 
 
@@ -217,7 +217,7 @@ async def _mailer_in_vain(services: Services, scene: Scene) -> None:
     def give_up(session: Session, mail: Delivery) -> None:
         endings.lock_owner(session, mail)
         error = Refused("no such mailbox")
-        row = outbox.mark_failed(session, mail.id or 0, mail.claim, error, now)
+        row = outbox.mark_failed(session, mail.key, mail.claim, error, now)
         if row is not None:
             endings.settle(session, row, error, now, lambda *_: None)
 

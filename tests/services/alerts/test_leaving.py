@@ -41,11 +41,9 @@ def retrying(world: World, **alert: Any) -> int:
     world.tell(world.alert(**alert))
     (first,) = claimed(world, NOON_MS + 1_000)
     assert first.stop == ""
-    delivery_id, claim = first.delivery.id or 0, first.delivery.claim
-    world.database.work(
-        lambda session: outbox.mark_failed(session, delivery_id, claim, DeliveryError("away"), NOON_MS + 1_000)
-    )
-    return delivery_id
+    key, claim = first.delivery.key, first.delivery.claim
+    world.database.work(lambda session: outbox.mark_failed(session, key, claim, DeliveryError("away"), NOON_MS + 1_000))
+    return first.delivery.id or 0
 
 
 @pytest.mark.parametrize("why", ["muted", "quiet"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email
+import hashlib
 import html
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -22,7 +23,7 @@ from flashcur.domain.delivery.message import Message
 from flashcur.errors import DeliveryError, Refused, TryAgainLater, Unanswered
 from flashcur.services.notify.channel import Outgoing
 from flashcur.services.notify.dialling import Dialler
-from flashcur.services.notify.email import BLANK, EmailChannel, read_unsubscribe_token
+from flashcur.services.notify.email import BLANK, EmailChannel, MailNamed, read_unsubscribe_token
 from flashcur.services.notify.sendgrid_sender import SendGridSender
 from flashcur.settings import Secret, Settings
 from tests.support.programs import free_port
@@ -81,7 +82,9 @@ async def test_a_mail_says_it_in_text_and_html_and_how_to_stop_it(
     )
     assert url is not None
     assert sent["headers"]["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    assert read_unsubscribe_token(Secret(environ["FLASHCUR_SECRET_KEY"]), url[1][-64:]) == 12
+    assert read_unsubscribe_token(Secret(environ["FLASHCUR_SECRET_KEY"]), url[1][-64:]) == MailNamed(
+        12, hashlib.sha256(b"k" * 64).hexdigest()[:16]
+    )
     assert text.startswith("BTC crossed 65,000\n\nPrice 65,010 (at or above 65,000)\nExchange 12:00:01.234 GMT")
     assert "Your note: sell <half> & hedge" in text
     assert "Open the alert: https://flashcur.example/alerts?alert=12&from=mail" in text

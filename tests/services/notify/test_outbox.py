@@ -26,15 +26,13 @@ def fail(
 ) -> Delivery | None:
     row = claimed.delivery
     with database.session() as session:
-        return outbox.mark_failed(
-            session, row.id or 0, row.claim if claim is None else claim, error, now_ms, chance=0.5
-        )
+        return outbox.mark_failed(session, row.key, row.claim if claim is None else claim, error, now_ms, chance=0.5)
 
 
 def hand(database: Database, claimed: outbox.Claimed, handed: Handed | None = None, now_ms: int = NOW) -> Delivery:
     row = claimed.delivery
     with database.session() as session:
-        found = outbox.mark_handed(session, row.id or 0, row.claim, handed or Handed("p-1"), now_ms, now_ms)
+        found = outbox.mark_handed(session, row.key, row.claim, handed or Handed("p-1"), now_ms, now_ms)
     assert found is not None
     return found
 
@@ -286,13 +284,13 @@ def test_what_is_being_sent_does_not_expire(database: Database) -> None:
 
 
 def test_what_was_not_begun_goes_back_as_it_was(database: Database) -> None:
-    (only,) = put(database, delivery())
+    (only,) = put(database, delivery(key="k"))
     (claimed,) = claim(database)
     with database.session() as session:
-        outbox.release(session, only, "another claim", NOW)
+        outbox.release(session, "k", "another claim", NOW)
     assert stored(database, only).status == "sending"
     with database.session() as session:
-        outbox.release(session, only, claimed.delivery.claim, NOW + 700)
+        outbox.release(session, "k", claimed.delivery.claim, NOW + 700)
     row = stored(database, only)
     assert (row.status, row.attempts, row.due_ms, row.claim) == ("queued", 0, NOW + 700, "")
     assert way(database, only) == ["queued"]
