@@ -98,7 +98,9 @@ class WebPushChannel:
             body = _encrypted(outgoing, topic)
         except ValueError as error:
             raise Refused(str(error)) from error
-        answer = await self._dialler.post(outgoing.recipient, headers=headers, body=body, timeout_s=self._timeout_s)
+        answer = await self._dialler.post(
+            outgoing.recipient, headers=headers, body=body, timeout_s=self._timeout_s, purpose=self.name
+        )
         if answer.status in (200, 201, 202, 204):
             return Handed(answer.headers.get("Location", "")[-128:], "accepted")
         raise self._refusal(answer, urlsplit(outgoing.recipient).hostname or "")

@@ -115,7 +115,7 @@ class WebhookChannel:
             "webhook-timestamp": str(at_ms // 1000),
             "webhook-signature": self._signatures(details, outgoing.key, at_ms, body),
         }
-        answer = await self._dialler.post(outgoing.recipient, headers=headers, body=body.encode())
+        answer = await self._dialler.post(outgoing.recipient, headers=headers, body=body.encode(), purpose=self.name)
         server = masked(outgoing.recipient)
         if 200 <= answer.status < 300:
             return Handed(status="delivered")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Sequence
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
 
 import pytest
 
 from flashcur.errors import DeliveryError, Refused, Unanswered
-from flashcur.services.notify.dialling import MAX_ANSWER, Dialler, Forbidden, guarded_socket
+from flashcur.services.notify.dialling import MAX_ANSWER, THREADS, Dialler, Forbidden, guarded_socket
 from tests.domain.delivery.test_web_address import INSIDE
 from tests.support.vendor import HTML, Reply, Vendor, serving
 from tests.support.waiting import eventually
@@ -168,6 +170,74 @@ async def test_nothing_was_sent_where_a_look_up_hangs() -> None:
         over.set()
         await dialler.close()
     assert type(told.value) is DeliveryError
+
+
+class HangingNames(Names):
+    """Names that begin with "slow" hang until `over` is set."""
+
+    def __init__(self) -> None:
+        super().__init__(["127.0.0.1"])
+        self.over = threading.Event()
+
+    def __call__(self, host: str, port: int, family: int) -> Sequence[tuple[int, str]]:
+        found = super().__call__(host, port, family)
+        if host.startswith("slow"):
+            self.over.wait(30)
+        return found
+
+
+@pytest.fixture
+def hanging() -> Iterator[HangingNames]:
+    names = HangingNames()
+    yield names
+    names.over.set()
+
+
+async def test_names_that_hang_hold_up_neither_other_channels_nor_providers(
+    server: Vendor, hanging: HangingNames
+) -> None:
+    dialler = Dialler(allow_private=True, lookup=hanging, lookup_s=2)
+    port = port_of(server)
+
+    async def post(host: str, **more: Any) -> int:
+        return (await dialler.post(f"http://{host}:{port}/", headers={}, body=b"", **more)).status
+
+    slow = [asyncio.create_task(post(f"slow{n}.example", purpose="webhook")) for n in range(THREADS)]
+    try:
+        await eventually(lambda: len(hanging.asked) == THREADS, "look-ups in all threads")
+        async with asyncio.timeout(1.5):
+            assert await post("push.example", purpose="web_push") == 200
+            assert await post("api.example", trusted=True) == 200
+        # For the same purpose, too, nobody waits for longer than a look-up may take.
+        with pytest.raises(DeliveryError, match="could not be looked up in time") as told:
+            await post("late.example", purpose="webhook")
+        assert type(told.value) is DeliveryError
+        for ended in await asyncio.gather(*slow, return_exceptions=True):
+            assert "could not be looked up in time" in str(ended)
+        # What nobody waits for any more is not looked up when there is room again.
+        hanging.over.set()
+        assert await post("next.example", purpose="webhook") == 200
+        assert "late.example" not in hanging.asked
+    finally:
+        hanging.over.set()
+        await dialler.close()
+
+
+async def test_a_name_is_looked_up_once_at_a_time(server: Vendor, hanging: HangingNames) -> None:
+    """Neither its ports nor further attempts take more threads."""
+    dialler = Dialler(allow_private=True, lookup=hanging, lookup_s=0.1)
+    try:
+        for port in (port_of(server), 8443, 8080):
+            for _ in range(2):
+                with pytest.raises(DeliveryError, match="could not be looked up in time"):
+                    await dialler.post(f"http://slow.example:{port}/", headers={}, body=b"")
+        assert hanging.asked == ["slow.example"]
+        hanging.over.set()
+        answer = await dialler.post(f"http://slow.example:{port_of(server)}/", headers={}, body=b"")
+        assert answer.status == 200
+    finally:
+        hanging.over.set()
+        await dialler.close()
 
 
 async def test_a_silent_server_has_perhaps_taken_it(server: Vendor, dialler: Dialler) -> None:
