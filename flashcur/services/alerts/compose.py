@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
+from flashcur.domain.delivery.batching import WINDOW_MS
 from flashcur.domain.delivery.message import Message
 from flashcur.models import AlertRecord
 from flashcur.services.kit.clock import from_ms
@@ -107,18 +108,22 @@ def gathered_text(
     return title, _listed(head, found, number, zone)
 
 
-def summary_of(alerts: Sequence[AlertRecord], *, digest: bool, zone: tzinfo, base: str) -> Message:
+def summary_of(
+    alerts: Sequence[AlertRecord], *, digest: bool, zone: tzinfo, base: str, follows: bool = False
+) -> Message:
     """One message in place of many: how many, of which contracts, and the newest of them, urgent ones before others.
 
-    `digest`: they were held for long, and the title says since when. Raises ValueError for no alert.
+    `digest`: they were held for long, and the title says since when. `follows`: others were told one by one just before
+    them. Raises ValueError for no alert.
     """
     if not alerts:
         raise ValueError("expected an alert to tell of, found none")
     number = len(alerts)
-    if digest:
-        head = f"{_counted(number, 'alert')} since {_moment(min(alert.event_ms for alert in alerts), zone)}"
-    else:
-        head = f"{number} more {'alert' if number == 1 else 'alerts'} within a minute"
+    first_ms, last_ms = min(alert.event_ms for alert in alerts), max(alert.event_ms for alert in alerts)
+    head = _counted(number, "more alert" if follows and not digest else "alert")
+    # Quiet hours that end soon, too, hold alerts for a minute or two.
+    within = not digest and last_ms - first_ms <= WINDOW_MS
+    head += " within a minute" if within else f" since {_moment(first_ms, zone)}"
     names = _names(Counter(alert.symbol for alert in alerts if alert.symbol))
     chosen = sorted(alerts, key=lambda alert: (not alert.urgent, -alert.event_ms))[:MOST_NAMED]
     return Message(
@@ -128,7 +133,7 @@ def summary_of(alerts: Sequence[AlertRecord], *, digest: bool, zone: tzinfo, bas
         link=f"{base}{MESSAGES_PAGE}",
         link_text="Open your alerts",
         urgent=any(alert.urgent for alert in alerts),
-        event_ms=max(alert.event_ms for alert in alerts),
+        event_ms=last_ms,
         more=number - len(chosen),
     )
 

@@ -100,7 +100,10 @@ def _tell(session: Session, book: Book, rows: Sequence[Delivery], alerts: Mappin
         return 0
     # Of those that silence holds apart, all are or none is; else one takes the others along.
     urgent = any(row.urgent for row in known)
-    night = book.now_ms - min(row.created_ms for row in known) > NIGHT_MS
+    first_ms = min(row.created_ms for row in known)
+    night = book.now_ms - first_ms > NIGHT_MS
+    left_ms = book.traffic(place.channel, place.destination_id).left_ms
+    follows = any(first_ms - WINDOW_MS < at_ms <= first_ms for at_ms in left_ms)
     if notice:
         # They are few, and the one that tells of the cap is among them.
         found = silence(book.wishes, book.now_ms, urgent=urgent) or "send"
@@ -129,7 +132,7 @@ def _tell(session: Session, book: Book, rows: Sequence[Delivery], alerts: Mappin
         for row in known:
             _end(session, book, row, "capped", why)
     elif known:
-        _merge(session, book, place, known, [alerts[row.alert_id] for row in known], digest=night)
+        _merge(session, book, place, known, [alerts[row.alert_id] for row in known], digest=night, follows=follows)
         told += len(known)
     return told
 
@@ -153,8 +156,9 @@ def _merge(
     alerts: Sequence[AlertRecord],
     *,
     digest: bool,
+    follows: bool,
 ) -> None:
-    message = compose.summary_of(alerts, digest=digest, zone=book.wishes.zone, base=book.base)
+    message = compose.summary_of(alerts, digest=digest, zone=book.wishes.zone, base=book.base, follows=follows)
     # Named by what it tells: the same rows can never be told twice.
     key = delivery_key("gathered", *(row.key for row in rows))
     one = book.row(

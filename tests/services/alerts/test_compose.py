@@ -116,13 +116,28 @@ def test_many_at_once_are_one_message_with_count_and_names() -> None:
         alert("a", NOON_MS + 1000 * number, symbol=name, title=f"{name} moved", urgent=name == "XRPUSDT")
         for number, name in enumerate(names)
     ]
-    told = summary_of(rows, digest=False, zone=LONDON, base=BASE)
+    told = summary_of(rows, digest=False, zone=LONDON, base=BASE, follows=True)
     assert told.kind == "summary"
     assert told.urgent
     assert told.link == f"{BASE}/alerts?tab=messages"
     assert told.title == "12 more alerts within a minute: BTCUSDT 5, ETHUSDT 3, SOLUSDT 2 and 2 other contracts"
     assert told.lines[:2] == ("12:00:11 XRPUSDT moved", "12:00:12 ADAUSDT moved")
     assert (len(told.lines), told.more) == (MOST_NAMED, 2)
+
+
+@pytest.mark.parametrize(
+    ("span_ms", "follows", "said"),
+    [
+        (MINUTE_MS, True, "2 more alerts within a minute"),
+        (MINUTE_MS, False, "2 alerts within a minute"),
+        (MINUTE_MS + 1, True, "2 more alerts since 27 Nov at 12:00:01 GMT"),
+        (MINUTE_MS + 1, False, "2 alerts since 27 Nov at 12:00:01 GMT"),
+    ],
+)
+def test_a_summary_says_what_is_true(span_ms: int, follows: bool, said: str) -> None:
+    rows = [alert("a", NOON_MS + after_ms) for after_ms in (span_ms, 0)]
+    told = summary_of(rows, digest=False, zone=LONDON, base=BASE, follows=follows)
+    assert told.title == f"{said}: BTCUSDT 2"
 
 
 def test_a_digest_says_since_when() -> None:

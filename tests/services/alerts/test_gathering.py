@@ -121,6 +121,14 @@ def test_after_a_night_one_digest_tells_it_all(world: World) -> None:
     assert due_now(world, end_ms + 24 * HOUR_MS) == []
 
 
+def test_what_the_last_minute_of_a_night_held_is_no_more_than_itself(world: World) -> None:
+    """Quiet hours that end at once: nothing had come before, and nothing is told as if it had."""
+    end_ms = night(world)
+    world.tell(*[world.alert(end_ms - MINUTE_MS + number) for number in range(5)])
+    assert gathered(world, end_ms) == Gathered(2, 10)
+    assert rows(world)[-1].payload["title"] == "5 alerts within a minute: BTCUSDT 5"
+
+
 def test_a_single_alert_of_a_night_is_a_digest_as_well(world: World) -> None:
     end_ms = night(world)
     world.tell(world.alert())
