@@ -1,7 +1,8 @@
 """Design tokens: every colour and size of the product. The rules that use them stand in `styles.css` beside this file.
 
 Green and red mean direction and nothing else; the accent marks what can be used and what is unusual, and what is wrong
-has a colour of its own. Text has a contrast of at least 4.5:1 on its ground in both themes (`tests/components/kit/test_theme.py` computes it).
+has a colour of its own. Text has a contrast of at least 4.5:1 on its ground in both themes
+(`tests/components/kit/test_theme.py` computes it).
 """
 
 from __future__ import annotations
