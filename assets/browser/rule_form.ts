@@ -40,6 +40,7 @@ type Checked = {
   sentence?: string;
   link?: string;
   present?: Present[];
+  at?: string;
 };
 type Saved = { number?: number; rule?: string; problem?: string; field?: string; link?: string; link_text?: string };
 type Past = { number?: number; state?: string; percent?: number; suggestion?: { conditions?: Condition[] } };
@@ -474,6 +475,7 @@ export function useDraft() {
     sentence: checked.sentence ?? "",
     shared: checked.link ?? "",
     present: checked.present ?? [],
+    at: checked.at ?? "",
   };
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 from typing import Any
 
 from flashcur.domain.frames import Frame
@@ -22,6 +22,7 @@ from flashcur.services.alerts.certificates import REASONS, Certificate
 from flashcur.services.alerts.reach import Way, reach
 from flashcur.services.alerts.rule_limits import kept_from_firing
 from flashcur.services.alerts.rules import active_count
+from flashcur.services.kit.clock import from_ms
 from flashcur.state.reading import Reader
 from flashcur.state.rule_drafts import scope_name
 from flashcur.state.signal_texts import moment
@@ -91,12 +92,17 @@ def draft_texts(definition: Definition | None, lists: Mapping[str, str]) -> dict
     return {"sentence": said(definition, lists), "link": shared_link(definition)}
 
 
-def present_texts(found: Sequence[Present], frame: Frame | None) -> dict[str, Any]:
+def present_texts(
+    found: Sequence[Present], frame: Frame | None, zone: tzinfo = UTC, *, live: bool = True
+) -> dict[str, Any]:
     """What the conditions measure now: `present`, one each with `text` and `met` (`yes`, `no`, `unshown` where its
-    window is not in the table, or empty)."""
+    window is not in the table, or empty); `as_of`, Unix ms; and `at`, that as a time of day where the visitor's plan is
+    not `live`, else empty."""
     marks = {True: "yes", False: "no", None: ""}
     told = [{"text": each.text, "met": marks[each.met] if each.window_shown else "unshown"} for each in found]
-    return {"present": told, "as_of": 0 if frame is None else frame.as_of_ms}
+    as_of_ms = 0 if frame is None else frame.as_of_ms
+    at = "" if live or not as_of_ms else f"{from_ms(as_of_ms).astimezone(zone):%H:%M %Z}"
+    return {"present": told, "as_of": as_of_ms, "at": at}
 
 
 def said_of_tests(count: int) -> str:

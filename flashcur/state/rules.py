@@ -15,6 +15,7 @@ import reflex as rx
 from sqlmodel import Session
 
 from flashcur.domain.frames import Frame
+from flashcur.domain.plans import PLANS
 from flashcur.domain.rules.condition import Fault
 from flashcur.domain.rules.current import present
 from flashcur.domain.rules.newness import is_too_new, too_new_text
@@ -35,7 +36,7 @@ from flashcur.services.notify.channel import Channel as Sender
 from flashcur.services.records.instrument_sets import load_young
 from flashcur.state import visit
 from flashcur.state.notice import refuse, say
-from flashcur.state.reading import Reader, passes, read, reader_of
+from flashcur.state.reading import Reader, passes, read, reader_of, zone_of
 from flashcur.state.rule_drafts import Draft, blank_form, form_of, read_draft
 from flashcur.state.rule_preview import Previews, Wanted
 from flashcur.state.rule_texts import channel_texts, draft_texts, list_vars, present_texts, said_of_tests
@@ -220,10 +221,12 @@ class RulesState(rx.State):
         runtime = visit.runtime()
         if runtime is None or draft.definition is None:
             return told
-        frame = runtime.hub.table(runtime.visitors.audience(visitor))
+        audience = runtime.visitors.audience(visitor)
+        frame = runtime.hub.table(audience)
         scope = draft.definition.scope
         members = next((each.symbols for each in lists if each.id == scope.watchlist_id), ())
-        return told | present_texts(present(draft.definition.conditions, scope, frame, members), frame)
+        found = present(draft.definition.conditions, scope, frame, members)
+        return told | present_texts(found, frame, zone_of(visitor), live=PLANS[audience].live)
 
     async def _do(self, work: Callable[[Accounts, Caller], Awaitable[None]], said: str) -> None:
         try:

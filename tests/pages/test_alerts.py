@@ -236,6 +236,8 @@ def test_a_rule_says_what_its_plan_and_its_channels_lack(page: Page, app: App) -
     expect(form.locator(".condition-faults")).to_contain_text("Free does not show open interest")
     form.get_by_label("Condition", exact=True).select_option("price")
     form.get_by_label("Price", exact=True).fill("500000")
+    # The plan is not live: it says as of when.
+    expect(form.locator(".present")).to_contain_text(re.compile(r"^At \d\d:\d\d UTC: "))
     save(page)
     expect(rules(page).first).to_contain_text("Reaches you only in the app.")
 

@@ -337,18 +337,23 @@ def _condition_faults(path: rx.Var[str]) -> rx.Component:
 
 
 def _present(index: rx.Var[int]) -> rx.Component:
-    """What the condition measures now."""
+    """What the condition measures now, or at the time that the visitor's plan shows."""
     draft = _draft()
+    at = browser.member(draft, "at")
     text = browser.part(f'({draft!s}.present[{index!s}]?.text ?? "")', draft, index).to(str)
     met = browser.part(f'({draft!s}.present[{index!s}]?.met ?? "")', draft, index).to(str)
     return rx.cond(
         text != "",
         rx.el.p(
-            rx.el.span("Now "),
+            rx.cond(at != "", rx.el.span("At ", untranslated(at), ": "), rx.el.span("Now ")),
             untranslated(text, element=rx.el.b),
             rx.cond(
                 met == "yes",
-                rx.el.span(": it is there already, so it fires when it gets there again."),
+                rx.cond(
+                    at != "",
+                    rx.el.span(". It was there already, so it fires when it gets there again."),
+                    rx.el.span(": it is there already, so it fires when it gets there again."),
+                ),
             ),
             class_name="present soft",
             custom_attrs={"data-met": met},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -86,6 +87,15 @@ def test_of_a_window_that_the_table_does_not_have_that_is_said(condition: Condit
     found = present([condition, OnSignal("funding")], scope, values, ())
     assert found == [Present("", None, window_shown=False), NOTHING]
     assert present_texts(found, values)["present"] == [{"text": "", "met": "unshown"}, {"text": "", "met": ""}]
+
+
+def test_what_is_not_live_says_as_of_when() -> None:
+    values = replace(FRAME, as_of_ms=1_764_000_000_000)
+    live = present_texts([NOTHING], values)
+    assert (live["as_of"], live["at"]) == (1_764_000_000_000, "")
+    later = present_texts([NOTHING], values, ZoneInfo("Europe/Berlin"), live=False)
+    assert later["at"] == "17:00 CET"
+    assert present_texts([NOTHING], None, live=False)["at"] == ""
 
 
 def test_a_plan_without_open_interest_is_told_none_of_it() -> None:
