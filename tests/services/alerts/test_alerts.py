@@ -109,6 +109,28 @@ def test_what_was_told_as_missed_is_known(database: Database) -> None:
         assert alerts.told_as_missed(session, ["another"], NOON_MS, demo=False) == {}
 
 
+def test_what_one_alert_of_many_told_is_known_by_rule_contract_and_time(database: Database) -> None:
+    owner, rule_id = owner_and_rule(database)
+    told = {
+        "missed": [
+            {"rule_id": rule_id, "rule_version": 2, "symbol": "BTCUSDT", "event_ms": NOON_MS, "last_ms": NOON_MS + 9}
+        ],
+        "rest": {rule_id: {"version": 2, "symbols": {"ETHUSDT": [NOON_MS + 5]}}},
+    }
+    store(database, alert(owner, NOON_MS + 9, kind="missed", symbol="", evidence=told))
+    with database.session(readonly=True) as session:
+        assert sorted(alerts.gathered_since(session, [owner], NOON_MS, demo=False)) == [
+            (rule_id, "BTCUSDT", 2, NOON_MS),
+            (rule_id, "BTCUSDT", 2, NOON_MS + 9),
+            (rule_id, "ETHUSDT", 2, NOON_MS + 5),
+        ]
+        pairs = {(rule_id, "BTCUSDT"), (rule_id, "ETHUSDT")}
+        assert alerts.told_as_missed(session, [owner], NOON_MS, demo=False) == {owner: pairs}
+        assert alerts.gathered_since(session, [owner], NOON_MS + 10, demo=False) == []
+        assert alerts.gathered_since(session, [owner], NOON_MS, demo=True) == []
+        assert alerts.gathered_since(session, [], NOON_MS, demo=False) == []
+
+
 async def test_what_the_price_did_is_filled_in_to_the_minute(database: Database) -> None:
     owner, rule_id = owner_and_rule(database)
     event_ms = NOON_MS + 10 * 60_000 + 5

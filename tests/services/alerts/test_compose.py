@@ -12,6 +12,7 @@ from flashcur.services.alerts.compose import (
     MOST_TEXT,
     Missed,
     cap_text,
+    gathered_text,
     message_of,
     message_of_test,
     missed_text,
@@ -107,6 +108,25 @@ def test_of_much_that_was_missed_the_rest_is_counted() -> None:
     assert last == f"{300 - (len(lines) - 2)} more."
     with pytest.raises(ValueError, match="found nothing"):
         missed_text([], NOON_MS, NOON_MS, zone=LONDON)
+
+
+def test_of_much_at_once_the_true_cause_is_told() -> None:
+    told = [Missed("BTCUSDT crossed above 65,000", NOON_MS), Missed("ETHUSDT crossed below 3,000", NOON_MS + 9_000)]
+    symbols = {"ETHUSDT": 1, "BTCUSDT": 1_233}
+    title, text = gathered_text(told, symbols, NOON_MS, NOON_MS + MINUTE_MS, zone=LONDON)
+    assert title == "1,234 alerts came at once: BTCUSDT 1233, ETHUSDT 1"
+    assert text.split("\n") == [
+        "From 27 Nov at 12:00:01 GMT until 27 Nov at 12:01:01 GMT, too many to be told one by one.",
+        "12:00:01 BTCUSDT crossed above 65,000",
+        "12:00:10 ETHUSDT crossed below 3,000",
+        "1,232 more.",
+    ]
+    title, text = gathered_text(told[:1], {"BTCUSDT": 1}, NOON_MS, NOON_MS, zone=LONDON, written_ms=NOON_MS + MINUTE_MS)
+    assert title == "1 alert comes late: FlashCur’s database was away"
+    assert text.split("\n") == [
+        "Nothing could be written down until 27 Nov 12:01 GMT.",
+        "12:00:01 BTCUSDT crossed above 65,000",
+    ]
 
 
 def test_many_at_once_are_one_message_with_count_and_names() -> None:
