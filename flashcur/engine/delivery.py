@@ -13,6 +13,7 @@ from typing import Literal
 
 from sqlmodel import Session, select
 
+from flashcur.domain.delivery.schedule import told_to_wait_ms
 from flashcur.errors import DatabaseError, DeliveryError, TryAgainLater, Unanswered
 from flashcur.models import Delivery
 from flashcur.services.alerts import endings
@@ -528,7 +529,9 @@ def _note_one(session: Session, outcome: _Outcome, row: Delivery, claim: str, no
     else:
         noted = outbox.mark_failed(session, row, claim, result, now_ms)
         if noted is not None and isinstance(result, TryAgainLater) and noted.status == "retrying":
-            outbox.hold(session, noted.channel, None if result.whole_channel else noted.recipient, noted.due_ms)
+            # For as long as was told: what this one waits beyond that is its own.
+            until_ms = told_to_wait_ms(result.wait_s, now_ms)
+            outbox.hold(session, noted.channel, None if result.whole_channel else noted.recipient, until_ms)
     return "" if noted is None else noted.status
 
 

@@ -10,6 +10,8 @@ SHORTEST_S = 5.0
 """No pause is shorter, in seconds."""
 LONGEST_WAIT_S = 24 * 3600.0
 """No provider puts a message off for longer, in seconds, whatever it says."""
+TOLD_AT_ONCE = 3
+"""How often in a row a message is put off for as short as its provider says; from then on for a pause at least."""
 
 
 def pause_s(attempts: int, chance: float) -> float:
@@ -24,11 +26,11 @@ def next_attempt_ms(
     """When to try again (Unix ms) after `attempts` have failed; None where that is too late to be of use.
 
     Of what time is left at most half is waited, so that a message is tried until the end of its use and a pause that is
-    longer than the rest does not end it. `at_least_s`: seconds before which it makes no sense.
+    longer than the rest does not end it. `at_least_s`: seconds before which it makes no sense, as its provider said.
     """
     rest_s = (expires_ms - now_ms) / 1000
-    wait_s = max(SHORTEST_S, at_least_s, pause_s(attempts, chance))
-    due_ms = now_ms + round(1000 * max(SHORTEST_S, min(wait_s, rest_s / 2)))
+    wait_s = max(SHORTEST_S, min(at_least_s, LONGEST_WAIT_S), min(pause_s(attempts, chance), rest_s / 2))
+    due_ms = now_ms + round(1000 * wait_s)
     return due_ms if due_ms < expires_ms else None
 
 
@@ -36,3 +38,19 @@ def told_to_wait_ms(wait_s: float, now_ms: int) -> int:
     """When to try again (Unix ms) after a provider asked for `wait_s` seconds; nonsense is the shortest pause."""
     told_s = wait_s if 0 <= wait_s < float("inf") else SHORTEST_S
     return now_ms + round(1000 * min(max(told_s, 1.0), LONGEST_WAIT_S))
+
+
+def told_again_ms(wait_s: float, now_ms: int, expires_ms: int, chance: float, *, before: int) -> int | None:
+    """When to try again (Unix ms) what was put off `before` times in a row and is told to wait `wait_s` seconds once
+    more; None where that is too late to be of use.
+
+    A provider that says "at once" each time would be asked every second: after a few times a message waits as if
+    attempts had failed.
+    """
+    due_ms = told_to_wait_ms(wait_s, now_ms)
+    if before >= TOLD_AT_ONCE:
+        paused_ms = next_attempt_ms(before - TOLD_AT_ONCE + 1, now_ms, expires_ms, chance)
+        if paused_ms is None:
+            return None
+        due_ms = max(due_ms, paused_ms)
+    return due_ms if due_ms < expires_ms else None

@@ -31,6 +31,8 @@ PAGE = 25
 MOST_AT_ONCE = 50
 """Messages that are read anew together."""
 MOST_TESTS = 20
+MOST_STEPS = 60
+"""Steps of one delivery that are shown, the newest: more than any that is tried on the schedule has."""
 TESTS_FOR_MS = 15 * 60_000
 """How long a test message is shown beside its channel."""
 _ID = re.compile(r"[0-9]{1,15}")
@@ -38,7 +40,7 @@ _ID = re.compile(r"[0-9]{1,15}")
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One delivery, and each step of its way, the oldest first."""
+    """One delivery, and each step of its way (the last `MOST_STEPS`), the oldest first."""
 
     delivery: Delivery
     steps: tuple[DeliveryStep, ...]
@@ -293,9 +295,10 @@ def _ways(session: Session, deliveries: Sequence[Delivery]) -> dict[int | None, 
     if not ids:
         return {}
     steps: dict[int, list[DeliveryStep]] = {}
-    for step in session.exec(
-        select(DeliveryStep).where(col(DeliveryStep.delivery_id).in_(ids)).order_by(col(DeliveryStep.id))
-    ):
+    back = func.row_number().over(partition_by=col(DeliveryStep.delivery_id), order_by=col(DeliveryStep.id).desc())
+    known = select(DeliveryStep.id, back.label("back")).where(col(DeliveryStep.delivery_id).in_(ids)).subquery()
+    last = select(known.c.id).where(known.c.back <= MOST_STEPS)
+    for step in session.exec(select(DeliveryStep).where(col(DeliveryStep.id).in_(last)).order_by(col(DeliveryStep.id))):
         steps.setdefault(step.delivery_id, []).append(step)
     places = {each.destination_id for each in deliveries if each.destination_id is not None}
     query = select(Destination).where(col(Destination.id).in_(places))

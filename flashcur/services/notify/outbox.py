@@ -12,13 +12,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, and_, event, func, not_, or_, tuple_, update
 from sqlalchemy import select as columns_of
 from sqlmodel import Session, col, select
 
-from flashcur.domain.delivery.schedule import JITTER, PAUSES_S, next_attempt_ms, told_to_wait_ms
+from flashcur.domain.delivery.schedule import JITTER, PAUSES_S, TOLD_AT_ONCE, next_attempt_ms, told_again_ms
 from flashcur.domain.delivery.status import DUE, FINAL, Status
 from flashcur.domain.texts import lowered
 from flashcur.errors import DeliveryError, Refused, TryAgainLater, Unanswered
@@ -247,26 +248,28 @@ def mark_failed(
 ) -> Delivery | None:
     """Note that an attempt failed, and when it is tried again, if it is; None where the claim is no longer its own.
 
-    As `error` says: refused is `dead`, told to wait is `retrying` and spends no attempt, no answer is `uncertain`, all
-    else `retrying`; `expired` where the next attempt would be too late. `chance`: 0 to 1, for the jitter.
+    As `error` says: refused is `dead`, told to wait is `retrying` and spends no attempt (who says so again and again is
+    asked less and less often), no answer is `uncertain`, all else `retrying`; `expired` where the next attempt would be
+    too late. `chance`: 0 to 1, for the jitter.
     """
     delivery = _locked(session, which)
     if delivery is None or delivery.claim != claim or delivery.status != "sending":
         return None
+    chance = random.random() if chance is None else chance
     delivery.problem = " ".join(str(error).split())[:MAX_PROBLEM_CHARS]
     if isinstance(error, Refused):
         record(session, delivery, "dead", now_ms, delivery.problem)
         return delivery
     if isinstance(error, TryAgainLater):
         delivery.attempts -= 1
-        told_ms = told_to_wait_ms(error.wait_s, now_ms)
-        due_ms = told_ms if told_ms < delivery.expires_ms else None
+        before = _put_off(session, delivery)
+        due_ms = told_again_ms(error.wait_s, now_ms, delivery.expires_ms, chance, before=before)
     else:
         due_ms = next_attempt_ms(
             delivery.attempts,
             now_ms,
             delivery.expires_ms,
-            random.random() if chance is None else chance,
+            chance,
             at_least_s=error.retry_after or 0.0,
         )
     if due_ms is None:
@@ -498,6 +501,18 @@ def _put_off_later(now_ms: int) -> ColumnElement[bool]:
         .scalar_subquery()
     )
     return last > now_ms + SKEW_MS
+
+
+def _put_off(session: Session, delivery: Delivery) -> int:
+    """How often in a row it was put off up to now, as far as the schedule has different pauses for that."""
+    most = TOLD_AT_ONCE + len(PAUSES_S)
+    last = (
+        select(DeliveryStep.status)
+        .where(DeliveryStep.delivery_id == delivery.id)
+        .order_by(col(DeliveryStep.id).desc())
+        .limit(most)
+    )
+    return sum(1 for _ in takewhile(lambda status: status in ("retrying", "uncertain"), session.exec(last)))
 
 
 def _locked(session: Session, which: Delivery | str) -> Delivery | None:

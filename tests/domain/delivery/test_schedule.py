@@ -8,8 +8,10 @@ from flashcur.domain.delivery.schedule import (
     LONGEST_WAIT_S,
     PAUSES_S,
     SHORTEST_S,
+    TOLD_AT_ONCE,
     next_attempt_ms,
     pause_s,
+    told_again_ms,
     told_to_wait_ms,
 )
 
@@ -38,6 +40,26 @@ def test_a_pause_is_at_most_half_of_the_time_that_is_left() -> None:
     # It is tried until its use is over, and not for ever.
     assert now >= NOW + 3_600_000 - 1000 * SHORTEST_S
     assert 10 < tries < 20
+
+
+def test_a_provider_is_not_asked_earlier_than_it_said() -> None:
+    assert next_attempt_ms(1, NOW, NOW + DAY_MS, 0.5, at_least_s=900) == NOW + 900_000
+    assert next_attempt_ms(1, NOW, NOW + 1_000_000, 0.5, at_least_s=900) == NOW + 900_000
+    assert next_attempt_ms(1, NOW, NOW + 900_000, 0.5, at_least_s=900) is None
+
+
+def test_who_says_at_once_again_and_again_is_asked_less_and_less_often() -> None:
+    waits: list[int] = []
+    now, expires = NOW, NOW + 6 * 3_600_000
+    while (due := told_again_ms(0, now, expires, 0.5, before=len(waits))) is not None:
+        waits.append((due - now) // 1000)
+        now = due
+    assert waits[: TOLD_AT_ONCE + len(PAUSES_S)] == [1] * TOLD_AT_ONCE + [*PAUSES_S]
+    assert len(waits) < 30
+    # It is jittered, and what is told may be longer.
+    assert told_again_ms(0, NOW, expires, 0, before=5) == NOW + 96_000
+    assert told_again_ms(5000, NOW, expires, 0, before=5) == NOW + 5_000_000
+    assert told_again_ms(5000, NOW, NOW + 5_000_000, 0, before=0) is None
 
 
 def test_what_would_come_too_late_is_not_tried_again() -> None:

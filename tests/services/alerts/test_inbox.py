@@ -83,6 +83,21 @@ def test_a_message_shows_each_step_of_its_ways(services: Services) -> None:
     }
 
 
+def test_of_a_long_way_the_last_steps_are_read(services: Services) -> None:
+    person = services.person()
+    with services.database.session() as session:
+        alert = add_alert(session, person.account_id, NOON_MS)
+        telegram, mail = (add_delivery(session, alert, channel, NOON_MS) for channel in ("telegram", "email"))
+        for number in range(100):
+            outbox.record(session, telegram, "retrying", NOON_MS + number)
+        outbox.record(session, mail, "delivered", NOON_MS + 5_000)
+    with services.database.session(readonly=True) as session:
+        [entry] = inbox.page(session, person.account_id, LedgerFilter()).entries
+    moments = {way.delivery.channel: [step.at_ms - NOON_MS for step in way.steps] for way in entry.ways}
+    assert moments["telegram"] == list(range(100 - inbox.MOST_STEPS, 100))
+    assert moments["email"][-1] == 5_000
+
+
 def test_filters_find_what_has_such_a_delivery(services: Services) -> None:
     person = services.person()
     with services.database.session() as session:

@@ -236,6 +236,22 @@ def test_being_told_to_wait_spends_no_attempt(database: Database) -> None:
     assert stored(database, only).problem == "slow down"
 
 
+def test_who_says_at_once_again_and_again_is_asked_less_and_less_often(database: Database) -> None:
+    """Complaint 12: neither a request nor a row a second, and still no attempt is spent."""
+    (only,) = put(database, delivery(expires_ms=NOW + 6 * HOUR))
+    now, waits = NOW, list[int]()
+    while ids(claimed := claim(database, now)) == [only]:
+        failed = fail(database, claimed[0], TryAgainLater("at once", wait_s=0), now)
+        assert failed is not None
+        if failed.status != "retrying":
+            break
+        assert failed.attempts == 0
+        waits.append((failed.due_ms - now) // 1000)
+        now = failed.due_ms
+    assert waits[:9] == [1, 1, 1, 5, 30, 120, 600, 3600, 3600]
+    assert (stored(database, only).status, len(waits) < 30) == ("expired", True)
+
+
 def test_holding_puts_off_one_recipient_or_the_whole_channel(database: Database) -> None:
     """Complaint 12: a 429 holds only that chat."""
     first, other, mail = put(database, delivery("a"), delivery("b"), delivery("a", "email"))
