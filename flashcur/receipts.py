@@ -49,7 +49,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    verdict = verify(_alerts(options.file))
+    alerts = _alerts(options.file)
+    try:
+        verdict = verify(alerts)
+    except RecursionError as error:
+        # Not a word on the chain: no alert of ours is like that.
+        raise BadFile(f"{options.file} cannot be read: lists or objects in it are nested too deep") from error
     print("\n".join(_told(verdict)))
     return 0 if verdict.broken is None else 1
 

@@ -116,3 +116,12 @@ def test_it_runs_as_a_program() -> None:
         [sys.executable, "-m", "flashcur.deliveries", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert "list|show|retry|cancel" in done.stdout
+
+
+@pytest.mark.parametrize("act", ["show", "retry", "cancel"])
+@pytest.mark.parametrize("number", ["9223372036854775808", "99999999999999999999", "-99999999999999999999"])
+def test_a_number_that_no_database_takes_is_no_message(
+    database: Database, capsys: pytest.CaptureFixture[str], act: str, number: str
+) -> None:
+    said = does(capsys, act, *(["--"] if number.startswith("-") else []), number, status=2)
+    assert said == f"flashcur: There is no message {number}: expected the number of one.\n"

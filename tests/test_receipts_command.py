@@ -159,3 +159,15 @@ async def test_nothing_of_another_account_is_in_it(world: World, services: Servi
         )
     document = await services.profile.export(person.caller)
     assert [row["channel"] for row in document["destinations"]] == ["webhook"]
+
+
+def test_what_is_nested_too_deep_is_not_called_broken(exported: Path) -> None:
+    found = orjson.loads(exported.read_bytes())
+    found["alerts"][0]["evidence"] = "DEEP"
+    exported.write_bytes(orjson.dumps(found).replace(b'"DEEP"', b'{"a":' * 990 + b"1" + b"}" * 990))
+    # By itself: under the tests more may be nested.
+    done = subprocess.run(
+        [sys.executable, "-m", "flashcur.receipts", "verify", str(exported)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"flashcur: {exported} cannot be read: lists or objects in it are nested too deep\n"

@@ -24,6 +24,8 @@ LEAST_USEFUL_MS = 3_600_000
 MOST = 1_000
 """Messages that are looked at, or sent again, at once."""
 
+_NO_ID = 2**63
+
 AGAIN = "Sent again by the operator of this server."
 CANCELLED = "Cancelled by the operator of this server."
 
@@ -70,9 +72,7 @@ def find(
 
 def read(session: Session, delivery_id: int) -> Letter:
     """One message. Raises NotFound."""
-    delivery = session.get(Delivery, delivery_id)
-    if delivery is None:
-        raise NotFound(f"There is no message {delivery_id}: expected the number of one.")
+    delivery = _found(session, delivery_id)
     return Letter(delivery, outbox.steps(session, [delivery_id])[delivery_id])
 
 
@@ -117,7 +117,14 @@ def cancel(session: Session, delivery_id: int, now_ms: int) -> Delivery:
 
 
 def _locked(session: Session, delivery_id: int) -> Delivery:
-    delivery = session.get(Delivery, delivery_id, with_for_update=True, populate_existing=True)
+    return _found(session, delivery_id, lock=True)
+
+
+def _found(session: Session, delivery_id: int, *, lock: bool = False) -> Delivery:
+    delivery = None
+    # No database takes a longer number, let alone has it.
+    if abs(delivery_id) < _NO_ID:
+        delivery = session.get(Delivery, delivery_id, with_for_update=lock, populate_existing=lock)
     if delivery is None:
         raise NotFound(f"There is no message {delivery_id}: expected the number of one.")
     return delivery
