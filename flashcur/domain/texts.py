@@ -11,13 +11,12 @@ _NO_NAMES = frozenset({"A", "It", "Mail", "Nothing", "Our", "That", "The", "This
 def checked_text(value: object, most: int, field: str = "") -> str:
     """`value` where it is text that a database can keep: at most `most` characters, no NUL, no half characters.
 
-    Raises Refusal for anything else; it names `field` where one is given.
+    Raises Refusal for anything else, in words for whoever typed it; its `field` is the one given.
     """
-    before = f"{field}: e" if field else "E"
     if not isinstance(value, str):
-        raise Refusal(f"{before}xpected a text, was {type(value).__name__}.", field=field)
+        raise Refusal("Enter a text.", field=field)
     if len(value) > most:
-        raise Refusal(f"{before}xpected at most {most} characters, was {len(value)}.", field=field)
+        raise Refusal(f"Use at most {most:,} characters: this has {len(value):,}.", field=field)
     # PostgreSQL keeps no NUL, and half of a surrogate pair has no UTF-8; nobody types either.
     try:
         value.encode()
@@ -25,7 +24,7 @@ def checked_text(value: object, most: int, field: str = "") -> str:
     except UnicodeEncodeError:
         whole = False
     if not whole:
-        raise Refusal(f"{before}xpected text without NUL or half characters.", field=field)
+        raise Refusal("This has a character that cannot be kept: type it anew.", field=field)
     return value
 
 

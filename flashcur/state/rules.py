@@ -198,7 +198,7 @@ class RulesState(rx.State):
         async def work(accounts: Accounts, caller: Caller) -> None:
             # A socket sends what it likes.
             if type(hours) is not int or hours not in SNOOZES_H:
-                raise Refusal(f"Expected {', '.join(map(str, SNOOZES_H))} hours.")
+                raise Refusal("A rule can be snoozed for 1, 8 or 24 hours.")
             await accounts.rules.snooze(caller, text(rule_id, 64), hours * 3_600_000)
 
         await self._do(work, f"Snoozed for {hours} h.")
