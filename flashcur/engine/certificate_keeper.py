@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
-from flashcur.domain.rules.condition import Input
+from flashcur.domain.rules.condition import MOVE_INPUTS, Input
 from flashcur.domain.rules.firing import Nearest, nearest_text
 from flashcur.domain.rules.rule import Rule
 from flashcur.domain.rules.watch import InputSight, WatchLedger, account, look_at, needs_of
@@ -242,6 +242,9 @@ class CertificateKeeper:
             symbol = row.instrument.symbol
             for name, sight in look_at(book.book, row, now_ms, self._is_ready(symbol, now_ms)):
                 yield symbol, name, sight
+            for window_s, known in self._evaluation.moves_known(symbol):
+                sight = InputSight(now_ms, None) if known else InputSight(0, "no_baseline")
+                yield symbol, MOVE_INPUTS[window_s], sight
 
     def _account_of(self, rule_id: str, now_ms: int) -> _Account:
         known = self._accounts.get(rule_id)

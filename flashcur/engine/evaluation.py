@@ -46,7 +46,7 @@ LOOK_S = 0.5
 """How often changes of accounts are looked for, and the evaluator is told that time has passed."""
 SAVE_EVERY_MS = 5_000
 """How often a checkpoint is written: 100 kB of 500 contracts. Only the last one holds the prices of the past minutes,
-2 MB of them: after a kill windows of up to five minutes fill again."""
+2 MB of them: after a kill they are asked of the exchange (`rule_windows`)."""
 GATHER_MS = 3_000
 """For so long after the first thing that was missed others are waited for: one alert tells all of them."""
 SILENT_MS = 10_000
@@ -166,6 +166,15 @@ class Evaluation:
     def nearest(self, rule: Rule) -> Nearest | None:
         """See `Evaluator.nearest`."""
         return None if self._evaluator is None else self._evaluator.nearest(rule)
+
+    @property
+    def gap_ms(self) -> tuple[int, int]:
+        """The last time in which nothing was watched, Unix ms; (0, 0) where there was none."""
+        return self._gap_ms
+
+    def moves_known(self, symbol: str) -> Iterator[tuple[int, bool]]:
+        """See `Evaluator.moves_known`."""
+        return iter(()) if self._evaluator is None else self._evaluator.moves_known(symbol)
 
     def on_book(self, book: VenueBook) -> None:
         """See `Observer.on_book`."""

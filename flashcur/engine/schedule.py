@@ -109,7 +109,7 @@ class Schedule:
         jobs.add("rules", every(60), self._evaluation.sweep, timeout_s=50, at_once=False)
         jobs.add("gather", every(1), self._gathering.run, timeout_s=30)
         jobs.add("deliveries", every(10), self._delivery.tend, timeout_s=30)
-        jobs.add("rule windows", every(20), self._windows.fill, timeout_s=300)
+        jobs.add("rule windows", every(5), self._windows.fill, timeout_s=300)
         jobs.add("prune", every(3600), self.prune, timeout_s=60)
         jobs.add("end plans", every(60), self.end_plans, timeout_s=30)
         jobs.add("prune accounts", every(3600), self.prune_accounts, timeout_s=60)

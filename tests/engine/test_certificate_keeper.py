@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from sqlmodel import Session
 
-from flashcur.domain.rules.condition import FundingLevel, PriceCross
+from flashcur.domain.rules.condition import FundingLevel, PriceCross, PriceMove
 from flashcur.domain.signals.silence import DAY_MS
 from flashcur.engine.certificate_keeper import CertificateKeeper
 from flashcur.models import RuleDay, RuleRecord
@@ -81,6 +81,28 @@ async def test_a_feed_that_is_cut_for_ninety_seconds_blinds_exactly_the_rules_co
             so_far = (rig.now_ms - rig.now_ms // DAY_MS * DAY_MS) / 1000
             assert certificate.watched_s + certificate.idle_s + certificate.blind_s == pytest.approx(so_far, abs=0.01)
             assert certificate.until_ms == rig.now_ms
+
+
+async def test_a_move_is_blind_until_the_price_at_its_beginning_is_known(sqlite_database: Database) -> None:
+    async with evaluating(sqlite_database, now_ms=NOON + 25_000) as rig:
+        owner, made_ms = rig.owner(), NOON + 25_000
+        quarter, minute, level = (
+            rig.rule(owner, each, made_ms=made_ms) for each in (PriceMove("up", 5, 900), PriceMove("up", 5, 60), ABOVE)
+        )
+        rig.serve()
+        kept = Kept(rig)
+        await kept.begin()
+        kept.run(40)
+        book = rig.evaluation.book
+        assert book is not None
+        rig.evaluation.on_prices(book, A, [(NOON - at * 60_000, 10.0) for at in range(20, -1, -1)])
+        kept.run(60)
+        await kept.keeper.flush()
+        known = kept.told(quarter, minute, level)
+        assert known[0].blind == {"no_baseline": pytest.approx(40, abs=5)}
+        assert known[1].blind == {"no_baseline": pytest.approx(60, abs=5)}
+        assert not known[2].blind
+        assert known[0].watched_s == pytest.approx(60, abs=5)
 
 
 async def test_the_nearest_miss_of_the_day_is_told(database: Database) -> None:

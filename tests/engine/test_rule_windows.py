@@ -10,7 +10,7 @@ from flashcur.engine import rule_windows
 from flashcur.engine.rule_windows import RuleWindows
 from flashcur.errors import VenueUnavailable
 from flashcur.services.storage.database import Database
-from tests.engine.evaluating import HOUR, MINUTE, A, B, evaluating
+from tests.engine.evaluating import HOUR, MINUTE, NOON, A, B, evaluating
 
 DAY = 24 * HOUR
 
@@ -75,3 +75,34 @@ async def test_all_contracts_are_asked_for_where_a_rule_watches_all(sqlite_datab
         (first, earlier, _), (second, later, _) = source.asked
         assert (first, second) == (B, A)
         assert later - earlier == 8 * HOUR
+
+
+async def test_short_windows_are_known_soon_after_a_start_and_after_a_silence(sqlite_database: Database) -> None:
+    """Complaint 1: the process is half a minute old, the window a quarter of an hour."""
+    async with evaluating(sqlite_database, now_ms=NOON + 25_000) as rig:
+        rig.rule(rig.owner(), PriceMove("up", 5.0, 900), scope="")
+        rig.rule(rig.owner(), PriceMove("up", 5.0, 86_400), scope=B)
+        rig.rule(rig.owner(), PriceMove("up", 5.0, 60), scope=A)
+        rig.serve()
+        await rig.begun()
+        rig.pass_quietly(2)
+        source = Minutes()
+        windows = RuleWindows(rig.evaluation, source, rig.clock)
+        assert await windows.fill() == "3 stretches of minutes asked for, of 2 contracts"
+        assert sorted(source.asked[:2]) == [(each, NOON - 16 * MINUTE, NOON) for each in (A, B)]
+        assert (source.asked[2][0], source.asked[2][1]) == (B, NOON - DAY - MINUTE)
+        assert await windows.fill() == "1 stretches of minutes asked for, of 1 contracts"
+        assert dict(rig.evaluation.moves_known(A)) == {60: False, 900: True}
+        rig.pass_quietly(18)
+        rig.pass_quietly(1, 10.6)
+        await rig.written()
+        fired = {row.title.partition(" (")[0] for row in rig.rows()}
+        assert {f"{each}: Price +6.00 % in 15 minutes" for each in (A, B)} <= fired
+        # The stream is silent for two minutes: nobody knows what a window begins with that begins in them.
+        rig.later(120)
+        rig.pass_quietly(1)
+        assert dict(rig.evaluation.moves_known(A))[900] is False
+        source.asked.clear()
+        await windows.fill()
+        assert {symbol for symbol, *_ in source.asked} == {A, B}
+        assert dict(rig.evaluation.moves_known(A))[900] is True

@@ -14,14 +14,31 @@ from typing import Any, ClassVar, Literal, cast, get_args
 
 from flashcur.domain.signals.signal import DETECTOR_NAMES, DetectorName
 
-Input = Literal["price", "candle", "funding", "open_interest", "signals"]
-"""What a condition needs of a contract, by the names of `domain.ages` where it has an age."""
+Input = Literal[
+    "price",
+    "candle",
+    "funding",
+    "open_interest",
+    "signals",
+    "move 60",
+    "move 300",
+    "move 900",
+    "move 1800",
+    "move 3600",
+    "move 14400",
+    "move 43200",
+    "move 86400",
+]
+"""What a condition needs of a contract, by the names of `domain.ages` where it has an age; of a move over so many
+seconds, the price at its beginning."""
 
 Side = Literal["above", "below"]
 Way = Literal["up", "down", "either"]
 
 MOVE_WINDOWS_S = (60, 300, 900, 1_800, 3_600, 14_400, 43_200, 86_400)
 """Windows of a price move: 1 min to 24 h."""
+MOVE_INPUTS: Mapping[int, Input] = {window_s: cast("Input", f"move {window_s}") for window_s in MOVE_WINDOWS_S}
+"""What each of them begins with."""
 INTEREST_WINDOWS_S = (300, 900, 3_600, 14_400)
 """Windows of a change of open interest: 5 min to 4 h."""
 
@@ -64,12 +81,17 @@ class PriceMove:
     """The price is so many percent off what it was at the beginning of the window."""
 
     kind: ClassVar[str] = "move"
-    needs: ClassVar[tuple[Input, ...]] = ("price",)
     way: Way
     percent: float
-    """Positive, of the price at the window's beginning."""
+    """Positive, of the price at the window's beginning; after a start, of the last full minute before it
+    (`domain.rules.prices`)."""
     window_s: int
     """One of `MOVE_WINDOWS_S`."""
+
+    @property
+    def needs(self) -> tuple[Input, ...]:
+        """The price now, and at the beginning."""
+        return ("price", MOVE_INPUTS[self.window_s])
 
 
 @dataclass(frozen=True, slots=True)

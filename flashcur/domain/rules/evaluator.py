@@ -21,7 +21,7 @@ for all of them. No rule keeps anything a contract but where it has fired, waits
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import inf, isfinite
 from typing import Any, Final, cast
 
@@ -132,6 +132,7 @@ class _Cursor:
         """The number of the tick that told `value`."""
         self.value: float | None = None
         self.event_ms = 0
+        """When `value` was told; without one, when it was first looked for."""
         self.former: float | None = None
         """The value before the newest tick."""
         self.former_ms = 0
@@ -339,6 +340,27 @@ class Evaluator:
         if contract.prices is None:
             contract.prices = Prices()
         contract.prices.fill(prices)
+        for window_s, cursor in contract.moves or ():
+            if cursor.value is None and cursor.event_ms:
+                # It is judged from where it was first looked at: what became met since then fires.
+                then = contract.prices.base(0, cursor.event_ms)
+                base = contract.prices.base(window_s, cursor.event_ms)
+                if base is not None and then is not None:
+                    cursor.value = (then - base) * 100 / base
+
+    def moves_known(self, symbol: str) -> Iterator[tuple[int, bool]]:
+        """(window in seconds, whether the price at its beginning is known) of a contract's moves that a rule looks at.
+
+        As of the newest price of any contract.
+        """
+        contract = self._contracts.get(symbol)
+        if contract is None:
+            return
+        if contract.moves is None:
+            contract.moves = self._windows(contract, FIRST_MOVE, MOVE_WINDOWS_S)
+        prices, newest_ms = contract.prices, self._beat_ms["ticker"]
+        for window_s, _ in contract.moves:
+            yield window_s, prices is not None and prices.base(window_s, newest_ms) is not None
 
     def fill_interest(self, symbol: str, values: Sequence[tuple[int, float]]) -> None:
         """Past open interest of a contract, (Unix ms by the exchange, contracts) in order of time, of up to 4 h."""
@@ -433,7 +455,10 @@ class Evaluator:
             moves = contract.moves = self._windows(contract, FIRST_MOVE, MOVE_WINDOWS_S)
         for window_s, each in moves:
             base = prices.base(window_s, event_ms)
-            if base is not None and self._take(each, (price - base) * 100 / base, event_ms):
+            if base is None:
+                if each.value is None and not each.event_ms:
+                    each.event_ms = event_ms
+            elif self._take(each, (price - base) * 100 / base, event_ms):
                 moved = [each] if moved is None else [*moved, each]
         if moved is None and not contract.holding:
             return NOTHING
@@ -894,6 +919,8 @@ class Evaluator:
             if cursor is not None:
                 cursor.views = self._views(contract, each)
                 cursor.under, cursor.over = inf, -inf
+                if cursor.value is None:
+                    cursor.event_ms = 0
         contract.moves = contract.interests = None
 
     def _views(self, contract: _Contract, source: int) -> tuple[tuple[int, tuple[_Waiters, ...]], ...]:

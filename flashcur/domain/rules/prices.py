@@ -3,13 +3,16 @@ for a day.
 
 A price stands until the next one for as long as the stream of prices is alive: a contract that is not mentioned has not
 traded. What nobody told, since the stream was down, is not known. 41 kB a contract.
+
+Prices of before (`fill`) are one a minute. Each stands until the next, for a minute at most, and windows from five
+minutes on may begin there: their base is then up to a minute older than the window. A shorter window waits until all
+of it was seen.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from itertools import pairwise
 from math import isnan, nan
 
 SECONDS = 3_601 + 5
@@ -18,10 +21,14 @@ MINUTES = 1_441 + 2
 """A day and its tolerance."""
 FINE_S = 3_600
 """Windows up to this are measured to the second, longer ones to the minute."""
+COARSE_S = 300
+"""Windows from this on may begin at a price of up to a minute before."""
 BREAK_MS = 90_000
 """After so long without any price a window counts only once all of it lies behind the gap."""
 _STEP_MS = 61_000
 """Past prices that lie no further apart leave no gap."""
+_STANDS_S = 60
+"""For so long a past price stands."""
 
 Gap = tuple[int, int]
 """From the last price of the stream to the next, Unix ms."""
@@ -34,6 +41,7 @@ class Prices:
 
     def __init__(self) -> None:
         self._seconds = array("d", [nan]) * SECONDS
+        """Below 0 (its opposite is the price) where a past price stands that was told of up to a minute before."""
         self._minutes = array("d", [nan]) * MINUTES
         self._last = nan
         self._last_s = 0
@@ -62,22 +70,22 @@ class Prices:
         """Prices of before, (Unix ms, USDT) in order of time: what is known already stays."""
         for event_ms, price in prices:
             second = event_ms // 1000
+            minute, last = second // 60, self._last_s // 60
             if second > self._last_s:
                 self.put(event_ms, price, alive=False)
-                continue
-            for ring, length, at, last in (
-                (self._seconds, SECONDS, second, self._last_s),
-                (self._minutes, MINUTES, second // 60, self._last_s // 60),
-            ):
-                if at > last - length and isnan(ring[at % length]):
-                    ring[at % length] = price
-        if self._broken is not None and _covers(prices, self._broken):
-            self._broken, self._broken_s = None, 0
+                self._seconds[second % SECONDS] = -price
+            elif minute > last - MINUTES and isnan(self._minutes[minute % MINUTES]):
+                self._minutes[minute % MINUTES] = price
+        self._stand(prices)
+        if self._broken is not None:
+            self._broken = _rest(prices, self._broken)
+            self._broken_s = 0 if self._broken is None else -(-self._broken[1] // 1000)
 
     def base(self, window_s: int, event_ms: int) -> float | None:
         """The price at the beginning of a window that ends at `event_ms` (Unix ms); None if it is not known.
 
-        It is that of the same second; of a window longer than an hour, that of the same minute.
+        It is that of the same second; of a window longer than an hour, that of the same minute. Where only past prices
+        are known it is the last one of the minute before, for windows from `COARSE_S` on.
         """
         second = event_ms // 1000 - window_s
         if second < self._broken_s:
@@ -87,6 +95,8 @@ class Prices:
                 price = self._last
             elif second > self._last_s - SECONDS:
                 price = self._seconds[second % SECONDS]
+                if price < 0 and window_s >= COARSE_S:
+                    price = -price
             else:
                 return None
         else:
@@ -100,16 +110,32 @@ class Prices:
         return price if price > 0 else None
 
     def newest(self, seconds: int) -> tuple[int, list[float | None]]:
-        """(the last second, prices of so many seconds up to it, oldest first); None for one that is not known."""
+        """(the last second, prices of so many seconds up to it, oldest first); None for one that nobody saw."""
         last_s = self._last_s
         span = (self._seconds[at % SECONDS] for at in range(last_s - seconds + 1, last_s + 1))
-        return last_s, [None if isnan(price) else price for price in span]
+        return last_s, [price if price > 0 else None for price in span]
 
     def restore(self, last_s: int, prices: Sequence[float | None]) -> None:
         """Go on from what `newest` gave."""
         for at, price in enumerate(prices, last_s - len(prices) + 1):
             if price is not None:
                 self.put(at * 1000, price, alive=False)
+
+    def _stand(self, prices: Sequence[tuple[int, float]]) -> None:
+        """Let past prices stand where nothing is known, each until the next, or until one that was seen."""
+        ring, last_s = self._seconds, self._last_s
+        for number, (event_ms, price) in enumerate(prices):
+            begin_s = event_ms // 1000
+            end_s = min(begin_s + _STANDS_S, last_s + 1)
+            if number + 1 < len(prices):
+                end_s = min(end_s, prices[number + 1][0] // 1000)
+            standing = price
+            for second in range(max(begin_s, last_s - SECONDS + 1), end_s):
+                known = ring[second % SECONDS]
+                if isnan(known):
+                    ring[second % SECONDS] = -standing
+                else:
+                    standing = abs(known)
 
     def _pass(self, last_s: int, second: int, price: float) -> None:
         """Fill what lies between two prices."""
@@ -142,7 +168,13 @@ def _spread(ring: array[float], length: int, first: int, end: int, price: float)
         ring[:stop] = array("d", [price]) * stop
 
 
-def _covers(prices: Sequence[tuple[int, float]], gap: Gap) -> bool:
-    """Whether past prices leave nothing of a gap open."""
-    inside = [at_ms for at_ms, _ in prices if gap[0] < at_ms < gap[1]]
-    return all(after - before <= _STEP_MS for before, after in pairwise([gap[0], *inside, gap[1]]))
+def _rest(prices: Sequence[tuple[int, float]], gap: Gap) -> Gap | None:
+    """What past prices leave open of a gap, from either end; None if nothing."""
+    begin_ms, end_ms = gap
+    for at_ms, _ in prices:
+        if begin_ms < at_ms <= begin_ms + _STEP_MS:
+            begin_ms = min(at_ms, end_ms)
+    for at_ms, _ in reversed(prices):
+        if end_ms - _STEP_MS <= at_ms < end_ms:
+            end_ms = max(at_ms, begin_ms)
+    return (begin_ms, end_ms) if end_ms - begin_ms > _STEP_MS else None

@@ -24,6 +24,8 @@ class Contract:
     tickers: list[Ticker] = field(default_factory=list[Ticker])
     fundings: list[Funding] = field(default_factory=list[Funding])
     candles: list[Candle] = field(default_factory=list[Candle])
+    closes: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
+    """Of minutes before the first price, (their end in Unix ms, USDT)."""
 
 
 @dataclass
@@ -166,6 +168,9 @@ class Reference:
         if isinstance(condition, PriceMove):
             second = contract.tickers[-1].event_ms // 1000 - condition.window_s
             base = next((each.price for each in reversed(contract.tickers) if each.event_ms // 1000 <= second), None)
+            if base is None and condition.window_s >= 300:
+                closes = [(second - at_ms // 1000, price) for at_ms, price in contract.closes]
+                base = next((price for age_s, price in reversed(closes) if 0 <= age_s < 60), None)
             return None if base is None else ((contract.tickers[-1].price - base) * 100 / base,)
         newest_candle = contract.candles[-1]
         if fresh_at is not None and not newest_candle.closed and fresh_at >= newest_candle.open_ms + HOUR_MS + 2_000:

@@ -121,6 +121,38 @@ def test_the_same_events_as_the_obvious_way(seed: int):
     assert len(events) > 10
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_start_in_the_middle_of_a_minute_goes_on_from_the_minutes_of_before(seed: int):
+    draw = Random(3000 + seed)
+    moves = (
+        PriceMove(draw.choice(("up", "down", "either")), draw.choice((1.0, 2.0, 5.0)), draw.choice((60, 300, 900)))
+        for _ in range(20)
+    )
+    made = [
+        Rule(f"m{number:03}", "a", 1, Definition((move,), Scope("all"), cooldown_s=60), None, True, 0)
+        for number, move in enumerate(moves)
+    ]
+    ticks = market(draw, 400)
+    begin_ms = T0 + HOUR_MS - 60_000 + draw.randrange(1, 59) * 1000 + draw.randrange(1000)
+    minutes = range(T0 + HOUR_MS - 16 * 60_000, begin_ms + 60_000, 60_000)
+    past = {symbol: [(at_ms, draw.choice((97.0, 99.0, 100.0, 104.0))) for at_ms in minutes] for symbol in SYMBOLS}
+    replay, evaluator, reference = Replay(), begun(made), Reference(made)
+    events: list[Event] = []
+    filled: set[str] = set()
+    for tick in ticks:
+        if tick.event_ms < begin_ms:
+            continue
+        events += map(event, replay.feed(evaluator, tick))
+        reference.take(tick)
+        if isinstance(tick, Ticker) and tick.symbol not in filled:
+            filled.add(tick.symbol)
+            known = [close for close in past[tick.symbol] if close[0] <= tick.event_ms]
+            evaluator.fill_prices(tick.symbol, known)
+            reference.contracts[tick.symbol].closes = known
+    assert sorted(events) == sorted(reference.events)
+    assert any(at < begin_ms + 300_000 for _, _, at in events)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_at_any_instant_the_events_are_those_of_an_unbroken_run(seed: int):
     """Complaint 1: killed at 50 random instants of a 60 s replay, none is lost and none comes twice."""

@@ -184,6 +184,85 @@ def test_after_a_gap_a_move_waits_until_its_window_is_full():
     assert seconds(firings) == [802]
 
 
+MINUTES = [(T0 + minute * 60_000, 100.0) for minute in range(-20, 1)]
+"""What the exchange tells of the minutes before 20 s after the hour."""
+
+
+def known(market: Market) -> dict[int, bool]:
+    return dict(market.evaluator.moves_known(A))
+
+
+def test_a_move_soon_after_a_start_in_the_middle_of_a_minute_fires():
+    """Complaint 1: windows of five minutes on begin at the minute before; a window of one minute waits for it."""
+    market = Market(*(rule(PriceMove("up", 5.0, each), rule_id=f"{each}") for each in (60, 300, 900, 3_600)))
+    assert market.prices(*[100.0] * 3, start_s=20.4) == []
+    assert known(market) == {60: False, 300: False, 900: False, 3_600: False}
+    market.evaluator.fill_prices(A, MINUTES)
+    assert known(market) == {60: False, 300: True, 900: True, 3_600: False}
+    firings = market.prices(*[100.0] * 17, 105.0, 105.0, start_s=23.4)
+    assert [(each.rule.id, each.missed) for each in firings] == [("300", False), ("900", False)]
+    assert seconds(firings) == [40.4, 40.4]
+    market.prices(*[105.0] * 40, start_s=42.4)
+    assert known(market)[60]
+
+
+def test_what_became_met_before_the_past_was_known_fires_once_it_is():
+    market = Market(rule(PriceMove("up", 5.0, 900)))
+    assert market.prices(100, 100, 106, 106, start_s=20.4) == []
+    market.evaluator.fill_prices(A, MINUTES)
+    assert seconds(market.prices(106, 106, start_s=24.4)) == [24.4]
+    # What was so when the rule was first looked at does not.
+    market = Market(rule(PriceMove("up", 5.0, 900)))
+    assert market.prices(100, 106, start_s=20.4) == []
+    market.evaluator.put([rule(PriceMove("up", 5.0, 900), version=2)])
+    assert market.prices(106, 106, start_s=22.4) == []
+    market.evaluator.fill_prices(A, MINUTES)
+    assert market.prices(106, 106, start_s=24.4) == []
+
+
+def test_a_base_is_never_older_than_a_minute():
+    market = Market(rule(PriceMove("up", 5.0, 300)))
+    market.prices(100, start_s=320.4)
+    # The exchange has no minute that ended at 60.
+    market.evaluator.fill_prices(A, [(T0, 90.0), (T0 + 120_000, 100.0)])
+    assert [market.prices(100, start_s=at) or known(market)[300] for at in (359.4, 360.4, 419.4, 420.4)] == [
+        True,
+        False,
+        False,
+        True,
+    ]
+
+
+def test_killed_and_started_again_a_move_goes_on():
+    market = Market(rule(PriceMove("up", 5.0, 900)))
+    market.evaluator.fill_prices(A, [(T0 - minute * 60_000, 100.0) for minute in range(20, 0, -1)])
+    market.prices(*[100.0] * 1_000)
+    saved = market.evaluator.checkpoint(prices=False)
+    market.evaluator = Evaluator()
+    market.evaluator.set_contracts(frozenset({A, B}))
+    market.evaluator.restore(saved, T0 + 1_000_000)
+    market.evaluator.put([rule(PriceMove("up", 5.0, 900))])
+    market.prices(*[100.0] * 3, start_s=1_014)
+    market.evaluator.fill_prices(A, [(T0 + minute * 60_000, 100.0) for minute in range(0, 17)])
+    firings = market.prices(*[100.0] * 3, 105.0, start_s=1_017)
+    assert [(each.event_ms, each.missed) for each in firings] == [(T0 + 1_020_000, False)]
+
+
+def test_a_long_outage_is_filled_piece_by_piece():
+    day = PriceMove("up", 5.0, 86_400)
+    market = Market(rule(day))
+    market.prices(*[100.0] * 5)
+    outage_s = 5 * 3_600
+    market.prices(100.0, start_s=outage_s)
+    past = [(T0 + minute * 60_000, 100.0) for minute in range(-1_442, outage_s // 60 + 1)]
+    for begin in range(0, len(past), 99):
+        assert not known(market)[86_400]
+        market.evaluator.fill_prices(A, past[begin : begin + 99])
+    market.prices(100.0, start_s=outage_s + 1)
+    assert known(market)[86_400]
+    assert len(market.prices(105.0, start_s=outage_s + 2)) == 1
+
+
 def test_a_contract_that_does_not_trade_keeps_its_price():
     market = Market(rule(PriceMove("up", 5.0, 300)))
     for second in range(400):
