@@ -79,4 +79,9 @@ def _tabs(tab: rx.Var[str]) -> rx.Component:
             },
         )
 
-    return rx.el.nav(*(each(name, title) for name, title in _TABS), class_name="tabs", aria_label="Parts of this page")
+    return rx.el.nav(
+        *(each(name, title) for name, title in _TABS),
+        class_name="tabs",
+        aria_label="Parts of this page",
+        custom_attrs={"ref": browser.hook("tabRow", "tabs", "useTabRow", tab)},
+    )

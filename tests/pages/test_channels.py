@@ -125,12 +125,17 @@ def test_what_a_plan_lacks_says_which_has_it(page: Page, app: App) -> None:
 def test_quiet_hours_are_saved_on_a_phone(page: Page, app: App) -> None:
     sign_up(page, app, plan="pro")
     visit(page, "/alerts?tab=channels")
+    expect(page.locator(".tabs a[aria-current=page]")).to_be_in_viewport(ratio=0.9)
     hours = page.locator("#hours")
+    wide = [hours.get_by_label(label).bounding_box() for label in ("From", "Until")]
     hours.get_by_text("Hold messages in quiet hours").click()
     hours.get_by_label("From").fill("23:00")
     hours.get_by_label("Until").fill("23:00")
     hours.get_by_role("button", name="Save").click()
     expect(hours.locator(".error:not(:empty)")).to_contain_text("end")
+    # What is said of one stretches neither.
+    now = [hours.get_by_label(label).bounding_box() for label in ("From", "Until")]
+    assert [each and each["width"] for each in now] == [each and each["width"] for each in wide]
     hours.get_by_label("Until").fill("06:30")
     hours.get_by_role("button", name="Save").click()
     expect(hours.get_by_text("Saved.")).to_be_visible()
