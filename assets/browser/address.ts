@@ -1,5 +1,6 @@
 // What the page's address says.
 import { useEffect, useSyncExternalStore } from "react";
+import { useLocation } from "react-router";
 import { store } from "./store.ts";
 
 // A path of this site, whatever an answer or an address holds: nobody is led to another one.
@@ -62,7 +63,8 @@ globalThis.window?.addEventListener("hashchange", () => {
 
 // Where a link leads within a page whose content comes later.
 export function useAnchor(there: boolean) {
+  const { key } = useLocation();
   useEffect(() => {
-    if (there && window.location.hash) document.getElementById(window.location.hash.slice(1))?.scrollIntoView();
-  }, [there]);
+    if (key && there && window.location.hash) document.getElementById(window.location.hash.slice(1))?.scrollIntoView();
+  }, [there, key]);
 }
