@@ -50,6 +50,8 @@ const PARAMETERS = ["rule", "symbol", "like", "stricter", "draft"];
 const CHECK_AFTER_MS = 250;
 // How often current values are asked for while the sheet is open.
 const CHECK_EVERY_MS = 5000;
+// The list of rules is asked for at most so often where alerts come one after another.
+const LIST_EVERY_MS = 5000;
 // A rule's past is looked at when it has been left alone for so long.
 const LOOK_AFTER_MS = 700;
 export const MOST_CONDITIONS = 5;
@@ -479,9 +481,41 @@ export function useDraft() {
   };
 }
 
-// Asks for the list: at first, and whenever the account or what it shows has changed (`stamp`).
-export function useRules(signed: boolean, stamp: string, problem: boolean, alive: boolean, show: () => void) {
+// Asks for the list: at first, whenever the account or what it shows has changed (`stamp`), and when an alert has come:
+// its rule has fired once more. `newest`: the id of the newest alert, `none` without one, empty until it is known.
+export function useRules(
+  signed: boolean,
+  stamp: string,
+  newest: string,
+  problem: boolean,
+  alive: boolean,
+  show: () => void,
+) {
   const asked = useRef("");
+  const asking = useRef(show);
+  asking.current = show;
+  const heard = useRef("");
+  const due = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const shownAt = useRef(Number.NEGATIVE_INFINITY);
+  useEffect(() => {
+    const before = heard.current;
+    heard.current = newest || before;
+    if (!before || !newest || before === newest || due.current) return;
+    // Where many come, one answer tells them all.
+    const wait = Math.max(0, shownAt.current + LIST_EVERY_MS - performance.now());
+    due.current = setTimeout(() => {
+      due.current = undefined;
+      shownAt.current = performance.now();
+      asking.current();
+    }, wait);
+  }, [newest]);
+  useEffect(
+    () => () => {
+      clearTimeout(due.current);
+      due.current = undefined;
+    },
+    [],
+  );
   useEffect(() => {
     if (!signed || !stamp || asked.current === stamp) return;
     asked.current = stamp;

@@ -15,7 +15,7 @@ from flashcur.domain.rules.rule import Definition, Scope
 from flashcur.domain.rules.share import to_link
 from flashcur.domain.spikes import HOUR_MS
 from flashcur.domain.ticks import Candle
-from flashcur.models import Account, InstrumentSet
+from flashcur.models import Account, InstrumentSet, RuleRecord
 from flashcur.services.alerts import receipts
 from flashcur.services.kit.clock import to_ms, utc_now
 from flashcur.services.records.hour_candles import save_hours
@@ -23,6 +23,7 @@ from flashcur.services.records.instrument_sets import Contracts
 from tests.pages.conftest import DESKTOP, PHONE
 from tests.support.alerts import alert
 from tests.support.app import App
+from tests.support.ledger import add_alert
 from tests.support.people import enter, leave, path_of, sign_up, visit
 from tests.support.rules import add_rule
 
@@ -327,6 +328,24 @@ def test_another_tab_shows_what_was_changed_here(page: Page, app: App) -> None:
     expect(rules(second)).to_have_count(1)
     rules(second).first.get_by_role("button", name="Pause").click()
     expect(rules(page)).to_have_count(0)
+
+
+def test_the_open_list_says_that_a_rule_has_fired(page: Page, app: App) -> None:
+    address = sign_up(page, app)
+    visit(page, "/alerts")
+    write(page, "btc", "111111")
+    save(page)
+    expect(rules(page).first).to_contain_text("Has not fired yet.")
+    # Once and again: the second comes while the list has just been told.
+    for fires, said in ((1, "Fired once, last on"), (2, "Fired twice, last on")):
+        now_ms = to_ms(utc_now())
+        with app.database() as database, database.session() as session:
+            owner = session.exec(select(Account.id).where(Account.email == address)).one()
+            rule = session.exec(select(RuleRecord).where(RuleRecord.account_id == owner)).one()
+            rule.fires, rule.fired_ms = fires, now_ms
+            session.add(rule)
+            add_alert(session, owner, now_ms, title="BTCUSDT rose", text="Price")
+        expect(rules(page).first).to_contain_text(said)
 
 
 def test_a_signal_s_own_rule(page: Page, app: App) -> None:

@@ -17,6 +17,7 @@ from flashcur.components.kit.texts import untranslated
 from flashcur.domain.rules.presets import PRESETS
 from flashcur.domain.rules.share import to_link
 from flashcur.state.account import AccountState
+from flashcur.state.alerts import AlertsState
 from flashcur.state.rules import SNOOZES_H, RulesState
 
 Item = rx.Var[dict[str, str]]
@@ -52,18 +53,25 @@ def rule_list(which: str) -> rx.Component:
 
 
 def watch_list() -> rx.Component:
-    """Asks for the list whenever the account changes; draws nothing."""
+    """Asks for the list whenever the account changes, and when an alert has come; draws nothing."""
     watch = browser.hook(
         "rulesAsked",
         "rule_form",
         "useRules",
         AccountState.signed_in,
         AccountState.read_at.to_string(),
+        _newest_alert(),
         RulesState.passes,
         alive(),
         browser.event(lambda _: RulesState.show()),
     )
     return rx.el.span(hidden=True, custom_attrs={"data-asked": watch})
+
+
+def _newest_alert() -> rx.Var[str]:
+    """The id of the newest alert, `none` without one; empty until it is known."""
+    known, recent = AlertsState.known, AlertsState.recent
+    return browser.part(f'({known!s} ? ({recent!s}[0]?.id ?? "none") : "")', known, recent).to(str)
 
 
 def head() -> rx.Component:
