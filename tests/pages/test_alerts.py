@@ -265,6 +265,9 @@ def test_a_shared_rule_is_another_s_draft(page: Page, app: App, guest: Page) -> 
     expect(sheet(guest).get_by_role("link", name="Sign in")).to_have_attribute(
         "href", f"/login?next={quote(address, safe='')}"
     )
+    expect(sheet(guest).get_by_role("link", name="Create a free account")).to_have_attribute(
+        "href", f"/register?next={quote(address, safe='')}"
+    )
     visit(guest, "/alerts?draft=1nonsense")
     enter(guest.context, app, "free")
     visit(guest, "/alerts?draft=1nonsense")

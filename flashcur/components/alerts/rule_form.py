@@ -149,7 +149,7 @@ def _problem(opened: rx.Var[dict[str, Any]]) -> rx.Component:
 
 def _invitation(wanted: rx.Var[str]) -> rx.Component:
     """For whoever has no account: the rule waits for them in the address."""
-    back = browser.part(f"`/login?next=${{encodeURIComponent(`/alerts?${{{wanted!s}}}`)}}`", wanted).to(str)
+    back = browser.part(f"`?next=${{encodeURIComponent(`/alerts?${{{wanted!s}}}`)}}`", wanted).to(str)
     return rx.el.div(
         rx.el.h2("A rule of your own"),
         rx.el.p(
@@ -157,8 +157,8 @@ def _invitation(wanted: rx.Var[str]) -> rx.Component:
             "the free one. Sign in, and you are back here with this rule."
         ),
         forms.actions(
-            forms.link_button("Sign in", back, primary=True),
-            forms.link_button("Create a free account", "/register"),
+            forms.link_button("Sign in", "/login" + back, primary=True),
+            forms.link_button("Create a free account", "/register" + back),
         ),
         class_name="problem",
     )
