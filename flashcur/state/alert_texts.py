@@ -148,7 +148,7 @@ def _receipt(alert: AlertRecord, zone: tzinfo) -> list[Texts]:
         return [stored]
     said = venue_title(alert.exchange, demo=alert.demo)
     return [
-        {"what": f"{said} said it", "when": _clock(alert.event_ms, zone), "delay": ""},
+        {"what": f"Exchange time ({said})", "when": _clock(alert.event_ms, zone), "delay": ""},
         {"what": "Seen", "when": _clock(alert.seen_ms, zone), "delay": _after(alert.seen_ms, alert.event_ms)},
         {**stored, "delay": _after(alert.stored_ms, alert.event_ms)},
     ]
@@ -186,7 +186,7 @@ def _advice(way: Way, zone: tzinfo) -> str:
         case "expired" if delivery.channel == "browser":
             return "Web push reaches you with no page of FlashCur open."
         case "dead" | "bounced" | "expired" if place is not None and place.state == "off":
-            return "This place is switched off by now: see Channels."
+            return "This destination is now switched off: see Channels."
         case "bounced":
             return "Look whether the address is right, then send a test message under Channels."
         case "dead":

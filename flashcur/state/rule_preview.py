@@ -54,6 +54,8 @@ _UNREAD = "No past of these contracts is known yet: it is being read."
 _ELSEWHERE = "It was asked for again in another tab."
 _LATE = "The exchange has not told the past in three minutes: try again later."
 
+_EXACT = 1e-6
+
 Tell = Callable[[dict[str, Any]], None]
 
 
@@ -281,7 +283,7 @@ def texts(found: Preview, wanted: Wanted) -> dict[str, Any]:
         "newest": []
         if found.needs.at_most
         else [{"symbol": each.symbol, "when": moment(each.at_ms, wanted.zone)} for each in found.firings[:SHOWN]],
-        "followed": [_followed(hours, summary) for hours, summary in found.followed],
+        "followed": [_followed(hours, summary, found) for hours, summary in found.followed],
         "suggestion": _suggestion(found),
     }
 
@@ -345,20 +347,40 @@ def _ago(days: int) -> str:
     return "in the last 24 hours" if not days else "the day before" if days == 1 else f"{days} days before"
 
 
-def _followed(hours: int, summary: Summary) -> dict[str, str]:
-    lift = summary.lift
+def _followed(hours: int, summary: Summary, found: Preview) -> dict[str, str]:
     return {
         "after": f"{hours} h later",
         "median": move_text(summary.median),
         "half": f"{move_text(summary.lower_quartile)} to {move_text(summary.upper_quartile)}",
-        "verdict": lift_text(
-            None if lift is None else lift.value,
-            None if lift is None else lift.low,
-            None if lift is None else lift.high,
-            points=summary.points,
-            otherwise="at other hours",
-        ),
+        "verdict": _verdict(summary, found),
     }
+
+
+def _verdict(summary: Summary, found: Preview) -> str:
+    """How often the price went on that way, beside other hours; of too few cases, how many there were."""
+    lift = summary.lift
+    if lift is not None and (lift.low is None or lift.high is None):
+        # Cases that point nowhere are left out among others that do.
+        mixed = summary.points and any(each.up is None for each in found.firings)
+        often = _cases(lift.hit_rate, summary.count, "went on that way" if summary.points else "rose", mixed=mixed)
+        return f"{often}; usually it does in {100 * lift.base_rate:.0f} % of hours. Too few to tell from chance."
+    return lift_text(
+        None if lift is None else lift.value,
+        None if lift is None else lift.low,
+        None if lift is None else lift.high,
+        points=summary.points,
+        otherwise="at other hours",
+    )
+
+
+def _cases(rate: float, count: int, went: str, *, mixed: bool) -> str:
+    hits = round(rate * count)
+    if mixed or abs(hits - rate * count) > _EXACT:
+        return f"In {100 * rate:.0f} % of cases the price {went}"
+    if not hits:
+        did = "go on that way" if went.startswith("went") else "rise"
+        return f"In none of {count:,} cases did the price {did}" if count > 1 else f"The price did not {did}"
+    return f"In {hits:,} of {count:,} cases the price {went}" if count > 1 else f"The price {went}"
 
 
 def _suggestion(found: Preview) -> dict[str, Any]:
@@ -366,6 +388,6 @@ def _suggestion(found: Preview) -> dict[str, Any]:
     if found.suggestion is None:
         return {}
     return {
-        "text": f"That is often. With stricter thresholds it fires at most {MOST_A_WEEK} times a week.",
+        "text": f"This fires often. With stricter thresholds it fires at most {MOST_A_WEEK} times a week.",
         "conditions": form_of(found.suggestion)["conditions"],
     }

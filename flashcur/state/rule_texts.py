@@ -197,7 +197,7 @@ def _often(rule: RuleRecord, offered: Calmer | None) -> Texts:
         offered.would, f"have fired {offered.would:,} times at most"
     )
     return {
-        "often": f"Fired {offered.fires:,} times in {WEEK_DAYS} days. That is often. With a stricter threshold "
+        "often": f"Fired {offered.fires:,} times in {WEEK_DAYS} days, which is often. With a stricter threshold "
         f"(“{stricter}”) it would {would}.",
         "calmer": f"/alerts?rule={rule.id}&stricter={0.0 if threshold is None else threshold:.12g}",
     }

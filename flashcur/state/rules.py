@@ -164,7 +164,7 @@ class RulesState(rx.State):
             told["number"] = found.number
             if found.faults or found.definition is None:
                 tell(self, {RulesState: {"checked": {"number": found.number, **self._checked(found)}}})
-                raise Refusal("Something in the form is not right yet: it says where.")
+                raise Refusal("Please fix the fields marked above.")
             rule_id, done = await _save(accounts, caller, found)
             said, sent = await _send_test(accounts, caller, found.channels) if found.test else ("", 0)
             return rule_id, f"{done} {said}".rstrip(), sent

@@ -115,7 +115,7 @@ def test_what_a_plan_lacks_says_which_has_it(page: Page, app: App) -> None:
     sign_up(page, app, plan="free")
     visit(page, "/alerts?tab=channels")
     telegram = card(page, "telegram")
-    expect(telegram.locator(".state")).to_contain_text("Free does not have it: Elite has.")
+    expect(telegram.locator(".state")).to_contain_text("Not on Free. Available on Elite.")
     expect(telegram.get_by_role("link", name="Compare plans")).to_have_attribute("href", "/pricing")
     expect(telegram.get_by_role("button")).to_have_count(0)
     expect(card(page, "in-app").locator(".state")).to_have_attribute("data-ok", "true")

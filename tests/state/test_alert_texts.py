@@ -51,7 +51,7 @@ def test_a_receipt_tells_each_moment_to_the_millisecond() -> None:
     )
     texts = entry_texts(Entry(STORED_MS, alert("a", id=3), (way,)), LONDON)
     assert texts["receipt"] == [
-        {"what": "Binance USD-M said it", "when": "12:00:01.234", "delay": ""},
+        {"what": "Exchange time (Binance USD-M)", "when": "12:00:01.234", "delay": ""},
         {"what": "Seen", "when": "12:00:01.314", "delay": "+80 ms"},
         {"what": "Stored", "when": "12:00:01.329", "delay": "+95 ms"},
     ]
@@ -88,7 +88,7 @@ def test_every_status_has_a_word_and_a_meaning(status: Status) -> None:
         (made("browser", "expired"), "Web push reaches you with no page of FlashCur open."),
         (
             made("telegram", "dead", place=place(state="off")),
-            "This place is switched off by now: see Channels.",
+            "This destination is now switched off: see Channels.",
         ),
         (made("telegram", "dead", place=place()), "Send a test message under Channels to see whether it works again."),
         (made("email", "bounced"), "Look whether the address is right, then send a test message under Channels."),

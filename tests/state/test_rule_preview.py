@@ -114,6 +114,21 @@ def test_what_fired_before_the_last_week_only_says_so() -> None:
     assert told["headline"] == "Would have fired 3 times in the last 30 days, not in the last 7."
 
 
+def test_few_cases_are_counted_beside_how_often_it_is_so_anyway() -> None:
+    def verdict(hit_rate: float, count: int, *, points: bool = True, **firing: Any) -> str:
+        lift = Lift(hit_rate, 0.48, hit_rate / 0.48, None, None)
+        summary = Summary(count, 0.0, 0.0, 0.0, lift, points)
+        firings = (replace(FOUND.firings[0], **firing),)
+        return texts(replace(FOUND, followed=((1, summary),), firings=firings), WANTED)["followed"][0]["verdict"]
+
+    end = "; usually it does in 48 % of hours. Too few to tell from chance."
+    assert verdict(0.0, 3) == f"In none of 3 cases did the price go on that way{end}"
+    assert verdict(1 / 3, 3) == f"In 1 of 3 cases the price went on that way{end}"
+    assert verdict(0.0, 1, points=False, up=None) == f"The price did not rise{end}"
+    # Those that point nowhere are among the cases, and not in the rate.
+    assert verdict(0.5, 4, up=None) == f"In 50 % of cases the price went on that way{end}"
+
+
 async def ended(previews: Previews, database: Database, wanted: Wanted) -> list[dict[str, Any]]:
     """All that a tab is told of one preview."""
     told: list[dict[str, Any]] = []

@@ -59,7 +59,7 @@ def told(
 def test_a_rule_that_has_not_fired() -> None:
     row = told(rule())
     assert row["sentence"].replace("\u00a0", " ") == (
-        "Tell me when BTCUSDT trades at or above 65,000 USDT, at most once in 1 hour."
+        "Tell me when BTCUSDT trades at or above 65,000 USDT, at most once an hour."
     )
     assert (row["fires"], row["precision"], row["watched"]) == ("Has not fired yet.", "", "")
     assert (row["reach"], row["warning"]) == ("Reaches you only in the app.", "")
@@ -90,7 +90,7 @@ def test_a_rule_that_fires_too_often_is_offered_a_threshold(would: int, expected
     found = list_vars([kept], {}, {}, WAYS, READER, {kept.id: Calmer(41, stricter, 0, would)})
     row = found["active"][0]
     assert row["often"].replace("\u00a0", " ") == (
-        "Fired 41 times in 7 days. That is often. With a stricter threshold (“rises or falls by 7.5 % or more within "
+        "Fired 41 times in 7 days, which is often. With a stricter threshold (“rises or falls by 7.5 % or more within "
         f"15 minutes”) it {expected}"
     )
     assert row["calmer"] == f"/alerts?rule={kept.id}&stricter=7.5"
@@ -156,7 +156,7 @@ def test_the_silence_certificate_of_today() -> None:
         until_ms=NOW_MS,
     )
     assert told(rule(), certificate=certificate)["watched"] == (
-        "Today it watched for 1 h, and could not for 1 min because the exchange’s data came late. "
+        "Today it watched for 1 h, and could not for 1 min because no fresh data came from the exchange. "
         "Nearest: BTCUSDT, 64,900 of 65,000."
     )
     whole = Certificate(1, 7_200.0, 0.0, {}, {}, NOW_MS)

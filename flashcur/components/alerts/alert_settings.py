@@ -48,11 +48,11 @@ def _mute() -> rx.Component:
                 forms.actions(button_plain("Unmute", on_click=ChannelsState.mute("0"))),
             ),
             forms.actions(
-                rx.el.span("Nothing leaves the app for", class_name="soft"),
+                rx.el.span("Mute everything outside the app for", class_name="soft"),
                 *(button_plain(title, on_click=ChannelsState.mute(str(hours))) for hours, title in _MUTES),
             ),
         ),
-        description="Alerts still stand behind the bell.",
+        description="You still see alerts under the bell.",
         id_="mute",
     )
 

@@ -134,5 +134,5 @@ def _done() -> rx.Component:
             rx.el.div(rx.el.p(suggestion), _press("Use them", "takeSuggestion"), class_name="notice info suggestion"),
         ),
         rx.foreach(_texts("notes"), lambda each: rx.el.p(each, class_name="soft fine")),
-        rx.el.p("What was is no promise of what will be. Nothing was sent.", class_name="soft fine"),
+        rx.el.p("The past does not predict the future. Nothing was sent.", class_name="soft fine"),
     )

@@ -167,6 +167,7 @@ def _invitation(wanted: rx.Var[str]) -> rx.Component:
 def _form() -> rx.Component:
     draft = _draft()
     rule, sentence = browser.member(draft, "rule"), browser.member(draft, "sentence")
+    contradicts = browser.member(draft, "contradicts").to(bool)
     return PostedForm.create(
         rx.el.h2(rx.cond(rule != "", "Edit rule", "New rule")),
         rx.cond(
@@ -181,7 +182,11 @@ def _form() -> rx.Component:
             rx.cond(
                 sentence != "",
                 rx.el.span(sentence),
-                rx.el.span("Fill it in, and here it is said back as a sentence.", class_name="soft"),
+                rx.cond(
+                    contradicts,
+                    rx.el.span("Fix the marked conditions first.", class_name="soft"),
+                    rx.el.span("Your rule will appear here as a sentence.", class_name="soft"),
+                ),
             ),
             class_name="read-back",
             role="status",
@@ -434,10 +439,10 @@ def _when() -> rx.Component:
             rx.cond(
                 _value("mode") == "repeat",
                 _entry(
-                    "Then rest for",
+                    "Wait at least",
                     "cooldown_s",
                     _spans("cooldown_s", _COOLDOWNS_S, "no time"),
-                    hint="Each contract by itself.",
+                    hint=rx.cond(_value("scope.kind") == "symbol", "", "Each contract by itself."),
                 ),
             ),
             _entry(
@@ -527,7 +532,12 @@ def _words() -> rx.Component:
         _entry(
             "Name",
             "name",
-            _input("name", _value("name"), max_length=MOST_NAME, placeholder="Its sentence, if it has none"),
+            _input(
+                "name",
+                _value("name"),
+                max_length=MOST_NAME,
+                placeholder="Optional: the sentence above is used otherwise",
+            ),
         ),
         _entry(
             "Note in each message",
@@ -580,12 +590,12 @@ def _save() -> rx.Component:
     )
 
 
-def _entry(label: str, path: str, control: rx.Component, *, hint: str = "") -> rx.Component:
+def _entry(label: str, path: str, control: rx.Component, *, hint: str | rx.Var[str] = "") -> rx.Component:
     own = _id(path)
     return rx.el.div(
         rx.el.label(label, html_for=own),
         control,
-        *([rx.el.p(hint, class_name="hint")] if hint else []),
+        *([rx.el.p(hint, class_name="hint")] if not isinstance(hint, str) or hint else []),
         _error(path),
         class_name="entry",
     )

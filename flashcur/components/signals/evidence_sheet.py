@@ -172,7 +172,7 @@ def _past() -> rx.Component:
         rx.fragment(
             rx.el.p(SignalState.past_of, class_name="soft fine"),
             rx.el.ul(rx.foreach(SignalState.past, row), class_name="past"),
-            rx.el.p("What was is no promise of what will be.", class_name="soft fine"),
+            rx.el.p("The past does not predict the future.", class_name="soft fine"),
         ),
         rx.el.p("Too few of its kind have been followed so far.", class_name="soft"),
     )

@@ -46,8 +46,8 @@ def _content() -> rx.Component:
         rx.el.h2("What followed"),
         rx.el.p(
             "What the price did after signals of each kind, and how often it went where they pointed, or rose after "
-            "those that point nowhere, next to hours of the same contracts without a signal. What was is no promise of "
-            "what will be.",
+            "those that point nowhere, next to hours of the same contracts without a signal. The past does not "
+            "predict the future.",
             class_name="soft",
         ),
         rx.cond(

@@ -40,7 +40,7 @@ def mobile_number(text: object) -> str:
     # Some write the international prefix of their own country.
     typed = "+" + typed[2:] if typed.startswith("00") else typed
     if not typed.startswith("+"):
-        raise Refusal(f"Begin with the country code: {_EXAMPLE}.", field=FIELD)
+        raise Refusal(f"Start with {_EXAMPLE}.", field=FIELD)
     number = _parsed(typed)
     reason = phonenumbers.is_possible_number_with_reason(number)
     if reason in (phonenumbers.ValidationResult.TOO_SHORT, phonenumbers.ValidationResult.TOO_LONG):

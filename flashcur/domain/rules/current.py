@@ -34,7 +34,7 @@ class Present:
     """What is known of one condition now."""
 
     text: str
-    """The value of one contract, or how many contracts are there; empty where the table does not show it."""
+    """The value of one contract, or how many contracts meet it; empty where the table does not show it."""
     met: bool | None
     """Whether one contract meets it now; None where that is not known, or there are several."""
     window_shown: bool = True
@@ -92,7 +92,8 @@ def _of_many(condition: Condition, frame: Frame, chosen: Sequence[int]) -> Prese
     if not values or isinstance(condition, PriceCross) or (isinstance(condition, VolumeRatio) and condition.floor):
         return Present("", None)
     there = sum(_met(condition, value) for value in values)
-    return Present(f"{there:,} of {len(values):,} contracts are there", None)
+    meet = "meets" if there == 1 else "meet"
+    return Present(f"{there:,} of {len(values):,} contracts {meet} this now", None)
 
 
 def _value(condition: Condition, frame: Frame, at: int) -> float | None:

@@ -22,10 +22,11 @@ def sentence(definition: Definition, scope_name: str = "") -> str:
     subject = _subject(definition, scope_name)
     if definition.mode == "once":
         often = ", once"
-    elif definition.scope.kind == "symbol":
-        often = f", at most once in {duration(definition.cooldown_s)}"
+    elif not definition.cooldown_s:
+        often = ", every time"
     else:
-        often = f", at most once in {duration(definition.cooldown_s)} for each contract"
+        each = "" if definition.scope.kind == "symbol" else " per contract"
+        often = f", at most once {_rate(definition.cooldown_s)}{each}"
     quiet = ", even in quiet hours" if definition.urgent else ""
     return f"Tell me when {subject} {what}{holds}{often}{quiet}."
 
@@ -46,9 +47,9 @@ def condition_text(condition: Condition) -> str:
         window = WINDOW_WORDS[condition.window_s]
         return f"sees its open interest {verb} {plain(condition.percent)} % or more within {window}"
     if isinstance(condition, OnSignal):
-        return f"gives a signal of “{_signal(condition)}”"
-    floor = f" and at least ${plain(condition.floor)}" if condition.floor > 0 else ""
-    return f"trades at least {plain(condition.multiple)} times the volume of the hour before{floor} in an hour"
+        return f"has {_signal(condition)}"
+    floor = f" and at least ${plain(condition.floor)} this hour" if condition.floor > 0 else ""
+    return f"has at least {plain(condition.multiple)} times the previous hour’s volume{floor}"
 
 
 def duration(seconds: int) -> str:
@@ -63,6 +64,12 @@ def duration(seconds: int) -> str:
     return " ".join(parts) or "0 seconds"
 
 
+def _rate(seconds: int) -> str:
+    """`an hour`, `every 15 minutes`."""
+    alone = {86_400: "a day", 3_600: "an hour", 60: "a minute", 1: "a second"}
+    return alone.get(seconds, f"every {duration(seconds)}")
+
+
 def _subject(definition: Definition, scope_name: str) -> str:
     scope = definition.scope
     if scope.kind == "symbol":
@@ -73,13 +80,16 @@ def _subject(definition: Definition, scope_name: str) -> str:
 
 
 def _signal(condition: OnSignal) -> str:
-    details = [DETECTOR_TITLES[condition.detector]]
+    """`a bearish volume spike signal (strong or more)`."""
+    name = "listing or terms" if condition.detector == "listing" else DETECTOR_TITLES[condition.detector].lower()
+    details: list[str] = []
     if condition.quadrant in QUADRANT_TITLES:
         quadrant: Quadrant = condition.quadrant
         details.append(QUADRANT_TITLES[quadrant].lower())
     elif condition.direction != "any":
-        details.append(condition.direction)
+        name = f"{condition.direction} {name}"
     if condition.severity > 1:
         word = SEVERITY_WORDS[condition.severity].lower()
         details.append(word if condition.severity == max(SEVERITY_WORDS) else f"{word} or more")
-    return ", ".join(details)
+    more = f" ({', '.join(details)})" if details else ""
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name} signal{more}"

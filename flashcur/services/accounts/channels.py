@@ -456,7 +456,7 @@ def _reach(channel: Channel, plan: Plan, email: str | None, known: Sequence[Plac
     if channel not in plan.channels:
         return Reach(False, _not_in(plan, channel), "/pricing", "Compare plans")
     if channel == "in-app":
-        return Reach(True, "Every alert stands behind the bell.")
+        return Reach(True, "Every alert is listed under the bell.")
     if channel == "browser":
         return Reach(True, "Shown while a page of FlashCur is open in a browser where you allowed notifications.")
     if sender is None or sender.problem:
@@ -470,7 +470,7 @@ def _reach(channel: Channel, plan: Plan, email: str | None, known: Sequence[Plac
         return Reach(False, "Not connected yet.", _CHANNELS_PAGE, "Connect it")
     first = min(known, key=lambda place: place.state == "unconfirmed")
     if first.state == "unconfirmed":
-        return Reach(False, "Waits for you to confirm it.", _CHANNELS_PAGE, "Confirm it")
+        return Reach(False, "Not confirmed yet.", _CHANNELS_PAGE, "Confirm it")
     return Reach(False, f"Switched off: {lowered(first.why)}", _CHANNELS_PAGE, "Look at it")
 
 
@@ -534,7 +534,7 @@ def _channel(place: Destination) -> Channel:
 
 
 def _not_in(plan: Plan, channel: Channel) -> str:
-    return f"{plan.title} does not have it: {least_plan('channels', channel).title} has."
+    return f"Not on {plan.title}. Available on {least_plan('channels', channel).title}."
 
 
 def _not_set_up(channel: Channel, sender: Sender | None) -> str:

@@ -36,7 +36,7 @@ class AlertChoices:
         """
         first, last = _minutes(from_, "from"), _minutes(until, "until")
         if quiet and first == last:
-            raise Refusal("Choose another time than the beginning: these hours would never end.", field="until")
+            raise Refusal("“Until” must differ from “From”.", field="until")
         if not (cap.isascii() and cap.isdigit() and len(cap) < 6 and 1 <= int(cap) <= MOST_CAP):
             raise Refusal(f"Enter a whole number from 1 to {MOST_CAP:,}.", field="cap")
 

@@ -18,7 +18,7 @@ KEPT = timedelta(days=90)
 """How long a rule's days are kept."""
 
 REASONS: Mapping[str, str] = {
-    "stale": "the exchange’s data came late",
+    "stale": "no fresh data came from the exchange",
     "switch": "another exchange was serving",
     "no_baseline": "there was too little history to compare with",
     "engine_away": "FlashCur was not running",

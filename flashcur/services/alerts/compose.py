@@ -123,7 +123,7 @@ def summary_of(
     head = _counted(number, "more alert" if follows and not digest else "alert")
     # Quiet hours that end soon, too, hold alerts for a minute or two.
     within = not digest and last_ms - first_ms <= WINDOW_MS
-    head += " within a minute" if within else f" since {_moment(first_ms, zone)}"
+    head += " within a minute" if within else f" since {moment(first_ms, zone)}"
     names = _names(Counter(alert.symbol for alert in alerts if alert.symbol))
     chosen = sorted(alerts, key=lambda alert: (not alert.urgent, -alert.event_ms))[:MOST_NAMED]
     return Message(
@@ -182,8 +182,11 @@ def _listed(head: str, found: Sequence[Missed], number: int, zone: tzinfo) -> st
 
 
 def _names(counted: Mapping[str, int]) -> str:
-    """The contracts with the most alerts: `BTCUSDT 5, ETHUSDT 3, SOLUSDT 1 and 4 other contracts`."""
-    named = ", ".join(f"{symbol} {times}" for symbol, times in Counter(counted).most_common(MOST_SYMBOLS))
+    """The contracts with the most alerts: `BTCUSDT 5, ETHUSDT 3, SOLUSDT and 4 other contracts`."""
+    if len(counted) == 1:
+        return next(iter(counted))
+    most = Counter(counted).most_common(MOST_SYMBOLS)
+    named = ", ".join(f"{symbol} {times}" if times > 1 else symbol for symbol, times in most)
     others = len(counted) - MOST_SYMBOLS
     return f"{named} and {others} other {'contract' if others == 1 else 'contracts'}" if others > 0 else named
 

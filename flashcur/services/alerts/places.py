@@ -87,7 +87,7 @@ def ways(
     if channel is None:
         return Ways((), "there is no such channel")
     if channel not in plan.channels and not notice:
-        return Ways((), f"your plan, {plan.title}, does not have it; {least_plan('channels', channel).title} has")
+        return Ways((), f"not on {plan.title}; available on {least_plan('channels', channel).title}")
     if channel in OURS:
         return Ways((Place(channel, None, ""),))
     if name not in channels:

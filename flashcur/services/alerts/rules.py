@@ -234,9 +234,9 @@ def _require_room(owned: Sequence[RuleRecord], plan: Plan) -> None:
     active = active_count(owned, plan)
     if active < plan.rules:
         return
-    have = "1 is active" if active == 1 else f"{active:,} are active"
     raise PlanNeeded(
-        f"{plan.title} has {plan.rules:,} active rules, and {have}: pause another one, or keep this one paused.",
+        f"{plan.title} allows {plan.rules:,} active rules, and you have {active:,}: pause another one, or "
+        "keep this one paused.",
         field="room",
     )
 

@@ -23,7 +23,7 @@ _KEY = ("exchange", "demo", "day", "symbol")
 _VALUES = ("seen", "stale", "switch", "no_baseline", "engine_away", "not_begun")
 
 _REASONS: dict[Cause, str] = {
-    "stale": "because the exchange’s data came late",
+    "stale": "because no fresh data came from the exchange",
     "switch": "while another exchange was serving",
     "no_baseline": "while there was too little history to compare with",
     "engine_away": "while FlashCur was not running",

@@ -164,7 +164,7 @@ def _mute(session: Session, account: Account, destination: Destination, argument
 
 def _unmute(session: Session, account: Account, destination: Destination, argument: str, now_ms: int) -> str:
     _set_mute(session, account, None, now_ms)
-    return "Messages come again."
+    return "Messages are on again."
 
 
 def _stop(session: Session, account: Account, destination: Destination, argument: str, now_ms: int) -> str:

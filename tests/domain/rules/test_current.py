@@ -114,10 +114,10 @@ def test_contracts_of_a_scope_are_counted() -> None:
     condition = PriceMove("up", 10.0, 86_400)
     (in_all,) = present([condition], Scope("all"), values, ())
     crypto = values.of("crypto")
-    assert in_all.text == f"{sum(i >= 10 for i in crypto)} of {len(crypto)} contracts are there"
+    assert in_all.text == f"{sum(i >= 10 for i in crypto)} of {len(crypto)} contracts meet this now"
     members = values.values("symbol")[9:12]
     (in_list,) = present([condition], Scope("watchlist", watchlist_id="x"), values, members)
-    assert in_list.text == "2 of 3 contracts are there"
+    assert in_list.text == "2 of 3 contracts meet this now"
 
 
 def test_missing_values_are_no_zeros() -> None:

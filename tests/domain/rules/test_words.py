@@ -91,8 +91,8 @@ def test_a_signal_cannot_hold():
 def test_the_sentence():
     definition = Definition((PriceMove("either", 5, 900), VolumeRatio(3, 1_000_000)), ONE)
     assert sentence(definition, "BTCUSDT") == (
-        "Tell me when BTCUSDT rises or falls by 5 % or more within 15 minutes and trades at least 3 times the volume "
-        "of the hour before and at least $1,000,000 in an hour, at most once in 1 hour."
+        "Tell me when BTCUSDT rises or falls by 5 % or more within 15 minutes and has at least 3 times the previous "
+        "hour’s volume and at least $1,000,000 this hour, at most once an hour."
     )
     definition = Definition(
         (FundingLevel("below", -0.05), PriceCross("above", 0.00001), PriceMove("down", 1.5, 60)),
@@ -102,13 +102,19 @@ def test_the_sentence():
     )
     assert sentence(definition, "Majors") == (
         "Tell me when any contract of “Majors” has a funding rate of −0.05 % an interval or less, trades at or above "
-        "0.00001 USDT and falls by 1.5 % or more within 1 minute, and stays so for 90 seconds, at most once in 1 hour "
-        "for each contract, even in quiet hours."
+        "0.00001 USDT and falls by 1.5 % or more within 1 minute, and stays so for 90 seconds, at most once an hour "
+        "per contract, even in quiet hours."
     )
     signal = OnSignal("open_interest", 2, quadrant="short_covering")
     assert sentence(Definition((signal,), Scope("all"), mode="once")) == (
-        "Tell me when any contract gives a signal of “Open interest surge, short covering, strong or more”, once."
+        "Tell me when any contract has an open interest surge signal (short covering, strong or more), once."
     )
+    spike = Definition((OnSignal("volume_spike", 1, "bearish"),), ONE, cooldown_s=900)
+    assert sentence(spike) == (
+        f"Tell me when {ONE.symbol} has a bearish volume spike signal, at most once every 15 minutes."
+    )
+    listing = Definition((OnSignal("listing"),), Scope("all"), cooldown_s=0)
+    assert sentence(listing) == "Tell me when any contract has a listing or terms signal, every time."
 
 
 @pytest.mark.parametrize(

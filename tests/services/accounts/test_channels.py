@@ -62,7 +62,7 @@ def test_each_channel_says_whether_it_reaches_its_owner_and_why_not(services: Se
     assert said["telegram"] == Reach(False, "Not connected yet.", "/alerts?tab=channels", "Connect it")
     # A plan that has ended.
     assert reach(services, person, "pro")["telegram"] == Reach(
-        False, "Pro does not have it: Elite has.", "/pricing", "Compare plans"
+        False, "Not on Pro. Available on Elite.", "/pricing", "Compare plans"
     )
     assert not any(each.ok for each in reach(services, person, "guest").values())
     # A server that cannot send by it.
@@ -70,7 +70,7 @@ def test_each_channel_says_whether_it_reaches_its_owner_and_why_not(services: Se
     assert reach(services, person)["sms"] == Reach(False, "SMS is not configured on this server.")
     # Connected, not confirmed, switched off by us with the reason, and on.
     place = put(services, person, "discord", confirmed=False)
-    assert reach(services, person)["discord"].text == "Waits for you to confirm it."
+    assert reach(services, person)["discord"].text == "Not confirmed yet."
     put(services, person, "discord")
     assert reach(services, person)["discord"].ok
     with services.database.session() as session:
@@ -368,9 +368,9 @@ async def test_test_messages_are_limited(services: Services) -> None:
 async def test_a_plan_that_lacks_the_channel_tests_nothing(services: Services) -> None:
     person = services.person(plan="pro")
     place = put(services, person, "webhook")
-    with pytest.raises(PlanNeeded, match="Elite has"):
+    with pytest.raises(PlanNeeded, match="Available on Elite"):
         await services.channels.test(person.caller, place)
-    with pytest.raises(PlanNeeded, match="Elite has"):
+    with pytest.raises(PlanNeeded, match="Available on Elite"):
         await services.channels.switch_on(person.caller, place)
 
 
@@ -388,7 +388,7 @@ async def test_a_chat_is_connected_by_a_link_that_the_bot_is_sent(services: Serv
         services.channels.senders["telegram"] = TelegramChannel(TelegramApi(settings, dialler))  # type: ignore[index]
         link = await services.channels.begin_telegram(person.caller)
         assert link.url.startswith("https://t.me/")
-        assert reach(services, person)["telegram"].text == "Waits for you to confirm it."
+        assert reach(services, person)["telegram"].text == "Not confirmed yet."
         # What the poller does with `/start CODE`.
         with services.database.session() as session:
             code = link.url.partition("start=")[2]
@@ -412,7 +412,7 @@ async def test_a_number_is_connected_by_the_code_that_it_was_sent(services: Serv
         await services.channels.begin_sms(person.caller, "12")
     assert refused.value.field == "number"
     number = await services.channels.begin_sms(person.caller, "+44 7400 123456")
-    assert reach(services, person)["sms"].text == "Waits for you to confirm it."
+    assert reach(services, person)["sms"].text == "Not confirmed yet."
     with services.database.session(readonly=True) as session:
         sent = session.exec(select(Delivery).where(Delivery.channel == "sms")).one()
     code = filled_in(sent.payload, services.settings.secret_key).split()[1]

@@ -132,11 +132,11 @@ def not_sent(world: World) -> str:
 def test_the_ledger_says_of_each_channel_why_nothing_was_sent_by_it(database: Database) -> None:
     """Complaint 26 (part): an ended plan, a place that is off or an address that is suppressed is no silent nothing."""
     world = make_world(database, ["in-app", "telegram"], plan="free")
-    assert not_sent(world) == "Not sent by Telegram: your plan, Free, does not have it; Elite has."
+    assert not_sent(world) == "Not sent by Telegram: not on Free; available on Elite."
     world.change_account(plan="elite")
     assert not_sent(world) == ""
     world.change_account(plan_until=datetime(2026, 11, 1, tzinfo=UTC))
-    assert not_sent(world) == "Not sent by Telegram: your plan, Free, does not have it; Elite has."
+    assert not_sent(world) == "Not sent by Telegram: not on Free; available on Elite."
     world.change_account(plan_until=None)
     world.channels["telegram"].problem = "Telegram is not set up on this server."
     assert not_sent(world) == "Not sent by Telegram: Telegram is not set up on this server."

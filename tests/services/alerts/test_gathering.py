@@ -116,7 +116,7 @@ def test_after_a_night_one_digest_tells_it_all(world: World) -> None:
     assert gathered(world, end_ms) == Gathered(2, 10)
     digest = rows(world)[-1]
     assert (digest.kind, digest.status) == ("digest", "queued")
-    assert digest.payload["title"] == "5 alerts since 27 Nov at 12:00:01 UTC: BTCUSDT 5"
+    assert digest.payload["title"] == "5 alerts since 27 Nov 12:00 UTC: BTCUSDT"
     assert digest.payload["lines"][0] == "16:00:01 BTCUSDT crossed above 65,400"
     assert due_now(world, end_ms + 24 * HOUR_MS) == []
 
@@ -133,7 +133,7 @@ def test_a_single_alert_of_a_night_is_a_digest_as_well(world: World) -> None:
     end_ms = night(world)
     world.tell(world.alert())
     assert gathered(world, end_ms) == Gathered(2, 2)
-    assert rows(world)[-1].payload["title"] == "1 alert since 27 Nov at 12:00:01 UTC: BTCUSDT 1"
+    assert rows(world)[-1].payload["title"] == "1 alert since 27 Nov 12:00 UTC: BTCUSDT"
 
 
 def test_urgent_ones_do_not_wait_for_the_morning_with_the_rest(world: World) -> None:
@@ -253,7 +253,7 @@ def test_where_the_place_is_gone_the_ledger_says_so(world: World, what: str) -> 
     said = {
         "switched off": "Not sent: it is switched off: you switched it off.",
         "removed": "Not sent: it is not connected yet.",
-        "plan": "Not sent: your plan, Free, does not have it; Elite has.",
+        "plan": "Not sent: not on Free; available on Elite.",
     }
     assert world.steps(row)[-1] == ("dead", said[what])
 

@@ -64,7 +64,7 @@ def test_every_channel_has_its_state(database: Database) -> None:
     assert all(way.why for way in told.values() if way.state != "on")
     less = known(database, "free", ("telegram", "on"))["telegram"]
     assert less.state == "plan"
-    assert "Elite has" in less.why
+    assert "available on Elite" in less.why
     assert known(database, "pro", email=None)["email"].state == "owner"
 
 

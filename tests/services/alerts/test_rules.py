@@ -119,7 +119,7 @@ async def test_over_the_plan_s_number_a_rule_is_refused_or_kept_paused(services:
     ann = services.person()
     most = PLANS["free"].rules
     ids = [await acts.create(ann.caller, written()) for _ in range(most)]
-    with pytest.raises(PlanNeeded, match="Free has 3 active rules, and 3 are active") as refused:
+    with pytest.raises(PlanNeeded, match="Free allows 3 active rules, and you have 3") as refused:
         await acts.create(ann.caller, written())
     assert refused.value.field == "room"
     extra = await acts.create(ann.caller, written(), paused=True)

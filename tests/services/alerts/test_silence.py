@@ -112,7 +112,7 @@ def everywhere(number: int, **gap: int) -> dict[tuple[str, int], dict[str, int]]
     return {(symbol, number): gap for symbol in CONTRACTS}
 
 
-LATE, AWAY = "because the exchange’s data came late", "while FlashCur was not running"
+LATE, AWAY = "because no fresh data came from the exchange", "while FlashCur was not running"
 YOUNG = "while there was too little history to compare with"
 LINES: dict[str, tuple[dict[tuple[str, int], dict[str, int]], int, int, str]] = {
     # Gaps; the first and last day asked for; the line.

@@ -251,7 +251,7 @@ def test_a_mute_lasts_as_long_as_is_said(one: World) -> None:
         assert settings.muted_until_ms == NOON_MS + minutes * 60_000
     assert one.changes() > told
     one.now_ms += 600_000
-    assert one.write("/unmute") == "Messages come again."
+    assert one.write("/unmute") == "Messages are on again."
     settings = one.settings_of(account_id)
     assert settings is not None
     assert settings.muted_until_ms is None
