@@ -182,10 +182,10 @@ def _whole(value: object) -> int:
 
 
 def _written(value: object) -> str:
-    """A value as one types it: no exponent, no needless zeros."""
+    """A value as one types it: thousands parted by commas, no exponent, no needless zeros."""
     if not isinstance(value, float):
         return str(value)
-    return f"{value:.12f}".rstrip("0").rstrip(".")
+    return f"{value:,.12f}".rstrip("0").rstrip(".")
 
 
 def scope_name(scope: Scope, lists: Mapping[str, str]) -> str:

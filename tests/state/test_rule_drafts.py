@@ -181,3 +181,8 @@ def test_an_end_that_cannot_be_is_refused(ends: str) -> None:
 def test_a_form_with_nothing_in_it_is_wrong_everywhere_at_once() -> None:
     found = read_draft("{}", KNOWN)
     assert found.faults.keys() == {"conditions", "scope.kind", "mode", "cooldown_s", "hold_s"}
+
+
+def test_numbers_that_are_shown_in_a_form_have_their_thousands_parted() -> None:
+    shown = form_of(Definition((VolumeRatio(3.0, 5_000_000.0),), Scope("all")))["conditions"][0]
+    assert (shown["multiple"], shown["floor"]) == ("3", "5,000,000")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from decimal import Decimal
 from math import isfinite
 from typing import Any, ClassVar, Literal, cast, get_args
 
@@ -211,7 +212,7 @@ class _Reader:
         if not isfinite(number):
             raise Fault(where, "Enter a number.")
         if not least <= number <= most:
-            raise Fault(where, f"Enter a number from {least:,.12g} to {most:,.12g}.")
+            raise Fault(where, f"Enter a number from {_plain(least)} to {_plain(most)}.")
         return number
 
     def choice(self, name: str, allowed: tuple[Any, ...]) -> Any:
@@ -236,3 +237,9 @@ class _Reader:
         if not isinstance(value, str) or len(value) > 24:
             raise Fault(f"{self._field}.quadrant", "Choose one of the kinds.")
         return value
+
+
+def _plain(value: float) -> str:
+    """Without an exponent: `0.000000000001`, `1,000,000,000`."""
+    text = f"{Decimal(repr(value)):,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

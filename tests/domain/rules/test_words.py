@@ -189,3 +189,10 @@ def test_presets_can_fire_and_go_through_a_form():
         assert contradictions(preset.definition) == []
         assert Definition.from_json(preset.definition.to_json()) == preset.definition
     assert [preset.id for preset in PRESETS if preset.open_interest] == ["new-positions"]
+
+
+def test_the_range_of_a_number_is_told_in_plain_numbers() -> None:
+    raw = Definition((PriceCross("above", 1.0),), ONE).to_json()
+    raw["conditions"][0]["price"] = 1e10
+    with pytest.raises(Fault, match=r"^Enter a number from 0\.000000000001 to 1,000,000,000\.$"):
+        Definition.from_json(raw)
