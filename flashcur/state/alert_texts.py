@@ -58,7 +58,7 @@ def entry_texts(entry: Entry, zone: tzinfo) -> dict[str, Any]:
         "at_ms": str(entry.at_ms),
         # Grows with each step: of two tellings of a message this says which is the newer one.
         "seq": str(max((step.id or 0 for way in entry.ways for step in way.steps), default=0)),
-        "title": _ALONE.get(entry.ways[0].delivery.kind, "Message") if alert is None else alert.title,
+        "title": alone_title(entry.ways[0].delivery) if alert is None else alert.title,
         "text": _alone_text(entry.ways[0]) if alert is None else alert.text,
         "rule": "" if alert is None else alert.rule_id or "",
         "urgent": "1" if alert is not None and alert.urgent else "",
@@ -125,6 +125,13 @@ def where_text(ways: Iterable[Way]) -> str:
 def _meaning(status: str) -> str:
     words: Mapping[str, Any] = {**WORDS}
     return words[status].meaning if status in words else ""
+
+
+def alone_title(delivery: Delivery) -> str:
+    """What a message that tells no alert is called."""
+    if delivery.kind == "notice" and "code" in delivery.payload:
+        return "Code that confirms a number"
+    return _ALONE.get(delivery.kind, "Message")
 
 
 def _alone_text(way: Way) -> str:

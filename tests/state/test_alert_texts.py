@@ -10,7 +10,7 @@ from flashcur.domain.delivery.status import STATUSES, Status
 from flashcur.models import Delivery, DeliveryStep, Destination
 from flashcur.services.accounts.channels import EMAIL_PLACE
 from flashcur.services.alerts.inbox import Entry, Way
-from flashcur.state.alert_texts import entry_texts, line_texts, way_texts
+from flashcur.state.alert_texts import alone_title, entry_texts, line_texts, way_texts
 from tests.support.alerts import NOON_MS, alert
 
 LONDON, KATHMANDU = ZoneInfo("Europe/London"), ZoneInfo("Asia/Kathmandu")
@@ -138,3 +138,10 @@ def test_what_goes_to_the_account_s_own_address_is_told_on_its_card() -> None:
     """It has no row before something of it is changed."""
     assert way_texts(made("email"), None, LONDON)["destination"] == EMAIL_PLACE
     assert way_texts(made("telegram"), None, LONDON)["destination"] == ""
+
+
+def test_a_code_is_called_a_code() -> None:
+    one = Delivery(key="a", channel="sms", kind="notice", payload={"text": "", "code": {"nonce": "n"}})
+    assert alone_title(one) == "Code that confirms a number"
+    one.payload = {"text": ""}
+    assert alone_title(one) == "Notice"

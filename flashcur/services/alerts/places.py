@@ -9,7 +9,6 @@ from sqlmodel import Session, col, select
 
 from flashcur.domain.plans import CHANNEL_NAMES, CHANNELS, Plan, least_plan
 from flashcur.domain.plans import Channel as ChannelName
-from flashcur.domain.texts import lowered
 from flashcur.models import Account, Destination, Suppression
 from flashcur.services.notify.channel import Channel
 from flashcur.services.notify.destinations import address_key
@@ -115,7 +114,8 @@ def _place(account: Account, channel: ChannelName, row: Destination, known: Addr
     if row.state == "unconfirmed":
         return f"{name} is not confirmed yet"
     if row.state != "on":
-        return f"{name} is switched off" + (f": {lowered(row.why.rstrip('.'))}" if row.why else "")
+        # Its card says why, in the provider's words: a rule's row says it once, and short.
+        return f"{name} is switched off"
     if channel == "email":
         return _by_mail(account, row.id, known)
     reason = known.suppressed.get((row.channel, address_key(row.channel, row.address)))

@@ -147,7 +147,7 @@ def test_the_ledger_says_of_each_channel_why_nothing_was_sent_by_it(database: Da
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"state": "off", "why": "The bot was blocked."}, "“My phone” is switched off: the bot was blocked"),
+        ({"state": "off", "why": "The bot was blocked."}, "“My phone” is switched off"),
         ({"state": "unconfirmed", "name": ""}, "it is not confirmed yet"),
     ],
 )

@@ -251,7 +251,7 @@ def test_where_the_place_is_gone_the_ledger_says_so(world: World, what: str) -> 
     (row,) = rows(world)
     assert row.status == "dead"
     said = {
-        "switched off": "Not sent: it is switched off: you switched it off.",
+        "switched off": "Not sent: it is switched off.",
         "removed": "Not sent: it is not connected yet.",
         "plan": "Not sent: not on Free; available on Elite.",
     }
