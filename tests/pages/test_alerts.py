@@ -78,7 +78,9 @@ def test_from_a_row_s_bell_to_a_rule_that_watches(page: Page, app: App) -> None:
     expect(rules(page)).to_have_count(1)
     expect(rules(page).first).to_contain_text("Tell me when BTCUSDT rises or falls by 5 %")
     expect(rules(page).first).to_contain_text("Has not fired yet.")
-    expect(rules(page).first).to_contain_text("Reaches you by browser notification, and in the app.")
+    expect(rules(page).first).to_contain_text(
+        "Reaches you by browser notification (where you allowed it), and in the app."
+    )
     expect(page.locator(".rules-head")).to_contain_text("1 of 25 rules active on Pro")
     page.reload()
     expect(rules(page)).to_have_count(1)

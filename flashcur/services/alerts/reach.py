@@ -76,6 +76,9 @@ def reach(wanted: Sequence[str], known: Mapping[Channel, Way], *, stopped: str =
 
 def _name(channel: Channel) -> str:
     name = CHANNEL_NAMES[channel]
+    if channel == "browser":
+        # Only the browser knows whether it may.
+        return f"{name.lower()} (where you allowed it)"
     return name if channel in ("sms", "telegram", "discord", "slack") else name.lower()
 
 

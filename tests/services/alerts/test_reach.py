@@ -82,7 +82,9 @@ def test_mail_that_bounced_reaches_nobody(database: Database) -> None:
         (["in-app", "email"], Reach("Reaches you by email, and in the app.", False)),
         (
             ["in-app", "browser", "email", "telegram"],
-            Reach("Reaches you by browser notification, email and Telegram, and in the app.", False),
+            Reach(
+                "Reaches you by browser notification (where you allowed it), email and Telegram, and in the app.", False
+            ),
         ),
         (["in-app"], Reach("Reaches you only in the app.", False)),
         (
