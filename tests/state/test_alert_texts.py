@@ -141,7 +141,15 @@ def test_what_goes_to_the_account_s_own_address_is_told_on_its_card() -> None:
 
 
 def test_a_code_is_called_a_code() -> None:
-    one = Delivery(key="a", channel="sms", kind="notice", payload={"text": "", "code": {"nonce": "n"}})
+    one = Delivery(
+        key="a",
+        channel="sms",
+        kind="notice",
+        due_ms=0,
+        expires_ms=0,
+        created_ms=0,
+        payload={"text": "", "code": {"nonce": "n"}},
+    )
     assert alone_title(one) == "Code that confirms a number"
     one.payload = {"text": ""}
     assert alone_title(one) == "Notice"

@@ -126,7 +126,7 @@ def test_what_the_last_minute_of_a_night_held_is_no_more_than_itself(world: Worl
     end_ms = night(world)
     world.tell(*[world.alert(end_ms - MINUTE_MS + number) for number in range(5)])
     assert gathered(world, end_ms) == Gathered(2, 10)
-    assert rows(world)[-1].payload["title"] == "5 alerts within a minute: BTCUSDT 5"
+    assert rows(world)[-1].payload["title"] == "5 alerts within a minute: BTCUSDT"
 
 
 def test_a_single_alert_of_a_night_is_a_digest_as_well(world: World) -> None:

@@ -237,7 +237,7 @@ async def test_a_rule_that_can_never_fire_gives_way_to_one_that_can(services: Se
     # It takes no room: the third that can fire is no third too many.
     able.append(await acts.create(ann.caller, written()))
     assert states(*blind, *able) == [waits, waits, going, going, going]
-    with pytest.raises(PlanNeeded, match="3 are active"):
+    with pytest.raises(PlanNeeded, match="Free allows 3 active rules, and you have 3"):
         await acts.create(ann.caller, written())
     # Room does not set it going, only what makes it fire.
     await acts.pause(ann.caller, able[0])
@@ -271,7 +271,7 @@ async def test_what_could_not_fire_needs_room_once_it_can(services: Services, ac
         )
     blind = of(services, ann)[-1]
     assert blind.status == "active"
-    with pytest.raises(PlanNeeded, match="3 are active"):
+    with pytest.raises(PlanNeeded, match="Free allows 3 active rules, and you have 3"):
         await acts.edit(ann.caller, blind.id, revision(blind), written())
 
 
