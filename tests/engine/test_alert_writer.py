@@ -209,7 +209,7 @@ async def test_what_waits_for_long_says_that_the_database_was_away_only_if_it_wa
         rig.later(alert_writer.LATE_MS / 1000 + 5)
         await rig.writer.flush()
         (one,) = rig.rows("missed")
-        assert one.title == ("5 alerts came at once: C0USDT 1, C1USDT 1, C2USDT 1 and 2 other contracts")
+        assert one.title == ("5 alerts came at once: C0USDT, C1USDT, C2USDT and 2 other contracts")
         assert "away" not in one.text
         assert {row.rule_id for row in rig.rows("rule")} == {few.id}
         assert len(rig.rows()) == 3
@@ -235,7 +235,7 @@ async def test_a_storm_is_gathered_by_account_and_nothing_of_it_is_lost(
         await rig.writer.flush()
         assert [row.symbol for row in rig.rows("rule")] == [*symbols[:3], "AUSDT"]
         (one,) = rig.rows("missed")
-        assert one.title == "298 alerts came at once: C299USDT 2, C003USDT 1, C004USDT 1 and 294 other contracts"
+        assert one.title == "298 alerts came at once: C299USDT 2, C003USDT, C004USDT and 294 other contracts"
         first, *told, rest = one.text.split("\n")
         assert first == "From 23 Nov at 10:00:00 UTC until 23 Nov at 10:01:10 UTC, too many to be told one by one."
         assert rest == f"{298 - len(told)} more."
