@@ -1,4 +1,7 @@
-"""Says every ten seconds how far each contract is from each signal: what answers "why not" on the page."""
+"""Says every ten seconds how far each contract is from each signal, and how far its price has moved.
+
+The first answers "why not" on the page; the second is what the form of a rule shows of its condition.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from time import perf_counter
 
 import orjson
 
+from flashcur.domain.rules.current import TOLD_WINDOWS_S
 from flashcur.domain.signals.detector import Distance
 from flashcur.domain.signals.runner import Runner
 from flashcur.engine.detection import Watcher
@@ -21,6 +25,8 @@ PAUSE_S = 0.02
 
 Told = dict[str, list[tuple[object, ...]]]
 """By symbol, each distance's detector, what, value, needed, unit, share and missing."""
+Moved = dict[str, list[float | None]]
+"""By symbol, what `domain.rules.current.Moves` has."""
 
 
 class WhyNot:
@@ -46,7 +52,8 @@ class WhyNot:
         if runner is None:
             return False
         contracts: Told = {}
-        work = self._distances(runner, contracts)
+        moves: Moved = {}
+        work = self._look(runner, contracts, moves)
         while _for_a_while(work):
             await asyncio.sleep(PAUSE_S)
             if runner is not self._detection.runner:
@@ -59,17 +66,23 @@ class WhyNot:
                 "exchange": runner.origin.exchange,
                 "demo": runner.origin.demo,
                 "contracts": contracts,
+                "moves": moves,
             }
         )
         # Numbered by time, like frames: nobody takes an older one for a newer one.
         self._seq = max(self._seq + 1, as_of_ms)
         return await self._bus.publish(DISTANCES_TOPIC, self._seq, payload, payload)
 
-    def _distances(self, runner: Runner, contracts: Told) -> Iterator[None]:
+    def _look(self, runner: Runner, contracts: Told, moves: Moved) -> Iterator[None]:
         for symbol in [row.instrument.symbol for row in runner.book]:
             found = runner.why_not(symbol, self._clock())
             if found:
                 contracts[symbol] = [_packed(each) for each in found]
+            row = runner.book.row(symbol)
+            if row is not None and row.ticker is not None:
+                price, at_ms = row.ticker.price, row.ticker.event_ms
+                moved = [runner.open_interest.move(symbol, price, at_ms, window_s) for window_s in TOLD_WINDOWS_S]
+                moves[symbol] = [None if each is None else round(each, 4) for each in moved]
             yield
 
 

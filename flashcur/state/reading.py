@@ -99,7 +99,7 @@ def reader_of(state: rx.State) -> Reader:
     history = None if status is None else status.history
     now_ms, told = runtime.clock(), runtime.distances
     distances = told.shown(plan, now_ms)
-    if distances is not None and (distances.exchange, distances.demo) != (exchange, demo):
+    if distances is not None and not distances.is_of(exchange, demo=demo):
         distances = None
     due_ms = told.due_ms(plan) if (told.exchange, told.demo) == (exchange, demo) else 0
     table = runtime.hub.table(plan.audience)

@@ -225,7 +225,11 @@ class RulesState(rx.State):
         frame = runtime.hub.table(audience)
         scope = draft.definition.scope
         members = next((each.symbols for each in lists if each.id == scope.watchlist_id), ())
-        found = present(draft.definition.conditions, scope, frame, members)
+        snapshot = runtime.distances.shown(PLANS[audience], runtime.clock())
+        live = runtime.hub.live
+        same = snapshot is not None and live is not None and snapshot.is_of(live.exchange, demo=live.demo)
+        moves = snapshot.moves if snapshot is not None and same else {}
+        found = present(draft.definition.conditions, scope, frame, members, moves)
         return told | present_texts(found, frame, zone_of(visitor), live=PLANS[audience].live)
 
     async def _do(self, work: Callable[[Accounts, Caller], Awaitable[None]], said: str) -> None:

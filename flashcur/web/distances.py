@@ -1,4 +1,7 @@
-"""How far each contract is from each signal, as the engine said last: for those who ask why there is none."""
+"""How far each contract is from each signal, and how far its price has moved, as the engine said last.
+
+For those who ask why there is no signal, and for the form of a rule.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any, cast
 import orjson
 
 from flashcur.domain.plans import PLANS, Plan, shown_from_ms
+from flashcur.domain.rules.current import Moves
 from flashcur.domain.signals.detector import Distance
 from flashcur.domain.signals.evidence import UNITS
 from flashcur.domain.signals.signal import DETECTOR_NAMES
@@ -29,6 +33,12 @@ class Snapshot:
     demo: bool
     contracts: dict[str, list[Any]]
     """By symbol, the fields of its distances; see `of`."""
+    moves: Moves
+    """By symbol, how far its price has moved; empty where an engine of another version says nothing of it."""
+
+    def is_of(self, exchange: str, *, demo: bool) -> bool:
+        """Whether it is of an exchange (ccxt id), and of this kind of data."""
+        return (self.exchange, self.demo) == (exchange, demo)
 
     def of(self, symbol: str) -> list[Distance]:
         """How far a contract is from each signal; empty for one that is not watched, or told by another version."""
@@ -101,7 +111,8 @@ def _decode(payload: bytes) -> Snapshot:
     if not isinstance(contracts, dict):
         raise ValueError(f"expected contracts by symbol, was {type(contracts).__name__}")
     by_symbol = cast("dict[str, list[Any]]", contracts)
-    return Snapshot(int(raw["as_of_ms"]), str(raw["exchange"]), bool(raw["demo"]), by_symbol)
+    moves = cast("dict[str, list[float | None]]", raw.get("moves") or {})
+    return Snapshot(int(raw["as_of_ms"]), str(raw["exchange"]), bool(raw["demo"]), by_symbol, moves)
 
 
 def _distance(fields: Any) -> Distance:

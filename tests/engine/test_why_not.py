@@ -11,7 +11,7 @@ from flashcur.domain.plans import PLANS
 from flashcur.domain.signals.runner import Runner
 from flashcur.domain.signals.signal import Origin
 from flashcur.domain.spikes import HOUR_MS
-from flashcur.domain.ticks import Candle, Instrument
+from flashcur.domain.ticks import Candle, Instrument, Ticker
 from flashcur.engine import why_not
 from flashcur.engine.why_not import WhyNot
 from flashcur.services.bus.memory import MemoryBus
@@ -57,6 +57,23 @@ async def test_what_the_engine_tells_is_what_a_page_is_answered() -> None:
     again = await bus.snapshot(DISTANCES_TOPIC)
     assert again is not None
     assert again.position > message.position
+
+
+async def test_how_far_prices_have_moved_is_told_beside_it() -> None:
+    bus, watched, distances = MemoryBus(), runner(2), Distances()
+    minute_ms = 60_000
+    for minute in range(21):
+        at_ms = NOON_MS + minute * minute_ms + 7_000
+        watched.take(Ticker("C0USDT", 100.0 + minute, 0.0, 1e7, at_ms, at_ms))
+    teller = WhyNot(Watcher(watched), bus, clock=lambda: NOON_MS + 21 * minute_ms)
+    assert await teller.tell()
+    message = await bus.snapshot(DISTANCES_TOPIC)
+    assert message is not None
+    distances.receive(DISTANCES_TOPIC, message.payload)
+    shown = distances.shown(PLANS["elite"], NOON_MS + 21 * minute_ms)
+    assert shown is not None
+    # Over 5 and 15 minutes; nobody saw the price of half an hour and of an hour ago, nor any of the other contract.
+    assert shown.moves == {"C0USDT": [round(500 / 115, 4), round(1_500 / 105, 4), None, None]}
 
 
 async def test_the_loop_is_never_held_for_long(monkeypatch: pytest.MonkeyPatch) -> None:

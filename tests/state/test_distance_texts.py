@@ -33,7 +33,7 @@ def reader(snapshot: Snapshot | None, due_ms: int = 0) -> Reader:
 
 
 def test_a_plan_is_told_what_its_table_shows() -> None:
-    told = distance_vars(reader(Snapshot(NOON_MS, "binanceusdm", False, {"BTCUSDT": [SPIKE, SURGE]})), "btc")
+    told = distance_vars(reader(Snapshot(NOON_MS, "binanceusdm", False, {"BTCUSDT": [SPIKE, SURGE]}, {})), "btc")
     assert told["distances_of"] == "BTCUSDT"
     assert [(each["share"], each["text"][:12]) for each in told["distances"]] == [("50%", "Volume spike")]
     assert told["distances_note"] == "As of 12:00:00 UTC."

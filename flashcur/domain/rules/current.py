@@ -1,12 +1,12 @@
 """What each condition of a rule measures now, from a frame: only what the plan that the frame was cut for may see.
 
 The evaluation itself works on exact values (`domain.rules.evaluator`); here are those that the table shows, for the
-form.
+form, and moves over windows of up to an hour, which the engine tells beside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -23,6 +23,12 @@ from flashcur.domain.rules.condition import (
 )
 from flashcur.domain.rules.rule import Scope
 from flashcur.domain.spikes import HOUR_MS
+
+TOLD_WINDOWS_S = (300, 900, 1_800, 3_600)
+"""Windows in seconds over which the engine tells how prices moved, in this order; see `engine.why_not`."""
+
+Moves = Mapping[str, Sequence[float | None]]
+"""By symbol, the move over each of `TOLD_WINDOWS_S` in percent, from a price of some seconds around its beginning."""
 
 _DAY_S = 86_400
 _HOUR_S = HOUR_MS // 1000
@@ -45,35 +51,37 @@ _UNSHOWN = Present("", None, window_shown=False)
 
 
 def present(
-    conditions: Sequence[Condition], scope: Scope, frame: Frame | None, members: Collection[str]
+    conditions: Sequence[Condition], scope: Scope, frame: Frame | None, members: Collection[str], moves: Moves
 ) -> list[Present]:
     """One for each condition. `members`: the contracts of the watchlist, where the scope is one."""
     if frame is None:
         return [Present("", None)] * len(conditions)
-    found = _found(conditions, scope, frame, members)
-    return [each if _is_shown(what, frame) else _UNSHOWN for what, each in zip(conditions, found, strict=True)]
+    found = _found(conditions, scope, frame, members, moves)
+    return [each if _is_shown(what, frame, moves) else _UNSHOWN for what, each in zip(conditions, found, strict=True)]
 
 
-def _found(conditions: Sequence[Condition], scope: Scope, frame: Frame, members: Collection[str]) -> list[Present]:
+def _found(
+    conditions: Sequence[Condition], scope: Scope, frame: Frame, members: Collection[str], moves: Moves
+) -> list[Present]:
     symbols = frame.values("symbol")
     if scope.kind == "symbol":
         at = [i for i, symbol in enumerate(symbols) if symbol == scope.symbol]
-        return [_of_one(each, frame, at[0]) if at else Present("", None) for each in conditions]
+        return [_of_one(each, frame, at[0], moves) if at else Present("", None) for each in conditions]
     chosen = frame.of("crypto")
     if scope.kind == "watchlist":
         chosen = [i for i, symbol in enumerate(symbols) if symbol in members]
-    return [_of_many(each, frame, chosen) for each in conditions]
+    return [_of_many(each, frame, chosen, moves) for each in conditions]
 
 
-def _is_shown(condition: Condition, frame: Frame) -> bool:
-    """Whether it is over a window that the table has, or over none; what a plan is not shown has no window to name."""
+def _is_shown(condition: Condition, frame: Frame, moves: Moves) -> bool:
+    """Whether it is over a window that is told, or over none; what a plan is not shown has no window to name."""
     if isinstance(condition, PriceMove):
-        return condition.window_s == _DAY_S
+        return condition.window_s == _DAY_S or (bool(moves) and condition.window_s in TOLD_WINDOWS_S)
     return not isinstance(condition, InterestMove) or condition.window_s == _HOUR_S or _INTEREST not in frame.exact
 
 
-def _of_one(condition: Condition, frame: Frame, at: int) -> Present:
-    value = _value(condition, frame, at)
+def _of_one(condition: Condition, frame: Frame, at: int, moves: Moves) -> Present:
+    value = _value(condition, frame, at, moves)
     if value is None:
         return Present("", None)
     met = _met(condition, value)
@@ -83,11 +91,12 @@ def _of_one(condition: Condition, frame: Frame, at: int) -> Present:
         # The volume of this hour is in no frame: whether the floor is reached is not known.
         return Present(f"{formats.multiple(value)} times", None if met and condition.floor else met)
     decimals = 4 if isinstance(condition, FundingLevel) else 2
-    return Present(f"{formats.signed(value, decimals)} %", met)
+    about = "about " if isinstance(condition, PriceMove) and condition.window_s != _DAY_S else ""
+    return Present(f"{about}{formats.signed(value, decimals)} %", met)
 
 
-def _of_many(condition: Condition, frame: Frame, chosen: Sequence[int]) -> Present:
-    values = [value for i in chosen if (value := _value(condition, frame, i)) is not None]
+def _of_many(condition: Condition, frame: Frame, chosen: Sequence[int], moves: Moves) -> Present:
+    values = [value for i in chosen if (value := _value(condition, frame, i, moves)) is not None]
     # Thresholds of a price mean one contract; with a floor the volume would have to be known.
     if not values or isinstance(condition, PriceCross) or (isinstance(condition, VolumeRatio) and condition.floor):
         return Present("", None)
@@ -96,8 +105,12 @@ def _of_many(condition: Condition, frame: Frame, chosen: Sequence[int]) -> Prese
     return Present(f"{there:,} of {len(values):,} contracts {meet} this now", None)
 
 
-def _value(condition: Condition, frame: Frame, at: int) -> float | None:
-    """In the unit of the condition's threshold; None where the frame does not have it."""
+def _value(condition: Condition, frame: Frame, at: int, moves: Moves) -> float | None:
+    """In the unit of the condition's threshold; None where it is not told."""
+    if isinstance(condition, PriceMove) and condition.window_s in TOLD_WINDOWS_S:
+        told = moves.get(frame.values("symbol")[at], ())
+        place = TOLD_WINDOWS_S.index(condition.window_s)
+        return told[place] if place < len(told) else None
     column, scale = "", 1.0
     if isinstance(condition, PriceCross):
         column = "price"
