@@ -175,7 +175,7 @@ class OpenInterestSurge:
                     region.inside, region.at_ms = episode.inside, episode.at_ms
 
     def move(self, symbol: str, price: float, at_ms: int, window_s: int) -> float | None:
-        """How far a contract's price has moved over a window of up to an hour, in percent: it is `price` USDT at `at_ms`.
+        """How far a contract's price, now `price` USDT at `at_ms`, has moved over a window of up to an hour: percent.
 
         From the kept price that is nearest to the window's beginning; None where none is near.
         """
