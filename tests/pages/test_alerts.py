@@ -96,7 +96,7 @@ def test_a_rule_is_edited_snoozed_paused_and_deleted(page: Page, app: App) -> No
 
     rule.get_by_role("link", name="Edit").click()
     expect(sheet(page).get_by_role("heading", name="Edit rule")).to_be_visible()
-    expect(sheet(page).get_by_label("Price", exact=True)).to_have_value("9000")
+    expect(sheet(page).get_by_label("Price", exact=True)).to_have_value("9,000")
     sheet(page).get_by_label("Name").fill("Nine thousand")
     save(page)
     expect(rule.get_by_role("heading")).to_have_text("Nine thousand")
@@ -222,7 +222,7 @@ def test_over_the_plan_s_number_a_rule_is_kept_paused(page: Page, app: App) -> N
     page.get_by_role("link", name="Paused").click()
     expect(rules(page)).to_have_count(1)
     rules(page).first.get_by_role("button", name="Resume").click()
-    expect(page.locator(".notice-bar")).to_contain_text("Free has 3 active rules")
+    expect(page.locator(".notice-bar")).to_contain_text("Free allows 3 active rules")
 
 
 def test_a_rule_says_what_its_plan_and_its_channels_lack(page: Page, app: App) -> None:
@@ -231,7 +231,7 @@ def test_a_rule_says_what_its_plan_and_its_channels_lack(page: Page, app: App) -
     visit(page, "/alerts?rule=new&symbol=BTCUSDT")
     form = sheet(page)
     email = form.locator('[data-channel="email"]')
-    expect(email).to_contain_text("Pro has")
+    expect(email).to_contain_text("vailable on Pro")
     expect(email.get_by_role("checkbox")).to_be_disabled()
     expect(form.locator('[data-channel="telegram"]')).to_contain_text("vailable on Elite")
     form.get_by_label("Condition", exact=True).select_option("interest")

@@ -132,7 +132,7 @@ def test_quiet_hours_are_saved_on_a_phone(page: Page, app: App) -> None:
     hours.get_by_label("From").fill("23:00")
     hours.get_by_label("Until").fill("23:00")
     hours.get_by_role("button", name="Save").click()
-    expect(hours.locator(".error:not(:empty)")).to_contain_text("end")
+    expect(hours.locator(".error:not(:empty)")).to_contain_text("must differ from")
     # What is said of one stretches neither.
     now = [hours.get_by_label(label).bounding_box() for label in ("From", "Until")]
     assert [each and each["width"] for each in now] == [each and each["width"] for each in wide]
