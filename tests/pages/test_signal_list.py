@@ -195,7 +195,7 @@ def test_statistics_say_what_they_are_worth(page: Page, stored: list[SignalRecor
     assert re.search(r"\d\.\d\d times as often as without a signal; 95 % interval \d\.\d\d to \d\.\d\d: ", first), first
     table.get_by_label("24 h later").check()
     expect(rows.first).to_have_attribute("data-horizon", "24")
-    expect(table).to_contain_text("no promise")
+    expect(table).to_contain_text("does not predict the future")
 
 
 @pytest.mark.parametrize(("plan", "most"), [("guest", 10), ("free", 10), ("pro", 50)])
