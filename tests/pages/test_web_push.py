@@ -37,13 +37,13 @@ def push(registered: tuple[CDPSession, str], app: App, data: str) -> None:
 
 
 def shown(page: Page, number: int) -> list[dict[str, Any]]:
-    """The notifications that stand, once there are so many."""
+    """The notifications that stand, once there are so many, or after ten seconds."""
     return page.evaluate(
         """async (number) => {
             const registration = await navigator.serviceWorker.ready;
-            for (;;) {
+            for (const begun = Date.now(); ; ) {
                 const all = await registration.getNotifications();
-                if (all.length >= number) return all.map(({title, body, tag, data}) => ({title, body, tag, data}));
+                if (all.length >= number || Date.now() - begun > 10_000) return all.map(({title, body, tag, data}) => ({title, body, tag, data}));
                 await new Promise((resume) => setTimeout(resume, 20));
             }
         }""",
@@ -70,9 +70,12 @@ def test_what_is_not_ours_is_shown_all_the_same(
     page: Page, app: App, registered: tuple[CDPSession, str], data: str
 ) -> None:
     """A browser takes the permission away from who is woken up and shows nothing."""
-    push(registered, app, data)
-    (told,) = shown(page, 1)
-    assert (told["title"], told["body"], told["data"]["url"]) == ("FlashCur", "", "")
+    # Chromium may lose what its debugger pushes; a push service would bring it again.
+    for _ in range(3):
+        push(registered, app, data)
+        if told := shown(page, 1):
+            break
+    assert {(each["title"], each["body"], each["data"]["url"]) for each in told} == {("FlashCur", "", "")}
 
 
 def test_no_page_goes_through_the_worker_and_nothing_is_kept(page: Page, registered: tuple[CDPSession, str]) -> None:

@@ -100,7 +100,7 @@ async def test_what_arrives_is_counted_by_the_same_filter(app: App, elite: str, 
     ("query", "problem"),
     [
         ("x=1&" * 40, "asks for too much at once"),
-        ("a" * 5_000, "at most 2000 characters"),
+        ("a" * 5_000, "at most 2,000 characters"),
         ("\u202e", ""),
         ("contract=%00", ""),
         ("contract=%ED%A0%80&list=%00", ""),
