@@ -43,7 +43,8 @@ def shown(page: Page, number: int) -> list[dict[str, Any]]:
             const registration = await navigator.serviceWorker.ready;
             for (const begun = Date.now(); ; ) {
                 const all = await registration.getNotifications();
-                if (all.length >= number || Date.now() - begun > 10_000) return all.map(({title, body, tag, data}) => ({title, body, tag, data}));
+                if (all.length >= number || Date.now() - begun > 10_000)
+                    return all.map(({title, body, tag, data}) => ({title, body, tag, data}));
                 await new Promise((resume) => setTimeout(resume, 20));
             }
         }""",
@@ -55,11 +56,14 @@ def test_what_is_pushed_is_shown_and_a_second_time_takes_its_own_place(
     page: Page, app: App, registered: tuple[CDPSession, str]
 ) -> None:
     """Complaint 4: a message that is sent again is one notification."""
-    for _ in range(2):
-        push(registered, app, json.dumps(ALERT))
-    push(registered, app, json.dumps({**ALERT, "tag": "t2", "title": "ETH"}))
-    told = sorted(shown(page, 2), key=lambda each: each["tag"])
-    assert told == [
+    for _ in range(3):
+        for _ in range(2):
+            push(registered, app, json.dumps(ALERT))
+        push(registered, app, json.dumps({**ALERT, "tag": "t2", "title": "ETH"}))
+        # Chromium may lose what its debugger pushes; a push service would bring it again.
+        if len(told := shown(page, 2)) > 1:
+            break
+    assert sorted(told, key=lambda each: each["tag"]) == [
         {"title": "BTC crossed 65,000", "body": "Price 65,010", "tag": "t1", "data": {"url": "/alerts?alert=12"}},
         {"title": "ETH", "body": "Price 65,010", "tag": "t2", "data": {"url": "/alerts?alert=12"}},
     ]
@@ -70,7 +74,6 @@ def test_what_is_not_ours_is_shown_all_the_same(
     page: Page, app: App, registered: tuple[CDPSession, str], data: str
 ) -> None:
     """A browser takes the permission away from who is woken up and shows nothing."""
-    # Chromium may lose what its debugger pushes; a push service would bring it again.
     for _ in range(3):
         push(registered, app, data)
         if told := shown(page, 1):
