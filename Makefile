@@ -30,8 +30,7 @@ test: setup-dev           ## style, types, all tests, of the browser's modules t
 	ruff check .
 	pyright
 	npm run --silent check
-	pytest -n 2 --max-worker-restart 1 -m "not live and not alone"
-	pytest -n 2 --max-worker-restart 1 -m live
+	pytest -n 2 --max-worker-restart 1 -m "not alone"
 	pytest -m alone
 endif
 

@@ -18,7 +18,7 @@ from tests.support.migrated import migrated_database, spare_migration
 from tests.support.programs import PostgresServer, RedisServer, postgres_server, redis_server
 
 # Units that one worker does from beginning to end (`pytest -n 2`); all other tests go one by one to
-# whichever worker is free. What is in a group is marked `live`. docs/testing.md says why.
+# whichever worker is free. xdist begins with the largest groups. docs/testing.md says why.
 GROUPS = {
     # The app has one port and one folder, which are baked into its one build; there is one Chromium.
     "app": ("tests/pages/", "tests/state/test_", "tests/web/test_live_secrets.py"),
@@ -67,8 +67,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.startswith(ALONE):
             item.add_marker(pytest.mark.alone)
-        elif item.nodeid.startswith(tuple(folder for folders in GROUPS.values() for folder in folders)):
-            item.add_marker(pytest.mark.live)
         if "app" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.timeout(APP_TIMEOUT_S))
 
