@@ -22,6 +22,7 @@ from bench.delivery.crossings import ACCOUNTS, AN_ALERT
 from bench.delivery.mix import Mix
 from bench.delivery.provider import ProviderChannel
 from bench.signals.watched import NoPast, filled, learn
+from bench.watching import watching
 from flashcur.domain.delivery.message import Message
 from flashcur.domain.plans import Channel as ChannelName
 from flashcur.domain.rules.condition import VolumeRatio
@@ -59,16 +60,7 @@ class _Handing(ProviderChannel):
 
 
 async def main(rest_url: str, ws_url: str, folder: Path, provider_url: str, spikes: int) -> None:
-    settings = Settings.load(
-        {
-            "FLASHCUR_DATA_DIR": str(folder),
-            "FLASHCUR_SECRET_KEY": "0123456789abcdef" * 4,
-            "FLASHCUR_EXCHANGES": "binanceusdm",
-            "FLASHCUR_DEMO": "off",
-            "FLASHCUR_BINANCEUSDM_REST_URL": rest_url,
-            "FLASHCUR_BINANCEUSDM_WS_URL": ws_url,
-        }
-    )
+    settings = watching(rest_url, ws_url, folder)
     database = Database(settings)
     database.migrate()
     delays: list[float] = []

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import uvloop
 
+from bench.watching import watching
 from flashcur.domain.signals.signal import Signal
 from flashcur.domain.spikes import HOUR_MS
 from flashcur.domain.ticks import Tick
@@ -30,7 +31,6 @@ from flashcur.services.kit.clock import now_ms
 from flashcur.services.kit.metrics import Metrics
 from flashcur.services.lease import FileLease
 from flashcur.services.storage.database import Database
-from flashcur.settings import Settings
 
 CANDLES = 300
 FILLED = 0.95
@@ -54,16 +54,7 @@ async def main(rest_url: str, ws_url: str, folder: Path, detectors: str) -> None
     engine_module.History = NoPast
     if detectors == "without":
         engine_module.Detection = _Deaf
-    settings = Settings.load(
-        {
-            "FLASHCUR_DATA_DIR": str(folder),
-            "FLASHCUR_SECRET_KEY": "0123456789abcdef" * 4,
-            "FLASHCUR_EXCHANGES": "binanceusdm",
-            "FLASHCUR_DEMO": "off",
-            "FLASHCUR_BINANCEUSDM_REST_URL": rest_url,
-            "FLASHCUR_BINANCEUSDM_WS_URL": ws_url,
-        }
-    )
+    settings = watching(rest_url, ws_url, folder)
     database, metrics = Database(settings), Metrics()
     database.migrate()
     delays: list[float] = []
