@@ -115,7 +115,9 @@ class SendGridSender:
             return Unanswered(f"{message}, where {ACCEPTED} was expected")
         if status in (408, 504):
             return Unanswered(message)
-        return DeliveryError(message) if status >= 500 else Refused(message)
+        if status >= 500:
+            return DeliveryError(message, retry_after=retry_after_s(answer.headers, self._clock(), 0.0))
+        return Refused(message)
 
 
 def _address(email: str, name: str | None = None) -> Any:

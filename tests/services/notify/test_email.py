@@ -190,6 +190,17 @@ async def test_an_answer_says_what_becomes_of_the_mail(
         assert caught.value.wait_s == (30 if reply.status == 429 else 900)
 
 
+async def test_a_server_that_says_for_how_long_it_is_away_is_not_asked_earlier(
+    environ: dict[str, str], dialler: Dialler, sendgrid: SendGridServer
+) -> None:
+    sendgrid.script += [Reply(503, {"Retry-After": "40"}), Reply(503)]
+    mail = channel(environ, dialler, sendgrid.url)
+    for least_s in (40, 0):
+        with pytest.raises(DeliveryError) as caught:
+            await mail.send(outgoing(mail))
+        assert (type(caught.value), caught.value.retry_after) == (DeliveryError, least_s)
+
+
 async def test_where_nobody_listens_nothing_was_sent(environ: dict[str, str], dialler: Dialler) -> None:
     mail = channel(environ, dialler, f"http://127.0.0.1:{free_port()}")
     with pytest.raises(DeliveryError, match="could not be reached") as caught:
