@@ -6,7 +6,7 @@ What messages said is not repeated for each place: it stands with the alerts. Th
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from sqlmodel import Session, col, select
 
@@ -14,6 +14,7 @@ from flashcur.models import Account, AlertRecord, AlertSettings, Delivery, Deliv
 from flashcur.services.accounts import api_keys, audit, wallets, watchlists
 from flashcur.services.alerts import rules
 from flashcur.services.notify import destinations
+from flashcur.services.storage.columns import columns_of, rows_of
 
 _OWN = {
     "id",
@@ -95,9 +96,9 @@ def document(session: Session, account: Account) -> dict[str, Any]:
 def _deliveries(session: Session, account_id: str) -> list[dict[str, Any]]:
     """Each with its ledger."""
     steps: dict[int, list[dict[str, Any]]] = {}
-    query = _select(DeliveryStep.delivery_id, DeliveryStep.status, DeliveryStep.at_ms, DeliveryStep.detail)
+    query = columns_of(DeliveryStep.delivery_id, DeliveryStep.status, DeliveryStep.at_ms, DeliveryStep.detail)
     own = query.where(col(DeliveryStep.delivery_id) == Delivery.id, Delivery.account_id == account_id)
-    for delivery_id, status, at_ms, detail in _all(session, own.order_by(DeliveryStep.id)):
+    for delivery_id, status, at_ms, detail in rows_of(session, own.order_by(DeliveryStep.id)):
         steps.setdefault(delivery_id, []).append({"status": status, "at_ms": at_ms, "detail": detail})
     rows = _rows(session, Delivery, _DELIVERY, account_id)
     return [row | {"steps": steps.get(row["id"], [])} for row in rows]
@@ -107,13 +108,5 @@ def _rows(
     session: Session, table: type[AlertRecord] | type[Delivery], names: tuple[str, ...], account_id: str
 ) -> list[dict[str, Any]]:
     """By columns: an account may have tens of thousands."""
-    query = _select(*(getattr(table, name) for name in names)).where(table.account_id == account_id)
-    return [dict(zip(names, row, strict=True)) for row in _all(session, query.order_by(table.id))]
-
-
-# SQLModel's types end at four columns.
-_select = cast("Any", select)
-
-
-def _all(session: Session, query: Any) -> Any:
-    return cast("Any", session).exec(query)
+    query = columns_of(*(getattr(table, name) for name in names)).where(table.account_id == account_id)
+    return [dict(zip(names, row, strict=True)) for row in rows_of(session, query.order_by(table.id))]

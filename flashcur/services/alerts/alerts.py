@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, func
 from sqlalchemy.orm import aliased
@@ -20,6 +20,7 @@ from flashcur.domain.signals.aftermath import FIRST_H, known_from_ms
 from flashcur.domain.signals.outcomes import Outcome
 from flashcur.models import AlertRecord
 from flashcur.services.alerts import receipts
+from flashcur.services.storage.columns import columns_of, rows_of
 from flashcur.services.storage.pruning import delete_unlocked
 
 KEPT = timedelta(days=400)
@@ -90,13 +91,13 @@ def fired_since(session: Session, rule_ids: Collection[str], since_ms: int, *, d
     if not rule_ids:
         return []
     columns = (AlertRecord.rule_id, AlertRecord.symbol, AlertRecord.rule_version, AlertRecord.event_ms)
-    query = _columns(*columns).where(
+    query = columns_of(*columns).where(
         col(AlertRecord.rule_id).in_(sorted(rule_ids)),
         col(AlertRecord.kind) == "rule",
         col(AlertRecord.demo).is_(demo),
         col(AlertRecord.event_ms) >= since_ms,
     )
-    return [FiredBefore(*row) for row in _rows(session, query.order_by(AlertRecord.event_ms, AlertRecord.id))]
+    return [FiredBefore(*row) for row in rows_of(session, query.order_by(AlertRecord.event_ms, AlertRecord.id))]
 
 
 def told_as_missed(
@@ -104,13 +105,13 @@ def told_as_missed(
 ) -> dict[str, set[tuple[str, str]]]:
     """(rule, symbol) of what accounts were told they missed since a moment, Unix ms."""
     told: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    query = _columns(AlertRecord.account_id, AlertRecord.evidence).where(
+    query = columns_of(AlertRecord.account_id, AlertRecord.evidence).where(
         col(AlertRecord.account_id).in_(sorted(account_ids)),
         col(AlertRecord.kind) == "missed",
         col(AlertRecord.demo).is_(demo),
         col(AlertRecord.event_ms) >= since_ms,
     )
-    for account_id, evidence in _rows(session, query):
+    for account_id, evidence in rows_of(session, query):
         told[account_id] |= {(before.rule_id, before.symbol) for before in _told_in(evidence)}
     return told
 
@@ -120,13 +121,13 @@ def gathered_since(session: Session, account_ids: Collection[str], since_ms: int
     rule and contract the first and the last one."""
     if not account_ids:
         return []
-    query = _columns(AlertRecord.evidence).where(
+    query = columns_of(AlertRecord.evidence).where(
         col(AlertRecord.account_id).in_(sorted(account_ids)),
         col(AlertRecord.kind) == "missed",
         col(AlertRecord.demo).is_(demo),
         col(AlertRecord.event_ms) >= since_ms,
     )
-    return [before for evidence in _rows(session, query) for before in _told_in(evidence)]
+    return [before for evidence in rows_of(session, query) for before in _told_in(evidence)]
 
 
 def precision(session: Session, account_id: str) -> Mapping[str, Precision]:
@@ -134,7 +135,7 @@ def precision(session: Session, account_id: str) -> Mapping[str, Precision]:
     change = getattr(AlertRecord, f"change_{PRECISION_H}h")
     columns = (AlertRecord.rule_id, AlertRecord.symbol, AlertRecord.event_ms, AlertRecord.evidence, change)
     query = (
-        _columns(*columns)
+        columns_of(*columns)
         .where(
             col(AlertRecord.account_id) == account_id,
             col(AlertRecord.rule_id).is_not(None),
@@ -145,7 +146,7 @@ def precision(session: Session, account_id: str) -> Mapping[str, Precision]:
         .limit(MOST_JUDGED)
     )
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for rule_id, symbol, event_ms, evidence, percent in _rows(session, query):
+    for rule_id, symbol, event_ms, evidence, percent in rows_of(session, query):
         counts[rule_id][0] += 1
         counts[rule_id][1] += Outcome(symbol, event_ms, evidence.get("up"), percent / 100).hit
     return {rule_id: Precision(known, hits) for rule_id, (known, hits) in counts.items()}
@@ -185,11 +186,3 @@ def _told_in(evidence: Mapping[str, Any]) -> Iterator[FiredBefore]:
         for symbol, times in rest["symbols"].items():
             for at_ms in times:
                 yield FiredBefore(rule_id, symbol, rest["version"], at_ms)
-
-
-# SQLModel's types end at four columns.
-_columns = cast("Callable[..., Any]", select)
-
-
-def _rows(session: Session, query: Any) -> Iterator[Any]:
-    return cast("Any", session).exec(query)

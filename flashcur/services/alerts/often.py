@@ -3,12 +3,12 @@ last seven days, and the hours and payments that followed them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from sqlalchemy import func
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
 
 from flashcur.domain.rules.condition import Condition, Fault, FundingLevel, PriceMove, VolumeRatio
 from flashcur.domain.rules.often import Calmer, Fired, calmer
@@ -16,6 +16,7 @@ from flashcur.domain.rules.past import DAY_MS, MOST_A_WEEK, WEEK_DAYS, turned_at
 from flashcur.domain.rules.rule import Definition
 from flashcur.domain.spikes import HOUR_MS
 from flashcur.models import AlertRecord, FundingPayment, HourCandle, RuleRecord
+from flashcur.services.storage.columns import columns_of, rows_of
 
 MOST_RULES = 20
 """Rules of an account that are offered one at a time: those that fire most."""
@@ -72,13 +73,13 @@ def _loud(session: Session, rules: Mapping[str, RuleRecord], since_ms: int) -> l
     if not may:
         return []
     query = (
-        _columns(AlertRecord.rule_id, AlertRecord.rule_version, func.count())
+        columns_of(AlertRecord.rule_id, AlertRecord.rule_version, func.count())
         .where(col(AlertRecord.rule_id).in_(sorted(may)), *_counts(since_ms))
         .group_by(AlertRecord.rule_id, AlertRecord.rule_version)
     )
     loud = [
         (rules[rule_id], count)
-        for rule_id, version, count in _rows(session, query)
+        for rule_id, version, count in rows_of(session, query)
         if version == rules[rule_id].version and count > MOST_A_WEEK
     ]
     return sorted(loud, key=lambda each: (-each[1], each[0].id))[:MOST_RULES]
@@ -95,19 +96,19 @@ def _counts(since_ms: int) -> tuple[Any, ...]:
 def _alerts(session: Session, rule: RuleRecord, at: int, since_ms: int, *, funding: bool) -> list[_Alert]:
     table = AlertRecord
     newest = (
-        _columns(table.id, table.exchange, table.symbol, table.event_ms, table.price, table.evidence)
+        columns_of(table.id, table.exchange, table.symbol, table.event_ms, table.price, table.evidence)
         .where(col(table.rule_id) == rule.id, col(table.rule_version) == rule.version, *_counts(since_ms))
         .order_by(col(table.event_ms).desc())
         .limit(MOST_JUDGED)
     )
     given = {
         id_: _Alert(event_ms, price, _value(evidence, at), {})
-        for id_, _, _, event_ms, price, evidence in _rows(session, newest)
+        for id_, _, _, event_ms, price, evidence in rows_of(session, newest)
     }
     fired = newest.subquery().c
     if funding:
         paid = FundingPayment
-        query = _columns(fired.id, paid.rate).where(
+        query = columns_of(fired.id, paid.rate).where(
             col(paid.exchange) == fired.exchange,
             col(paid.demo).is_(False),
             col(paid.symbol) == fired.symbol,
@@ -115,19 +116,19 @@ def _alerts(session: Session, rule: RuleRecord, at: int, since_ms: int, *, fundi
             col(paid.paid_ms) <= fired.event_ms + PAID_WITHIN_MS,
         )
         # The earliest is written last.
-        for id_, rate in _rows(session, query.order_by(col(paid.paid_ms).desc())):
+        for id_, rate in rows_of(session, query.order_by(col(paid.paid_ms).desc())):
             # As the table shows it: a fraction has more digits than were meant.
             given[id_].paid_percent = round(rate * 100, 10)
         return list(given.values())
     kept = HourCandle
-    query = _columns(fired.id, kept.hour, kept.high, kept.low, kept.volume_quote).where(
+    query = columns_of(fired.id, kept.hour, kept.high, kept.low, kept.volume_quote).where(
         col(kept.exchange) == fired.exchange,
         col(kept.demo).is_(False),
         col(kept.symbol) == fired.symbol,
         col(kept.hour) >= fired.event_ms // HOUR_MS - 1,
         col(kept.hour) <= fired.event_ms // HOUR_MS + MOVES_ON_MS // HOUR_MS,
     )
-    for id_, hour, high, low, volume in _rows(session, query):
+    for id_, hour, high, low, volume in rows_of(session, query):
         each = given[id_]
         each.hours[hour - each.event_ms // HOUR_MS] = (high, low, volume)
     return list(given.values())
@@ -156,11 +157,3 @@ def _fired(condition: Condition, each: _Alert) -> Fired:
             high, low = max(hours[hour][0] for hour in wanted), min(hours[hour][1] for hour in wanted)
             return Fired(each.value, each.price, high=high, low=low)
     return Fired(each.value, each.price)
-
-
-# SQLModel's types end at four columns.
-_columns = cast("Callable[..., Any]", select)
-
-
-def _rows(session: Session, query: Any) -> Iterator[Any]:
-    return cast("Any", session).exec(query)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -35,6 +35,7 @@ from flashcur.models import HourCandle, SignalOutcome, SignalRecord
 from flashcur.services.alerts.statistics import GroupStatistics
 from flashcur.services.kit.clock import length_ms
 from flashcur.services.records.hour_candles import KEPT as HOURS_KEPT
+from flashcur.services.storage.columns import columns_of, rows_of
 
 BATCH = 500
 """Signals that are looked at in one go."""
@@ -218,14 +219,14 @@ def hours_between(
     session: Session, exchange: str, demo: bool, symbol: str, first_ms: int, end_ms: int
 ) -> dict[int, Hour]:
     """The stored hours of a contract that begin from `first_ms` on and before `end_ms`, by their beginning; Unix ms."""
-    query = _columns(HourCandle.hour, HourCandle.high, HourCandle.low, HourCandle.close).where(
+    query = columns_of(HourCandle.hour, HourCandle.high, HourCandle.low, HourCandle.close).where(
         col(HourCandle.exchange) == exchange,
         col(HourCandle.demo).is_(demo),
         col(HourCandle.symbol) == symbol,
         col(HourCandle.hour) >= first_ms // HOUR_MS,
         col(HourCandle.hour) < end_ms // HOUR_MS,
     )
-    return {hour * HOUR_MS: Hour(high, low, close) for hour, high, low, close in _rows(session, query)}
+    return {hour * HOUR_MS: Hour(high, low, close) for hour, high, low, close in rows_of(session, query)}
 
 
 def _look_again_ms(event_ms: int, known: Aftermath, now_ms: int) -> int | None:
@@ -245,7 +246,7 @@ def _look_again_ms(event_ms: int, known: Aftermath, now_ms: int) -> int | None:
 def _told(session: Session, exchange: str, demo: bool, first_ms: int) -> list[_Told]:
     changes = [getattr(SignalOutcome, f"change_{hours}h") for hours in HORIZONS_H]
     query = (
-        _columns(
+        columns_of(
             SignalRecord.detector,
             SignalRecord.severity,
             SignalRecord.quadrant,
@@ -278,7 +279,7 @@ def _told(session: Session, exchange: str, demo: bool, first_ms: int) -> list[_T
                 for hours, change in zip(HORIZONS_H, row[8:], strict=True)
             },
         )
-        for row in _rows(session, query)
+        for row in rows_of(session, query)
     ]
 
 
@@ -287,12 +288,12 @@ def _closes(
 ) -> dict[str, tuple[array[int], array[float]]]:
     """The hours' beginnings (hours since 1970) and closes of each contract: 16 bytes an hour."""
     closes: dict[str, tuple[array[int], array[float]]] = {}
-    query = _columns(HourCandle.symbol, HourCandle.hour, HourCandle.close).where(
+    query = columns_of(HourCandle.symbol, HourCandle.hour, HourCandle.close).where(
         col(HourCandle.exchange) == exchange,
         col(HourCandle.demo).is_(demo),
         col(HourCandle.hour) >= first_ms // HOUR_MS,
     )
-    for symbol, hour, close in _rows(session, query.execution_options(yield_per=5_000)):
+    for symbol, hour, close in rows_of(session, query.execution_options(yield_per=5_000)):
         if symbol not in symbols:
             continue
         series = closes.get(symbol)
@@ -329,11 +330,3 @@ def _group(detector: str, severity: int | None, quadrant: str, horizon_h: int, s
         None if lift is None else lift.high,
         points=summary.points,
     )
-
-
-# SQLModel's types end at four columns.
-_columns = cast("Callable[..., Any]", select)
-
-
-def _rows(session: Session, query: Any) -> Iterator[Any]:
-    return cast("Any", session).exec(query)

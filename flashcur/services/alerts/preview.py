@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from sqlmodel import Session, col, select
@@ -47,6 +46,7 @@ from flashcur.services.alerts.past_requests import Kind
 from flashcur.services.kit.clock import length_ms
 from flashcur.services.records.instrument_sets import load_young
 from flashcur.services.records.past_series import KEPT, load_series
+from flashcur.services.storage.columns import columns_of, rows_of
 from flashcur.services.storage.database import Database
 
 SHOWN = 200
@@ -304,7 +304,7 @@ def _read_hours(
     """Hours by symbol; one that has none has an empty series, so that it is not looked for again."""
     table = HourCandle
     query = (
-        _columns(table.symbol, table.hour, table.high, table.low, table.close, table.volume_quote)
+        columns_of(table.symbol, table.hour, table.high, table.low, table.close, table.volume_quote)
         .where(
             col(table.exchange) == exchange,
             col(table.demo).is_(demo),
@@ -314,7 +314,7 @@ def _read_hours(
         .order_by(col(table.symbol), col(table.hour))
     )
     rows: dict[str, list[tuple[int, float, float, float, float]]] = {symbol: [] for symbol in symbols}
-    for symbol, hour, high, low, close, volume in _rows(session, query):
+    for symbol, hour, high, low, close, volume in rows_of(session, query):
         rows[symbol].append((hour * HOUR_MS, high, low, close, volume))
     return {symbol: Series(HOUR_MS, each) for symbol, each in rows.items()}
 
@@ -324,7 +324,7 @@ def _payments(
 ) -> dict[str, list[tuple[int, float]]]:
     table = FundingPayment
     query = (
-        _columns(table.symbol, table.paid_ms, table.rate)
+        columns_of(table.symbol, table.paid_ms, table.rate)
         .where(
             col(table.exchange) == exchange,
             col(table.demo).is_(demo),
@@ -334,7 +334,7 @@ def _payments(
         .order_by(col(table.symbol), col(table.paid_ms))
     )
     found: dict[str, list[tuple[int, float]]] = {}
-    for symbol, paid_ms, rate in _rows(session, query):
+    for symbol, paid_ms, rate in rows_of(session, query):
         found.setdefault(symbol, []).append((paid_ms, rate))
     return found
 
@@ -347,7 +347,7 @@ def _signals(
     table = SignalRecord
     venue = (col(table.exchange) == exchange, col(table.demo).is_(demo))
     oldest = session.exec(select(table.event_ms).where(*venue).order_by(col(table.event_ms)).limit(1)).first()
-    query = _columns(table.symbol, table.event_ms, table.price, table.direction).where(
+    query = columns_of(table.symbol, table.event_ms, table.price, table.direction).where(
         *venue,
         col(table.event_ms) >= first_ms,
         col(table.detector) == wanted.detector,
@@ -358,13 +358,5 @@ def _signals(
         query = query.where(col(table.direction) == wanted.direction)
     if wanted.quadrant:
         query = query.where(col(table.quadrant) == wanted.quadrant)
-    rows = _rows(session, query.order_by(col(table.event_ms), col(table.id)))
+    rows = rows_of(session, query.order_by(col(table.event_ms), col(table.id)))
     return oldest, [(symbol, at_ms, price, way) for symbol, at_ms, price, way in rows if symbol in symbols]
-
-
-def _rows(session: Session, query: Any) -> Iterable[Any]:
-    return cast("Iterable[Any]", session.connection().execute(query))
-
-
-# SQLModel's types end at four columns.
-_columns = cast("Callable[..., Any]", select)

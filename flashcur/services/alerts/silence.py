@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import ColumnElement, func
 from sqlmodel import Session, col, delete, select
@@ -14,6 +14,7 @@ from flashcur.domain.multiples import coin
 from flashcur.domain.signals.silence import CAUSES, DAY_MS, Cause, Day
 from flashcur.models import SilenceDay
 from flashcur.services.kit.clock import from_ms
+from flashcur.services.storage.columns import columns_of, rows_of
 from flashcur.services.storage.inserts import upsert
 
 KEPT = timedelta(days=90)
@@ -204,11 +205,10 @@ def completeness(
 def _by_symbol(session: Session, span: Iterable[ColumnElement[bool]]) -> list[tuple[Any, ...]]:
     """(symbol, first day, last day, seen, not begun, and each cause), of each contract."""
     sums = [func.sum(getattr(SilenceDay, name)) for name in ("seen", "not_begun", *CAUSES)]
-    # SQLModel's types end at four columns.
-    columns = cast("Any", select)(SilenceDay.symbol, func.min(SilenceDay.day), func.max(SilenceDay.day), *sums)
+    columns = columns_of(SilenceDay.symbol, func.min(SilenceDay.day), func.max(SilenceDay.day), *sums)
     query = columns.where(*span).group_by(col(SilenceDay.symbol))
     # PostgreSQL's sums are decimals.
-    return [(symbol, *map(int, numbers)) for symbol, *numbers in cast("Any", session).exec(query)]
+    return [(symbol, *map(int, numbers)) for symbol, *numbers in rows_of(session, query)]
 
 
 def _by_day(session: Session, chosen: Iterable[ColumnElement[bool]]) -> tuple[tuple[int, int], ...]:
