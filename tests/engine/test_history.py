@@ -520,8 +520,9 @@ async def test_an_engine_fills_its_baselines_and_the_next_one_asks_for_none(
             lambda: (
                 running.engine.office is not None
                 and (status := running.office.history.status()).ready == status.contracts > 0
+                and not running.office.history.store.waiting
             ),
-            "all baselines",
+            "all baselines, and all of them kept",
             60,
         )
         status = running.office.status().history

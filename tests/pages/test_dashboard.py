@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Any
 
 import httpx
 import pytest
@@ -497,13 +498,22 @@ def test_a_page_whose_scripts_do_not_start_does_not_say_that_it_is_live(page: Pa
 @pytest.mark.parametrize("page", [DESKTOP, PHONE], indirect=True)
 def test_nothing_shifts_while_loading(page: Page) -> None:
     page.add_init_script(
-        "window.shift = 0;"
-        "new PerformanceObserver(list => { for (const entry of list.getEntries()) window.shift += entry.value })"
-        ".observe({type: 'layout-shift', buffered: true});"
+        """
+        window.shifts = [];
+        const place = ({x, y, width, height}) => [x, y, width, height].map(Math.round).join(' ');
+        const told = ({node, previousRect, currentRect}) =>
+            `${(node?.outerHTML ?? node?.parentElement?.outerHTML ?? 'gone').slice(0, 150)}: `
+            + `${place(previousRect)} -> ${place(currentRect)}`;
+        new PerformanceObserver(list => {
+            for (const {value, startTime, sources} of list.getEntries())
+                window.shifts.push([value, `at ${Math.round(startTime)} ms`, ...sources.map(told)]);
+        }).observe({type: 'layout-shift', buffered: true});
+        """
     )
     open_dashboard(page)
+    shifts: list[list[Any]] = page.evaluate("window.shifts")
     # Digits that change in a right-aligned cell count as some 0.00001.
-    assert page.evaluate("window.shift") < 0.0005
+    assert sum(value for value, *_ in shifts) < 0.0005, shifts
 
 
 def test_nothing_is_painted_before_the_first_prices_are_there(browser: Browser, app: App) -> None:

@@ -57,7 +57,9 @@ class Tab:
         start = len(self.updates)
         await self.send("hydrate_and_load", path=self._path)
         await eventually(
-            lambda: any(_is_snapshot(update) for update in self.updates[start:]), f"the end of {handler}", 10
+            lambda: any(_is_snapshot(update) for update in self.updates[start:]),
+            lambda: f"the end of {handler}; since then came: {self.updates[start:]}",
+            30,
         )
 
     @property

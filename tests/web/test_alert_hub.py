@@ -62,7 +62,7 @@ class Stage:
         """The hub has begun to look so many times more: what was there before was seen."""
         until = self.looks + times
         self.hub.receive(ALERTS_TOPIC, b"{}")
-        await eventually(lambda: self.looks >= until, "the hub's look", 10)
+        await eventually(lambda: self.looks >= until, "the hub's look")
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -90,7 +90,7 @@ async def test_an_account_s_tabs_are_told_of_its_alerts_and_of_nobody_else_s(sta
         await stage.looked()
         assert stage.told == []
         new = stage.alert(ann)
-        await eventually(lambda: bool(stage.told), "the news", 10)
+        await eventually(lambda: bool(stage.told), "the news")
     assert {account_id for account_id, _ in stage.told} == {ann}
     news = stage.told[-1][1]
     assert [entry.alert.id for entry in news.newest if entry.alert] == [new.id, old.id]
@@ -123,7 +123,7 @@ async def test_a_test_message_and_its_way_are_told(stage: Stage) -> None:
         with stage.database.session() as session:
             test = add_delivery(session, None, "webhook", NOON_MS, ann, kind="test")
             add_delivery(session, None, "email", NOON_MS, ann, kind="mail")
-        await eventually(lambda: bool(stage.told), "the news", 10)
+        await eventually(lambda: bool(stage.told), "the news")
     news = stage.told[-1][1]
     assert [way.delivery.id for way in news.tests] == [test.id]
     assert [entry.key for entry in news.moved] == [f"d{test.id}"]
@@ -134,13 +134,13 @@ async def test_what_has_changed_is_told_again_for_a_while_and_then_no_more(stage
     async with stage.running():
         await stage.looked()
         first = stage.alert(ann)
-        await eventually(lambda: len(stage.told) == 1, "the first", 10)
+        await eventually(lambda: len(stage.told) == 1, "the first")
         second = stage.alert(ann)
-        await eventually(lambda: len(stage.told) == 2, "the second", 10)
+        await eventually(lambda: len(stage.told) == 2, "the second")
         assert [e.alert.id for e in stage.told[-1][1].moved if e.alert] == [second.id, first.id]
         stage.now_ms += TELL_FOR_MS + 1
         third = stage.alert(ann)
-        await eventually(lambda: len(stage.told) == 3, "the third", 10)
+        await eventually(lambda: len(stage.told) == 3, "the third")
         assert [e.alert.id for e in stage.told[-1][1].moved if e.alert] == [third.id]
         await stage.looked(3)
         assert len(stage.told) == 3
@@ -165,7 +165,7 @@ async def test_a_storm_is_told_whole(stage: Stage) -> None:
             with stage.database.session() as session:
                 made += [add_alert(session, ann, stage.now_ms).id for _ in range(10)]
             await stage.looked(1)
-        await eventually(lambda: len(stage.ids(ann)) == 120, "the storm", 10)
+        await eventually(lambda: len(stage.ids(ann)) == 120, "the storm")
     assert sorted(stage.ids(ann), key=str) == sorted(made, key=str)
 
 
@@ -187,11 +187,11 @@ async def test_nothing_is_lost_while_the_database_is_away(stage: Stage, monkeypa
         monkeypatch.setattr(stage.database, "run", failing)
         away.append(1)
         made = [stage.alert(ann).id for _ in range(3)]
-        await eventually(lambda: len(away) > 6, "failures", 10)
+        await eventually(lambda: len(away) > 6, "failures")
         # However long that lasts.
         stage.now_ms += 10 * TELL_FOR_MS
         monkeypatch.setattr(stage.database, "run", run)
-        await eventually(lambda: set(stage.ids(ann)) >= set(made), "the alerts", 10)
+        await eventually(lambda: set(stage.ids(ann)) >= set(made), "the alerts")
 
 
 async def test_rows_that_take_the_numbers_of_deleted_ones_are_told(stage: Stage) -> None:
@@ -204,4 +204,4 @@ async def test_rows_that_take_the_numbers_of_deleted_ones_are_told(stage: Stage)
             session.connection().execute(sql("DELETE FROM alert"))
         await stage.looked()
         new = stage.alert(ann)
-        await eventually(lambda: stage.ids(ann) == [new.id], "the new one", 10)
+        await eventually(lambda: stage.ids(ann) == [new.id], "the new one")

@@ -84,7 +84,7 @@ async def site(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
     server = site.server = uvicorn.Server(config)
     monkeypatch.setattr(server, "capture_signals", contextlib.nullcontext)
     task = asyncio.create_task(server.serve())
-    await eventually(lambda: server.started, "the server", 10)
+    await eventually(lambda: server.started, "the server")
     yield site
     server.should_exit = True
     await asyncio.wait_for(task, 10)
@@ -131,7 +131,7 @@ async def test_who_is_still_sending_reads_the_refusal(site: Site, monkeypatch: p
     reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
     writer.write(request({**CLOSE, "Cookie": "x" * 8_200, "X-More": ""})[:-4] + b"x" * 3_000_000)
     assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 431 ")
-    await eventually(lambda: not site.server.server_state.connections, "the end", 5)
+    await eventually(lambda: not site.server.server_state.connections, "the end")
     writer.close()
 
 
@@ -187,7 +187,7 @@ async def test_a_socket_opens_stays_and_its_end_is_told(site: Site, monkeypatch:
     await asyncio.sleep(0.4)
     assert (site.open, site.lost) == (1, 0)
     writer.transport.abort()
-    await eventually(lambda: site.lost == 1, "the end", 5)
+    await eventually(lambda: site.lost == 1, "the end")
 
 
 async def test_a_handshake_that_websockets_cannot_parse_is_answered(

@@ -95,7 +95,7 @@ async def test_of_several_workers_one_runs_the_engine_and_all_show_its_frames(
             epoch = live_epoch(second)
         # The first worker has gone, and with it perhaps the engine: the other one goes on within 10 s.
         await has_frames(second, 10)
-        await eventually(lambda: live_epoch(second) >= epoch, "the engine's status", 10)
+        await eventually(lambda: live_epoch(second) >= epoch, "the engine's status")
         assert "flashcur_engine_active 1.0" in _metrics(second)
 
 
@@ -107,7 +107,7 @@ async def test_frames_come_back_when_redis_does(
         await has_frames(runtime)
         before = live(runtime)
         own_redis.kill()
-        await eventually(lambda: runtime.bus is not None and runtime.bus.counters.failed > 0, "a failed message", 10)
+        await eventually(lambda: runtime.bus is not None and runtime.bus.counters.failed > 0, "a failed message")
         # What is shown stays.
         assert runtime.hub.table("elite") is not None
         own_redis.start()
@@ -123,7 +123,7 @@ async def test_a_database_that_comes_later_is_prepared_then(
     own_postgres.stop()
     settings = Settings.load({**live_environ, "DATABASE_URL": url, "FLASHCUR_ENGINE": "external"})
     async with worker(settings) as runtime:
-        await eventually(lambda: runtime.database_problem != "", "the problem", 10)
+        await eventually(lambda: runtime.database_problem != "", "the problem")
         assert not runtime.database_ready.is_set()
         own_postgres.start()
         await asyncio.wait_for(runtime.database_ready.wait(), 15)

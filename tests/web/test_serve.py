@@ -134,7 +134,7 @@ async def test_a_web_process_in_production_does_not_make_a_file(
     settings = Settings.load(production)
     runtime = WebRuntime(settings, MarketHub(), WHERE)
     async with runtime.lifespan():
-        await eventually(lambda: runtime.database_problem != "", "the problem", 10)
+        await eventually(lambda: runtime.database_problem != "", "the problem")
         await asyncio.sleep(0.3)
         assert list(settings.data_dir.glob("*.db*")) == []
         database = Database(settings)

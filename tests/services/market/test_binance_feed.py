@@ -49,7 +49,7 @@ async def running(feed: VenueFeed, taken: Taken) -> AsyncIterator[asyncio.Task[N
     await feed.instruments()
     feed.set_candle_symbols(["BTCUSDT", "ETHUSDT"])
     task = asyncio.create_task(feed.run())
-    await eventually(lambda: bool(taken.tickers() and taken.funding() and taken.candles()), "all three streams", 10)
+    await eventually(lambda: bool(taken.tickers() and taken.funding() and taken.candles()), "all three streams")
     yield task
     task.cancel()
     await asyncio.wait({task})
@@ -249,7 +249,7 @@ async def test_a_short_silence_heals_by_the_restart(
     running: asyncio.Task[None], exchange: SimulatedExchange, feed: VenueFeed, taken: Taken
 ) -> None:
     exchange.faults.silence("ticker")
-    await eventually(lambda: feed.counters.streams[Stream.TICKER].restarts == 1, "a restart", 8)
+    await eventually(lambda: feed.counters.streams[Stream.TICKER].restarts == 1, "a restart")
     exchange.faults.speak("ticker")
     taken.clear()
     await eventually(lambda: bool(taken.tickers()), "tickers on the new connection")

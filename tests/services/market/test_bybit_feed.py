@@ -46,7 +46,7 @@ async def running(feed: VenueFeed, server: BybitServer, taken: Taken) -> AsyncIt
     await feed.instruments()
     feed.set_candle_symbols(["BTCUSDT", "ETHUSDT"])
     task = asyncio.create_task(feed.run())
-    await eventually(lambda: {t.symbol for t in taken.tickers()} == set(SYMBOLS), "every ticker", 10)
+    await eventually(lambda: {t.symbol for t in taken.tickers()} == set(SYMBOLS), "every ticker")
     await eventually(lambda: "kline.60.ETHUSDT" in server.topics, "candle subscriptions")
     yield task
     task.cancel()
@@ -166,7 +166,7 @@ async def test_one_refused_topic_does_not_cost_the_others_their_data(
 ) -> None:
     del server.rows["XRPUSDT"]
     server.disconnect_all()
-    await eventually(lambda: "refused" in taken.reasons("ticker"), "the refused topic", 10)
+    await eventually(lambda: "refused" in taken.reasons("ticker"), "the refused topic")
     wanted = {f"tickers.{symbol}" for symbol in SYMBOLS if symbol != "XRPUSDT"}
     await eventually(lambda: wanted <= server.topics, "the others")
     (refused,) = [reject for reject in taken.rejects if reject.reason == "refused"]

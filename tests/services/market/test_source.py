@@ -146,7 +146,7 @@ async def test_the_first_exchange_serves_a_whole_market(
     settings: Settings, sink: RecordingSink, simulator: LocalSimulator, binance: SimulatedExchange, bybit: BybitServer
 ) -> None:
     async with source_of(settings, sink, simulator, binanceusdm=urls_of(binance), bybit=urls_of(bybit)) as source:
-        await eventually(serves(source, "binanceusdm"), "Binance to serve", 10)
+        await eventually(serves(source, "binanceusdm"), "Binance to serve")
         assert sink.switches == [("binanceusdm", "", False)]
         ((_, instruments),) = sink.instruments
         symbols = {instrument.symbol for instrument in instruments}
@@ -174,7 +174,7 @@ async def test_new_contracts_come_with_refresh_instruments(
     settings: Settings, sink: RecordingSink, simulator: LocalSimulator, binance: SimulatedExchange
 ) -> None:
     async with source_of(settings, sink, simulator, binanceusdm=urls_of(binance)) as source:
-        await eventually(serves(source, "binanceusdm"), "Binance to serve", 10)
+        await eventually(serves(source, "binanceusdm"), "Binance to serve")
         binance.faults.list_new("NEWCOIN", 2.0)
         await source.refresh_instruments()
         assert "NEWCOINUSDT" in {instrument.symbol for instrument in sink.instruments[-1][1]}
@@ -185,7 +185,7 @@ async def test_a_blocked_exchange_is_left_to_the_next_one_and_taken_back(
 ) -> None:
     binance.faults.refuse(451)
     async with source_of(settings, sink, simulator, binanceusdm=urls_of(binance), bybit=urls_of(bybit)) as source:
-        await eventually(serves(source, "bybit"), "Bybit to serve", 10)
+        await eventually(serves(source, "bybit"), "Bybit to serve")
         status = status_of(source, "binanceusdm")
         assert status.state is State.BLOCKED
         assert "451" in status.reason
@@ -197,7 +197,7 @@ async def test_a_blocked_exchange_is_left_to_the_next_one_and_taken_back(
         await eventually(lambda: wait_s(source) > 250, "the long wait while another exchange serves")
         binance.faults.clear()
         try_now(source)
-        await eventually(serves(source, "binanceusdm"), "Binance to serve again", 10)
+        await eventually(serves(source, "binanceusdm"), "Binance to serve again")
         assert sink.switches[-1] == ("binanceusdm", "Binance USD-M answers again", False)
         venues = [venue for venue, _ in sink.ticks]
         assert venues == sorted(venues, key=["bybit", "binanceusdm"].index), "ticks of two exchanges mixed"
@@ -212,7 +212,7 @@ async def test_a_silent_exchange_is_left_while_it_runs(
     settings: Settings, sink: RecordingSink, simulator: LocalSimulator, binance: SimulatedExchange, bybit: BybitServer
 ) -> None:
     async with source_of(settings, sink, simulator, binanceusdm=urls_of(binance), bybit=urls_of(bybit)) as source:
-        await eventually(serves(source, "binanceusdm"), "Binance to serve", 10)
+        await eventually(serves(source, "binanceusdm"), "Binance to serve")
         binance.faults.silence("ticker")
         # Seen at once: it is tried again while Bybit is still being opened.
         await eventually(lambda: status_of(source, "binanceusdm").state is State.SILENT, "Binance to be left", 20)
@@ -220,7 +220,7 @@ async def test_a_silent_exchange_is_left_while_it_runs(
         # It answers REST and keeps its sockets open, but that is not enough to be taken back.
         try_now(source)
         await eventually(lambda: status_of(source, "binanceusdm").state is State.CONNECTING, "an attempt")
-        await eventually(lambda: status_of(source, "binanceusdm").state is State.SILENT, "its failure", 15)
+        await eventually(lambda: status_of(source, "binanceusdm").state is State.SILENT, "its failure")
         assert len(sink.switches) == 2
 
 
@@ -229,7 +229,7 @@ async def test_a_rate_limited_exchange_waits_as_long_as_it_asked(
 ) -> None:
     binance.faults.rate_limit(retry_after=77)
     async with source_of(settings, sink, simulator, binanceusdm=urls_of(binance), bybit=urls_of(bybit)) as source:
-        await eventually(serves(source, "bybit"), "Bybit to serve", 10)
+        await eventually(serves(source, "bybit"), "Bybit to serve")
         assert status_of(source, "binanceusdm").state is State.RATE_LIMITED
         assert 60 < wait_s(source) <= 77
 
@@ -240,15 +240,15 @@ async def test_a_refusal_is_asked_again_soon_while_nothing_real_serves(
 ) -> None:
     bybit.status, bybit.retry_after = 451, None
     async with source_of(settings, sink, simulator, demo=demo, bybit=urls_of(bybit)) as source:
-        await eventually(lambda: status_of(source, "bybit").state is State.BLOCKED, "the refusal", 10)
+        await eventually(lambda: status_of(source, "bybit").state is State.BLOCKED, "the refusal")
         if demo == "auto":
-            await eventually(lambda: source.demo, "demo data", 15)
+            await eventually(lambda: source.demo, "demo data")
             source._candidates[0].retry_at = 0.0
             source._pulse()
         await eventually(lambda: wait_s(source) > 0, "the next refusal")
         assert 4 < wait_s(source) <= 10
         bybit.status = 200
-        await eventually(serves(source, "bybit"), "Bybit to serve without being told to", 15)
+        await eventually(serves(source, "bybit"), "Bybit to serve without being told to")
 
 
 @pytest.mark.parametrize(
@@ -286,12 +286,12 @@ async def test_a_blocked_exchange_is_asked_soon_when_the_one_that_served_goes(
 ) -> None:
     bybit.status, bybit.retry_after = 451, None
     async with source_of(settings, sink, simulator, bybit=urls_of(bybit), binanceusdm=urls_of(binance)) as source:
-        await eventually(serves(source, "binanceusdm"), "Binance to serve", 10)
+        await eventually(serves(source, "binanceusdm"), "Binance to serve")
         try_now(source)
         await eventually(lambda: wait_s(source) > 250, "the long wait")
         binance.faults.refuse(451)
         binance.faults.disconnect_all()
-        await eventually(lambda: source.venue is None, "Binance to be left", 10)
+        await eventually(lambda: source.venue is None, "Binance to be left")
         assert wait_s(source) <= 10
 
 
@@ -301,13 +301,13 @@ async def test_without_any_exchange_it_says_so_and_recovers_within_seconds(
     port = free_port()
     urls = VenueUrls(f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}")
     async with source_of(settings, sink, simulator, binanceusdm=urls) as source:
-        await eventually(lambda: status_of(source, "binanceusdm").state is State.DOWN, "the failure", 10)
+        await eventually(lambda: status_of(source, "binanceusdm").state is State.DOWN, "the failure")
         with pytest.raises(VenueUnavailable, match="no exchange serves"):
             await source.refresh_instruments()
         exchange = SimulatedExchange(symbols=10, listings=False)
         await exchange.start(port=port)
         try:
-            await eventually(serves(source, "binanceusdm"), "Binance to serve", 5)
+            await eventually(serves(source, "binanceusdm"), "Binance to serve")
             assert not simulator.running
         finally:
             await exchange.stop()
@@ -318,26 +318,26 @@ async def test_demo_auto_serves_while_nothing_real_answers_and_is_left_then(
 ) -> None:
     bybit.status = 503
     async with source_of(settings, sink, simulator, demo="auto", binanceusdm=NOWHERE, bybit=urls_of(bybit)) as source:
-        await eventually(serves(source, "binanceusdm", demo=True), "demo data", 15)
+        await eventually(serves(source, "binanceusdm", demo=True), "demo data")
         assert sink.switches[-1][2] is True
         assert "503" in sink.switches[-1][1]
         assert simulator.running
         bybit.status = 200
         try_now(source)
-        await eventually(serves(source, "bybit"), "Bybit to serve", 10)
+        await eventually(serves(source, "bybit"), "Bybit to serve")
         assert sink.switches[-1] == ("bybit", "Bybit answers again", False)
         await eventually(lambda: not simulator.running, "the end of the simulated exchange")
 
 
 async def test_a_simulated_exchange_that_ends_is_replaced_at_once(
-    settings: Settings, sink: RecordingSink, simulator: LocalSimulator
+    settings: Settings, sink: RecordingSink, simulator: LocalSimulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with source_of(settings, sink, simulator, demo="auto", binanceusdm=NOWHERE) as source:
-        await eventually(serves(source, "binanceusdm", demo=True), "demo data", 15)
+        await eventually(serves(source, "binanceusdm", demo=True), "demo data")
         simulator.die()
-        await eventually(lambda: source.venue is None, "it to be left", 1)
-        assert status_of(source, "demo").reason == "the simulated exchange ended with status -9"
-        await eventually(serves(source, "binanceusdm", demo=True), "demo data again", 5)
+        # Nobody sees it away for certain: another one may serve before the next look.
+        await eventually(lambda: len(sink.switches) == 2, "demo data again")
+        assert "demo is not used: the simulated exchange ended with status -9" in caplog.text
         assert simulator.starts == 2
 
 
@@ -345,19 +345,19 @@ async def test_demo_data_that_ended_is_not_held_back_like_its_first_time(
     settings: Settings, sink: RecordingSink, simulator: LocalSimulator
 ) -> None:
     async with source_of(settings, sink, simulator, demo="auto", binanceusdm=NOWHERE) as source:
-        await eventually(serves(source, "binanceusdm", demo=True), "demo data", 15)
+        await eventually(serves(source, "binanceusdm", demo=True), "demo data")
         # Nothing real has answered for this long already.
         source._demo_after_s = 60.0
         source._alone_since -= 60.0
         simulator.die()
-        await eventually(lambda: simulator.starts == 2, "another one", 5)
+        await eventually(lambda: simulator.starts == 2, "another one")
 
 
 async def test_demo_on_asks_no_real_exchange(
     settings: Settings, sink: RecordingSink, simulator: LocalSimulator, bybit: BybitServer
 ) -> None:
     async with source_of(settings, sink, simulator, demo="on", bybit=urls_of(bybit)) as source:
-        await eventually(serves(source, "binanceusdm", demo=True), "demo data", 10)
+        await eventually(serves(source, "binanceusdm", demo=True), "demo data")
         assert [status.key for status in source.status()] == ["demo"]
         assert bybit.pages == 0
 
@@ -375,8 +375,7 @@ async def test_the_simulated_exchange_as_a_process(settings: Settings, sink: Rec
         await eventually(serves(source, "binanceusdm", demo=True), "demo data", 30)
         assert len(sink.instruments[0][1]) >= 15
         os.kill(started[0].pid or 0, signal.SIGKILL)
-        await eventually(lambda: source.venue is None, "the dead process to be left", 1)
-        await eventually(serves(source, "binanceusdm", demo=True), "demo data of another process", 15)
+        await eventually(lambda: len(sink.switches) == 2, "demo data of another process", 30)
         assert len(started) == 2
     finally:
         task.cancel()
@@ -387,7 +386,7 @@ async def test_a_sink_that_fails_does_not_end_the_stream(
     settings: Settings, sink: RecordingSink, simulator: LocalSimulator, binance: SimulatedExchange
 ) -> None:
     async with source_of(settings, sink, simulator, binanceusdm=urls_of(binance)) as source:
-        await eventually(serves(source, "binanceusdm"), "Binance to serve", 10)
+        await eventually(serves(source, "binanceusdm"), "Binance to serve")
         calls = 0
 
         def broken(venue: Venue, tick: Tick) -> None:
@@ -396,7 +395,7 @@ async def test_a_sink_that_fails_does_not_end_the_stream(
             raise ZeroDivisionError
 
         sink.on_tick = broken  # type: ignore[method-assign]
-        await eventually(lambda: calls >= 3, "calls after the first failure", 8)
+        await eventually(lambda: calls >= 3, "calls after the first failure")
         assert serves(source, "binanceusdm")()
 
 
