@@ -39,7 +39,7 @@ from flashcur.state import alerts as alert_state
 from flashcur.state import market, tabs, visit
 from flashcur.state.market import FeedState
 from flashcur.state.rules import previews
-from flashcur.state.wire import connections
+from flashcur.state.wire import connections, locks
 from flashcur.state.wire.broadcast import Broadcaster
 from flashcur.state.wire.door import Door, arrival_of
 from flashcur.state.wire.failures import log_handler_error, log_page_error, shorten_library_records
@@ -143,6 +143,7 @@ gate = Gate(
 door = Door(visitors.key_of, visitors.look_up, admits=gate.admits_connection, proxy_hops=settings.proxy_hops)
 gate.install()
 connections.install(app)
+locks.install(app)
 shorten_library_records()
 runtime.metrics.watch(SOCKET_REFUSALS, lambda: {(reason,): count for reason, count in gate.refused.items()})
 runtime.metrics.watch(TABS, lambda: {("open",): lifetimes.open, ("kept",): lifetimes.kept})
