@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 
 from bench.delivery.kills import killed
 from bench.delivery.provider import Provider, ProviderChannel, Reply, provider
-from flashcur.engine.delivery import AT_ONCE, MOST_AT_ONCE, DeliveryWorker
+from flashcur.engine.delivery import AT_ONCE, MOST_AT_ONCE, SEND_TIMEOUT_S, DeliveryWorker
 from flashcur.errors import DatabaseError, DeliveryError
 from flashcur.models import AccountChange, AlertRecord, AuditEvent, Delivery, Destination
 from flashcur.services.accounts import mail_tokens, undelivered
@@ -190,7 +190,7 @@ async def test_a_channel_that_hangs_delays_no_other(
         put(database, *(delivery(f"chat {n}", name) for n in range(40) for name in ("telegram", "slack")))
         reports = worker.reports
         # All of them while not one of the others has come back.
-        await eventually(lambda: reports["telegram"].sent == reports["slack"].sent == 40, "the others", 4)
+        await eventually(lambda: reports["telegram"].sent == reports["slack"].sent == 40, "the others")
         assert (reports["webhook"].sent, reports["webhook"].failed) == (0, 0)
     hooks = [row.status for row in all_stored(database) if row.channel == "webhook"]
     # Those that were on their way when the worker stopped may have arrived, whether it was noted in time or not.
@@ -660,7 +660,8 @@ async def test_a_provider_that_hangs_does_not_keep_the_worker_from_stopping(
 ) -> None:
     there.hangs = {"telegram"}
     put(sqlite_database, delivery())
-    async with asyncio.timeout(4):
+    # Before the provider's own time is over.
+    async with asyncio.timeout(SEND_TIMEOUT_S - 5):
         async with running(sqlite_database, settings, clock, ProviderChannel(there.url)):
             await eventually(lambda: len(there.arrivals) == 1, "the request")
     (row,) = all_stored(sqlite_database)

@@ -133,7 +133,7 @@ async def test_in_production_telegram_is_told_where_to_post(
     )
     server.script.extend([HTML, Reply(fault="hang up"), json_reply({"ok": False, "description": "wait"}, 429)])
     updates = updates_of(settings, sqlite_database)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await updates.run()
     assert server.webhook == {
         "url": "https://flashcur.example/webhooks/telegram",

@@ -34,7 +34,7 @@ async def bus(request: pytest.FixtureRequest) -> AsyncIterator[Bus]:
 
 
 async def read(subscription: Subscription) -> BusMessage:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return await anext(subscription)
 
 

@@ -40,7 +40,7 @@ def lease(environ: dict[str, str]) -> Lease:
 
 
 @asynccontextmanager
-async def in_office(candidate: Lease, within_s: float = 5.0) -> AsyncIterator[Tenure]:
+async def in_office(candidate: Lease, within_s: float = 20.0) -> AsyncIterator[Tenure]:
     holding = candidate.hold()
     async with asyncio.timeout(within_s):
         tenure = await holding.__aenter__()

@@ -86,7 +86,7 @@ async def test_all_final_candles_arrive_at_the_hour(start_exchange: StartExchang
     symbols = [c.lower for c in exchange.market.trading()]
     ws = await connect(exchange, streams=tuple(f"{symbol}@kline_1h" for symbol in symbols))
     finals: dict[str, Any] = {}
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(30):
         while len(finals) < len(symbols):
             event = await receive(ws)
             if event["k"]["x"]:
@@ -94,7 +94,7 @@ async def test_all_final_candles_arrive_at_the_hour(start_exchange: StartExchang
     assert max(e["E"] for e in finals.values()) - min(e["E"] for e in finals.values()) <= 100
     assert {e["k"]["t"] for e in finals.values()} == {hour_ms}
     assert {e["k"]["T"] for e in finals.values()} == {hour_ms + HOUR_MS - 1}
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (event := await receive(ws))["k"]["x"]:
             pass
     assert event["k"]["t"] == hour_ms + HOUR_MS
@@ -105,7 +105,7 @@ async def test_a_minute_candle_closes_at_the_minute(start_exchange: StartExchang
     minute_ms = MID_HOUR_MS // 60_000 * 60_000
     exchange = await start_exchange(now_ms=Clock(minute_ms + 56_500))
     ws = await connect(exchange, streams=("btcusdt@kline_1m",))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not (event := await receive(ws))["k"]["x"]:
             pass
     assert event["k"]["t"] == minute_ms
@@ -177,7 +177,7 @@ async def test_a_client_that_talks_too_much_is_cut_off(exchange: SimulatedExchan
     ws = await connect(exchange)
     for i in range(12):
         await ws.send_json({"method": "LIST_SUBSCRIPTIONS", "id": i})
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (message := await ws.receive()).type is aiohttp.WSMsgType.TEXT:
             pass
     assert message.type is aiohttp.WSMsgType.CLOSE
