@@ -58,6 +58,8 @@ def measured(
     return outcomes, Base(quiet, horizon)
 
 
+# Much to compute, on a busy machine.
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("horizon", HORIZONS_H)
 def test_on_shuffled_signals_the_interval_holds_one(horizon: int) -> None:
     """Swarms of signals at random hours of a market whose contracts move together."""

@@ -392,6 +392,8 @@ async def test_bad_control_requests_say_why(http: aiohttp.ClientSession, action:
         assert "error" in await response.json()
 
 
+# Much to compute, on a busy machine.
+@pytest.mark.timeout(240)
 async def test_contracts_come_and_go_by_themselves_but_rarely(clock: Clock) -> None:
     exchange = SimulatedExchange(symbols=60, now_ms=clock)
     before = set(exchange.market.contracts)
