@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any
 
 import httpx
 import pytest
@@ -21,6 +20,7 @@ from tests.pages.conftest import CONTRACTS, DESKTOP, PHONE
 from tests.support.app import App, Exchange
 from tests.support.people import enter, leave
 from tests.support.programs import require_program, wait_until
+from tests.support.shifts import shift, watch_shifts
 
 ROWS = "tbody.rows tr[data-symbol]"
 LEAST = "[aria-label='Minimum 24h volume']"
@@ -497,26 +497,11 @@ def test_a_page_whose_scripts_do_not_start_does_not_say_that_it_is_live(page: Pa
 
 @pytest.mark.parametrize("page", [DESKTOP, PHONE], indirect=True)
 def test_nothing_shifts_while_loading(page: Page) -> None:
-    page.add_init_script(
-        """
-        window.shifts = [];
-        const place = ({x, y, width, height}) => [x, y, width, height].map(Math.round).join(' ');
-        const told = ({node, previousRect, currentRect}) =>
-            `${(node?.outerHTML ?? node?.parentElement?.outerHTML ?? 'gone').slice(0, 150)}: `
-            + `${place(previousRect)} -> ${place(currentRect)}`;
-        new PerformanceObserver(list => {
-            for (const {value, startTime, sources} of list.getEntries()) {
-                // A signal that comes just now stands above the others in its list.
-                if (sources.length && sources.every(({node}) => node?.closest?.('[data-testid="signals"]'))) continue;
-                window.shifts.push([value, `at ${Math.round(startTime)} ms`, ...sources.map(told)]);
-            }
-        }).observe({type: 'layout-shift', buffered: true});
-        """
-    )
+    watch_shifts(page)
     open_dashboard(page)
-    shifts: list[list[Any]] = page.evaluate("window.shifts")
+    size, shifts = shift(page)
     # Digits that change in a right-aligned cell count as some 0.00001.
-    assert sum(value for value, *_ in shifts) < 0.0005, shifts
+    assert size < 0.0005, shifts
 
 
 def test_nothing_is_painted_before_the_first_prices_are_there(browser: Browser, app: App) -> None:

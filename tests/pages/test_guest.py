@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, WebSocket, expect
 
 from tests.support.app import App
+from tests.support.shifts import shift, watch_shifts
 
 ROWS = "tbody.rows tr[data-symbol]"
 
@@ -25,11 +26,7 @@ def test_guest_sees_the_largest_fifty_at_the_last_mark(page: Page) -> None:
 
 def test_columns_stand_where_they_will_stay(page: Page) -> None:
     """The page is built with the columns of open interest; a plan without them must not see the others move."""
-    page.add_init_script(
-        "window.shift = 0;"
-        "new PerformanceObserver(list => { for (const entry of list.getEntries()) window.shift += entry.value })"
-        ".observe({type: 'layout-shift', buffered: true});"
-    )
+    watch_shifts(page)
     lefts = """place => [...document.querySelectorAll(place)].map(cell => cell.getBoundingClientRect())
         .filter(box => box.width > 0).map(box => Math.round(box.left))"""
     page.route("**/*.js", lambda route: route.abort())
@@ -40,7 +37,8 @@ def test_columns_stand_where_they_will_stay(page: Page) -> None:
     page.goto("/")
     page.wait_for_selector(ROWS)
     assert heads == cells == page.evaluate(lefts, "thead th")
-    assert page.evaluate("window.shift") < 0.001
+    size, shifts = shift(page)
+    assert size < 0.001, shifts
 
 
 def test_every_answer_has_the_security_headers(page: Page, app: App) -> None:
