@@ -244,6 +244,7 @@ class RulesState(rx.State):
 previews = Previews()
 """Those of this process."""
 
+_KEPT_PAUSED = "Kept, and paused."
 _MESSAGES = {"link": "/alerts?tab=messages", "link_text": "Messages"}
 """Where it is told what became of a message."""
 
@@ -258,10 +259,12 @@ async def _save(accounts: Accounts, caller: Caller, draft: Draft) -> tuple[str, 
         rule_id = await accounts.rules.create(
             caller, draft.written(now_ms, None), paused=draft.paused, contracts=contracts
         )
-        return rule_id, "Kept, and paused." if draft.paused else "Saved: the rule watches from now on."
+        return rule_id, _KEPT_PAUSED if draft.paused else "Saved: the rule watches from now on."
     kept_ms = await accounts.rules.expiry(caller, draft.rule_id)
-    await accounts.rules.edit(caller, draft.rule_id, draft.version, draft.written(now_ms, kept_ms), contracts)
-    return draft.rule_id, "Saved."
+    await accounts.rules.edit(
+        caller, draft.rule_id, draft.version, draft.written(now_ms, kept_ms), contracts, paused=draft.paused
+    )
+    return draft.rule_id, _KEPT_PAUSED if draft.paused else "Saved."
 
 
 async def _send_test(accounts: Accounts, caller: Caller, channels: Sequence[str]) -> tuple[str, int]:

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 from sqlmodel import col, select
 
-from flashcur.domain.rules.condition import OnSignal, PriceMove
+from flashcur.domain.rules.condition import OnSignal, PriceCross, PriceMove
 from flashcur.domain.rules.rule import Definition, Scope
 from flashcur.domain.rules.share import to_link
 from flashcur.domain.spikes import HOUR_MS
@@ -223,6 +223,27 @@ def test_over_the_plan_s_number_a_rule_is_kept_paused(page: Page, app: App) -> N
     expect(rules(page)).to_have_count(1)
     rules(page).first.get_by_role("button", name="Resume").click()
     expect(page.locator(".notice-bar")).to_contain_text("Free allows 3 active rules")
+
+
+def test_a_rule_that_has_fired_is_edited_and_kept_paused(page: Page, app: App) -> None:
+    address, now_ms = sign_up(page, app), to_ms(utc_now())
+    written = Definition((PriceCross("above", 900_000.0),), Scope("symbol", "BTCUSDT"), mode="once")
+    with app.database() as database, database.session() as session:
+        owner = session.exec(select(Account.id).where(Account.email == address)).one()
+        for _ in range(3):
+            add_rule(session, owner, written, now_ms)
+        add_rule(session, owner, written, now_ms, status="done", why="fired", fires=1, fired_ms=now_ms)
+    visit(page, "/alerts?tab=done")
+    rules(page).first.get_by_role("link", name="Edit").click()
+    sheet(page).get_by_label("Price", exact=True).fill("910000")
+    sheet(page).get_by_role("button", name="Save", exact=True).click()
+    expect(sheet(page).get_by_role("alert").filter(has_text="Free allows 3 active rules")).to_be_visible()
+    sheet(page).get_by_role("button", name="Keep it paused").click()
+    expect(sheet(page)).to_be_hidden()
+    expect(page.locator(".notice-bar")).to_contain_text("Kept, and paused.")
+    page.get_by_role("link", name="Paused").click()
+    expect(rules(page)).to_have_count(1)
+    expect(rules(page).first).to_contain_text("910,000 USDT")
 
 
 def test_a_rule_says_what_its_plan_and_its_channels_lack(page: Page, app: App) -> None:

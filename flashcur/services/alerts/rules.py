@@ -122,28 +122,36 @@ def edit(
     written: Written,
     now_ms: int,
     contracts: frozenset[str] = frozenset(),
+    *,
+    paused: bool = False,
 ) -> RuleRecord:
     """Write a rule anew; it starts anew where what it says is another thing.
 
     Raises Conflict where it is not of the `revision` with which the edit was `begun`. A rule that is done is set going
-    again. `contracts` are as for `create`; a paused one is checked as any other, too.
+    again, unless it is to be kept `paused`: then it waits where the plan has no room, as with `create`, whose
+    `contracts` these are, too. A paused one is checked as any other.
     """
     found = find(session, account_id, rule_id)
     if revision(found) != begun:
         raise Conflict("This rule was changed in another tab meanwhile: open it again.")
-    paused = found.status == "paused"
+    rested = found.status == "paused"
     # One that rests may be set going by whoever makes room for it: it is checked as if it went on now.
     _check(session, account_id, plan, written, now_ms, contracts, paused=False)
-    if found.status == "done":
+    if paused and not rested:
+        others = [each for each in rules(session, account_id) if each.id != found.id]
+        waits = active_count(others, plan) >= plan.rules
+        found.status, found.why = "paused", "plan" if waits else "owner"
+        found.snoozed_until_ms, found.changed_ms = None, now_ms
+    elif found.status == "done":
         _set_going(session, account_id, plan, found, now_ms)
-    elif not paused and not rule_limits.can_fire(found, plan):
+    elif not rested and not rule_limits.can_fire(found, plan):
         # It took no room until now.
         _require_room(rules(session, account_id), plan)
     definition = written.definition.to_json()
     if definition != found.definition:
         found.definition, found.version, found.changed_ms = definition, found.version + 1, now_ms
         # What was wrong with it may be right now: its owner says when it goes on.
-        found.why = "owner" if paused and found.why != "plan" else found.why
+        found.why = "owner" if rested and found.why != "plan" else found.why
     found.channels = _channels(written.channels, plan, found.channels)
     found.expires_ms = written.expires_ms
     session.add(found)
@@ -310,12 +318,19 @@ class Rules:
         return await self._change(caller, work)
 
     async def edit(
-        self, caller: Caller, rule_id: str, begun: int, written: Written, contracts: frozenset[str] = frozenset()
+        self,
+        caller: Caller,
+        rule_id: str,
+        begun: int,
+        written: Written,
+        contracts: frozenset[str] = frozenset(),
+        *,
+        paused: bool = False,
     ) -> None:
         """Write a rule anew that was of the `revision` `begun`."""
 
         def work(session: Session, plan: Plan, now_ms: int) -> None:
-            edit(session, caller.account_id, plan, rule_id, begun, written, now_ms, contracts)
+            edit(session, caller.account_id, plan, rule_id, begun, written, now_ms, contracts, paused=paused)
 
         await self._change(caller, work)
 

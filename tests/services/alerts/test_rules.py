@@ -170,6 +170,45 @@ async def test_one_kept_paused_for_want_of_room_goes_on_once_there_is(services: 
     assert (found[by_hand].status, found[by_hand].why) == ("paused", "owner")
 
 
+async def test_one_that_has_fired_is_edited_without_room_and_kept_paused(services: Services, acts: Rules) -> None:
+    ann = services.person()
+    fired, *_ = [await acts.create(ann.caller, written(replace(ABOVE, mode="once"))) for _ in range(3)]
+    with services.database.session() as session:
+        row = session.get_one(RuleRecord, fired)
+        row.status, row.why, row.fired_ms = "done", "fired", services.clock.ms
+    third = await acts.create(ann.caller, written())
+    services.clock.forward(minutes=1)
+    anew = written(replace(ABOVE, mode="once", hold_s=30), "browser")
+
+    def begun() -> int:
+        return revision(next(each for each in of(services, ann) if each.id == fired))
+
+    with pytest.raises(PlanNeeded, match="keep this one paused"):
+        await acts.edit(ann.caller, fired, begun(), anew)
+    await acts.edit(ann.caller, fired, begun(), anew, paused=True)
+    found = {each.id: each for each in of(services, ann)}
+    kept = found[fired]
+    assert (kept.status, kept.why, kept.version, kept.channels) == ("paused", "plan", 2, ["in-app", "browser"])
+    assert [found[each].status for each in found if each != fired] == ["active"] * 3
+    # As one that was kept paused when it was made, it goes on once there is room, from then on.
+    services.clock.forward(minutes=1)
+    await acts.delete(ann.caller, third)
+    going = next(each for each in of(services, ann) if each.id == fired)
+    assert (going.status, going.why, going.changed_ms) == ("active", "", services.clock.ms)
+
+
+async def test_one_that_is_kept_paused_though_there_is_room_waits_for_its_owner(
+    services: Services, acts: Rules
+) -> None:
+    ann = services.person()
+    fired = await acts.create(ann.caller, written(replace(ABOVE, mode="once")))
+    with services.database.session() as session:
+        row = session.get_one(RuleRecord, fired)
+        row.status, row.why = "done", "fired"
+    await acts.edit(ann.caller, fired, revision(one(services, ann)), written(), paused=True)
+    assert (one(services, ann).status, one(services, ann).why) == ("paused", "owner")
+
+
 async def test_an_account_keeps_a_thousand_rules(services: Services, acts: Rules, database: Database) -> None:
     ann = services.person()
     with database.session() as session:
