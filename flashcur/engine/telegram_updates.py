@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 
 from flashcur.errors import DatabaseError, DeliveryError
 from flashcur.services.kit.backoff import Backoff
-from flashcur.services.notify.answers import failed, json_object, told
+from flashcur.services.notify.answers import json_object, told
 from flashcur.services.notify.dialling import Answer, Dialler
 from flashcur.services.notify.telegram import TelegramApi
 from flashcur.services.notify.telegram_chat import UPDATES, TelegramChat
@@ -105,7 +105,7 @@ class TelegramUpdates:
         }
         answer = await api.call("setWebhook", values)
         if answer.status != 200:
-            raise failed("Telegram", answer)
+            raise api.failed(answer)
 
     async def _ask(self, api: TelegramApi) -> list[dict[str, Any]]:
         values = {"offset": self._offset, "timeout": self._poll_s, "allowed_updates": UPDATES}
@@ -114,7 +114,7 @@ class TelegramUpdates:
         if answer.status == 409:
             raise _conflict(answer)
         if answer.status != 200 or not isinstance(updates, list):
-            raise failed("Telegram", answer)
+            raise api.failed(answer)
         each = cast("list[object]", updates)
         return [cast("dict[str, Any]", one) for one in each if isinstance(one, dict)]
 

@@ -11,6 +11,7 @@ import orjson
 from flashcur.domain.delivery.text_fit import one_line
 from flashcur.errors import DeliveryError, Unanswered
 from flashcur.services.notify.dialling import Answer
+from flashcur.services.notify.retry_after import retry_after_s
 
 MOST_WAIT_S = 86_400.0
 """No answer puts a message off for longer; most are of no use by then."""
@@ -51,9 +52,10 @@ def bounded_s(asked: object, otherwise: float) -> float:
     return min(float(asked), MOST_WAIT_S)
 
 
-def failed(provider: str, answer: Answer) -> DeliveryError:
-    """What an answer means that is neither a success nor about this message: it is tried again."""
-    if answer.status == 504:
-        # Somebody in between got no answer from whoever has it.
-        return Unanswered(told(provider, answer))
-    return DeliveryError(told(provider, answer))
+def failed(provider: str, answer: Answer, now_ms: int) -> DeliveryError:
+    """What an answer means that is neither a success nor about this message: it is tried again, and not before the
+    time for which it says that the provider is away. `now_ms`: Unix ms."""
+    away_s = retry_after_s(answer.headers, now_ms, 0.0)
+    # Somebody in between waited in vain, for us or for whoever has it.
+    kind = Unanswered if answer.status in (408, 504) else DeliveryError
+    return kind(told(provider, answer), retry_after=away_s)

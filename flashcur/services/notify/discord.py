@@ -124,7 +124,7 @@ class DiscordChannel:
             raise Gone(f"{told('Discord', answer)}: the webhook was deleted, or its address has changed")
         if answer.status == 400:
             raise Refused(told("Discord", answer))
-        raise failed("Discord", answer)
+        raise failed("Discord", answer, self._clock())
 
 
 def _escape(text: str) -> str:

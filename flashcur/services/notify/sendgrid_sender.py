@@ -11,6 +11,7 @@ from typing import Any
 from flashcur.domain.delivery.text_fit import one_line
 from flashcur.errors import DeliveryError, Refused, TryAgainLater, Unanswered
 from flashcur.services.kit.clock import now_ms
+from flashcur.services.notify.answers import failed
 from flashcur.services.notify.dialling import Answer, Dialler
 from flashcur.services.notify.port import KEY_ARG
 from flashcur.services.notify.retry_after import retry_after_s
@@ -113,10 +114,8 @@ class SendGridSender:
         if status < 400:
             # A redirect, or what something between us and SendGrid says: of this mail alone, and of none certainly.
             return Unanswered(f"{message}, where {ACCEPTED} was expected")
-        if status in (408, 504):
-            return Unanswered(message)
-        if status >= 500:
-            return DeliveryError(message, retry_after=retry_after_s(answer.headers, self._clock(), 0.0))
+        if status == 408 or status >= 500:
+            return failed("SendGrid", answer, self._clock())
         return Refused(message)
 
 

@@ -115,7 +115,7 @@ class SlackChannel:
             raise Gone(f"{told('Slack', answer)}: the webhook was removed, or its channel is no longer there")
         if 400 <= answer.status < 500 and answer.status != 408:
             raise Refused(told("Slack", answer))
-        raise failed("Slack", answer)
+        raise failed("Slack", answer, self._clock())
 
 
 def _escape(text: str) -> str:

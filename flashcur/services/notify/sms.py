@@ -175,6 +175,4 @@ def _refusal(status: int, code: object, said: str) -> DeliveryError:
     if status in (401, 403) or number in _OPERATORS:
         logger.error("%s. Check the TWILIO settings and the balance; SMS waits", words)
         return TryAgainLater(words, wait_s=OPERATOR_WAIT_S, whole_channel=True)
-    if status in (408, 504):
-        return Unanswered(words)
-    return DeliveryError(words) if status >= 500 else Refused(words)
+    return Refused(words)

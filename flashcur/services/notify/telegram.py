@@ -14,6 +14,7 @@ from flashcur.domain.delivery.message import Message
 from flashcur.domain.delivery.text_fit import fit, utf16_units
 from flashcur.errors import DeliveryError, Gone, Refused, TryAgainLater, Unanswered
 from flashcur.services.kit.budgets import Budgets
+from flashcur.services.kit.clock import now_ms
 from flashcur.services.notify.answers import bounded_s, failed, json_object, told
 from flashcur.services.notify.channel import Handed, Outgoing, Payload
 from flashcur.services.notify.dialling import Answer, Dialler
@@ -50,10 +51,12 @@ _GONE_WORDS = (
 class TelegramApi:
     """One bot's API."""
 
-    def __init__(self, settings: Settings, dialler: Dialler) -> None:
+    def __init__(self, settings: Settings, dialler: Dialler, clock: Callable[[], int] = now_ms) -> None:
+        """`clock`: Unix ms."""
         self._token = settings.telegram.bot_token
         self._base = settings.telegram.api_base or API
         self._dialler = dialler
+        self._clock = clock
         self._username = ""
         self.refused = False
         """Whether Telegram does not take the token."""
@@ -92,9 +95,13 @@ class TelegramApi:
             answer = await self.call("getMe", {})
             name = _mapping(json_object(answer).get("result")).get("username")
             if answer.status != 200 or not isinstance(name, str) or not name:
-                raise failed("Telegram", answer)
+                raise self.failed(answer)
             self._username = name
         return self._username
+
+    def failed(self, answer: Answer) -> DeliveryError:
+        """What an answer means that is no success, and is about nothing that was asked."""
+        return failed("Telegram", answer, self._clock())
 
 
 class TelegramChannel:
@@ -154,29 +161,28 @@ class TelegramChannel:
             answer = await self.api.call("sendMessage", values)
         else:
             moved = None
-        return _handed(answer, "" if moved is None else str(moved))
+        return self._handed(answer, "" if moved is None else str(moved))
 
-
-def _handed(answer: Answer, moved_to: str) -> Handed:
-    """What the answer means. Raises DeliveryError."""
-    said = json_object(answer)
-    if answer.status == 200 and said.get("ok") is True:
-        result = _mapping(said.get("result"))
-        chat, number = _mapping(result.get("chat")).get("id", ""), result.get("message_id", "")
-        return Handed(f"{chat}:{number}"[:128], "delivered", moved_to)
-    if answer.status == 200:
-        raise Unanswered("Telegram answered, but not as it does where it has taken a message")
-    if answer.status == 429:
-        asked = _mapping(said.get("parameters")).get("retry_after")
-        raise TryAgainLater(told("Telegram", answer), wait_s=bounded_s(asked, WAIT_S))
-    if answer.status == 403 and said:
-        raise Gone(f"{told('Telegram', answer)}: the bot was blocked or is no longer in this chat")
-    if answer.status in (401, 404) and said:
-        raise TryAgainLater(told("Telegram", answer), wait_s=TOKEN_WAIT_S, whole_channel=True)
-    if answer.status == 400 and said:
-        words = str(said.get("description", "")).lower()
-        raise (Gone if any(gone in words for gone in _GONE_WORDS) else Refused)(told("Telegram", answer))
-    raise failed("Telegram", answer)
+    def _handed(self, answer: Answer, moved_to: str) -> Handed:
+        """What the answer means. Raises DeliveryError."""
+        said = json_object(answer)
+        if answer.status == 200 and said.get("ok") is True:
+            result = _mapping(said.get("result"))
+            chat, number = _mapping(result.get("chat")).get("id", ""), result.get("message_id", "")
+            return Handed(f"{chat}:{number}"[:128], "delivered", moved_to)
+        if answer.status == 200:
+            raise Unanswered("Telegram answered, but not as it does where it has taken a message")
+        if answer.status == 429:
+            asked = _mapping(said.get("parameters")).get("retry_after")
+            raise TryAgainLater(told("Telegram", answer), wait_s=bounded_s(asked, WAIT_S))
+        if answer.status == 403 and said:
+            raise Gone(f"{told('Telegram', answer)}: the bot was blocked or is no longer in this chat")
+        if answer.status in (401, 404) and said:
+            raise TryAgainLater(told("Telegram", answer), wait_s=TOKEN_WAIT_S, whole_channel=True)
+        if answer.status == 400 and said:
+            words = str(said.get("description", "")).lower()
+            raise (Gone if any(gone in words for gone in _GONE_WORDS) else Refused)(told("Telegram", answer))
+        raise self.api.failed(answer)
 
 
 def _said(answer: Answer, words: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from flashcur.errors import TryAgainLater
+from flashcur.services.notify.answers import failed
 from flashcur.services.notify.dialling import Dialler
 from flashcur.services.notify.retry_after import retry_after_s
 
@@ -42,7 +43,7 @@ class TwilioHttp:
     ) -> Any:
         """One post, as the library asks for it; redirects are never followed.
 
-        Raises what `Dialler.post` raises, and TryAgainLater after a 429.
+        Raises what `Dialler.post` raises, TryAgainLater after a 429, and what `answers.failed` makes of an outage.
         """
         if method != "POST" or params:
             raise ValueError(f"expected a post without a query, was {method}")
@@ -59,6 +60,9 @@ class TwilioHttp:
         if answer.status == 429:
             wait_s = retry_after_s(answer.headers, self._clock(), BUSY_S)
             raise TryAgainLater("Twilio asks us to slow down (429)", wait_s=wait_s, whole_channel=True)
+        if answer.status == 408 or answer.status >= 500:
+            # What the library makes of it holds no headers.
+            raise failed("Twilio", answer, self._clock())
         return self._response(answer.status, answer.body.decode(errors="replace"), answer.headers)
 
 

@@ -13,8 +13,9 @@ import orjson
 
 from flashcur.domain.delivery.message import Message
 from flashcur.domain.delivery.text_fit import one_line
-from flashcur.errors import DeliveryError, Gone, Refused, TryAgainLater, Unanswered
+from flashcur.errors import DeliveryError, Gone, Refused, TryAgainLater
 from flashcur.services.kit.clock import now_ms
+from flashcur.services.notify.answers import failed
 from flashcur.services.notify.channel import Handed, Outgoing, Payload
 from flashcur.services.notify.dialling import Answer, Dialler
 from flashcur.services.notify.retry_after import retry_after_s
@@ -116,9 +117,9 @@ class WebPushChannel:
         if answer.status in (401, 403):
             logger.error("%s. Check VAPID_PRIVATE_KEY, VAPID_SUBJECT and this machine's clock", words)
             return TryAgainLater(words, wait_s=OPERATOR_WAIT_S)
-        if answer.status in (408, 504):
-            return Unanswered(words)
-        return DeliveryError(words) if answer.status >= 500 else Refused(words)
+        if answer.status == 408 or answer.status >= 500:
+            return failed(host, answer, self._clock())
+        return Refused(words)
 
 
 def _encrypted(outgoing: Outgoing, tag: str) -> bytes:

@@ -125,7 +125,7 @@ class WebhookChannel:
             raise TryAgainLater(told(server, answer), wait_s=retry_after_s(answer.headers, at_ms, WAIT_S))
         if 300 <= answer.status < 400:
             raise DeliveryError(f"{server} answered {answer.status}: redirects are not followed")
-        raise failed(server, answer)
+        raise failed(server, answer, at_ms)
 
     def _signatures(self, details: Mapping[str, Any], key: str, at_ms: int, body: str) -> str:
         version = int(details["version"])

@@ -155,6 +155,16 @@ async def test_other_answers_are_tried_again(
     assert WEBHOOK_TOKEN not in str(told.value)
 
 
+async def test_a_server_that_says_for_how_long_it_is_away_is_not_asked_earlier(
+    server: DiscordServer, channel: DiscordChannel
+) -> None:
+    server.script += [Reply(503, {"Retry-After": "40"}), Reply(504, {"Retry-After": "40"}), Reply(503)]
+    for kind, least_s in ((DeliveryError, 40), (Unanswered, 40), (DeliveryError, 0)):
+        with pytest.raises(DeliveryError) as told:
+            await channel.send(outgoing(channel.render(ALERT), ADDRESS))
+        assert (type(told.value), told.value.retry_after) == (kind, least_s)
+
+
 async def test_a_thread_is_written_to(server: DiscordServer, channel: DiscordChannel) -> None:
     await channel.send(outgoing(channel.render(ALERT), parse_url(f"{WEBHOOK}?thread_id=123456789012345679")))
     assert server.requests[0].path.endswith("?thread_id=123456789012345679&wait=true")

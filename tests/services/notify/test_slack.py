@@ -126,6 +126,16 @@ async def test_other_answers_are_tried_again(
     assert "abcdefghijklmnopqrstuvwx" not in str(told.value)
 
 
+async def test_a_server_that_says_for_how_long_it_is_away_is_not_asked_earlier(
+    server: SlackServer, channel: SlackChannel
+) -> None:
+    server.script += [Reply(503, {"Retry-After": "40"}), Reply(504, {"Retry-After": "40"}), Reply(503)]
+    for kind, least_s in ((DeliveryError, 40), (Unanswered, 40), (DeliveryError, 0)):
+        with pytest.raises(DeliveryError) as told:
+            await channel.send(outgoing(channel.render(ALERT), WEBHOOK))
+        assert (type(told.value), told.value.retry_after) == (kind, least_s)
+
+
 async def test_of_an_answer_that_breaks_off_the_status_is_enough(server: SlackServer, channel: SlackChannel) -> None:
     server.script.append(Reply(200, fault="stall"))
     assert (await channel.send(outgoing(channel.render(ALERT), WEBHOOK))).status == "delivered"

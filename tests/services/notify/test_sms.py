@@ -168,6 +168,16 @@ async def test_a_429_waits_as_told(
     assert (caught.value.wait_s, caught.value.whole_channel) == (wait_s, True)
 
 
+async def test_a_server_that_says_for_how_long_it_is_away_is_not_asked_earlier(
+    environ: dict[str, str], dialler: Dialler, twilio: TwilioServer
+) -> None:
+    twilio.script += [Reply(503, {"Retry-After": "40"}), Reply(504, {"Retry-After": "40"}), Reply(503)]
+    for kind, least_s in ((DeliveryError, 40), (Unanswered, 40), (DeliveryError, 0)):
+        with pytest.raises(DeliveryError) as caught:
+            await channel(environ, dialler, twilio.url).send(outgoing())
+        assert (type(caught.value), caught.value.retry_after) == (kind, least_s)
+
+
 async def test_where_nobody_listens_nothing_was_sent(environ: dict[str, str], dialler: Dialler) -> None:
     sms = channel(environ, dialler, f"http://127.0.0.1:{free_port()}")
     with pytest.raises(DeliveryError, match="could not be reached") as caught:

@@ -197,6 +197,16 @@ async def test_other_answers_are_tried_again(
     assert "<" not in str(told.value)
 
 
+async def test_a_server_that_says_for_how_long_it_is_away_is_not_asked_earlier(
+    server: TelegramServer, channel: TelegramChannel
+) -> None:
+    server.script += [Reply(503, {"Retry-After": "40"}), Reply(504, {"Retry-After": "40"}), Reply(503)]
+    for kind, least_s in ((DeliveryError, 40), (Unanswered, 40), (DeliveryError, 0)):
+        with pytest.raises(DeliveryError) as told:
+            await channel.send(outgoing(channel.render(ALERT), "7"))
+        assert (type(told.value), told.value.retry_after) == (kind, least_s)
+
+
 async def test_the_bots_name_is_asked_for_once(server: TelegramServer, channel: TelegramChannel) -> None:
     assert [await channel.api.username() for _ in range(2)] == [USERNAME] * 2
     assert len(server.requests) == 1

@@ -167,6 +167,16 @@ async def test_an_answer_says_what_becomes_of_the_message(
         assert caught.value.wait_s == (120 if reply.status == 429 else 300)
 
 
+async def test_a_server_that_says_for_how_long_it_is_away_is_not_asked_earlier(
+    settings: Settings, dialler: Dialler, service: PushService
+) -> None:
+    service.script += [Reply(503, {"Retry-After": "40"}), Reply(504, {"Retry-After": "40"}), Reply(503)]
+    for kind, least_s in ((DeliveryError, 40), (Unanswered, 40), (DeliveryError, 0)):
+        with pytest.raises(DeliveryError) as caught:
+            await channel(settings, dialler).send(outgoing(settings, service.url))
+        assert (type(caught.value), caught.value.retry_after) == (kind, least_s)
+
+
 async def test_where_nobody_listens_nothing_was_sent(settings: Settings, dialler: Dialler) -> None:
     with pytest.raises(DeliveryError, match="could not be reached") as caught:
         await channel(settings, dialler).send(outgoing(settings, f"http://127.0.0.1:{free_port()}"))

@@ -243,6 +243,16 @@ async def test_who_asks_for_time_gets_it(server: Vendor, channel: WebhookChannel
     assert (told.value.wait_s, told.value.whole_channel) == (wait_s, False)
 
 
+async def test_a_server_that_says_for_how_long_it_is_away_is_not_asked_earlier(
+    server: Vendor, channel: WebhookChannel
+) -> None:
+    server.script += [Reply(502, {"Retry-After": "40"}), Reply(502)]
+    for least_s in (40, 0):
+        with pytest.raises(DeliveryError) as told:
+            await channel.send(alert_to(server, channel, new_details()))
+        assert (type(told.value), told.value.retry_after) == (DeliveryError, least_s)
+
+
 async def test_a_date_to_wait_for_counts_from_now(server: Vendor, channel: WebhookChannel, clock: Clock) -> None:
     at = datetime.fromtimestamp(clock.ms // 1000 + 90, UTC)
     server.script.append(Reply(429, {"Retry-After": at.strftime("%a, %d %b %Y %H:%M:%S GMT")}))
