@@ -26,7 +26,7 @@ from sqlmodel import Session
 from flashcur.domain.rules.condition import Fault
 from flashcur.domain.rules.firing import Firing
 from flashcur.domain.rules.renaming import renamed
-from flashcur.domain.rules.rule import MOST_COOLDOWN_S, Definition
+from flashcur.domain.rules.rule import MOST_COOLDOWN_S, Definition, Scope
 from flashcur.domain.signals.signal import Origin
 from flashcur.engine.publisher import Publisher
 from flashcur.errors import DatabaseError
@@ -135,15 +135,14 @@ class Pausing:
 
 @dataclass(frozen=True, slots=True)
 class Renaming:
-    """A rule whose contract has another name now."""
+    """A contract that has another name now: the rules that name it follow, those that are paused, too."""
 
-    rule_id: str
-    version: int
-    """Of another version it is another rule."""
     former: str
     symbol: str
     """The name before, and the name now."""
     exchange: str
+    after: str = ""
+    """Those with ids up to this one have followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +324,9 @@ class AlertWriter:
                 work += len(each.series) // _GATHERED_AS_ONE
             elif isinstance(each, Fired):
                 self._singles -= 1
+            elif isinstance(each, Renaming):
+                # It may be a whole transaction's work, and goes on before anything that follows it.
+                work += BATCH
             batch.append(each)
         return batch
 
@@ -386,13 +388,14 @@ class AlertWriter:
             del self._writing[0]
 
     async def _commit(self, batch: Sequence[Writable]) -> None:
-        def work(session: Session) -> list[AlertRecord]:
+        def work(session: Session) -> tuple[list[AlertRecord], list[Renaming]]:
             self._tenure.require()
-            new = _write(session, batch, self._deliver, self._clock())
+            written = _write(session, batch, self._deliver, self._clock())
             self._tenure.require()
-            return new
+            return written
 
-        new = await self._database.run(work)
+        new, rest = await self._database.run(work)
+        self._queue.extendleft(reversed(rest))
         now_ms = self._clock()
         self.stored += len(new)
         for alert in new:
@@ -423,9 +426,13 @@ class AlertWriter:
             logger.error("%d alerts are lost: %s", self.dropped, why)
 
 
-def _write(session: Session, batch: Sequence[Writable], deliver: Deliver, now_ms: int) -> list[AlertRecord]:
-    """What a batch comes to, in one transaction; the alerts that are new."""
-    rules = rule_store.lock(session, _rule_ids(batch))
+def _write(
+    session: Session, batch: Sequence[Writable], deliver: Deliver, now_ms: int
+) -> tuple[list[AlertRecord], list[Renaming]]:
+    """What a batch comes to, in one transaction; the alerts that are new, and what is left to be renamed."""
+    renamings = [each for each in batch if isinstance(each, Renaming)]
+    naming = {each: rule_store.naming(session, each.former, after=each.after, limit=BATCH) for each in renamings}
+    rules = rule_store.lock(session, _rule_ids(batch).union(*naming.values()))
     found: list[AlertRecord] = []
     tells: dict[str, Sequence[Series]] = {}
     """Key of an alert to what it tells."""
@@ -445,13 +452,12 @@ def _write(session: Session, batch: Sequence[Writable], deliver: Deliver, now_ms
                 found.append(_alert(session, each, told, now_ms))
                 tells[found[-1].key] = told
     for each in batch:
-        notice = None
+        notices: list[AlertRecord | None] = []
         if isinstance(each, Pausing):
-            notice = _pause(session, each, rules, now_ms)
+            notices.append(_pause(session, each, rules, now_ms))
         elif isinstance(each, Renaming):
-            notice = _rename(session, each, rules, now_ms)
-        if notice is not None:
-            found.append(notice)
+            notices += (_rename(session, each, rules[rule_id], now_ms) for rule_id in naming[each] if rule_id in rules)
+        found += (notice for notice in notices if notice is not None)
     new = alerts.store(session, found, deliver, now_ms)
     for alert in new:
         # What demo data says changes no rule.
@@ -462,7 +468,7 @@ def _write(session: Session, batch: Sequence[Writable], deliver: Deliver, now_ms
     for each in batch:
         if isinstance(each, Checkpoint):
             save_checkpoint(session, each.origin, each.values, each.as_of_ms)
-    return new
+    return new, [replace(each, after=ids[-1]) for each, ids in naming.items() if len(ids) == BATCH]
 
 
 def _alert(session: Session, each: Fired | Gathered | MissedAlerts, told: Sequence[Series], now_ms: int) -> AlertRecord:
@@ -488,7 +494,7 @@ def _rule_ids(batch: Iterable[Writable]) -> set[str]:
     ids: set[str] = set()
     for each in batch:
         ids |= {firing.rule.id for firing in _firings_of(each)}
-        if isinstance(each, Pausing | Renaming):
+        if isinstance(each, Pausing):
             ids.add(each.rule_id)
     return ids
 
@@ -595,22 +601,21 @@ def _pause(session: Session, pausing: Pausing, rules: Mapping[str, RuleRecord], 
     return notice
 
 
-def _rename(session: Session, renaming: Renaming, rules: Mapping[str, RuleRecord], now_ms: int) -> AlertRecord | None:
-    """Have a rule follow its contract to another name, or pause it where it cannot; the notice that says so."""
-    rule = rules.get(renaming.rule_id)
-    if rule is None or rule.version != renaming.version or rule.status != "active":
+def _rename(session: Session, renaming: Renaming, rule: RuleRecord, now_ms: int) -> AlertRecord | None:
+    """Have a rule follow its contract to another name, or rest where it cannot; the notice that says so."""
+    try:
+        before = Definition.from_json(rule.definition)
+    except Fault:
+        # Of another version, whose engine may be about to come.
         return None
-    before = Definition.from_json(rule.definition)
+    if before.scope != Scope("symbol", renaming.former) or not rule_store.can_follow(rule):
+        return None
     try:
         after = renamed(before, renaming.symbol)
     except Fault:
-        others = (renaming.symbol,)
-        return _pause(
-            session,
-            Pausing(renaming.rule_id, renaming.version, renaming.former, renaming.exchange, others),
-            rules,
-            now_ms,
-        )
+        notice = findings.delisted_notice(rule, renaming.former, renaming.exchange, (renaming.symbol,), now_ms)
+        rule_store.rest(session, rule, "delisted", now_ms)
+        return notice
     notice = findings.renamed_notice(rule, before, after, renaming.exchange, now_ms)
     rule_store.rewrite(session, rule, after, now_ms)
     return notice

@@ -472,9 +472,7 @@ class Evaluation:
     def _on_renamed(self, book: VenueBook, former: str, symbol: str) -> None:
         if book.demo:
             return
-        self._writer.put(
-            Renaming(rule.id, rule.version, former, symbol, book.venue.id) for rule in self._rules_on(former)
-        )
+        self._writer.put([Renaming(former, symbol, book.venue.id)])
 
     def _rules_on(self, symbol: str) -> Iterator[Rule]:
         """The rules that name this contract alone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlmodel import Session
@@ -13,6 +14,7 @@ from flashcur.domain.signals.evidence import Evidence, Measure
 from flashcur.domain.signals.listings import Listings
 from flashcur.domain.signals.signal import Origin, Signal
 from flashcur.domain.ticks import Instrument
+from flashcur.engine import alert_writer
 from flashcur.engine import evaluation as evaluation_module
 from flashcur.models import Account, RuleRecord
 from flashcur.services.accounts import watchlists
@@ -298,6 +300,72 @@ async def test_a_rule_that_cannot_follow_its_contract_is_paused(sqlite_database:
         (notice,) = rig.rows()
         assert notice.title == "Rule paused: BABYDOGEUSDT is no longer traded"
         assert "1MBABYDOGEUSDT is on the same coin" in notice.text
+
+
+async def test_a_rule_that_rests_follows_its_contract_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paused by its owner, by the plan, or snoozed; what it said before it was done stays said."""
+    monkeypatch.setattr(alert_writer, "BATCH", 2)
+    async with evaluating(database) as rig:
+        owner, level = rig.owner(), PriceCross("above", 0.011)
+        until_ms = rig.now_ms + HOUR
+
+        def rule(**row: Any) -> str:
+            return rig.rule(owner, level, scope="1000SHIBUSDT", **row)
+
+        resting = [rule(status="paused", why=why) for why in ("owner", "plan")]
+        snoozed = rule(snoozed_until_ms=until_ms)
+        fired = rule(status="done", why="fired", fired_ms=rig.now_ms - HOUR)
+        gone = rule(status="paused", why="delisted")
+        other = rig.rule(owner, level, scope="1000PEPEUSDT", status="paused", why="owner")
+        unreadable = rule(status="paused", why="owner")
+        with rig.database.session() as session:
+            row = session.get_one(RuleRecord, unreadable)
+            row.definition = {**row.definition, "mode": "never"}
+        resting.append(rule(status="paused", why="owner"))
+        rig.serve()
+        await rig.begun()
+        assert rig.market.target is not None
+        rig.later(1)
+        for _ in range(2):
+            rig.evaluation.on_signals(rig.market.target, [renamed_signal(rig, "SHIBUSDT", "1000SHIB")])
+        await rig.written()
+        rules = rig.rules()
+        assert [(rules[each].status, rules[each].why) for each in resting] == [
+            ("paused", "owner"),
+            ("paused", "plan"),
+            ("paused", "owner"),
+        ]
+        assert rules[snoozed].snoozed_until_ms == until_ms
+        for each in (*resting, snoozed):
+            said = rules[each].definition
+            assert (said["scope"]["symbol"], said["conditions"][0]["price"]) == ("SHIBUSDT", 0.000011)
+            assert (rules[each].version, rules[each].changed_ms) == (2, rig.now_ms)
+        assert [rules[each].version for each in (fired, gone, other, unreadable)] == [1] * 4
+        notices = {row.rule_id: row.text for row in rig.rows()}
+        assert len(rig.rows()) == len(notices)
+        assert set(notices) == {*resting, snoozed}
+        for each in resting:
+            assert "The rule goes by this name, too, and stays paused." in notices[each]
+            assert "starts anew" not in notices[each]
+        assert "starts anew" in notices[snoozed]
+
+
+async def test_one_that_waits_for_room_and_cannot_follow_its_contract_waits_no_longer(
+    sqlite_database: Database,
+) -> None:
+    """Set going by the plan, it would watch what is no longer there."""
+    async with evaluating(sqlite_database) as rig:
+        waiting = rig.rule(rig.owner(), PriceCross("above", 5e8), scope="BABYDOGEUSDT", status="paused", why="plan")
+        rig.serve()
+        await rig.begun()
+        assert rig.market.target is not None
+        for _ in range(2):
+            rig.evaluation.on_signals(rig.market.target, [renamed_signal(rig, "1MBABYDOGEUSDT", "BABYDOGE")])
+        await rig.written()
+        rule = rig.rules()[waiting]
+        assert (rule.status, rule.why, rule.version) == ("paused", "delisted", 1)
+        (notice,) = rig.rows()
+        assert notice.title == "Rule paused: BABYDOGEUSDT is no longer traded"
 
 
 async def test_demo_data_renames_no_rule(sqlite_database: Database) -> None:

@@ -169,7 +169,9 @@ def renamed_notice(rule: RuleRecord, before: Definition, after: Definition, exch
     """Says that a rule follows its contract to another name, and which of its prices were rescaled."""
     former, symbol = before.scope.symbol, after.scope.symbol
     was, now = counts(former), counts(symbol)
-    told = [f"The exchange calls {former} {symbol} now. The rule watches it under this name."]
+    going = rule.status == "active"
+    whose = "The rule watches it under this name." if going else "The rule goes by this name, too, and stays paused."
+    told = [f"The exchange calls {former} {symbol} now. {whose}"]
     if was != now:
         number = f"{now:,} {multiples.coin(symbol)} instead of {was:,}"
         told.append(f"{symbol} counts {number}: its price is {_times(was, now)} the price before.")
@@ -180,7 +182,8 @@ def renamed_notice(rule: RuleRecord, before: Definition, after: Definition, exch
     ]
     if moved:
         told.append(f"Each price in the rule was rescaled with it: {', '.join(moved)}.")
-    told.append("It starts anew: what happened before does not count.")
+    if going:
+        told.append("It starts anew: what happened before does not count.")
     title = f"Rule moved: {former} is {symbol} now"
     return _notice(rule, "renamed", title, "\n".join(told), now_ms, exchange, symbol)
 

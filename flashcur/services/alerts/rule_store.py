@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, and_, col, select
 
 from flashcur.domain.rules.condition import Fault
 from flashcur.domain.rules.rule import Definition, Rule
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 PAGE = 2_000
 """Rules that are read at once: some 40 ms."""
+
+_FOLLOWING = ("active", "paused")
 
 Why = Literal["owner", "plan", "delisted", "watchlist", "fired", "expired"]
 """Why a rule is not active; see `RuleRecord.why`."""
@@ -82,6 +84,20 @@ def stamps(session: Session, after: str = "", limit: int = 10 * PAGE) -> list[St
     return [Stamp(*row) for row in cast("Any", session).exec(query.order_by(RuleRecord.id).limit(limit))]
 
 
+def naming(session: Session, symbol: str, *, after: str = "", limit: int = PAGE) -> list[str]:
+    """Ids of rules on this one contract that may go on with it under another name (`can_follow`): those after the one
+    named, in their order."""
+    named = cast("Any", col(RuleRecord.definition))[("scope", "symbol")].as_string()
+    query = select(RuleRecord.id).where(named == symbol, col(RuleRecord.id) > after, _may_follow())
+    return list(session.exec(query.order_by(col(RuleRecord.id)).limit(limit)))
+
+
+def can_follow(rule: RuleRecord) -> bool:
+    """Whether a rule that `lock` gave goes with its contract: one that is done says what it fired on, and one whose
+    contract was gone is its owner's to move."""
+    return rule.status in _FOLLOWING and rule.why != "delisted"
+
+
 def lock(session: Session, rule_ids: Iterable[str]) -> dict[str, RuleRecord]:
     """The rules as they are now, by id, which nobody else changes before this transaction ends.
 
@@ -132,11 +148,16 @@ def pause(session: Session, rule: RuleRecord, why: Why, now_ms: int) -> bool:
     """Have a rule that `lock` gave be evaluated no more, and its owner's pages know; False if it is not active."""
     if rule.status != "active":
         return False
+    rest(session, rule, why, now_ms)
+    return True
+
+
+def rest(session: Session, rule: RuleRecord, why: Why, now_ms: int) -> None:
+    """`pause`, also for one that is paused, from now on for another reason: no plan sets it going."""
     rule.status, rule.why, rule.changed_ms = "paused", why, now_ms
     session.add(rule)
     _fill_room(session, rule, now_ms)
     changes.tell(session, rule.account_id, from_ms(now_ms))
-    return True
 
 
 def rewrite(session: Session, rule: RuleRecord, definition: Definition, now_ms: int) -> None:
@@ -174,6 +195,10 @@ def _fill_room(session: Session, ended: RuleRecord, now_ms: int) -> None:
     """The oldest rule that waits for room in its owner's plan takes the place of one that is no longer active."""
     session.flush()
     enforce_plan(session, session.get_one(Account, ended.account_id), now_ms)
+
+
+def _may_follow() -> Any:
+    return and_(col(RuleRecord.status).in_(_FOLLOWING), col(RuleRecord.why) != "delisted")
 
 
 def _active() -> Any:
