@@ -33,6 +33,10 @@ export const useNext = () =>
     () => "/",
   );
 
+// A page that leads into an account, from where it goes on to where somebody wanted to go.
+export const onward = (path: string, next: string) =>
+  next === "/" ? path : `${path}?next=${encodeURIComponent(next)}`;
+
 const behindHash = () => new URLSearchParams(new URL(window.location.href).hash.slice(1));
 // The token of a link in a mail, behind the `#`; in mails of before, in the query. It leaves the address bar at once, so
 // that neither shoulders, nor screenshots, nor the next site learn it; the entry of the history keeps it for a reload.

@@ -107,6 +107,8 @@ export function wantedOf(search: string): string {
     }),
   ).toString();
 }
+// The rule that somebody shared, as the address holds it; empty where none is asked for.
+export const sharedIn = (wanted: string) => new URLSearchParams(wanted).get("draft") ?? "";
 const wantedNow = () => (globalThis.window ? wantedOf(window.location.search) : "");
 const listeners = new Set<() => void>();
 function notify() {
@@ -376,6 +378,7 @@ export function useRuleSheet(
   save: Ask,
   preview: Ask,
   cancel: () => void,
+  showShared: Ask,
 ) {
   const ref = useRef<HTMLDialogElement>(null);
   const asked = useRef("");
@@ -391,6 +394,13 @@ export function useRuleSheet(
     asked.current = question;
     open(wanted);
   }, [reached, signed, wanted, plan, open]);
+  // Who has no account sees what was shared all the same.
+  useEffect(() => {
+    const link = sharedIn(wanted);
+    if (!reached || signed || !link || asked.current === wanted) return;
+    asked.current = wanted;
+    showShared(link);
+  }, [reached, signed, wanted, showShared]);
   useEffect(() => {
     if (wanted) return;
     asked.current = "";

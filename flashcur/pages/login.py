@@ -31,7 +31,7 @@ def login() -> rx.Component:
                 ),
                 rx.el.p(
                     link("Forgot password?", "/forgot"),
-                    link("Create an account", "/register"),
+                    link("Create an account", auth_forms.onward("/register")),
                     class_name="aside",
                 ),
                 class_name="stack",

@@ -38,11 +38,14 @@ def register() -> rx.Component:
                         "/auth/register",
                         auth_forms.email_field("register"),
                         auth_forms.new_password_field("register"),
+                        auth_forms.hidden("next", auth_forms.next_path()),
                         submit="Create account",
                         busy="Sending the link",
                     ),
                     wallet_buttons.terms_line(),
-                    rx.el.p("Already have an account? ", link("Sign in", "/login"), class_name="fine"),
+                    rx.el.p(
+                        "Already have an account? ", link("Sign in", auth_forms.onward("/login")), class_name="fine"
+                    ),
                     hidden=sent != "",
                     class_name="stack",
                 ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, tzinfo
 from typing import Any
 
@@ -90,6 +90,19 @@ def draft_texts(definition: Definition | None, lists: Mapping[str, str]) -> dict
     if definition is None:
         return {"sentence": "", "link": ""}
     return {"sentence": said(definition, lists), "link": shared_link(definition)}
+
+
+def shared_texts(definition: Definition, known: Collection[str]) -> Texts:
+    """What a guest is shown of a rule that somebody shared: its `sentence`, and what it `watches`. Not its name, which
+    is a stranger's words. `known`: symbols of the contracts that trade; empty while nobody knows."""
+    symbol = definition.scope.symbol
+    if definition.scope.kind != "symbol":
+        watches = "Every crypto contract that trades here, also those that are listed later."
+    elif known and symbol not in known:
+        watches = f"{symbol}, which is not traded here now."
+    else:
+        watches = f"{symbol} alone."
+    return {"sentence": said(definition, {}), "watches": watches}
 
 
 def present_texts(

@@ -24,6 +24,7 @@ from flashcur.domain.rules.rule import Definition, Scope
 from flashcur.domain.rules.share import from_link
 from flashcur.domain.signals.signal import Origin
 from flashcur.domain.ticks import Instrument
+from flashcur.domain.watchlists import valid_symbol
 from flashcur.errors import NotFound, Refusal, SignInNeeded
 from flashcur.models import Account
 from flashcur.services.accounts.sessions import Caller
@@ -39,7 +40,14 @@ from flashcur.state.notice import refuse, say
 from flashcur.state.reading import Reader, passes, read, reader_of, zone_of
 from flashcur.state.rule_drafts import Draft, blank_form, form_of, read_draft
 from flashcur.state.rule_preview import Previews, Wanted
-from flashcur.state.rule_texts import channel_texts, draft_texts, list_vars, present_texts, said_of_tests
+from flashcur.state.rule_texts import (
+    channel_texts,
+    draft_texts,
+    list_vars,
+    present_texts,
+    said_of_tests,
+    shared_texts,
+)
 from flashcur.state.visit import act, tell, text
 from flashcur.state.wire.defaults import default_vars
 
@@ -69,6 +77,8 @@ class RulesState(rx.State):
     form: dict[str, Any] = {}
     """What the form begins with: `asked` (what opened it), `number`, `form`, `rule`, `version`, `channels`,
     `contracts`, and where it cannot be opened `problem`, `passes`, `link`, `link_text`."""
+    shared: dict[str, str] = {}
+    """A rule that somebody shared, for who has no account: `link`, `sentence`, `watches`, or `problem`."""
     checked: dict[str, Any] = {}
     """What is said of the form as it was sent last: `number`, `sentence`, `faults`, `present`, `problem`."""
     saved: dict[str, Any] = {}
@@ -102,6 +112,16 @@ class RulesState(rx.State):
         except Refusal as refusal:
             told |= _problem(refusal)
         tell(self, {RulesState: {"form": told}})
+
+    @rx.event
+    async def show_shared(self, link: str) -> None:
+        """Tell a guest which rule they were sent (`link` is what `draft=` has in the address)."""
+        told = {"link": str(link)[:MOST_ADDRESS]}
+        try:
+            told |= shared_texts(_shared(text(link, MOST_ADDRESS)), visit.known_contracts())
+        except Refusal as refusal:
+            told["problem"] = str(refusal)
+        tell(self, {RulesState: {"shared": told}})
 
     @rx.event
     async def check(self, draft: str) -> None:
@@ -248,7 +268,7 @@ _KEPT_PAUSED = "Kept, and paused."
 _MESSAGES = {"link": "/alerts?tab=messages", "link_text": "Messages"}
 """Where it is told what became of a message."""
 
-_FORM = frozenset({"form", "checked", "saved", "past"})
+_FORM = frozenset({"form", "shared", "checked", "saved", "past"})
 """The vars that are not the list's."""
 
 
@@ -332,10 +352,7 @@ def _form(session: Session, reader: Reader, params: Mapping[str, str], senders: 
 
 def _beginning(session: Session, account: Account, params: Mapping[str, str]) -> dict[str, Any]:
     if shared := params.get("draft"):
-        try:
-            return {"form": form_of(from_link(shared)) | _as_before(session, account)}
-        except Fault:
-            raise NotFound("This link holds no rule that can be read: ask for it again, or begin a new one.") from None
+        return {"form": form_of(_shared(shared)) | _as_before(session, account)}
     wanted, like = params.get("rule", ""), params.get("like", "")
     if wanted == "new" and not like:
         return {"form": blank_form(params.get("symbol", "")[:64]) | _as_before(session, account)}
@@ -350,6 +367,18 @@ def _beginning(session: Session, account: Account, params: Mapping[str, str]) ->
     if wanted == "new":
         return {"form": {**form, "ends": ""}}
     return {"form": form, "rule": found.id, "version": rules.revision(found), "status": found.status}
+
+
+def _shared(link: str) -> Definition:
+    """The rule of a shared link. Raises NotFound for one that was cut short, or that no page of ours made."""
+    try:
+        definition = from_link(link)
+    except Fault:
+        definition = None
+    # Whoever makes a link by hand puts no words of theirs into our sentence.
+    if definition is None or (definition.scope.kind == "symbol" and not valid_symbol(definition.scope.symbol)):
+        raise NotFound("This link holds no rule that can be read: ask for it again, or begin a new one.")
+    return definition
 
 
 def _as_before(session: Session, account: Account) -> dict[str, Any]:

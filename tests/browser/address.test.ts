@@ -23,7 +23,7 @@ class BroadcastChannel {
   addEventListener() {}
 }
 Object.assign(globalThis, { BroadcastChannel, document, window: { location, history, addEventListener() {} } });
-const { inside, nextOf, takeToken } = await import("../../assets/browser/address.ts");
+const { inside, nextOf, onward, takeToken } = await import("../../assets/browser/address.ts");
 const { ask, backendOrigin, post } = await import("../../assets/browser/server.ts");
 const { given, read, write } = await import("../../assets/browser/query.ts");
 const { setView } = await import("../../assets/browser/view.ts");
@@ -127,4 +127,9 @@ test("wallets fail in a word", () => {
   assert.equal(word({ message: " Ledger is asleep " }), "said");
   assert.equal(failureOf({ message: "a".repeat(300) }).answer.error?.length, 160);
   assert.equal(word(undefined), "silent");
+});
+
+test("a page that leads into an account keeps where somebody wanted to go", () => {
+  assert.equal(onward("/login", "/"), "/login");
+  assert.equal(onward("/register", "/alerts?draft=1a-_"), "/register?next=%2Falerts%3Fdraft%3D1a-_");
 });

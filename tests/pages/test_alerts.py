@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
@@ -24,8 +25,9 @@ from tests.pages.conftest import DESKTOP, PHONE
 from tests.support.alerts import alert
 from tests.support.app import App
 from tests.support.ledger import add_alert
-from tests.support.people import enter, leave, path_of, sign_up, visit
+from tests.support.people import PASSWORD, enter, leave, mailed_link, new_address, path_of, sign_up, visit
 from tests.support.rules import add_rule
+from tests.support.wallet import inject_wallet
 
 SHARED = Definition((PriceMove("up", 7.0, 3_600),), Scope("all"), name="Runners")
 
@@ -284,17 +286,74 @@ def test_a_shared_rule_is_another_s_draft(page: Page, app: App, guest: Page) -> 
     expect(rules(page)).to_have_count(1)
 
     visit(guest, address)
+    expect(read_back(guest)).to_have_text(
+        "Tell me when any contract rises by 7\u00a0% or more within 1 hour, at most once an hour per contract."
+    )
+    expect(sheet(guest)).to_contain_text("Watches: Every crypto contract that trades here")
     expect(sheet(guest)).to_contain_text("Sign in, and you are back here with this rule")
+    # A stranger's own words are shown to nobody who has not asked for the rule as theirs.
+    expect(sheet(guest)).not_to_contain_text("Runners")
     expect(sheet(guest).get_by_role("link", name="Sign in")).to_have_attribute(
         "href", f"/login?next={quote(address, safe='')}"
     )
     expect(sheet(guest).get_by_role("link", name="Create a free account")).to_have_attribute(
         "href", f"/register?next={quote(address, safe='')}"
     )
-    visit(guest, "/alerts?draft=1nonsense")
+    for broken in ("1nonsense", to_link(SHARED)[:-9], to_link(replace(SHARED, scope=Scope("symbol", "win a prize")))):
+        visit(guest, f"/alerts?draft={broken}")
+        expect(sheet(guest).get_by_role("alert")).to_contain_text("This link holds no rule that can be read")
+        expect(sheet(guest)).not_to_contain_text("prize")
+    # Without a shared rule nobody is told of one.
+    visit(guest, "/alerts?rule=new&symbol=BTCUSDT")
+    expect(sheet(guest)).to_contain_text("A rule of your own")
     enter(guest.context, app, "free")
     visit(guest, "/alerts?draft=1nonsense")
     expect(sheet(guest)).to_contain_text("This link holds no rule that can be read")
+
+
+def test_who_registers_for_a_shared_rule_is_led_back_to_it(page: Page, app: App) -> None:
+    shared, address = f"/alerts?draft={to_link(SHARED)}", new_address()
+    visit(page, shared)
+    sheet(page).get_by_role("link", name="Sign in").click()
+    # Somebody who finds out there that they need an account, and has seen the other page before.
+    page.get_by_role("link", name="Create an account").click()
+    page.get_by_role("main").get_by_role("link", name="Sign in").click()
+    page.get_by_role("link", name="Create an account").click()
+    page.get_by_label("Email address").fill(address)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Create account").click()
+    expect(page.locator("#register-sent")).to_be_visible()
+    opened = page.context.new_page()
+    visit(opened, mailed_link(app, address, "/confirm"))
+    opened.get_by_role("button", name="Confirm my address").click()
+    expect(sheet(opened).get_by_label("Name")).to_have_value("Runners")
+    assert path_of(opened) == shared
+    expect(read_back(opened)).to_contain_text("any contract rises by 7")
+    save(opened)
+    expect(rules(opened)).to_have_count(1)
+    # The tab that waited for the mail leads there, too.
+    page.bring_to_front()
+    expect(page.get_by_role("link", name="Go on")).to_have_attribute("href", shared)
+
+
+@pytest.mark.parametrize("way", ["email", "wallet"])
+def test_who_signs_in_for_a_shared_rule_is_led_back_to_it(page: Page, app: App, browser: Browser, way: str) -> None:
+    shared = f"/alerts?draft={to_link(SHARED)}"
+    if way == "wallet":
+        inject_wallet(page, f"0x{31:064x}")
+    visit(page, shared)
+    sheet(page).get_by_role("link", name="Sign in").click()
+    if way == "wallet":
+        page.get_by_role("button", name="Continue with Test Wallet").click()
+    else:
+        elsewhere = browser.new_context(viewport=DESKTOP, base_url=app.url)
+        address = enter(elsewhere, app, "free")
+        leave(elsewhere)
+        page.get_by_label("Email address").fill(address)
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(sheet(page).get_by_label("Name")).to_have_value("Runners")
+    assert path_of(page) == shared
 
 
 def test_a_rule_is_shared_and_duplicated(page: Page, app: App) -> None:

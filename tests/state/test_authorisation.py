@@ -84,6 +84,7 @@ CALLS: dict[str, Call] = {
     "signals_state.mark_read": Call(plain(signal_id="0"), NOBODY),
     "rules_state.show": Call(plain(), NOBODY),
     "rules_state.open_form": Call(plain(asked="rule={rule}"), NOBODY),
+    "rules_state.show_shared": Call(plain(link="1{rule}"), NOBODY),
     "rules_state.check": Call(lambda ids: {"draft": rule_form(ids)}, NOBODY),
     "rules_state.preview": Call(lambda ids: {"draft": rule_form(ids)}, NOBODY),
     "rules_state.cancel_preview": Call(plain(), NOBODY),

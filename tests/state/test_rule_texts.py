@@ -18,7 +18,7 @@ from flashcur.models import RuleRecord
 from flashcur.services.alerts.alerts import Precision
 from flashcur.services.alerts.certificates import Certificate
 from flashcur.services.alerts.reach import Way
-from flashcur.state.rule_texts import channel_texts, list_vars, said_of_tests
+from flashcur.state.rule_texts import channel_texts, list_vars, said_of_tests, shared_texts
 
 NOW_MS = 1_764_000_000_000
 WAYS: dict[Channel, Way] = {
@@ -224,3 +224,14 @@ def test_the_form_s_channels_leave_out_the_app() -> None:
     found = channel_texts(WAYS)
     assert [each["channel"] for each in found] == [channel for channel in CHANNELS if channel != "in-app"]
     assert cast("dict[str, str]", found[1])["why"] == "It is not connected yet."
+
+
+def test_a_guest_is_told_what_a_shared_rule_watches() -> None:
+    definition = Definition((PriceCross("above", 65_000.0),), Scope("symbol", symbol="BTCUSDT"), name="Buy now!")
+    assert shared_texts(definition, {"BTCUSDT"}) == {
+        "sentence": "Tell me when BTCUSDT trades at or above 65,000\u00a0USDT, at most once an hour.",
+        "watches": "BTCUSDT alone.",
+    }
+    assert shared_texts(definition, {"ETHUSDT"})["watches"] == "BTCUSDT, which is not traded here now."
+    # Before the first frame nobody knows.
+    assert shared_texts(definition, ())["watches"] == "BTCUSDT alone."

@@ -192,6 +192,11 @@ def next_path() -> rx.Var[str]:
     return browser.hook("next", "address", "useNext").to(str)
 
 
+def onward(page: str, next_: rx.Var[str] | None = None) -> rx.Var[str]:
+    """The address of a page that leads into an account, which goes on to `next_`, or where this page does."""
+    return browser.function("address", "onward").call(page, next_path() if next_ is None else next_).to(str)
+
+
 def address_problem(form: str) -> rx.Component:
     """What the address says of a form that was sent without the page's script; until it is sent anew."""
     word = parameter("problem")
@@ -261,7 +266,12 @@ def signed_in_already() -> rx.Component:
     return rx.el.div(
         rx.el.p("You are signed in as ", untranslated(AccountState.name, element=rx.el.b), "."),
         forms.actions(
-            forms.link_button("Go to the markets", "/", primary=True), forms.link_button("Your account", "/account")
+            forms.link_button(
+                rx.cond(next_path() == "/", "Go to the markets", "Go on"),
+                next_path(),
+                primary=True,
+            ),
+            forms.link_button("Your account", "/account"),
         ),
         class_name="sent",
     )
@@ -302,7 +312,7 @@ def for_accounts(content: rx.Component, *, why: str, path: str) -> rx.Component:
                 rx.el.p(why, class_name="lead"),
                 forms.actions(
                     forms.link_button("Sign in", f"/login?next={path}", primary=True),
-                    forms.link_button("Create a free account", "/register"),
+                    forms.link_button("Create a free account", f"/register?next={path}"),
                 ),
                 class_name="stack prompt",
             ),

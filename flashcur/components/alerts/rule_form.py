@@ -8,6 +8,7 @@ from typing import Any
 import reflex as rx
 
 from flashcur.components.account.auth_forms import PostedForm
+from flashcur.components.alerts.guest_sheet import for_guests
 from flashcur.components.alerts.preview_panel import preview_panel
 from flashcur.components.kit import browser, forms
 from flashcur.components.kit.forms import Content
@@ -63,6 +64,7 @@ def rule_sheet() -> rx.Component:
         browser.event(RulesState.save),
         browser.event(RulesState.preview),
         browser.event(lambda _: RulesState.cancel_preview()),
+        browser.event(RulesState.show_shared),
     )
     wanted = browser.hook("wantedRule", "rule_form", "useWantedRule").to(str)
     opened = RulesState.form
@@ -78,7 +80,7 @@ def rule_sheet() -> rx.Component:
             ),
             rx.cond(
                 AccountState.reached & ~AccountState.signed_in & ~AccountState.trouble,
-                _invitation(wanted),
+                for_guests(wanted),
                 rx.cond(
                     _there(),
                     _form(),
@@ -144,23 +146,6 @@ def _problem(opened: rx.Var[dict[str, Any]]) -> rx.Component:
         rx.cond(target != "", rx.el.p(link(browser.maybe(opened, "link_text"), target))),
         class_name="problem",
         role="alert",
-    )
-
-
-def _invitation(wanted: rx.Var[str]) -> rx.Component:
-    """For whoever has no account: the rule waits for them in the address."""
-    back = browser.part(f"`?next=${{encodeURIComponent(`/alerts?${{{wanted!s}}}`)}}`", wanted).to(str)
-    return rx.el.div(
-        rx.el.h2("A rule of your own"),
-        rx.el.p(
-            "Rules watch the market for you and tell you where you want to be told. They come with every account, also "
-            "the free one. Sign in, and you are back here with this rule."
-        ),
-        forms.actions(
-            forms.link_button("Sign in", "/login" + back, primary=True),
-            forms.link_button("Create a free account", "/register" + back),
-        ),
-        class_name="problem",
     )
 
 

@@ -36,6 +36,7 @@ def make(
     password_hash: str | None = None,
     pair: str | None = None,
     browser_hash: str = "",
+    next_path: str | None = None,
 ) -> MailToken:
     """The row of a new link, in the caller's transaction; the link itself is made when the mail is sent.
 
@@ -48,6 +49,7 @@ def make(
         password_hash=password_hash,
         pair=pair,
         browser_hash=browser_hash,
+        next_path=next_path,
         created_at=now,
         expires_at=now + (RESET_LIFETIME if purpose == "reset" else CONFIRM_LIFETIME),
     )

@@ -41,8 +41,11 @@ class Registration:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def register(self, email: str, password: str, client: Client, browser_hash: str = "") -> str:
-        """Send a link that makes the account once it is opened. Returns the address in its one form.
+    async def register(
+        self, email: str, password: str, client: Client, browser_hash: str = "", next_path: str = ""
+    ) -> str:
+        """Send a link that makes the account once it is opened, and leads on to `next_path`, a path of this site.
+        Returns the address in its one form.
 
         The password waits with the link. It counts if the link is opened in the browser that registered
         (`browser_hash`), or by somebody who knows it: nobody can prepare an account for somebody else's address.
@@ -65,15 +68,24 @@ class Registration:
             if known is not None:
                 enqueue(session, address, "already-registered", {"base": base}, now)
                 return
-            token = mail_tokens.make(session, "register", address, now, password_hash=hashed, browser_hash=browser_hash)
+            token = mail_tokens.make(
+                session,
+                "register",
+                address,
+                now,
+                password_hash=hashed,
+                browser_hash=browser_hash,
+                next_path=next_path or None,
+            )
             enqueue(session, address, "register", {"base": base, "token_id": token.id}, now)
             audit.record(session, "registered", None, now, client, actor="nobody", detail=shortened(address))
 
         await self._context.run(work)
         return address
 
-    async def confirm(self, token: str, client: Client, browser_hash: str = "", password: str = "") -> str:
-        """Make the account of a registration's link (`token`) and sign in. Returns the session's token.
+    async def confirm(self, token: str, client: Client, browser_hash: str = "", password: str = "") -> tuple[str, str]:
+        """Make the account of a registration's link (`token`) and sign in. Returns the session's token, and the
+        `next_path` of the registration.
 
         In another browser than the one that registered, `password` is needed: Refusal on the field `password` asks for
         it. Raises Conflict if the address has got an account meanwhile.
@@ -93,7 +105,7 @@ class Registration:
                     field="password",
                 )
 
-        def work(session: Session) -> str:
+        def work(session: Session) -> tuple[str, str]:
             link = mail_tokens.use(session, purpose, token_id, now)
             if _find(session, link.email) is not None:
                 raise Conflict(TAKEN)
@@ -104,7 +116,7 @@ class Registration:
             session.flush()
             audit.record(session, "confirmed", account.id, now, client)
             session_token, _ = sessions.start(session, account, PLANS["free"].sessions, "link", client, now)
-            return session_token
+            return session_token, link.next_path or ""
 
         return await self._context.run(work)
 

@@ -37,6 +37,8 @@ ACCESS: Mapping[str, Caller] = {
     "signals_state.mark_read": "account",
     "rules_state.show": "account",
     "rules_state.open_form": "account",
+    # What somebody shared is shown to guests, too; nothing is read for it.
+    "rules_state.show_shared": "anyone",
     "rules_state.check": "account",
     "rules_state.preview": "account",
     "rules_state.cancel_preview": "account",

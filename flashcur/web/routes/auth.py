@@ -23,6 +23,7 @@ from flashcur.settings.idn import shown_address
 from flashcur.web.cookies import Cookies
 from flashcur.web.process import WebRuntime
 from flashcur.web.routes.base import (
+    MAX_BODY,
     Foreign,
     Route,
     RouteGroup,
@@ -50,15 +51,16 @@ class AuthRoutes(RouteGroup):
         self._where = runtime.where
 
     async def register(self, request: Request) -> Response:
-        """Register an address (`email`, `password`): a link is sent there. The same answer whether or not it has an
-        account."""
+        """Register an address (`email`, `password`; `next`, to which the link leads on): a link is sent there. The same
+        answer whether or not it has an account."""
 
         async def work(fields: Fields, client: Client) -> Response:
+            target = _target(fields)
             browser = self._cookies.browser_token(cookie_header(request.scope)) or new_token()
             address = await self._accounts.registration.register(
-                text(fields, "email"), text(fields, "password"), client, hash_token(browser)
+                text(fields, "email"), text(fields, "password"), client, hash_token(browser), _unless_home(target)
             )
-            response = self._done(request, "/register?sent=1", {"sent": shown_address(address)})
+            response = self._done(request, _page_with("/register", target, sent="1"), {"sent": shown_address(address)})
             self._cookies.remember_browser(response, browser)
             return response
 
@@ -66,14 +68,15 @@ class AuthRoutes(RouteGroup):
 
     async def confirm(self, request: Request) -> Response:
         """Open a registration's link (`token`; `password` in another browser than the one that registered): makes the
-        account and signs in."""
+        account, signs in, and leads to where the registration was begun from."""
 
         async def work(fields: Fields, client: Client) -> Response:
             browser = self._cookies.browser_token(cookie_header(request.scope)) or new_token()
-            token = await self._accounts.registration.confirm(
+            token, next_path = await self._accounts.registration.confirm(
                 text(fields, "token"), client, hash_token(browser), text(fields, "password")
             )
-            return await self._signed_in(request, token, "/?welcome=1")
+            # Looked at again: what is stored may have been written by another version.
+            return await self._signed_in(request, token, _unless_home(safe_path(next_path)) or "/?welcome=1")
 
         return await self._post(request, work, "/confirm")
 
@@ -227,13 +230,17 @@ class AuthRoutes(RouteGroup):
         """Do the work of a post from one of our pages; what is refused goes back to the person."""
         if not from_our_pages(request, self._where.allowed_origins):
             return refused(Foreign())
+        fields: Fields = {}
         try:
-            return await work(await read_fields(request), client_of_request(request, self._runtime.settings.proxy_hops))
+            fields = await read_fields(request)
+            return await work(fields, client_of_request(request, self._runtime.settings.proxy_hops))
         except Refusal as refusal:
             if wants_json(request):
                 return refused(refusal)
-            query = urlencode({"problem": _problem(refusal)})
-            return RedirectResponse(f"{self._page(request)}{page}?{query}", 303, {"Cache-Control": "no-store"})
+            # A form's fields are texts, whatever else is wrong with them.
+            target = safe_path(str(fields.get("next", "/")))
+            path = _page_with(page, target, problem=_problem(refusal))
+            return RedirectResponse(f"{self._page(request)}{path}", 303, {"Cache-Control": "no-store"})
 
     def _former(self, request: Request) -> str:
         """Hash of the session's token that the browser has; empty without one."""
@@ -268,7 +275,16 @@ class AuthRoutes(RouteGroup):
 
 def _target(fields: Fields) -> str:
     """Where to go afterwards. Read before anything is done: what is wrong with it must not leave a session behind."""
-    return safe_path(text(fields, "next") or "/")
+    return safe_path(text(fields, "next", MAX_BODY) or "/")
+
+
+def _unless_home(target: str) -> str:
+    return "" if target == "/" else target
+
+
+def _page_with(page: str, target: str, **query: str) -> str:
+    """One of our pages as it is opened after a form that was posted by itself: it still leads on to `target`."""
+    return f"{page}?{urlencode({**query, **({'next': target} if _unless_home(target) else {})})}"
 
 
 def _problem(refusal: Refusal) -> str:

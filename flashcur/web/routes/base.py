@@ -23,6 +23,8 @@ from flashcur.web.api.schema import Parameter
 JSON = "application/json"
 MAX_BODY = 16_384
 """Bytes of a request's body at most."""
+MOST_PATH = 2_500
+"""Characters of a path that is led on to: a rule that somebody shared is in it."""
 MAX_UPLOAD = 1_100_000
 """Bytes of an imported file and its form: the file itself may have 512 kB, and JSON doubles line ends and quotes."""
 
@@ -222,5 +224,5 @@ def safe_path(target: str) -> str:
     """`target` where it is a path of this site, else `/`: no link that people trust sends them elsewhere."""
     # Dots would be taken out by the browser, and what is left may begin with two slashes.
     dots = any(part in (".", "..") for part in target.partition("?")[0].split("/"))
-    plain = not dots and target.isascii() and target.isprintable() and "\\" not in target and len(target) <= 500
+    plain = not dots and target.isascii() and target.isprintable() and "\\" not in target and len(target) <= MOST_PATH
     return target if plain and target.startswith("/") and not target.startswith("//") else "/"

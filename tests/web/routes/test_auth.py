@@ -12,7 +12,9 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlmodel import select
 
+from flashcur.domain.rules.share import MOST_LINK
 from flashcur.errors import DatabaseError
 from flashcur.models import Account, LoginSession, MailToken, Wallet
 from flashcur.services.accounts.sessions import hash_token
@@ -32,7 +34,7 @@ PLACES = {"/": "/", "": "/", "/account": "/account", "/markets/BTCUSDT?x=1#y": "
           "/\\evil.example": "/", "\\\\evil.example": "/", "https:evil.example": "/", "https://evil.example": "/",
           "javascript:alert(1)": "/", "evil.example": "/", " /account": "/", "\t//evil.example": "/",
           "/\t/evil.example": "/", "/\n/evil.example": "/", "/\r\nSet-Cookie: a=b": "/", "/ünïcode": "/",
-          "/\u2028": "/", "/" + "a" * 600: "/", "@evil.example": "/", ".evil.example": "/",
+          "/\u2028": "/", "/" + "a" * 2_500: "/", "@evil.example": "/", ".evil.example": "/",
           "/.//evil.example": "/", "/..//evil.example": "/", "/a/../..//evil.example": "/"}  # fmt: skip
 
 
@@ -341,6 +343,54 @@ async def test_nobody_is_sent_to_another_site(site: Site, wanted: str, target: s
         answer = await site.browser().form(path, fields)
         assert (answer.status_code, answer.headers["Location"]) == (303, PAGE + target)
         assert (await site.browser().post(path, fields)).json()["next"] == target
+
+
+@pytest.mark.parametrize(("wanted", "target"), PLACES.items())
+async def test_the_mailed_link_of_a_registration_leads_on_to_a_path_of_ours_alone(
+    site: Site, wanted: str, target: str
+) -> None:
+    fields = {"email": ADDRESS, "password": PASSWORD, "next": wanted}
+    browser = site.browser()
+    answer = await browser.post("/auth/register", fields)
+    assert answer.status_code == 200
+    expected = "/?welcome=1" if target == "/" else target
+    answer = await browser.post("/auth/confirm", {"token": site.link("register")})
+    assert answer.json() == {"ok": True, "next": expected}
+
+
+async def test_what_was_stored_is_looked_at_again(site: Site) -> None:
+    browser = site.browser()
+    await browser.post("/auth/register", {"email": ADDRESS, "password": PASSWORD, "next": "/alerts"})
+    with site.database.session() as session:
+        for link in session.exec(select(MailToken)):
+            link.next_path = "//evil.example"
+            session.add(link)
+    answer = await browser.post("/auth/confirm", {"token": site.link("register")})
+    assert answer.json() == {"ok": True, "next": "/?welcome=1"}
+
+
+async def test_the_longest_link_of_a_shared_rule_is_led_on_to(site: Site) -> None:
+    wanted = f"/alerts?draft={'1' * MOST_LINK}"
+    browser = site.browser()
+    await browser.post("/auth/register", {"email": ADDRESS, "password": PASSWORD, "next": wanted})
+    answer = await browser.post("/auth/confirm", {"token": site.link("register")})
+    assert answer.json()["next"] == wanted
+    answer = await browser.post("/auth/sign-in", {"email": ADDRESS, "password": PASSWORD, "next": wanted})
+    assert answer.json()["next"] == wanted
+
+
+async def test_a_form_without_a_script_still_leads_on_after_what_was_wrong(site: Site) -> None:
+    wanted = "/alerts?draft=1abc"
+    for path, page in (("/auth/register", "/register"), ("/auth/sign-in", "/login")):
+        answer = await site.browser().form(path, {"email": "", "password": "", "next": wanted})
+        location = answer.headers["Location"]
+        assert location.startswith(f"{PAGE}{page}?problem=")
+        assert location.endswith("&next=%2Falerts%3Fdraft%3D1abc")
+        answer = await site.browser().form(path, {"email": "", "password": "", "next": "//evil.example"})
+        assert "next" not in answer.headers["Location"]
+    fields = {"email": ADDRESS, "password": PASSWORD, "next": wanted}
+    answer = await site.browser().form("/auth/register", fields)
+    assert answer.headers["Location"] == f"{PAGE}/register?sent=1&next=%2Falerts%3Fdraft%3D1abc"
 
 
 @pytest.mark.parametrize("wanted", [["/"], 1, {"a": "b"}, None, True])
