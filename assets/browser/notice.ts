@@ -16,7 +16,15 @@ export function say({ text = "", bad = false, link = "", link_text = "" }: Parti
   notice.set({ text, bad, link, link_text });
 }
 
-export const dismiss = () => notice.set(SILENCE);
+let carried = false;
+export function dismiss() {
+  carried = false;
+  notice.set(SILENCE);
+}
+// This page is about to lead to another by itself: what is said goes along, once.
+export function carry() {
+  carried = true;
+}
 
 // A state outlives the page: what it says is shown once in a tab.
 function isNew(number: number): boolean {
@@ -38,7 +46,8 @@ export function useServerNotice(text: string, bad: boolean, link: string, link_t
   const page = useRef(pathname);
   useEffect(() => {
     // What was said of another page of the app is over.
-    if (page.current !== pathname) dismiss();
+    if (page.current !== pathname && !carried) dismiss();
+    if (page.current !== pathname) carried = false;
     page.current = pathname;
   }, [pathname]);
   useEffect(() => {

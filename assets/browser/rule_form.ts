@@ -6,6 +6,8 @@ import { useEffect, useRef, useSyncExternalStore } from "react";
 import { useLocation } from "react-router";
 import { useAgain } from "./again.ts";
 import { forget, keep, keptOf, leave, leftDraft } from "./drafts.ts";
+import { carry } from "./notice.ts";
+import { cameFromElsewhere } from "./origin.ts";
 import { store } from "./store.ts";
 
 type Condition = Record<string, string>;
@@ -153,7 +155,7 @@ export function followRule(event: MouseEvent) {
 // The sheet has been closed, by whatever means: the address says so, too.
 export function closedRule() {
   if (!wantedNow()) return;
-  if (window.history.state?.sheet) {
+  if (window.history.state?.sheet || cameFromElsewhere()) {
     window.history.back();
     return;
   }
@@ -362,6 +364,17 @@ function focusFirst() {
   });
 }
 
+// Nothing of the form stays but what is kept of it (drafts.ts).
+function closeForm() {
+  clearTimeout(timer);
+  clearTimeout(looking);
+  if (lookNumber) stopper();
+  lookNumber = 0;
+  lookedAt = "";
+  past.set({});
+  draft.set(EMPTY);
+}
+
 // Opens and closes the sheet as the address says, asks the server for what it begins with, and takes its answers. One
 // component of the page calls it. `signed`: there is an account; `plan`: what it has, which decides what may be chosen.
 export function useRuleSheet(
@@ -404,14 +417,10 @@ export function useRuleSheet(
   useEffect(() => {
     if (wanted) return;
     asked.current = "";
-    clearTimeout(timer);
-    clearTimeout(looking);
-    if (lookNumber) stopper();
-    lookNumber = 0;
-    lookedAt = "";
-    past.set({});
-    draft.set(EMPTY);
+    closeForm();
   }, [wanted]);
+  // The page itself may be left with it.
+  useEffect(() => closeForm, []);
   useEffect(() => {
     if (!opened.number || opened.number === taken.current || opened.asked !== wanted || !opened.form) return;
     taken.current = opened.number;
@@ -443,6 +452,8 @@ export function useRuleSheet(
     draft.set({ ...now, saving: "", saved });
     if (saved.rule) {
       forget(now.asked);
+      // What is said of it is said where it leads back to.
+      if (cameFromElsewhere()) carry();
       ref.current?.close();
     } else focusFirst();
   }, [saved]);

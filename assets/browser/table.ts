@@ -1,7 +1,7 @@
 // The pointer and the keyboard over the table. One handler for all rows: one in each of 500 would cost more than they do.
 import type { CSSProperties } from "react";
 import { useEffect, useRef } from "react";
-import { useNavigate } from "react-router";
+import { useForm } from "./origin.ts";
 import { store } from "./store.ts";
 import { setView } from "./view.ts";
 
@@ -62,10 +62,10 @@ export function clickStar(event: MouseEvent, send: (symbol: string) => void) {
 
 // Begins a rule for the contract whose bell was clicked; of the same.
 export function useBell(): (event: MouseEvent) => void {
-  const go = useNavigate();
+  const open = useForm();
   return (event) => {
     const symbol = clicked(event, "button.new-alert");
-    if (symbol) go(`/alerts?rule=new&symbol=${encodeURIComponent(symbol)}`);
+    if (symbol) open(`/alerts?rule=new&symbol=${encodeURIComponent(symbol)}`);
   };
 }
 

@@ -17,7 +17,7 @@ from flashcur.domain.rules.share import to_link
 from flashcur.domain.spikes import HOUR_MS
 from flashcur.domain.ticks import Candle
 from flashcur.models import Account, InstrumentSet, RuleRecord
-from flashcur.services.alerts import receipts
+from flashcur.services.alerts import receipts, signals
 from flashcur.services.kit.clock import to_ms, utc_now
 from flashcur.services.records.hour_candles import save_hours
 from flashcur.services.records.instrument_sets import Contracts
@@ -27,6 +27,7 @@ from tests.support.app import App
 from tests.support.ledger import add_alert
 from tests.support.people import PASSWORD, enter, leave, mailed_link, new_address, path_of, sign_up, visit
 from tests.support.rules import add_rule
+from tests.support.signals import signal
 from tests.support.wallet import inject_wallet
 
 SHARED = Definition((PriceMove("up", 7.0, 3_600),), Scope("all"), name="Runners")
@@ -56,6 +57,82 @@ def save(page: Page) -> None:
     expect(sheet(page)).to_be_hidden()
 
 
+def press_bell(page: Page, coin: str) -> None:
+    """The bell in a contract's row of the table."""
+    row = page.locator(f'tbody.rows tr[data-symbol="{coin}USDT"]')
+    row.hover()
+    row.get_by_role("button", name=f"New alert for {coin}").click()
+    expect(sheet(page)).to_be_visible()
+
+
+def test_a_form_that_a_row_s_bell_opened_leads_back_to_the_table(page: Page, app: App) -> None:
+    sign_up(page, app, plan="pro")
+    table = "/?sort=symbol&dir=asc"
+    visit(page, table)
+    scroller, listed = page.locator(".scroller"), page.locator("tbody.rows tr")
+    expect(listed.nth(100)).to_be_attached()
+    last = listed.last
+    last.hover()
+    top = scroller.evaluate("(e) => e.scrollTop")
+    assert top > 1_000
+    for close in (
+        lambda: page.keyboard.press("Escape"),
+        lambda: sheet(page).get_by_role("button", name="Close").click(),
+    ):
+        last.get_by_role("button", name="New alert for").click()
+        expect(sheet(page).get_by_label("Price", exact=True)).to_have_value("")
+        close()
+        expect(last).to_be_visible()
+        assert path_of(page) == table
+        expect(scroller).to_have_js_property("scrollTop", top)
+    # Saved, it leads back as well, and what is said of that comes along.
+    press_bell(page, "BTC")
+    sheet(page).get_by_label("Price", exact=True).fill("900000")
+    save(page)
+    expect(last).to_be_attached()
+    assert path_of(page) == table
+    expect(page.locator(".notice-bar")).to_contain_text("the rule watches from now on")
+    # Nothing of it is left in the next form.
+    press_bell(page, "BTC")
+    expect(sheet(page).get_by_label("Contract", exact=True)).to_have_value("BTCUSDT")
+    expect(sheet(page).get_by_label("Price", exact=True)).to_have_value("")
+    # Also after a reload it is known where the form was opened.
+    page.reload()
+    expect(sheet(page).get_by_label("Price", exact=True)).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(last).to_be_attached()
+    assert path_of(page) == table
+    visit(page, "/alerts")
+    expect(rules(page)).to_have_count(1)
+    # Begun on this page it stays here.
+    write(page, "eth", "900001")
+    save(page)
+    expect(rules(page)).to_have_count(2)
+    assert path_of(page) == "/alerts"
+
+
+def test_a_form_that_a_signal_opened_leads_back_to_the_signal(page: Page, app: App) -> None:
+    sign_up(page, app, plan="elite")
+    at_ms = to_ms(utc_now())
+    made = signal(at_ms, event_ms=at_ms, seen_ms=at_ms)
+    with app.database() as database, database.session() as session:
+        (stored,) = signals.store(session, [made], at_ms)
+        shown = f"/signals?signal={stored.id}"
+    visit(page, shown)
+    evidence = page.get_by_role("dialog").filter(has_text="Why it fired")
+    evidence.get_by_role("link", name="Alert me when this happens again").click()
+    expect(read_back(page)).to_contain_text("Tell me when")
+    assert path_of(page).startswith("/alerts?draft=")
+    page.keyboard.press("Escape")
+    expect(evidence).to_be_visible()
+    assert path_of(page) == shown
+    evidence.get_by_role("link", name="Alert me when this happens again").click()
+    save(page)
+    expect(evidence).to_be_visible()
+    assert path_of(page) == shown
+    expect(page.locator(".notice-bar")).to_contain_text("the rule watches from now on")
+
+
 def test_from_a_row_s_bell_to_a_rule_that_watches(page: Page, app: App) -> None:
     sign_up(page, app, plan="pro")
     visit(page, "/")
@@ -77,6 +154,7 @@ def test_from_a_row_s_bell_to_a_rule_that_watches(page: Page, app: App) -> None:
     sheet(page).get_by_label("Browser notification").check()
     save(page)
     expect(page.locator(".notice-bar")).to_contain_text("the rule watches from now on")
+    visit(page, "/alerts")
     expect(rules(page)).to_have_count(1)
     expect(rules(page).first).to_contain_text("Tell me when BTCUSDT rises or falls by 5 %")
     expect(rules(page).first).to_contain_text("Has not fired yet.")

@@ -209,7 +209,10 @@ def market_table() -> rx.Component:
             class_name="message",
         ),
         class_name="scroller",
-        custom_attrs={"onScroll": browser.function("table", "hideCard")},
+        custom_attrs={
+            "onScroll": browser.function("table", "hideCard"),
+            "data-scrolled": browser.hook("scrolledBack", "origin", "useScrolledBack", MarketState.symbol != ""),
+        },
         tab_index=0,
         role="region",
         aria_label="Market table",

@@ -91,7 +91,12 @@ def _signal() -> rx.Component:
         rx.cond(
             SignalState.again != "",
             rx.el.p(
-                rx.el.a("Alert me when this happens again", href=SignalState.again, class_name="button primary"),
+                rx.el.a(
+                    "Alert me when this happens again",
+                    href=SignalState.again,
+                    class_name="button primary",
+                    custom_attrs={"onClick": browser.hook("formLink", "origin", "useFormLink")},
+                ),
                 class_name="again",
             ),
         ),
