@@ -38,7 +38,55 @@ function read(): Choice {
   }
 }
 
-export const permission = () => (typeof Notification === "undefined" ? "unsupported" : Notification.permission);
+const asked = () => (typeof Notification === "undefined" ? "unsupported" : Notification.permission);
+
+// Chrome on Android grants the permission, for web push, and makes no notification for a page: known once it was tried.
+const REFUSED = "flashcur_notifications_refused";
+function refused(): boolean {
+  try {
+    return Boolean(localStorage.getItem(REFUSED));
+  } catch {
+    return false;
+  }
+}
+function keepRefused(is: boolean) {
+  try {
+    if (is) localStorage.setItem(REFUSED, "1");
+    else localStorage.removeItem(REFUSED);
+  } catch {
+    // No storage: it is tried again on the next page.
+  }
+  look();
+}
+
+// Whether this browser shows notifications of a page: `granted`, `default`, `denied` or `unsupported`.
+const allowed = store("");
+const look = () => allowed.set(asked() === "granted" && refused() ? "unsupported" : asked());
+export function permission(): string {
+  look();
+  return allowed.get();
+}
+
+const attendPermission = shared(() => {
+  let status: PermissionStatus | undefined;
+  const query = async () => {
+    status = await navigator.permissions?.query({ name: "notifications" });
+    status?.addEventListener("change", look);
+  };
+  look();
+  query().catch(() => {});
+  // Where the browser does not tell: it may be taken away in another window.
+  document.addEventListener("visibilitychange", look);
+  return () => {
+    status?.removeEventListener("change", look);
+    document.removeEventListener("visibilitychange", look);
+  };
+});
+
+export function usePermission(): string {
+  useEffect(attendPermission, []);
+  return allowed.use();
+}
 const state = store({ ...SILENT, problem: "", quiet: false });
 
 let soundClaim: Claim | null = null;
@@ -93,8 +141,9 @@ export async function toggleNotify() {
 // Asks for the browser's permission and shows how it looks. Why there are none, empty where there are; null where the
 // person has not decided.
 export async function allowNotifications(sample: string): Promise<string | null> {
-  if (permission() === "unsupported") return UNSUPPORTED;
+  if (asked() === "unsupported") return UNSUPPORTED;
   const answer = await Notification.requestPermission();
+  look();
   if (answer !== "granted") return answer === "denied" ? BLOCKED : null;
   return show("FlashCur", sample, "flashcur") ? "" : UNSUPPORTED;
 }
@@ -105,6 +154,7 @@ export const setStrong = (strong: boolean) => keep({ strong }, state.get().probl
 export function show(title: string, body: string, tag: string, clicked = () => {}): boolean {
   try {
     const notification = new Notification(title, { body, tag, icon: "/favicon.svg" });
+    if (refused()) keepRefused(false);
     notification.onclick = () => {
       window.focus();
       notification.close();
@@ -112,7 +162,7 @@ export function show(title: string, body: string, tag: string, clicked = () => {
     };
     return true;
   } catch {
-    // Chrome on Android has the name, and refuses to make one.
+    keepRefused(true);
     return false;
   }
 }

@@ -2,7 +2,7 @@
 // tab of the browser. The server knows which wait for a tab (`browser`), and is told of each that was shown.
 import { useEffect, useRef } from "react";
 import { useAgain } from "./again.ts";
-import { allowNotifications, attend, permission, ringTone, show } from "./alerts.ts";
+import { allowNotifications, attend, permission, ringTone, show, usePermission } from "./alerts.ts";
 import { type Claim, claim } from "./owner.ts";
 import { shared, store } from "./store.ts";
 
@@ -61,6 +61,10 @@ function keepRung(ids: string[]) {
 let notifyClaim: Claim | null = null;
 function settle() {
   if (permission() === "granted") notifyClaim ??= claim("flashcur_alert_notify");
+  else {
+    notifyClaim?.leave();
+    notifyClaim = null;
+  }
 }
 
 let lines: Line[] = [];
@@ -126,7 +130,8 @@ const watch = shared(() => {
 export const useNotes = () => notes.use();
 
 // How many are unread. `known`: the server has said which there are; `upTo`: the newest that the account has read;
-// `now`: the server's time of the newest frame; `alive`: frames come.
+// `now`: the server's time of the newest frame; `alive`: frames come; `notifies`: whether this browser is known to have
+// allowed notifications.
 export function useInbox(
   signedIn: boolean,
   known: boolean,
@@ -137,6 +142,8 @@ export function useInbox(
   now: number,
   look: Tell,
   tellShown: Tell,
+  notifies: boolean,
+  tellPermission: Tell,
 ): number {
   const readTo = Math.max(read.use(), upTo);
   acknowledge = tellShown;
@@ -153,6 +160,15 @@ export function useInbox(
     if (alive && !wasAlive.current && signedIn && heard) asking.current("back");
     wasAlive.current = alive;
   }, [alive, signedIn]);
+  // Only the browser knows, and alerts are sent to none that does not show them.
+  const allowed = usePermission();
+  const telling = useRef(tellPermission);
+  telling.current = tellPermission;
+  useEffect(() => {
+    if (!allowed) return;
+    settle();
+    if (signedIn && alive && notifies !== (allowed === "granted")) telling.current(allowed);
+  }, [allowed, signedIn, alive, notifies]);
   useAgain(signedIn && (!known || passes), alive, () => asking.current("again"));
   useEffect(watch, []);
   useEffect(() => {
@@ -183,14 +199,11 @@ export function bellToggled({ newState }: { newState: string }, newest: string |
   }, READ_MS);
 }
 
-// Whether this browser shows notifications: `granted`, `default`, `denied` or `unsupported`, and what was wrong.
-const choice = store({ permission: "", problem: "" });
+// Whether this browser shows notifications, and what was wrong when they were asked for.
+const problem = store("");
 export function useNotifications() {
-  useEffect(() => choice.set({ ...choice.get(), permission: permission() }), []);
-  return choice.use();
+  return { permission: usePermission(), problem: problem.use() };
 }
 export async function turnOnNotifications() {
-  const problem = await allowNotifications("Your alerts will be shown like this.");
-  choice.set({ permission: permission(), problem: problem ?? "" });
-  settle();
+  problem.set((await allowNotifications("Your alerts will be shown like this.")) ?? "");
 }

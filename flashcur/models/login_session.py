@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy import false
 from sqlmodel import Field
 
 from flashcur.models.account import new_id
@@ -25,3 +26,5 @@ class LoginSession(Table, table=True):
     expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
     ip: str = Field(max_length=45)
     user_agent: str = Field(max_length=200)
+    notifies: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    """Whether the browser has allowed notifications, as its pages last said; it ends with the session."""

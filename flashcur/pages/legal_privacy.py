@@ -60,7 +60,8 @@ SECTIONS = (
                         "Sessions",
                         "for each browser that is signed in: when it signed in and was last used, its network (IP) "
                         "address and its name as the browser gives it, so that you can recognise and end a session "
-                        f"that is not yours. A session ends after {LIFETIME.days} days at the latest.",
+                        "that is not yours; and whether the browser shows our notifications. "
+                        f"A session ends after {LIFETIME.days} days at the latest.",
                     ),
                     (
                         "Security log",

@@ -16,7 +16,7 @@ import reflex as rx
 from flashcur.domain.devices import device
 from flashcur.domain.plans import CHANNEL_NAMES, Plan
 from flashcur.domain.watchlists import frozen
-from flashcur.services.accounts.channels import Place, Senders, reach_of
+from flashcur.services.accounts.channels import Place, Senders, reach
 from flashcur.services.accounts.undelivered import UndeliveredView
 from flashcur.services.accounts.view import AccountView, AlertsView, ApiKeyView, EventView, SessionView, WalletView
 from flashcur.services.kit.clock import from_ms, to_ms
@@ -78,6 +78,8 @@ class AccountState(rx.State):
     """`id` of the newest signal that its owner has been shown."""
     read_at: int = 0
     """When it was read, Unix ms: what else a page shows of an account is asked for anew when this rises."""
+    notifies: bool = False
+    """Whether this browser is known to have allowed notifications."""
     alerts_read: int = 0
     """`id` of the newest alert that its owner has been shown."""
     alerts: dict[str, str] = {}
@@ -143,6 +145,7 @@ def account_vars(visitor: Visitor, plan: Plan) -> dict[str, Any]:
         "table_view": account.table_view,
         "signals_read": account.signals_read,
         "read_at": to_ms(account.read_at),
+        "notifies": any(each.notifies for each in account.sessions if each.id == visitor.session_id),
         "alerts_read": account.alerts.read,
         "alerts": _alerts(account.alerts, zone),
         "channels": _channels(account, plan),
@@ -231,19 +234,20 @@ def _alerts(alerts: AlertsView, zone: ZoneInfo) -> dict[str, str]:
 
 
 def _channels(account: AccountView, plan: Plan) -> list[dict[str, str]]:
-    found = reach_of(plan, account.email, account.places, _senders)
+    browsers = list(dict.fromkeys(device(each.user_agent) for each in account.sessions if each.notifies))
+    found = reach(plan, account.email, account.places, browsers, _senders)
     return [
         {
             "name": name,
             "title": CHANNEL_NAMES[name],
-            "ok": "1" if reach.ok else "",
-            "text": reach.text,
-            "link": reach.link,
-            "link_text": reach.link_text,
+            "ok": "1" if told.ok else "",
+            "text": told.text,
+            "link": told.link,
+            "link_text": told.link_text,
             "plan": "1" if name in plan.channels else "",
             "here": "1" if name in ("in-app", "browser") or (name in _senders and not _senders[name].problem) else "",
         }
-        for name, reach in found.items()
+        for name, told in found.items()
     ]
 
 

@@ -64,6 +64,12 @@ class AlertsState(rx.State):
         """This tab has shown the browser notification of an alert."""
         await self._about(alert_id, lambda accounts, caller, id_: accounts.inbox.acknowledge(caller, id_))
 
+    @rx.event
+    async def tell_permission(self, permission: str) -> None:
+        """Whether this browser shows notifications: `granted`, or anything else. Says nothing: nobody asked for it."""
+        with contextlib.suppress(Refusal):
+            await act(self, lambda accounts, caller: accounts.profile.set_notifies(caller, permission == "granted"))
+
     async def _about(self, alert_id: object, work: Callable[[Accounts, Caller, int], Any]) -> None:
         with contextlib.suppress(Refusal):
             named = text(alert_id, 15)

@@ -33,6 +33,7 @@ from flashcur.services.accounts.wiring import Accounts
 from flashcur.services.alerts import alerts, certificates, rules
 from flashcur.services.alerts.often import too_often
 from flashcur.services.alerts.reach import Way, ways
+from flashcur.services.kit.clock import from_ms
 from flashcur.services.notify.channel import Channel as Sender
 from flashcur.services.records.instrument_sets import load_young
 from flashcur.state import visit
@@ -318,7 +319,7 @@ def _list(session: Session, reader: Reader, senders: Mapping[str, Sender]) -> di
         owned,
         alerts.precision(session, account.id),
         certificates.of_rules(session, [each.id for each in owned], reader.now_ms),
-        ways(session, account, reader.plan, senders),
+        ways(session, account, reader.plan, senders, from_ms(reader.now_ms)),
         reader,
         too_often(session, owned, reader.now_ms),
         _too_new(reader, new),
@@ -346,7 +347,7 @@ def _too_new(reader: Reader, new: Sequence[Instrument]) -> Callable[[Definition]
 
 def _form(session: Session, reader: Reader, params: Mapping[str, str], senders: Mapping[str, Sender]) -> dict[str, Any]:
     account = _account(session, reader)
-    known = ways(session, account, reader.plan, senders)
+    known = ways(session, account, reader.plan, senders, from_ms(reader.now_ms))
     return {**_beginning(session, account, params), **_around(known)}
 
 

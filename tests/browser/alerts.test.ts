@@ -1,6 +1,7 @@
 // What is news to a tab, which alerts wait for one, and what a ledger that is open makes of messages that move.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { permission, show } from "../../assets/browser/alerts.ts";
 import { type Line, newsOf, waitingOf } from "../../assets/browser/inbox.ts";
 import { ledgerOf, withMoved } from "../../assets/browser/ledger.ts";
 
@@ -58,4 +59,34 @@ test("new messages stand before the others, where they may, and what belongs to 
 test("a ledger is asked for by its filters alone, in one order", () => {
   assert.equal(ledgerOf("?tab=messages&channel=sms&alert=&status=dead&x=1"), "status=dead&channel=sms");
   assert.equal(ledgerOf(`?rule=${"a".repeat(200)}`), `rule=${"a".repeat(64)}`);
+});
+
+test("a browser that grants the permission and makes no notification shows none, until it does", () => {
+  const kept = new Map<string, string>();
+  let refuses = true;
+  class Notification {
+    static permission = "granted";
+    constructor() {
+      if (refuses) throw new TypeError("Illegal constructor");
+    }
+  }
+  const localStorage = {
+    getItem: (key: string) => kept.get(key) ?? null,
+    setItem: (key: string, value: string) => kept.set(key, value),
+    removeItem: (key: string) => kept.delete(key),
+  };
+  const before = { Notification: globalThis.Notification, localStorage: globalThis.localStorage };
+  Object.assign(globalThis, { Notification, localStorage });
+  try {
+    assert.equal(permission(), "granted");
+    assert.equal(show("A title", "", "a tag"), false);
+    assert.equal(permission(), "unsupported");
+    refuses = false;
+    assert.equal(show("A title", "", "a tag"), true);
+    assert.equal(permission(), "granted");
+    Notification.permission = "denied";
+    assert.equal(permission(), "denied");
+  } finally {
+    Object.assign(globalThis, before);
+  }
 });

@@ -8,8 +8,11 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from sqlmodel import select
 
-from flashcur.models import Account
-from flashcur.services.kit.clock import now_ms
+from flashcur.domain.rules.condition import PriceCross
+from flashcur.domain.rules.rule import Definition, Scope
+from flashcur.models import Account, RuleRecord
+from flashcur.services.accounts import sessions
+from flashcur.services.kit.clock import now_ms, utc_now
 from flashcur.services.notify import destinations, outbox
 from tests.pages.conftest import PHONE
 from tests.support.app import App
@@ -109,6 +112,42 @@ def test_a_browser_s_card_says_until_when_its_subscription_is(page: Page, app: A
     places = card(page, "web-push").locator(".places > li")
     expect(places.filter(has_text="Firefox")).to_contain_text("until 2100-01-01")
     expect(places.filter(has_text="Chrome")).not_to_contain_text("until")
+
+
+def test_browser_notifications_reach_who_allows_them_in_some_browser(page: Page, app: App) -> None:
+    account_id = account_of(app, sign_up(page, app, plan="free"))
+    with app.database() as database, database.session() as session:
+        rule = RuleRecord(
+            account_id=account_id,
+            definition=Definition((PriceCross("above", 65_000.0),), Scope("symbol", "BTCUSDT")).to_json(),
+            channels=["in-app", "browser"],
+            created_ms=now_ms(),
+            changed_ms=now_ms(),
+        )
+        session.add(rule)
+    visit(page, "/alerts?tab=channels")
+    state = card(page, "browser").locator(".state")
+    expect(state).to_have_text("No browser of yours allows notifications.")
+    expect(state).to_have_attribute("data-ok", "false")
+    expect(card(page, "browser").get_by_role("button", name="Allow them in this browser")).to_be_visible()
+    reach = page.locator(".reach")
+    page.locator(".tabs").get_by_role("link", name=re.compile("^Active")).click()
+    expect(reach).to_contain_text("Not by Browser notification: no browser of yours allows notifications.")
+    # The open page notices that it is allowed, as by the button or in the browser's settings, and that it no longer is.
+    page.context.grant_permissions(["notifications"])
+    expect(reach).to_contain_text("Reaches you by browser notification, and in the app.")
+    page.get_by_role("link", name="Channels", exact=True).click()
+    expect(state).to_have_text("To Firefox on Linux, while a page of FlashCur is open there.")
+    expect(card(page, "browser")).to_contain_text("This browser shows them.")
+    page.context.clear_permissions()
+    expect(state).to_have_text("No browser of yours allows notifications.")
+    # Signing out ends it as well.
+    page.context.grant_permissions(["notifications"])
+    expect(state).to_have_attribute("data-ok", "true")
+    with app.database() as database, database.session() as session:
+        assert sessions.notifying(session, [account_id], utc_now()) == {account_id}
+        sessions.end_all(session, account_id)
+        assert sessions.notifying(session, [account_id], utc_now()) == set()
 
 
 def test_what_a_plan_lacks_says_which_has_it(page: Page, app: App) -> None:

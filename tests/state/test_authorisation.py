@@ -97,6 +97,7 @@ CALLS: dict[str, Call] = {
     # Who names another's alert has read their own up to its number.
     "alerts_state.mark_read": Call(plain(alert_id="{alert}"), SIGNED_IN),
     "alerts_state.acknowledge": Call(plain(alert_id="{alert}"), OWN),
+    "alerts_state.tell_permission": Call(plain(permission="granted"), SIGNED_IN),
     "ledger_state.show": Call(plain(query="alert={alert}"), NOBODY),
     "channels_state.connect_url": Call(
         form(channel="webhook", url="https://hooks.example.com/new", name="New"), frozenset({"elite", "other"})

@@ -126,8 +126,7 @@ def test_what_was_chosen_and_does_not_arrive_is_a_warning() -> None:
     """Complaint 26: a channel that is chosen and not connected is said to be, in the list too."""
     row = told(rule(channels=["in-app", "browser", "telegram"]))
     assert row["reach"] == (
-        "Reaches you by browser notification (where you allowed it), and in the app. "
-        "Not by Telegram: it is not connected yet."
+        "Reaches you by browser notification, and in the app. Not by Telegram: it is not connected yet."
     )
     assert row["warning"] == "1"
 

@@ -235,10 +235,13 @@ def add_account(
     return account.id
 
 
-def add_session(session: Session, account_id: str, now: datetime, *, client: Client = HOME) -> tuple[str, str]:
-    """A session's token and its id."""
+def add_session(
+    session: Session, account_id: str, now: datetime, *, client: Client = HOME, notifies: bool = False
+) -> tuple[str, str]:
+    """A session's token and its id; `notifies`: in a browser that has allowed notifications."""
     account = session.get_one(Account, account_id)
     token, login = sessions.start(session, account, plan_of(account, now).sessions, "password", client, now)
+    login.notifies = notifies
     return token, login.id
 
 

@@ -15,7 +15,7 @@ from flashcur.services.alerts.receipts import chain
 from flashcur.services.kit.clock import from_ms
 from flashcur.services.notify import destinations
 from flashcur.services.storage.database import Database
-from tests.support.accounts import add_account
+from tests.support.accounts import add_account, add_session
 from tests.support.alerts import NOON_MS, alert
 from tests.support.recorded_channel import RecordedChannel, all_channels
 
@@ -94,6 +94,7 @@ def make_world(
     world = World(database)
     with database.session() as session:
         world.account_id = add_account(session, email, from_ms(NOON_MS), plan=plan)
+        add_session(session, world.account_id, from_ms(NOON_MS), notifies=True)
         rule = RuleRecord(account_id=world.account_id, channels=list(channels), created_ms=0, changed_ms=0)
         session.add(rule)
         for channel, address in connected.items():

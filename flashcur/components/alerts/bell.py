@@ -45,6 +45,8 @@ def _unread(alive: rx.Var[bool]) -> rx.Var[int]:
         FeedState.as_of,
         browser.event(AlertsState.look),
         browser.event(AlertsState.acknowledge),
+        AccountState.notifies,
+        browser.event(AlertsState.tell_permission),
     ).to(int)
 
 

@@ -23,6 +23,7 @@ from flashcur.services.accounts.context import Context
 from flashcur.services.accounts.entitlement import plan_of
 from flashcur.services.accounts.sessions import Caller
 from flashcur.services.alerts.compose import message_of_test
+from flashcur.services.alerts.places import NO_BROWSER
 from flashcur.services.kit.clock import to_ms
 from flashcur.services.notify import destinations, discord, outbox, slack, sms_codes, telegram_links, webhook
 from flashcur.services.notify.channel import Channel as Sender
@@ -113,18 +114,21 @@ def places(session: Session, account: Account) -> tuple[Place, ...]:
     return tuple(sorted(found, key=lambda place: CHANNELS.index(place.channel)))
 
 
-def reach(session: Session, account: Account, plan: Plan, senders: Senders) -> dict[Channel, Reach]:
-    """Each channel, and whether it reaches the account's owner; `plan` is theirs now."""
-    return reach_of(plan, account.email, places(session, account), senders)
+def reach(
+    plan: Plan, email: str | None, known: Iterable[Place], browsers: Sequence[str], senders: Senders
+) -> dict[Channel, Reach]:
+    """Each channel, and whether it reaches an account's owner, by their plan, address and places.
 
-
-def reach_of(plan: Plan, email: str | None, known: Iterable[Place], senders: Senders) -> dict[Channel, Reach]:
-    """The same of what is known already: the account's plan, address and places."""
+    `browsers`: what those are called in which they are signed in and have allowed notifications.
+    """
     by_channel: dict[str, list[Place]] = {}
     for place in known:
         by_channel.setdefault(place.channel, []).append(place)
     return {
-        channel: _reach(channel, plan, email, by_channel.get(channel, []), senders.get(channel)) for channel in CHANNELS
+        channel: _by_browser(browsers)
+        if channel == "browser" and channel in plan.channels
+        else _reach(channel, plan, email, by_channel.get(channel, []), senders.get(channel))
+        for channel in CHANNELS
     }
 
 
@@ -457,8 +461,6 @@ def _reach(channel: Channel, plan: Plan, email: str | None, known: Sequence[Plac
         return Reach(False, _not_in(plan, channel), "/pricing", "Compare plans")
     if channel == "in-app":
         return Reach(True, "Every alert is listed under the bell.")
-    if channel == "browser":
-        return Reach(True, "Shown while a page of FlashCur is open in a browser where you allowed notifications.")
     if sender is None or sender.problem:
         return Reach(False, _not_set_up(channel, sender))
     if channel == "email" and email is None:
@@ -472,6 +474,13 @@ def _reach(channel: Channel, plan: Plan, email: str | None, known: Sequence[Plac
     if first.state == "unconfirmed":
         return Reach(False, "Not confirmed yet.", _CHANNELS_PAGE, "Confirm it")
     return Reach(False, f"Switched off: {lowered(first.why)}", _CHANNELS_PAGE, "Look at it")
+
+
+def _by_browser(browsers: Sequence[str]) -> Reach:
+    if not browsers:
+        return Reach(False, f"{NO_BROWSER[0].upper()}{NO_BROWSER[1:]}.", _CHANNELS_PAGE, "Allow them")
+    there = "there" if len(browsers) == 1 else "in one of them"
+    return Reach(True, f"To {_listed(browsers)}, while a page of FlashCur is open {there}.")
 
 
 def _place(session: Session, account: Account, row: Destination) -> Place:

@@ -70,7 +70,7 @@ def document(session: Session, account: Account) -> dict[str, Any]:
             for key in api_keys.of_account(session, account.id)
         ],
         "sessions": [
-            login.model_dump(include={"created_at", "seen_at", "expires_at", "method", "ip", "user_agent"})
+            login.model_dump(include={"created_at", "seen_at", "expires_at", "method", "ip", "user_agent", "notifies"})
             for login in logins
         ],
         "watchlists": [

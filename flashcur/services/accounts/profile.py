@@ -85,6 +85,15 @@ class Profile:
 
         return await self._change(caller, work)
 
+    async def set_notifies(self, caller: Caller, notifies: bool) -> None:
+        """Note whether the caller's browser has allowed notifications."""
+
+        def work(session: Session, account: Account, login: LoginSession) -> None:
+            login.notifies = notifies
+            session.add(login)
+
+        await self._change(caller, work)
+
     async def set_theme(self, caller: Caller, theme: str) -> None:
         """Keep one of `THEMES` for the account's pages."""
         if theme not in THEMES:

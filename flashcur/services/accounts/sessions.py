@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -144,6 +145,13 @@ def of_account(session: Session, account_id: str, now: datetime) -> list[LoginSe
         select(LoginSession).where(LoginSession.account_id == account_id, col(LoginSession.expires_at) > now)
     ).all()
     return sorted(rows, key=lambda login: login.seen_at, reverse=True)
+
+
+def notifying(session: Session, account_ids: Collection[str], now: datetime) -> set[str]:
+    """Which of these accounts are signed in in a browser that has allowed notifications."""
+    allowed = col(LoginSession.notifies).is_(True), col(LoginSession.expires_at) > now
+    query = select(LoginSession.account_id).where(col(LoginSession.account_id).in_(account_ids), *allowed)
+    return set(session.exec(query.distinct()))
 
 
 def end(session: Session, account_id: str, session_id: str) -> None:

@@ -47,6 +47,7 @@ class SessionView:
     seen_at: datetime
     ip: str
     user_agent: str
+    notifies: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,9 @@ def _alerts(row: AlertSettings) -> AlertsView:
 
 
 def _session(login: LoginSession) -> SessionView:
-    return SessionView(login.id, login.method, login.created_at, login.seen_at, login.ip, login.user_agent)
+    return SessionView(
+        login.id, login.method, login.created_at, login.seen_at, login.ip, login.user_agent, login.notifies
+    )
 
 
 def _event(event: AuditEvent) -> EventView:

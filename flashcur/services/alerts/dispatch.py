@@ -100,7 +100,7 @@ def read_books(
 ) -> dict[str, Book]:
     """What has to be known of each account, by its id, before a message of its can be planned."""
     wishes = read_wishes(session, accounts)
-    addresses = read_addresses(session, accounts)
+    addresses = read_addresses(session, accounts, from_ms(now_ms))
     books = {
         account.id: Book(
             session, account, plan_of(account, from_ms(now_ms)), wishes[account.id], addresses, channels, now_ms, base

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlmodel import Session, col, select
 
 from flashcur.domain.plans import CHANNEL_NAMES, CHANNELS, Plan, least_plan
 from flashcur.domain.plans import Channel as ChannelName
 from flashcur.models import Account, Destination, Suppression
+from flashcur.services.accounts import sessions
 from flashcur.services.notify.channel import Channel
 from flashcur.services.notify.destinations import address_key
 
 OURS: tuple[ChannelName, ...] = ("in-app", "browser")
-"""What needs no provider and no destination: each account has them."""
+"""What needs no provider and no destination."""
+
+NO_BROWSER = "no browser of yours allows notifications"
+"""Part of a sentence, as `Ways.why_not`."""
 
 _SUPPRESSED = {
     "bounce": "mail to this address bounced",
@@ -54,9 +59,11 @@ class Addresses:
     """By account and channel, the oldest first."""
     suppressed: Mapping[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
     """By channel and `address_key`: the reason."""
+    notifying: Collection[str] = ()
+    """Ids of the accounts that some browser shows notifications of."""
 
 
-def read_addresses(session: Session, accounts: Collection[Account]) -> Addresses:
+def read_addresses(session: Session, accounts: Collection[Account], now: datetime) -> Addresses:
     """What is known of the places of these accounts."""
     ids = [account.id for account in accounts]
     rows: dict[tuple[str, str], list[Destination]] = {}
@@ -66,7 +73,8 @@ def read_addresses(session: Session, accounts: Collection[Account]) -> Addresses
     keys = {address_key(row.channel, row.address) for each in rows.values() for row in each}
     keys |= {address_key("email", account.email) for account in accounts if account.email is not None}
     shut = session.exec(select(Suppression).where(col(Suppression.address_key).in_(keys)))
-    return Addresses(rows, {(row.channel, row.address_key): row.reason for row in shut})
+    reasons = {(row.channel, row.address_key): row.reason for row in shut}
+    return Addresses(rows, reasons, sessions.notifying(session, ids, now))
 
 
 def ways(
@@ -87,6 +95,8 @@ def ways(
         return Ways((), "there is no such channel")
     if channel not in plan.channels and not notice:
         return Ways((), f"not on {plan.title}; available on {least_plan('channels', channel).title}")
+    if channel == "browser" and account.id not in known.notifying:
+        return Ways((), NO_BROWSER)
     if channel in OURS:
         return Ways((Place(channel, None, ""),))
     if name not in channels:

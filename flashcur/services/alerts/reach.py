@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from sqlmodel import Session
@@ -17,8 +18,8 @@ from flashcur.services.alerts import places
 from flashcur.services.notify.channel import Channel as Sender
 
 State = Literal["on", "owner", "plan", "server"]
-"""Who can do something about it: `owner` where nothing is connected, confirmed or switched on; `plan` where another
-plan has it; `server` where nothing is configured to send by it."""
+"""Who can do something about it: `owner` where nothing is connected, confirmed, allowed or switched on; `plan` where
+another plan has it; `server` where nothing is configured to send by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,11 @@ class Way:
     """Why nothing arrives by it, or not everywhere: part of a sentence; empty where all is well."""
 
 
-def ways(session: Session, account: Account, plan: Plan, senders: Mapping[str, Sender]) -> dict[Channel, Way]:
+def ways(
+    session: Session, account: Account, plan: Plan, senders: Mapping[str, Sender], now: datetime
+) -> dict[Channel, Way]:
     """Every channel, in the order of `CHANNELS`. `senders`: the channels that this server has, by name."""
-    known = places.read_addresses(session, [account])
+    known = places.read_addresses(session, [account], now)
     told: dict[Channel, Way] = {}
     for channel in CHANNELS:
         found = places.ways(account, plan, channel, senders, known)
@@ -46,6 +49,8 @@ def _state(channel: Channel, plan: Plan, senders: Mapping[str, Sender], found: p
         return "on"
     if channel not in plan.channels:
         return "plan"
+    if channel == "browser":
+        return "owner"
     return "owner" if channel in senders and not senders[channel].problem else "server"
 
 
@@ -76,9 +81,6 @@ def reach(wanted: Sequence[str], known: Mapping[Channel, Way], *, stopped: str =
 
 def _name(channel: Channel) -> str:
     name = CHANNEL_NAMES[channel]
-    if channel == "browser":
-        # Only the browser knows whether it may.
-        return f"{name.lower()} (where you allowed it)"
     return name if channel in ("sms", "telegram", "discord", "slack") else name.lower()
 
 

@@ -51,6 +51,7 @@ ACCESS: Mapping[str, Caller] = {
     "alerts_state.look": "account",
     "alerts_state.mark_read": "account",
     "alerts_state.acknowledge": "account",
+    "alerts_state.tell_permission": "account",
     "ledger_state.show": "account",
     "channels_state.connect_url": "account",
     "channels_state.begin_telegram": "account",

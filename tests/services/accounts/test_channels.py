@@ -36,11 +36,12 @@ def services(settings: Settings, database: Database) -> Iterator[Services]:
     services.close()
 
 
-def reach(services: Services, person: Person, plan: Audience = "elite") -> dict[Channel, Reach]:
+def reach(services: Services, person: Person, plan: Audience = "elite", *browsers: str) -> dict[Channel, Reach]:
     with services.database.session(readonly=True) as session:
         account = session.get(Account, person.account_id)
         assert account is not None
-        return channels.reach(session, account, PLANS[plan], services.channels.senders)
+        known = channels.places(session, account)
+        return channels.reach(PLANS[plan], account.email, known, browsers, services.channels.senders)
 
 
 def put(services: Services, person: Person, channel: Channel, address: str = URL, **other: object) -> str:
@@ -58,7 +59,16 @@ def test_each_channel_says_whether_it_reaches_its_owner_and_why_not(services: Se
     person = services.person(plan="elite")
     said = reach(services, person)
     assert said["in-app"].ok
-    assert said["browser"].ok
+    # No browser is known to show anything.
+    assert said["browser"] == Reach(
+        False, "No browser of yours allows notifications.", "/alerts?tab=channels", "Allow them"
+    )
+    assert reach(services, person, "free", "Chrome on Linux")["browser"] == Reach(
+        True, "To Chrome on Linux, while a page of FlashCur is open there."
+    )
+    assert reach(services, person, "elite", "Chrome on Linux", "Safari on macOS")["browser"] == Reach(
+        True, "To Chrome on Linux and Safari on macOS, while a page of FlashCur is open in one of them."
+    )
     assert said["telegram"] == Reach(False, "Not connected yet.", "/alerts?tab=channels", "Connect it")
     # A plan that has ended.
     assert reach(services, person, "pro")["telegram"] == Reach(

@@ -349,6 +349,7 @@ ALIKE = {
     "Profile.set_time_zone": "Profile.set_theme",
     "Profile.set_table_view": "Profile.set_theme",
     "Profile.read_signals": "Profile.set_theme",
+    "Profile.set_notifies": "Profile.set_theme",
     "Watchlists.add": "Watchlists.toggle",
     "Watchlists.remove": "Watchlists.toggle",
     "Watchlists.create": "Watchlists.take_in",

@@ -11,6 +11,7 @@ import pytest
 
 from flashcur.errors import Conflict, NotFound, Refusal, SignInNeeded, Throttled
 from flashcur.models import Account, AuditEvent, Delivery, LoginSession, MailToken, Wallet
+from flashcur.services.accounts import sessions
 from flashcur.services.accounts.sessions import Caller
 from flashcur.services.alerts import signals
 from tests.support.accounts import (
@@ -257,6 +258,26 @@ async def test_a_caller_with_another_s_session_is_nobody(services: Services) -> 
         await refused(work, SignInNeeded)
     await refused(services.profile.sign_out(mixed), NotFound)
     assert len(services.rows(LoginSession)) == 2
+
+
+async def test_a_browser_s_permission_is_kept_with_its_session_and_goes_with_it(services: Services) -> None:
+    ann = services.person(plan="pro")
+    other = services.sign_in(ann.account_id)
+
+    def notifying() -> set[str]:
+        with services.database.session(readonly=True) as session:
+            return sessions.notifying(session, [ann.account_id, "none"], services.clock())
+
+    assert notifying() == set()
+    await services.profile.set_notifies(ann.caller, True)
+    await services.profile.set_notifies(other.caller, True)
+    assert notifying() == {ann.account_id}
+    await services.profile.set_notifies(other.caller, False)
+    assert notifying() == {ann.account_id}
+    await services.profile.sign_out(ann.caller)
+    assert notifying() == set()
+    with pytest.raises(SignInNeeded):
+        await services.profile.set_notifies(ann.caller, True)
 
 
 async def test_all_other_sessions_end(services: Services) -> None:

@@ -13,16 +13,18 @@ from flashcur.domain.plans import CHANNELS
 from flashcur.models import (
     AlertRecord,
     Delivery,
+    LoginSession,
     RuleRecord,
     new_id,
 )
 from flashcur.services.accounts import limits
+from flashcur.services.accounts.sessions import LIFETIME
 from flashcur.services.alerts.dispatch import NO_TAB, dispatch
 from flashcur.services.alerts.receipts import chain, verify
 from flashcur.services.kit.clock import from_ms, to_ms
 from flashcur.services.notify import destinations
 from flashcur.services.storage.database import Database
-from tests.support.accounts import add_account
+from tests.support.accounts import add_account, add_session
 from tests.support.alert_world import BASE, HOUR_MS, World, make_world
 from tests.support.alerts import NOON_MS, alert
 
@@ -142,6 +144,22 @@ def test_the_ledger_says_of_each_channel_why_nothing_was_sent_by_it(database: Da
     assert not_sent(world) == "Not sent by Telegram: Telegram is not set up on this server."
     del world.channels["telegram"]
     assert not_sent(world) == "Not sent by Telegram: this server does not have it."
+
+
+def test_nothing_is_written_for_browsers_that_show_nothing(database: Database) -> None:
+    """It could only expire: neither a permission that was withdrawn nor a session that is over reaches anybody."""
+    world = make_world(database, ["in-app", "browser"])
+    assert set(by_channel(world.tell(world.alert()))) == {"in-app", "browser"}
+    late = world.alert(NOON_MS + to_ms(from_ms(0) + LIFETIME))
+    assert set(by_channel(world.tell(late))) == {"in-app"}
+    with database.session() as session:
+        login = session.exec(select(LoginSession)).one()
+        login.notifies = False
+        session.add(login)
+    # By the account's other browsers nothing is known of this one.
+    with database.session() as session:
+        add_session(session, add_account(session, "eve@example.com", from_ms(NOON_MS)), from_ms(NOON_MS), notifies=True)
+    assert not_sent(world) == "Not sent by Browser notification: no browser of yours allows notifications."
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from flashcur.models import Account
 from flashcur.services.alerts.reach import Reach, Way, reach, ways
 from flashcur.services.notify import destinations
 from flashcur.services.storage.database import Database
-from tests.support.accounts import NOON
+from tests.support.accounts import NOON, add_session
 
 NOW_MS = int(NOON.timestamp() * 1000)
 
@@ -26,9 +26,15 @@ class Sender:
 
 
 def known(
-    database: Database, plan: PlanName, *places: tuple[Channel, str], email: str | None = "", broken: str = ""
+    database: Database,
+    plan: PlanName,
+    *places: tuple[Channel, str],
+    email: str | None = "",
+    broken: str = "",
+    notifies: bool = True,
 ) -> dict[Channel, Way]:
-    """The ways of a new account that has these places: (channel, state). All channels but `broken` are configured."""
+    """The ways of a new account that has these places: (channel, state). All channels but `broken` are configured; its
+    browser `notifies`, or shows nothing."""
     senders = cast(
         "Any", {name: Sender("No key is set." if name == broken else "") for name in CHANNELS if name != "webhook"}
     )
@@ -43,7 +49,9 @@ def known(
             if state == "off":
                 destinations.switch_off(session, place, "blocked")
         session.flush()
-        return ways(session, account, PLANS[plan], senders)
+        if notifies:
+            add_session(session, account.id, NOON, notifies=True)
+        return ways(session, account, PLANS[plan], senders, NOON)
 
 
 def test_every_channel_has_its_state(database: Database) -> None:
@@ -82,9 +90,7 @@ def test_mail_that_bounced_reaches_nobody(database: Database) -> None:
         (["in-app", "email"], Reach("Reaches you by email, and in the app.", False)),
         (
             ["in-app", "browser", "email", "telegram"],
-            Reach(
-                "Reaches you by browser notification (where you allowed it), email and Telegram, and in the app.", False
-            ),
+            Reach("Reaches you by browser notification, email and Telegram, and in the app.", False),
         ),
         (["in-app"], Reach("Reaches you only in the app.", False)),
         (
@@ -105,6 +111,14 @@ def test_a_rule_says_whom_it_reaches(wanted: Sequence[str], expected: Reach, sql
     """Complaint 26: each rule shows what it would reach its owner by, or that it is nobody, and why."""
     told = known(sqlite_database, "elite", ("telegram", "on"))
     assert reach(wanted, told) == expected
+
+
+def test_no_browser_that_allows_notifications_is_said(database: Database) -> None:
+    told = known(database, "free", notifies=False)
+    assert told["browser"] == Way("browser", "owner", "no browser of yours allows notifications")
+    assert reach(["in-app", "browser"], told) == Reach(
+        "Reaches you only in the app. Not by Browser notification: no browser of yours allows notifications.", True
+    )
 
 
 @pytest.mark.parametrize(
