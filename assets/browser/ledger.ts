@@ -62,6 +62,14 @@ export function setLedgerFilter(name: string, value: string) {
   changed();
 }
 
+// A plain click shows one alert here, any other where the browser is told to; back leads to the list.
+export function followMessage(event: MouseEvent) {
+  if (event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  window.history.pushState(window.history.state, "", (event.currentTarget as HTMLAnchorElement).href);
+  changed();
+}
+
 export function showAllMessages() {
   const url = new URL(window.location.href);
   for (const name of FILTERS) url.searchParams.delete(name);

@@ -49,7 +49,7 @@ def line_texts(entry: Entry, zone: tzinfo) -> Texts:
 
 
 def entry_texts(entry: Entry, zone: tzinfo) -> dict[str, Any]:
-    """A message of the ledger: texts, and under `receipt`, `ways` and each way's `steps` lists of them."""
+    """A message of the ledger: texts, and under `receipt`, `tells`, `ways` and each way's `steps` lists of them."""
     alert = entry.alert
     day = from_ms(entry.at_ms).astimezone(zone).date()
     return {
@@ -66,6 +66,8 @@ def entry_texts(entry: Entry, zone: tzinfo) -> dict[str, Any]:
         "when": moment(entry.at_ms, zone, seconds=True),
         "event_ms": str(entry.at_ms),
         "where": where_text(entry.ways),
+        "tells": [] if alert is not None else [_told(each, zone, day) for each in entry.ways[0].told],
+        "unlisted": "" if alert is not None else _unlisted(entry.ways[0]),
         "receipt": [] if alert is None else _receipt(alert, zone),
         "ways": [way_texts(way, alert, zone, day) for way in entry.ways],
     }
@@ -142,6 +144,23 @@ def _alone_text(way: Way) -> str:
     if delivery.kind == "test":
         return "You asked for it."
     return ""
+
+
+def _told(alert: AlertRecord, zone: tzinfo, day: object) -> Texts:
+    """An alert that a summary or digest tells; one of another day than `day` says which."""
+    at = from_ms(alert.event_ms or alert.stored_ms).astimezone(zone)
+    clock = f"{at:%H:%M:%S}"
+    return {
+        "id": str(alert.id),
+        "title": alert.title,
+        "when": clock if at.date() == day else f"{at.day} {at:%b}, {clock}",
+    }
+
+
+def _unlisted(way: Way) -> str:
+    """What is said of the alerts that a summary tells beside those that are listed."""
+    more = way.gathers - len(way.told)
+    return f"And {more:,} more, older ones." if way.told and more > 0 else ""
 
 
 def _waits_for_a_tab(delivery: Delivery) -> bool:

@@ -99,6 +99,31 @@ def test_a_message_that_moves_is_updated_where_it_is_shown(page: Page, app: App)
     expect(page.locator("[data-message] details")).to_have_attribute("open", "")
 
 
+def test_a_digest_lists_its_alerts_and_each_opens(page: Page, app: App) -> None:
+    account_id = account_of(app, sign_up(page, app, plan="elite"))
+    with app.database() as database, database.session() as session:
+        alerts = [
+            add_alert(session, account_id, now_ms() + n, title=f"{base}USDT crossed above 65,000")
+            for n, base in enumerate(("BTC", "ETH", "SOL"))
+        ]
+        held = [add_delivery(session, alert, "telegram", now_ms()) for alert in alerts]
+        digest = add_delivery(session, None, "telegram", now_ms() + 9, account_id, kind="digest", status="delivered")
+        for each in held:
+            each.merged_into = digest.id
+            outbox.record(session, each, "merged", now_ms(), "Told in a digest of 3.")
+    visit(page, "/alerts?tab=messages")
+    entry = page.locator(f'[data-message="d{digest.id}"]')
+    expect(entry).to_contain_text("Digest of your quiet hours")
+    entry.locator("summary").click()
+    titles = entry.locator(".tells a")
+    expect(titles).to_have_text([f"{base}USDT crossed above 65,000" for base in ("SOL", "ETH", "BTC")])
+    titles.nth(1).click()
+    expect(page.locator("[data-message]")).to_have_count(1)
+    expect(page.locator(f'[data-message="a{alerts[1].id}"] details')).to_have_attribute("open", "")
+    page.go_back()
+    expect(page.locator("[data-message]")).to_have_count(4)
+
+
 def test_a_browser_s_card_says_until_when_its_subscription_is(page: Page, app: App) -> None:
     account_id = account_of(app, sign_up(page, app, plan="elite"))
     ends = {"Firefox on Linux": {"expires_ms": "4102444800000"}, "Chrome on Linux": {}}

@@ -199,6 +199,15 @@ def _entry(item: Item) -> rx.Component:
             ),
             rx.el.div(
                 rx.cond(item["text"] != "", rx.el.p(item["text"])),
+                rx.cond(
+                    item["tells"].to(list[dict[str, str]]).length() > 0,
+                    rx.el.ol(
+                        rx.foreach(item["tells"].to(list[dict[str, str]]), _told),
+                        class_name="tells",
+                        aria_label="Alerts that it tells",
+                    ),
+                ),
+                rx.cond(item["unlisted"] != "", rx.el.p(item["unlisted"], class_name="soft")),
                 rx.el.dl(rx.foreach(item["receipt"].to(list[dict[str, str]]), _receipt), class_name="receipt"),
                 rx.cond(
                     ways.length() > 0,
@@ -238,6 +247,19 @@ def _went(item: Item) -> rx.Component:
         item["channel"],
         " ",
         rx.el.span(item["word"].to(str).lower(), class_name=rx.cond(item["side"] == "bad", "bad", "")),
+    )
+
+
+def _told(item: Texts) -> rx.Component:
+    return rx.el.li(
+        rx.el.time(item["when"], custom_attrs=as_written()),
+        rx.el.a(
+            item["title"],
+            href="/alerts?tab=messages&alert=" + item["id"],
+            class_name="link",
+            custom_attrs={"onClick": browser.function("ledger", "followMessage")},
+        ),
+        key=item["id"],
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeVar, cast
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_
+from sqlalchemy import select as columns_of
 from sqlmodel import Session, col, select
 
 from flashcur.domain.delivery.status import STATUSES
@@ -33,6 +34,8 @@ MOST_AT_ONCE = 50
 MOST_TESTS = 20
 MOST_STEPS = 60
 """Steps of one delivery that are shown, the newest: more than any that is tried on the schedule has."""
+MOST_TOLD = 100
+"""Alerts of one summary or digest that are listed."""
 TESTS_FOR_MS = 15 * 60_000
 """How long a test message is shown beside its channel."""
 _ID = re.compile(r"[0-9]{1,15}")
@@ -48,6 +51,8 @@ class Way:
     """None where it needs none, or where that was removed."""
     gathers: int = 0
     """Of a summary or digest: how many messages it tells."""
+    told: tuple[AlertRecord, ...] = ()
+    """The alerts of these, the newest first, `MOST_TOLD` at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,19 +313,35 @@ def _ways(session: Session, deliveries: Sequence[Delivery]) -> dict[int | None, 
     found: dict[int | None, list[Way]] = {}
     for each in deliveries:
         place = destinations.get(each.destination_id or "")
-        way = Way(each, tuple(steps.get(_id(each), ())), place, gathered.get(_id(each), 0))
+        way = Way(each, tuple(steps.get(_id(each), ())), place, *gathered.get(_id(each), (0, ())))
         found.setdefault(each.alert_id, []).append(way)
     return found
 
 
-def _gathered(session: Session, account_id: str, ids: Sequence[int]) -> dict[int, int]:
-    query = (
-        select(Delivery.merged_into, func.count())
+def _gathered(session: Session, account_id: str, ids: Sequence[int]) -> dict[int, tuple[int, tuple[AlertRecord, ...]]]:
+    """Of these summaries and digests, how many messages each tells, and the newest alerts of them."""
+    into, alert_id = col(Delivery.merged_into), col(Delivery.alert_id)
+    count = func.count().over(partition_by=into)
+    back = func.row_number().over(partition_by=into, order_by=alert_id.desc())
+    named: dict[str, Any] = {"into": into, "alert_id": alert_id, "count": count, "back": back}
+    merged = (
+        columns_of(*(each.label(name) for name, each in named.items()))
         # What is gathered was written before it.
-        .where(Delivery.account_id == account_id, col(Delivery.id) < max(ids), col(Delivery.merged_into).in_(ids))
-        .group_by(col(Delivery.merged_into))
+        .where(col(Delivery.account_id) == account_id, col(Delivery.id) < max(ids), into.in_(ids))
+        .subquery()
     )
-    return {into: count for into, count in session.exec(query) if into is not None}
+    query = (
+        select(merged.c.into, merged.c["count"], AlertRecord)
+        .select_from(merged)
+        .join(AlertRecord, col(AlertRecord.id) == merged.c.alert_id)
+        .where(merged.c.back <= MOST_TOLD)
+        .order_by(col(AlertRecord.id).desc())
+    )
+    found: dict[int, tuple[int, tuple[AlertRecord, ...]]] = {}
+    for id_, number, alert in session.exec(query):
+        _, told = found.get(id_, (0, ()))
+        found[id_] = number, (*told, alert)
+    return found
 
 
 def _id(row: AlertRecord | Delivery) -> int:

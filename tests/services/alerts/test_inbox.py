@@ -148,6 +148,26 @@ def test_a_summary_says_how_many_it_tells(services: Services) -> None:
         newest = inbox.page(session, person.account_id, LedgerFilter()).entries[0]
     assert newest.key == f"d{summary.id}"
     assert newest.ways[0].gathers == 4
+    assert [alert.id for alert in newest.ways[0].told] == sorted((each.alert_id or 0 for each in held), reverse=True)
+
+
+def test_of_each_summary_the_newest_alerts_are_listed(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "MOST_TOLD", 2)
+    person, other = services.person("one@example.com"), services.person("other@example.com")
+    expected: list[list[int]] = []
+    with services.database.session() as session:
+        for owner in (person, person, other):
+            alerts = [add_alert(session, owner.account_id, NOON_MS + n) for n in range(3)]
+            held = [add_delivery(session, alert, "sms", NOON_MS) for alert in alerts]
+            digest = add_delivery(session, None, "sms", NOON_MS + 60_000, owner.account_id, kind="digest")
+            for each in held:
+                each.merged_into = digest.id
+            expected.append([alert.id or 0 for alert in alerts[:0:-1]])
+    with services.database.session(readonly=True) as session:
+        entries = inbox.page(session, person.account_id, LedgerFilter()).entries
+    told = [[alert.id for alert in entry.ways[0].told] for entry in entries if entry.alert is None]
+    assert told == [expected[1], expected[0]]
+    assert [entry.ways[0].gathers for entry in entries if entry.alert is None] == [3, 3]
 
 
 def test_what_changed_is_read_anew_for_its_owner_only(services: Services) -> None:
