@@ -50,6 +50,10 @@ def test_a_webhook_is_connected_tested_and_looked_up(page: Page, app: App) -> No
     assert secret.startswith("whsec_")
     # Said beside the button that it speaks of; the form is out of the way.
     expect(hook.locator(".places > li")).to_contain_text("Connected. Send a test")
+    done, shown = (hook.locator(".notice.done").nth(n).bounding_box() for n in range(2))
+    assert done
+    assert shown
+    assert done["y"] + done["height"] + 8 <= shown["y"]
     expect(hook.locator("details[open]")).to_have_count(0)
     # The field was emptied; the address is nowhere on the page.
     assert "secret-path" not in page.content()

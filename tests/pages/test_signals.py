@@ -156,7 +156,8 @@ def test_one_tab_rings_and_never_for_what_is_old(browser: Browser, app: App) -> 
         expect(entry(page, new)).to_be_visible(timeout=WITHIN_MS)
     wait_until(lambda: first.evaluate("window.rings") > begun[0][0], "the first tab's sound", 10)
     # Another one may have rung before.
-    first.wait_for_function("window.shown.slice(1).some(each => /BTC|new signals/.test(each))")
+    shown = "window.shown.slice(1).some(each => /BTC|new signals/.test(each))"
+    wait_until(lambda: first.evaluate(shown), "the first tab's notification", 10)
     assert second.evaluate("[window.rings, window.shown.length]") == begun[1] == [0, 0]
     # The tab that owned them is gone: the other one has them, and begins with what is new.
     first.close()
@@ -167,6 +168,34 @@ def test_one_tab_rings_and_never_for_what_is_old(browser: Browser, app: App) -> 
     put(app, "SOL")
     wait_until(lambda: second.evaluate("window.rings > 0 && window.shown.length > 0"), "the second tab's", 20)
     leave(context)
+
+
+def test_a_count_of_two_digits_leaves_the_next_word_of_the_head_alone(page: Page, app: App) -> None:
+    sign_up(page, app, plan="elite")
+    put(app, *["SOL"] * 12)
+    visit(page, "/watchlists")
+    count = page.locator(".pages .count")
+    expect(count).to_have_text(re.compile(r"^\d\d+$"), timeout=WITHIN_MS)
+    ends = page.evaluate("document.querySelector('.pages .count').getBoundingClientRect().right")
+    begins = page.evaluate(
+        """() => { const range = document.createRange();
+            range.selectNodeContents(document.querySelector('.pages a[href="/alerts"]'));
+            return range.getBoundingClientRect().left }"""
+    )
+    assert ends + 3 <= begins
+
+
+@pytest.mark.parametrize("page", [PHONE], indirect=True)
+def test_on_a_phone_the_mark_of_what_fired_stands_in_its_line(page: Page, app: App) -> None:
+    sign_up(page, app, plan="elite")
+    put(app, "BTC")
+    visit(page, "/")
+    cell = page.locator('tr[data-symbol="BTCUSDT"] th')
+    mark = cell.locator(".fired")
+    expect(mark).to_be_visible(timeout=WITHIN_MS)
+    middles = [box["y"] + box["height"] / 2 for box in (cell.bounding_box(), mark.bounding_box()) if box]
+    assert len(middles) == 2
+    assert abs(middles[0] - middles[1]) <= 2
 
 
 @pytest.mark.parametrize("page", [PHONE], indirect=True)
