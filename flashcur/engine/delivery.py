@@ -397,6 +397,8 @@ class DeliveryWorker:
         places.pop("", None)
         if places:
             await self._follow_up(lambda session: endings.arrived(session, places, now_ms))
+        if mailed := {_mailed(each) for each in batch if isinstance(each.result, Handed)} - {""}:
+            await self._follow_up(lambda session: endings.arrived_by_mail(session, mailed, now_ms))
         for each in batch:
             delivery, result = each.claimed.delivery, each.result
             if isinstance(result, DeliveryError) and endings.has_consequences(statuses[delivery.key], result):
@@ -539,6 +541,12 @@ def _place(outcome: _Outcome) -> tuple[str, str]:
     """The destination, "" where there is none, and where it is reached from now on."""
     assert isinstance(outcome.result, Handed)
     return outcome.claimed.delivery.destination_id or "", outcome.result.recipient
+
+
+def _mailed(outcome: _Outcome) -> str:
+    """The account whose own address it went to, which is no destination yet; "" for any other message."""
+    delivery = outcome.claimed.delivery
+    return delivery.account_id or "" if delivery.channel == "email" and delivery.destination_id is None else ""
 
 
 def _recipient(claimed: Claimed) -> tuple[str, str]:

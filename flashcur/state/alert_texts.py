@@ -77,28 +77,33 @@ def way_texts(way: Way, alert: AlertRecord | None, zone: tzinfo, day: object = N
     """One delivery and, under `steps`, its way; a step of another day than `day` says which."""
     delivery = way.delivery
     status = delivery.status
+    problem = delivery.problem if status in _BAD or status == "retrying" else ""
     return {
         "id": str(delivery.id),
-        # As the card of the account's own address is called before it has a row.
-        "destination": delivery.destination_id or (EMAIL_PLACE if delivery.channel == "email" else ""),
+        # The account's own address is one place, before it has a row and after.
+        "destination": EMAIL_PLACE if delivery.channel == "email" else delivery.destination_id or "",
         "channel": channel_name(delivery.channel),
         "place": "" if way.destination is None else way.destination.name,
         "status": status,
         "word": status_word(status),
         "side": "bad" if status in _BAD else "waits" if status in _WAITS else "",
         "meaning": _meaning(status),
-        "problem": delivery.problem if status in _BAD or status == "retrying" else "",
+        "problem": problem,
         "advice": _advice(way, zone),
         "speed": _speed(way, alert),
-        "steps": [
-            {
-                "word": status_word(step.status),
-                "when": _clock(step.at_ms, zone, day),
-                "detail": "" if step.detail == delivery.problem and status in _BAD else step.detail,
-            }
-            for step in way.steps
-        ],
+        "steps": _steps(way, problem, zone, day),
     }
+
+
+def _steps(way: Way, problem: str, zone: tzinfo, day: object) -> list[Texts]:
+    """Each step with its words: once, however often they came, and not where they are said as the `problem`."""
+    said = {problem}
+    told: list[Texts] = []
+    for step in way.steps:
+        detail = "" if step.detail in said else step.detail
+        said.add(detail)
+        told.append({"word": status_word(step.status), "when": _clock(step.at_ms, zone, day), "detail": detail})
+    return told
 
 
 def channel_name(channel: str) -> str:

@@ -146,6 +146,30 @@ async def test_messages_are_handed_over_and_the_ledger_says_when(
         assert (place.failures, place.failing_since_ms, place.used_ms) == (0, None, NOW)
 
 
+async def test_the_account_s_own_address_says_when_the_last_message_went_there(
+    database: Database, settings: Settings, clock: Clock, there: Provider
+) -> None:
+    """It is a destination from its first message on, and the same one for the next."""
+    with database.session() as session:
+        ann, bob = (add_account(session, f"{name}@example.com", from_ms(NOW - HOUR)) for name in ("ann", "bob"))
+    settings_of = {"channel": "email", "account_id": ann}
+    mail = [delivery("ann@example.com", key=key, **settings_of) for key in ("k1", "k2")]
+    mail.append(delivery("bob@example.com", "email", key="k3", kind="mail"))
+
+    def places() -> list[tuple[str, int, int | None]]:
+        with database.session(readonly=True) as session:
+            return [(each.account_id, each.created_ms, each.used_ms) for each in session.exec(select(Destination))]
+
+    async with running(database, settings, clock, ProviderChannel(there.url, name="email")) as worker:
+        put(database, mail[0])
+        await eventually(lambda: places() == [(ann, NOW - HOUR, NOW)], "the account's own address")
+        clock.ms += 1_000
+        put(database, *mail[1:])
+        await eventually(lambda: worker.reports["email"].sent == 3, "the others")
+        await eventually(lambda: places() == [(ann, NOW - HOUR, NOW + 1_000)], "the second message")
+    assert bob not in {account_id for account_id, _, _ in places()}
+
+
 async def test_what_this_process_writes_leaves_at_once(
     sqlite_database: Database, settings: Settings, clock: Clock, there: Provider
 ) -> None:

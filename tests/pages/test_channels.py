@@ -10,8 +10,8 @@ from sqlmodel import select
 
 from flashcur.domain.rules.condition import PriceCross
 from flashcur.domain.rules.rule import Definition, Scope
-from flashcur.models import Account, RuleRecord
-from flashcur.services.accounts import sessions
+from flashcur.models import Account, Destination, RuleRecord
+from flashcur.services.accounts import changes, sessions
 from flashcur.services.kit.clock import now_ms, utc_now
 from flashcur.services.notify import destinations, outbox
 from tests.pages.conftest import PHONE
@@ -126,6 +126,29 @@ def test_a_digest_lists_its_alerts_and_each_opens(page: Page, app: App) -> None:
     expect(page.locator(f'[data-message="a{alerts[1].id}"] details')).to_have_attribute("open", "")
     page.go_back()
     expect(page.locator("[data-message]")).to_have_count(4)
+
+
+def test_a_provider_s_words_about_a_place_stand_once_on_its_card(page: Page, app: App) -> None:
+    account_id = account_of(app, sign_up(page, app, plan="elite"))
+    words = "404: Unknown Webhook"
+    with app.database() as database, database.session() as session:
+        address = f"https://discord.com/api/webhooks/123456789012345/{account_id}"
+        desk = destinations.keep(session, account_id, "discord", address, now_ms(), name="Desk", confirmed=True)
+        session.flush()
+        test = add_delivery(session, None, "discord", now_ms(), account_id, kind="test", destination_id=desk.id)
+        outbox.give_up(session, test, words, now_ms())
+    visit(page, "/alerts?tab=channels")
+    discord = card(page, "discord")
+    expect(discord.get_by_test_id("way")).to_contain_text(words)
+    expect(discord.get_by_text(words)).to_have_count(1)
+    with app.database() as database, database.session() as session:
+        destinations.switch_off(session, session.get_one(Destination, desk.id), words)
+        changes.tell(session, account_id, utc_now())
+    visit(page, "/alerts?tab=channels")
+    expect(discord.locator(".state")).to_have_text("Switched off.")
+    expect(discord.locator(".place .why")).to_have_text(words)
+    expect(discord.get_by_test_id("way")).to_contain_text("Failed")
+    expect(discord.get_by_text(words)).to_have_count(1)
 
 
 def test_a_browser_s_card_says_until_when_its_subscription_is(page: Page, app: App) -> None:

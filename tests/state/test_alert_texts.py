@@ -106,6 +106,12 @@ def test_the_provider_s_words_stand_once() -> None:
     told = way_texts(made("discord", "dead", ("dead", STORED_MS, words), problem=words), None, LONDON)
     assert told["problem"] == words
     assert told["steps"][0]["detail"] == ""
+    # However often they came, and while it is tried again, too.
+    steps: list[tuple[Status, int, str]] = [
+        ("retrying", STORED_MS + n, said) for n, said in enumerate((words, "a", "a"))
+    ]
+    told = way_texts(made("discord", "retrying", *steps, problem=words), None, LONDON)
+    assert [step["detail"] for step in told["steps"]] == ["", "a", ""]
     # A trouble that is over is told by its step alone.
     told = way_texts(
         made("discord", "delivered", ("retrying", STORED_MS, words), ("delivered", STORED_MS, ""), problem=words),
@@ -141,8 +147,9 @@ def test_what_belongs_to_no_alert_says_what_it_is() -> None:
 
 
 def test_what_goes_to_the_account_s_own_address_is_told_on_its_card() -> None:
-    """It has no row before something of it is changed."""
+    """Before it has a row, and after."""
     assert way_texts(made("email"), None, LONDON)["destination"] == EMAIL_PLACE
+    assert way_texts(made("email", destination_id="0" * 32), None, LONDON)["destination"] == EMAIL_PLACE
     assert way_texts(made("telegram"), None, LONDON)["destination"] == ""
 
 

@@ -17,7 +17,7 @@ from flashcur.components.kit.menus import asked, menu
 from flashcur.components.kit.site import link
 from flashcur.components.kit.texts import untranslated
 from flashcur.domain.plans import Channel
-from flashcur.services.accounts.channels import MOST_NAME
+from flashcur.services.accounts.channels import EMAIL_PLACE, MOST_NAME
 from flashcur.state.account import AccountState
 from flashcur.state.alerts import AlertsState
 from flashcur.state.channels import ChannelsState
@@ -158,11 +158,16 @@ def _place(place: Item, usable: rx.Var[bool]) -> rx.Component:
         rx.cond(ChannelsState.secret_of == place["id"], _secret()),
         rx.foreach(
             AlertsState.tests,
-            lambda test: rx.cond(test["destination"].to(str) == place["id"], way(test), None),
+            lambda test: rx.cond(test["destination"].to(str) == _tested(place), way(test, place["why"]), None),
         ),
         key=place["id"],
         custom_attrs={"data-place": place["id"], "data-state": place["state"]},
     )
+
+
+def _tested(place: Item) -> rx.Var[str]:
+    """What a test message calls the place that it went to."""
+    return rx.cond(place["channel"] == "email", EMAIL_PLACE, place["id"]).to(str)
 
 
 def _rename(place: Item) -> rx.Component:

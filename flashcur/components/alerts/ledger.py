@@ -93,8 +93,11 @@ def messages_tab() -> rx.Component:
     )
 
 
-def way(item: Item) -> rx.Component:
-    """One delivery: its channel and place, where it is now, each step, and what can be done where it failed."""
+def way(item: Item, said: rx.Var[str] | None = None) -> rx.Component:
+    """One delivery: its channel and place, where it is now, each step, and what can be done where it failed. What the
+    provider said of it is left out where that is `said` already."""
+    # A place keeps less of it.
+    again = (said != "") & item["problem"].to(str).startswith(said) if said is not None else rx.Var.create(False)
     return rx.el.div(
         rx.el.header(
             rx.el.b(item["channel"]),
@@ -107,7 +110,7 @@ def way(item: Item) -> rx.Component:
         ),
         rx.el.ol(rx.foreach(item["steps"].to(list[dict[str, str]]), _step), class_name="steps"),
         rx.cond(
-            item["problem"] != "",
+            (item["problem"] != "") & ~again,
             rx.el.p(untranslated(item["problem"]), class_name="words", title="What the provider said"),
         ),
         rx.cond(item["advice"] != "", rx.el.p(item["advice"])),

@@ -15,7 +15,6 @@ from sqlmodel import Session
 
 from flashcur.domain.delivery.phone_number import masked, mobile_number
 from flashcur.domain.plans import CHANNEL_NAMES, CHANNELS, Channel, Plan, least_plan
-from flashcur.domain.texts import lowered
 from flashcur.errors import Conflict, DeliveryError, NotFound, PlanNeeded, Refusal, Unavailable
 from flashcur.models import Account, Delivery, Destination, new_id
 from flashcur.services.accounts import audit, limits, sessions
@@ -105,7 +104,7 @@ class Reach:
 def places(session: Session, account: Account) -> tuple[Place, ...]:
     """All places of an account, in the order of the channels, the oldest first.
 
-    Its own email address is one of them, without a row until something of it is changed.
+    Its own email address is one of them, without a row until a message went there or something of it is changed.
     """
     rows = list(destinations.of_account(session, account.id))
     if account.email is not None and all(row.channel != "email" for row in rows):
@@ -422,8 +421,7 @@ class Channels:
         """The same as a row that can be changed."""
         place = self._own(session, account, place_id)
         if place.id == EMAIL_PLACE:
-            now_ms = to_ms(self._context.clock())
-            place = destinations.keep(session, account.id, "email", "", now_ms, confirmed=True)
+            place = destinations.own_address(session, account)
             session.flush()
         return place
 
@@ -473,7 +471,8 @@ def _reach(channel: Channel, plan: Plan, email: str | None, known: Sequence[Plac
     first = min(known, key=lambda place: place.state == "unconfirmed")
     if first.state == "unconfirmed":
         return Reach(False, "Not confirmed yet.", _CHANNELS_PAGE, "Confirm it")
-    return Reach(False, f"Switched off: {lowered(first.why)}", _CHANNELS_PAGE, "Look at it")
+    # Why stands with the place.
+    return Reach(False, "Switched off.", _CHANNELS_PAGE, "Look at it")
 
 
 def _by_browser(browsers: Sequence[str]) -> Reach:

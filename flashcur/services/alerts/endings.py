@@ -5,7 +5,7 @@ Whoever may end a delivery locks its account first (`lock_owner`; docs/decisions
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from sqlmodel import Session, col, select
 
@@ -47,6 +47,16 @@ def arrived(session: Session, recipients: Mapping[str, str], now_ms: int) -> Non
         destinations.note_success(session, destination, now_ms)
         if recipients[destination.id]:
             _move(session, destination, recipients[destination.id])
+
+
+def arrived_by_mail(session: Session, account_ids: Collection[str], now_ms: int) -> None:
+    """Messages to these accounts' own addresses were taken; the first makes such an address a destination."""
+    query = select(Account).where(col(Account.id).in_(account_ids)).order_by(col(Account.id))
+    for account in session.exec(query.with_for_update(key_share=True, skip_locked=True)):
+        if account.email is not None:
+            kept = destinations.of_account(session, account.id, "email")
+            place = kept[0] if kept else destinations.own_address(session, account)
+            destinations.note_success(session, place, now_ms)
 
 
 def settle(session: Session, delivery: Delivery, error: DeliveryError | None, now_ms: int, deliver: Deliver) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from flashcur.domain.plans import Channel
-from flashcur.models import Destination, Suppression
+from flashcur.models import Account, Destination, Suppression
 from flashcur.services.accounts import sessions
+from flashcur.services.kit.clock import to_ms
 
 OFF_AFTER = 5
 """Messages in a row that could not be delivered, before a destination is switched off …"""
@@ -84,6 +85,11 @@ def keep(
         found.state = "unconfirmed"
     session.add(found)
     return found
+
+
+def own_address(session: Session, account: Account) -> Destination:
+    """The account's own email address as a destination, on: before anything of it has to be kept, it needs none."""
+    return keep(session, account.id, "email", "", to_ms(account.created_at), confirmed=True)
 
 
 def ends_ms(destination: Destination) -> int | None:

@@ -30,12 +30,11 @@ def stop_mail(session: Session, account_id: str, why: str, now_ms: int, deliver:
     for it, and needs none.
     """
     # Two of these at once would write the row of its address twice.
-    if sessions.lock(session, account_id) is None:
+    account = sessions.lock(session, account_id)
+    if account is None:
         return False
     # An account's own address needs no destination to be on, but one to be off.
-    places = destinations.of_account(session, account_id, "email") or [
-        destinations.keep(session, account_id, "email", "", now_ms, confirmed=True)
-    ]
+    places = destinations.of_account(session, account_id, "email") or [destinations.own_address(session, account)]
     _switch_off(session, [place for place in places if place.state != "off"], why, now_ms, deliver)
     return True
 

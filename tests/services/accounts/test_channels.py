@@ -44,6 +44,13 @@ def reach(services: Services, person: Person, plan: Audience = "elite", *browser
         return channels.reach(PLANS[plan], account.email, known, browsers, services.channels.senders)
 
 
+def why_off(services: Services, person: Person, channel: Channel) -> list[str]:
+    """What the places of a channel say of why they are off."""
+    with services.database.session(readonly=True) as session:
+        known = channels.places(session, session.get_one(Account, person.account_id))
+        return [place.why for place in known if place.channel == channel]
+
+
 def put(services: Services, person: Person, channel: Channel, address: str = URL, **other: object) -> str:
     """A place as the engine or a route connects it; its id."""
     with services.database.session() as session:
@@ -87,7 +94,9 @@ def test_each_channel_says_whether_it_reaches_its_owner_and_why_not(services: Se
         found = session.get(Destination, place)
         assert found is not None
         destinations.switch_off(session, found, "Discord says that this webhook was deleted.")
-    assert reach(services, person)["discord"].text == "Switched off: Discord says that this webhook was deleted."
+    # Why is said once, with the place.
+    assert reach(services, person)["discord"].text == "Switched off."
+    assert why_off(services, person, "discord") == ["Discord says that this webhook was deleted."]
     put(services, person, "discord", URL + "5", name="Desk")
     assert reach(services, person)["discord"] == Reach(True, "To Desk.")
     # An address that bounced.
@@ -96,7 +105,8 @@ def test_each_channel_says_whether_it_reaches_its_owner_and_why_not(services: Se
         destinations.suppress(session, "email", ADDRESS, "bounce", "550 no such mailbox", services.clock.ms)
     refused = reach(services, person)["email"]
     assert not refused.ok
-    assert refused.text == "Switched off: your mailbox refused our last message for good."
+    assert refused.text == "Switched off."
+    assert why_off(services, person, "email") == ["Your mailbox refused our last message for good."]
     # No address any more.
     walletless = services.person(None, password=None, plan="elite")
     assert reach(services, walletless)["email"].link == "/account#sign-in"
@@ -137,7 +147,7 @@ async def test_the_account_s_own_address_is_a_place_that_can_be_switched_off_and
     for each in (person, other):
         assert reach(services, each, "pro")["email"].ok
         await services.channels.switch_off(each.caller, "email")
-        assert reach(services, each, "pro")["email"].text == "Switched off: you switched it off."
+        assert reach(services, each, "pro")["email"].text == "Switched off."
     place = put(services, person, "email", "")
     with services.database.session() as session:
         found = session.get(Destination, place)
@@ -269,7 +279,7 @@ async def test_a_place_is_named_switched_and_removed(services: Services) -> None
             await services.channels.rename(person.caller, place, name)
         assert refused.value.field == "name"
     await services.channels.switch_off(person.caller, place)
-    assert reach(services, person)["webhook"].text == "Switched off: you switched it off."
+    assert reach(services, person)["webhook"].text == "Switched off."
     with pytest.raises(Conflict, match="You switched it off"):
         await services.channels.test(person.caller, place)
     await services.channels.switch_on(person.caller, place)
@@ -304,7 +314,8 @@ async def test_what_was_never_confirmed_or_said_stop_is_not_switched_on(services
     put(services, person, "sms", "+447700900123")
     with services.database.session() as session:
         destinations.suppress(session, "sms", "+447700900123", "stop", "STOP", services.clock.ms)
-    assert "Text START" in reach(services, person)["sms"].text
+    assert reach(services, person)["sms"].text == "Switched off."
+    assert "Text START" in why_off(services, person, "sms")[0]
     with pytest.raises(Conflict, match="Text START"):
         await services.channels.switch_on(person.caller, number)
 
