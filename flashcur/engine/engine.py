@@ -311,7 +311,7 @@ class Office:
         self.certificates = CertificateKeeper(self.evaluation, self.detection.is_ready, database, tenure, clock=clock)
         self.source = source(settings, self.market)
         self.silence = SilenceKeeper(self.market, self.detection, database, tenure, clock=clock)
-        self.why_not = WhyNot(self.detection, self._bus, clock=clock)
+        self.why_not = WhyNot(self.detection, self.evaluation, self._bus, clock=clock)
         self.marks = Marks(self._bus, self.writer)
         self.framer = Framer(
             self.market,

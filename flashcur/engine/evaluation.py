@@ -22,9 +22,11 @@ from typing import Any, Protocol
 
 from sqlmodel import Session
 
+from flashcur.domain.book import MarketBook
 from flashcur.domain.multiples import under_other_names
 from flashcur.domain.rules.evaluator import Evaluator
 from flashcur.domain.rules.firing import Firing, Nearest
+from flashcur.domain.rules.measured import UNMEASURED, Measured
 from flashcur.domain.rules.rule import MOST_COOLDOWN_S, Rule
 from flashcur.domain.signals.listings import former_symbol
 from flashcur.domain.signals.signal import Signal
@@ -175,6 +177,13 @@ class Evaluation:
     def moves_known(self, symbol: str) -> Iterator[tuple[int, bool]]:
         """See `Evaluator.moves_known`."""
         return iter(()) if self._evaluator is None else self._evaluator.moves_known(symbol)
+
+    def measured(self, book: MarketBook, symbol: str, now_ms: int) -> Measured:
+        """See `Evaluator.measured`; nothing where rules are not evaluated on this book."""
+        row, target = book.row(symbol), self._book
+        if row is None or target is None or target.book is not book or self._evaluator is None:
+            return UNMEASURED
+        return self._evaluator.measured(row, now_ms)
 
     def on_book(self, book: VenueBook) -> None:
         """See `Observer.on_book`."""

@@ -1,6 +1,6 @@
-"""Says every ten seconds how far each contract is from each signal, and how far its price has moved.
+"""Says every ten seconds how far each contract is from each signal, and what rules on it would be judged by.
 
-The first answers "why not" on the page; the second is what the form of a rule shows of its condition.
+The first answers "why not" on the page; the second is what the form of a rule shows of its conditions.
 """
 
 from __future__ import annotations
@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from time import perf_counter
+from typing import Protocol
 
 import orjson
 
-from flashcur.domain.rules.current import TOLD_WINDOWS_S
+from flashcur.domain.book import MarketBook
+from flashcur.domain.rules.measured import Measured
 from flashcur.domain.signals.detector import Distance
 from flashcur.domain.signals.runner import Runner
 from flashcur.engine.detection import Watcher
@@ -25,16 +27,25 @@ PAUSE_S = 0.02
 
 Told = dict[str, list[tuple[object, ...]]]
 """By symbol, each distance's detector, what, value, needed, unit, share and missing."""
-Moved = dict[str, list[float | None]]
-"""By symbol, what `domain.rules.current.Moves` has."""
+Values = dict[str, tuple[object, ...]]
+"""By symbol, the values of `Measured` and, where one waits for its window, [source, by when] of each, Unix seconds."""
+
+
+class Judge(Protocol):
+    """Says what rules are judged by."""
+
+    def measured(self, book: MarketBook, symbol: str, now_ms: int) -> Measured:
+        """What is measured at a contract at `now_ms` (Unix ms)."""
+        ...
 
 
 class WhyNot:
     """See the module; `run` is its supervised task."""
 
-    def __init__(self, detection: Watcher, bus: Publisher, *, clock: Callable[[], int]) -> None:
+    def __init__(self, detection: Watcher, rules: Judge, bus: Publisher, *, clock: Callable[[], int]) -> None:
         """`clock` is Unix ms."""
         self._detection = detection
+        self._rules = rules
         self._bus = bus
         self._clock = clock
         self._seq = 0
@@ -52,8 +63,8 @@ class WhyNot:
         if runner is None:
             return False
         contracts: Told = {}
-        moves: Moved = {}
-        work = self._look(runner, contracts, moves)
+        measured: Values = {}
+        work = self._look(runner, contracts, measured)
         while _for_a_while(work):
             await asyncio.sleep(PAUSE_S)
             if runner is not self._detection.runner:
@@ -66,23 +77,22 @@ class WhyNot:
                 "exchange": runner.origin.exchange,
                 "demo": runner.origin.demo,
                 "contracts": contracts,
-                "moves": moves,
+                "measured": measured,
             }
         )
         # Numbered by time, like frames: nobody takes an older one for a newer one.
         self._seq = max(self._seq + 1, as_of_ms)
         return await self._bus.publish(DISTANCES_TOPIC, self._seq, payload, payload)
 
-    def _look(self, runner: Runner, contracts: Told, moves: Moved) -> Iterator[None]:
+    def _look(self, runner: Runner, contracts: Told, measured: Values) -> Iterator[None]:
         for symbol in [row.instrument.symbol for row in runner.book]:
-            found = runner.why_not(symbol, self._clock())
+            now_ms = self._clock()
+            found = runner.why_not(symbol, now_ms)
             if found:
                 contracts[symbol] = [_packed(each) for each in found]
-            row = runner.book.row(symbol)
-            if row is not None and row.ticker is not None:
-                price, at_ms = row.ticker.price, row.ticker.event_ms
-                moved = [runner.open_interest.move(symbol, price, at_ms, window_s) for window_s in TOLD_WINDOWS_S]
-                moves[symbol] = [None if each is None else round(each, 4) for each in moved]
+            seen = self._rules.measured(runner.book, symbol, now_ms)
+            if seen.values:
+                measured[symbol] = _measures(seen)
             yield
 
 
@@ -94,3 +104,14 @@ def _for_a_while(work: Iterator[None]) -> bool:
 
 def _packed(each: Distance) -> tuple[object, ...]:
     return each.detector, each.what, each.value, each.needed, each.unit, each.share, each.missing
+
+
+def _measures(each: Measured) -> tuple[object, ...]:
+    values = [None if value is None else _short(value) for value in each.values]
+    known_s = [(source, -(-known_ms // 1000)) for source, known_ms in each.known_ms.items()]
+    return (values, known_s) if known_s else (values,)
+
+
+def _short(value: float) -> float:
+    """To six digits: nobody is shown more of it."""
+    return float(f"{value:.6g}")

@@ -6,12 +6,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, tzinfo
 from typing import Any
 
+from flashcur.domain.ages import allowance
 from flashcur.domain.frames import Frame
-from flashcur.domain.plans import CHANNEL_NAMES, Channel
-from flashcur.domain.rules.condition import Fault, PriceCross, PriceMove
-from flashcur.domain.rules.current import Present
+from flashcur.domain.plans import CHANNEL_NAMES, Channel, shown_from_ms
+from flashcur.domain.rules.condition import Fault, InterestMove, PriceCross, PriceMove
+from flashcur.domain.rules.current import Present, Unknown
+from flashcur.domain.rules.firing import WINDOW_WORDS
 from flashcur.domain.rules.often import Calmer, threshold_of
 from flashcur.domain.rules.past import WEEK_DAYS
+from flashcur.domain.rules.prices import COARSE_S
 from flashcur.domain.rules.rule import Definition
 from flashcur.domain.rules.sentence import condition_text, sentence
 from flashcur.domain.rules.share import to_link
@@ -37,6 +40,16 @@ _WHY = {
     "fired": "Done: it was to fire once, and has.",
     "expired": "Done: its time is over.",
 }
+_NOUNS = {
+    "price": "price",
+    "move": "price",
+    "volume": "volume",
+    "funding": "funding rate",
+    "interest": "open interest",
+    "signal": "signal",
+}
+"""By kind of condition, what it measures."""
+_SELDOM_MIN = allowance("open_interest").cadence_ms(False) // 60_000
 _STOPPED = {"paused": "it is paused", "done": "it is done"}
 JUST_BEGUN_S = 60
 """Until a rule has been looked after for so long today, its silence says nothing."""
@@ -106,16 +119,50 @@ def shared_texts(definition: Definition, known: Collection[str]) -> Texts:
 
 
 def present_texts(
-    found: Sequence[Present], frame: Frame | None, zone: tzinfo = UTC, *, live: bool = True
+    found: Sequence[Present], frame: Frame | None, zone: tzinfo = UTC, *, cadence_s: int = 1
 ) -> dict[str, Any]:
-    """What the conditions measure now: `present`, one each with `text` and `met` (`yes`, `no`, `unshown` where its
-    window is not in the table, or empty); `as_of`, Unix ms; and `at`, that as a time of day where the visitor's plan is
-    not `live`, else empty."""
+    """What the conditions measure now: `present`, one each with `text`, `met` (`yes`, `no` or empty) and, where there
+    is no `text`, `why`; `as_of`, Unix ms; and `at`, that as a time of day where the visitor's plan is not live, else
+    empty. `cadence_s` is the plan's."""
     marks = {True: "yes", False: "no", None: ""}
-    told = [{"text": each.text, "met": marks[each.met] if each.window_shown else "unshown"} for each in found]
     as_of_ms = 0 if frame is None else frame.as_of_ms
-    at = "" if live or not as_of_ms else f"{from_ms(as_of_ms).astimezone(zone):%H:%M %Z}"
+
+    def why(unknown: Unknown | None) -> str:
+        return "" if unknown is None else unknown_text(unknown, as_of_ms, zone, cadence_s)
+
+    told = [{"text": each.text, "met": marks[each.met], "why": why(each.unknown)} for each in found]
+    at = "" if cadence_s == 1 or not as_of_ms else f"{from_ms(as_of_ms).astimezone(zone):%H:%M %Z}"
     return {"present": told, "as_of": as_of_ms, "at": at}
+
+
+def unknown_text(unknown: Unknown, now_ms: int, zone: tzinfo, cadence_s: int) -> str:
+    """Why it is not known at `now_ms` (Unix ms) what a condition measures, and by when it is shown."""
+    condition = unknown.condition
+    noun = _NOUNS[condition.kind]
+    if unknown.why == "old":
+        return f"Not known now: the exchange has not told the {noun} lately. No rule is judged by an old number."
+    if unknown.why == "untold":
+        if cadence_s == 1:
+            return "Not known yet: FlashCur has only just started. It is shown here within a minute."
+        return f"Not shown yet: your plan shows it from {_by(shown_from_ms(cadence_s, now_ms + 1), now_ms, zone)} on."
+    by = _by(shown_from_ms(cadence_s, max(unknown.known_ms, now_ms)), now_ms, zone)
+    if isinstance(condition, PriceMove | InterestMove):
+        window = WINDOW_WORDS[condition.window_s]
+        if unknown.why == "seldom":
+            return (
+                f"Not known: the {noun} of smaller contracts is asked for every {_SELDOM_MIN} minutes, too seldom for a"
+                f" window of {window}. Choose a longer one."
+            )
+        # Then its exchange is asked for what was before (`engine.rule_windows`).
+        sooner = ", or soon after you save the rule" if noun == "price" and condition.window_s >= COARSE_S else ""
+        return f"Not known yet: FlashCur has not watched the {noun} for {window}. It will have by {by}{sooner}."
+    return f"Not known yet: the {noun} of the whole hour before is missing. It is shown here by {by}."
+
+
+def _by(at_ms: int, now_ms: int, zone: tzinfo) -> str:
+    """A time of day from now on, to the minute that has begun by then."""
+    at, now = (from_ms(each).astimezone(zone) for each in (-(-at_ms // 60_000) * 60_000, now_ms))
+    return f"{at:%H:%M %Z}{'' if at.date() == now.date() else ' tomorrow'}"
 
 
 def said_of_tests(count: int) -> str:

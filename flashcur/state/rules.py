@@ -18,6 +18,7 @@ from flashcur.domain.frames import Frame
 from flashcur.domain.plans import PLANS
 from flashcur.domain.rules.condition import Fault
 from flashcur.domain.rules.current import present
+from flashcur.domain.rules.measured import UNMEASURED
 from flashcur.domain.rules.newness import is_too_new, too_new_text
 from flashcur.domain.rules.often import with_threshold
 from flashcur.domain.rules.rule import Definition, Scope
@@ -249,9 +250,9 @@ class RulesState(rx.State):
         snapshot = runtime.distances.shown(PLANS[audience], runtime.clock())
         live = runtime.hub.live
         same = snapshot is not None and live is not None and snapshot.is_of(live.exchange, demo=live.demo)
-        moves = snapshot.moves if snapshot is not None and same else {}
-        found = present(draft.definition.conditions, scope, frame, members, moves)
-        return told | present_texts(found, frame, zone_of(visitor), live=PLANS[audience].live)
+        ask = snapshot.measured if snapshot is not None and same else lambda symbol: UNMEASURED
+        found = present(draft.definition.conditions, scope, frame, members, ask)
+        return told | present_texts(found, frame, zone_of(visitor), cadence_s=PLANS[audience].cadence_s)
 
     async def _do(self, work: Callable[[Accounts, Caller], Awaitable[None]], said: str) -> None:
         try:

@@ -1,4 +1,4 @@
-"""How far each contract is from each signal, and how far its price has moved, as the engine said last.
+"""How far each contract is from each signal, and what rules on it would be judged by, as the engine said last.
 
 For those who ask why there is no signal, and for the form of a rule.
 """
@@ -6,13 +6,15 @@ For those who ask why there is no signal, and for the form of a rule.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import orjson
 
 from flashcur.domain.plans import PLANS, Plan, shown_from_ms
-from flashcur.domain.rules.current import Moves
+from flashcur.domain.rules.atoms import SOURCES
+from flashcur.domain.rules.measured import UNMEASURED, Measured
 from flashcur.domain.signals.detector import Distance
 from flashcur.domain.signals.evidence import UNITS
 from flashcur.domain.signals.signal import DETECTOR_NAMES
@@ -33,8 +35,8 @@ class Snapshot:
     demo: bool
     contracts: dict[str, list[Any]]
     """By symbol, the fields of its distances; see `of`."""
-    moves: Moves
-    """By symbol, how far its price has moved; empty where an engine of another version says nothing of it."""
+    measures: dict[str, list[Any]]
+    """By symbol, the fields of what is measured; see `measured`."""
 
     def is_of(self, exchange: str, *, demo: bool) -> bool:
         """Whether it is of an exchange (ccxt id), and of this kind of data."""
@@ -46,6 +48,13 @@ class Snapshot:
             return [_distance(fields) for fields in self.contracts.get(symbol, ())]
         except (TypeError, ValueError):
             return []
+
+    def measured(self, symbol: str) -> Measured:
+        """What rules on a contract would be judged by; nothing where that is not told, or by another version."""
+        try:
+            return _measured(*self.measures[symbol])
+        except (KeyError, TypeError, ValueError):
+            return UNMEASURED
 
 
 class Distances:
@@ -111,8 +120,9 @@ def _decode(payload: bytes) -> Snapshot:
     if not isinstance(contracts, dict):
         raise ValueError(f"expected contracts by symbol, was {type(contracts).__name__}")
     by_symbol = cast("dict[str, list[Any]]", contracts)
-    moves = cast("dict[str, list[float | None]]", raw.get("moves") or {})
-    return Snapshot(int(raw["as_of_ms"]), str(raw["exchange"]), bool(raw["demo"]), by_symbol, moves)
+    # Before the rules are there, and of another version, there is nothing.
+    measures = cast("dict[str, list[Any]]", raw.get("measured") or {})
+    return Snapshot(int(raw["as_of_ms"]), str(raw["exchange"]), bool(raw["demo"]), by_symbol, measures)
 
 
 def _distance(fields: Any) -> Distance:
@@ -121,3 +131,9 @@ def _distance(fields: Any) -> Distance:
         raise ValueError(f"expected a known detector and unit, was {detector!r}, {unit!r}")
     known = None if value is None else float(value)
     return Distance(detector, str(what), known, float(needed), unit, float(share), str(missing))
+
+
+def _measured(values: list[float | None], known_s: Sequence[tuple[int, int]] = ()) -> Measured:
+    if len(values) != SOURCES:
+        raise ValueError(f"expected {SOURCES} values, was {len(values)}")
+    return Measured(values, {source: 1000 * by_s for source, by_s in known_s})

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from sqlmodel import Session
 
+from flashcur.domain.rules.atoms import PRICE
 from flashcur.domain.rules.condition import FundingLevel, OnSignal, PriceCross, VolumeRatio
+from flashcur.domain.rules.measured import UNMEASURED
 from flashcur.domain.rules.rule import Scope
 from flashcur.domain.signals.evidence import Evidence, Measure
 from flashcur.domain.signals.listings import Listings
@@ -583,3 +585,16 @@ async def test_a_cooldown_outlives_a_kill(database: Database) -> None:
         rig.pass_quietly(1, 11.5)
         await rig.written()
         assert len(rig.rows()) == 2
+
+
+async def test_what_is_measured_is_of_the_book_that_rules_are_evaluated_on(sqlite_database: Database) -> None:
+    async with evaluating(sqlite_database) as rig:
+        rig.serve()
+        book = rig.market.target
+        assert book is not None
+        assert rig.evaluation.measured(book.book, A, rig.now_ms) == UNMEASURED
+        await rig.begun()
+        assert rig.evaluation.measured(book.book, A, rig.now_ms).values[PRICE] == 10.0
+        assert rig.evaluation.measured(book.book, "GONEUSDT", rig.now_ms) == UNMEASURED
+        rig.serve(BYBIT)
+        assert rig.evaluation.measured(book.book, A, rig.now_ms) == UNMEASURED

@@ -7,7 +7,11 @@ import itertools
 
 import pytest
 
+from flashcur.domain.book import MarketBook
 from flashcur.domain.plans import PLANS
+from flashcur.domain.rules.atoms import move_source
+from flashcur.domain.rules.evaluator import Evaluator
+from flashcur.domain.rules.measured import UNMEASURED, Measured
 from flashcur.domain.signals.runner import Runner
 from flashcur.domain.signals.signal import Origin
 from flashcur.domain.spikes import HOUR_MS
@@ -28,6 +32,18 @@ class Watcher:
         self.runner = runner
 
 
+class Judging:
+    """What `Evaluation` is to it."""
+
+    def __init__(self, rules: Evaluator | None = None) -> None:
+        self.rules = rules or Evaluator()
+
+    def measured(self, book: MarketBook, symbol: str, now_ms: int) -> Measured:
+        row = book.row(symbol)
+        assert row is not None
+        return self.rules.measured(row, now_ms)
+
+
 def runner(contracts: int) -> Runner:
     made = Runner(Origin("binanceusdm"))
     made.take_instruments([Instrument(f"C{i}USDT", f"C{i}", 0.01, 2) for i in range(contracts)], NOON_MS)
@@ -40,7 +56,7 @@ def runner(contracts: int) -> Runner:
 async def test_what_the_engine_tells_is_what_a_page_is_answered() -> None:
     bus, watched, distances = MemoryBus(), runner(3), Distances()
     assert (distances.of("C1USDT"), distances.as_of_ms) == ([], 0)
-    teller = WhyNot(Watcher(watched), bus, clock=lambda: NOON_MS + 5)
+    teller = WhyNot(Watcher(watched), Judging(), bus, clock=lambda: NOON_MS + 5)
     assert await teller.tell()
     # Whoever comes later is told the same.
     message = await bus.snapshot(DISTANCES_TOPIC)
@@ -59,21 +75,36 @@ async def test_what_the_engine_tells_is_what_a_page_is_answered() -> None:
     assert again.position > message.position
 
 
-async def test_how_far_prices_have_moved_is_told_beside_it() -> None:
-    bus, watched, distances = MemoryBus(), runner(2), Distances()
+async def test_what_rules_are_judged_by_is_told_beside_it() -> None:
+    bus, watched, distances, rules = MemoryBus(), runner(2), Distances(), Evaluator()
     minute_ms = 60_000
-    for minute in range(21):
-        at_ms = NOON_MS + minute * minute_ms + 7_000
-        watched.take(Ticker("C0USDT", 100.0 + minute, 0.0, 1e7, at_ms, at_ms))
-    teller = WhyNot(Watcher(watched), bus, clock=lambda: NOON_MS + 21 * minute_ms)
+    for second in range(0, 21 * 60, 5):
+        at_ms = NOON_MS + second * 1000
+        tick = Ticker("C0USDT", 100.0 + second / 60, 0.0, 1e7, at_ms, at_ms)
+        watched.take(tick)
+        row = watched.book.row("C0USDT")
+        assert row is not None
+        rules.on_tick(row, tick)
+    now_ms = NOON_MS + 21 * minute_ms - 5_000
+    teller = WhyNot(Watcher(watched), Judging(rules), bus, clock=lambda: now_ms)
     assert await teller.tell()
     message = await bus.snapshot(DISTANCES_TOPIC)
     assert message is not None
     distances.receive(DISTANCES_TOPIC, message.payload)
-    shown = distances.shown(PLANS["elite"], NOON_MS + 21 * minute_ms)
+    shown = distances.shown(PLANS["elite"], now_ms)
     assert shown is not None
-    # Over 5 and 15 minutes; nobody saw the price of half an hour and of an hour ago, nor any of the other contract.
-    assert shown.moves == {"C0USDT": [round(500 / 115, 4), round(1_500 / 105, 4), None, None]}
+    seen = shown.measured("C0USDT")
+    row = watched.book.row("C0USDT")
+    assert row is not None
+    assert seen.known_ms == rules.measured(row, now_ms).known_ms
+    last = 100 + (21 * 60 - 5) / 60
+    expected = [100 * minutes / (last - minutes) for minutes in (1, 5, 15)]
+    assert [seen.values[move_source(60 * minutes)] for minutes in (1, 5, 15)] == pytest.approx(expected, rel=1e-5)
+    # Longer ones are known once so much time is over.
+    windows_s = (1_800, 3_600, 14_400, 43_200, 86_400)
+    assert {move_source(each): NOON_MS + 1000 * each for each in windows_s} == seen.known_ms
+    # Nobody has told a price of the other contract.
+    assert shown.measured("C1USDT") == UNMEASURED
 
 
 async def test_the_loop_is_never_held_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +113,7 @@ async def test_the_loop_is_never_held_for_long(monkeypatch: pytest.MonkeyPatch) 
     # By a clock on which each look at it takes a millisecond: it is looked at once a contract.
     looks = itertools.count()
     monkeypatch.setattr(why_not, "perf_counter", lambda: next(looks) / 1000)
-    teller = WhyNot(Watcher(runner(200)), MemoryBus(), clock=lambda: NOON_MS + 5)
+    teller = WhyNot(Watcher(runner(200)), Judging(), MemoryBus(), clock=lambda: NOON_MS + 5)
     telling = asyncio.create_task(teller.tell())
     turns = 0
     while not telling.done():
@@ -95,7 +126,7 @@ async def test_the_loop_is_never_held_for_long(monkeypatch: pytest.MonkeyPatch) 
 
 async def test_nothing_is_told_of_a_book_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     bus, watcher = MemoryBus(), Watcher(None)
-    teller = WhyNot(watcher, bus, clock=lambda: NOON_MS)
+    teller = WhyNot(watcher, Judging(), bus, clock=lambda: NOON_MS)
     assert not await teller.tell()
     watcher.runner = runner(5)
     monkeypatch.setattr(why_not, "HOLD_S", 0.0)

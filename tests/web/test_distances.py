@@ -8,9 +8,11 @@ import orjson
 import pytest
 
 from flashcur.domain.plans import PLANS
+from flashcur.domain.rules.atoms import SOURCES
+from flashcur.domain.rules.measured import UNMEASURED, Measured
 from flashcur.domain.signals.detector import Distance
 from flashcur.services.bus.topics import DISTANCES_TOPIC
-from flashcur.web.distances import Distances
+from flashcur.web.distances import Distances, Snapshot
 from tests.support.signals import MINUTE_MS, NOON_MS
 
 FAR = Distance("volume_spike", "Volume spike", 1.2, 3.0, "multiple", 0.4)
@@ -90,3 +92,26 @@ def test_what_another_version_tells_is_not_known() -> None:
     raw = {"as_of_ms": NOON_MS, "exchange": "binanceusdm", "demo": False, "contracts": told}
     known.receive(DISTANCES_TOPIC, orjson.dumps(raw))
     assert known.of("BTCUSDT") == known.of("ETHUSDT") == []
+
+
+def told_of(measured: object) -> Snapshot:
+    known = Distances()
+    told = {"as_of_ms": NOON_MS, "exchange": "binanceusdm", "demo": False, "contracts": {}, "measured": measured}
+    known.receive(DISTANCES_TOPIC, orjson.dumps(told))
+    shown = known.shown(PLANS["elite"], NOON_MS)
+    assert shown is not None
+    return shown
+
+
+def test_what_rules_are_judged_by_is_known_by_contract() -> None:
+    values = [None, *(float(number) for number in range(1, SOURCES))]
+    shown = told_of({"BTCUSDT": [values], "ETHUSDT": [values, [[0, NOON_MS // 1000]]]})
+    assert shown.measured("BTCUSDT") == Measured(values, {})
+    assert shown.measured("ETHUSDT") == Measured(values, {0: NOON_MS})
+    assert shown.measured("XRPUSDT") == UNMEASURED
+
+
+@pytest.mark.parametrize("fields", [[], [[1.0]], [[1.0] * SOURCES, [[1]]], [None], 5, [[1.0] * SOURCES, [], []]])
+def test_measures_of_another_version_are_not_known(fields: object) -> None:
+    assert told_of({"BTCUSDT": fields}).measured("BTCUSDT") == UNMEASURED
+    assert told_of(None).measured("BTCUSDT") == UNMEASURED

@@ -327,11 +327,12 @@ def _condition_faults(path: rx.Var[str]) -> rx.Component:
 
 
 def _present(index: rx.Var[int]) -> rx.Component:
-    """What the condition measures now, or at the time that the visitor's plan shows."""
+    """What the condition measures now, or at the time that the visitor's plan shows; or why that is not known."""
     draft = _draft()
     at = browser.member(draft, "at")
     text = browser.part(f'({draft!s}.present[{index!s}]?.text ?? "")', draft, index).to(str)
     met = browser.part(f'({draft!s}.present[{index!s}]?.met ?? "")', draft, index).to(str)
+    why = browser.part(f'({draft!s}.present[{index!s}]?.why ?? "")', draft, index).to(str)
     return rx.cond(
         text != "",
         rx.el.p(
@@ -348,10 +349,7 @@ def _present(index: rx.Var[int]) -> rx.Component:
             class_name="present soft",
             custom_attrs={"data-met": met},
         ),
-        rx.cond(
-            met == "unshown",
-            rx.el.p("What it is now is not shown for this window.", class_name="present soft"),
-        ),
+        rx.cond(why != "", rx.el.p(why, class_name="present soft")),
     )
 
 

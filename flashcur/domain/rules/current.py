@@ -1,38 +1,53 @@
-"""What each condition of a rule measures now, from a frame: only what the plan that the frame was cut for may see.
+"""What each condition of a rule measures now, for the form: as rules are judged (`domain.rules.measured`), and of the
+contracts of a frame alone, so that a plan is shown no more than its table shows.
 
-The evaluation itself works on exact values (`domain.rules.evaluator`); here are those that the table shows, for the
-form, and moves over windows of up to an hour, which the engine tells beside.
+A price and a funding rate are those of the frame, which is newer, unless a rule could not be judged by them now.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from typing import Literal
 
 from flashcur.domain import formats
 from flashcur.domain.frames import Frame
+from flashcur.domain.rules.atoms import FUNDING, PRICE, RATIO, VOLUME, interest_source, move_source
 from flashcur.domain.rules.condition import (
     Condition,
     FundingLevel,
     InterestMove,
+    OnSignal,
     PriceCross,
     PriceMove,
     VolumeRatio,
     Way,
 )
+from flashcur.domain.rules.measured import SELDOM, Measured
 from flashcur.domain.rules.rule import Scope
-from flashcur.domain.spikes import HOUR_MS
 
-TOLD_WINDOWS_S = (300, 900, 1_800, 3_600)
-"""Windows in seconds over which the engine tells how prices moved, in this order; see `engine.why_not`."""
+Ask = Callable[[str], Measured]
+"""What is measured at a contract, by its symbol."""
 
-Moves = Mapping[str, Sequence[float | None]]
-"""By symbol, the move over each of `TOLD_WINDOWS_S` in percent, from a price of some seconds around its beginning."""
-
-_DAY_S = 86_400
-_HOUR_S = HOUR_MS // 1000
 _INTEREST = "oi_change_1h_pct"
+"""Which plan has this column is shown open interest."""
+_COLUMNS = {PRICE: ("price", 1.0), RATIO: ("ratio", 1.0), FUNDING: ("funding_rate", 100.0)}
+"""By source, the column of a frame that shows it, and what makes it the source's unit."""
+_NEWER = (PRICE, FUNDING)
+"""Of these a frame has the very number that rules are judged by, and a newer one than is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Why it is not known what a condition measures."""
+
+    why: Literal["window", "seldom", "old", "untold"]
+    """All of its window was not seen yet; values come too seldom for it; the newest is too old, or there is none; the
+    engine has told nothing yet."""
+    condition: Condition
+    known_ms: int = 0
+    """Of a window that was not seen yet: by when it is, Unix ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,100 +55,114 @@ class Present:
     """What is known of one condition now."""
 
     text: str
-    """The value of one contract, or how many contracts meet it; empty where the table does not show it."""
+    """The value of one contract, or how many contracts meet it; empty where that is not known, or not shown."""
     met: bool | None
     """Whether one contract meets it now; None where that is not known, or there are several."""
-    window_shown: bool = True
-    """False where the table shows what the condition is about, though not over its window."""
+    unknown: Unknown | None = None
+    """Why it is not known; None where it is, or where there is nothing to know."""
 
 
-_UNSHOWN = Present("", None, window_shown=False)
+_NOTHING = Present("", None)
 
 
 def present(
-    conditions: Sequence[Condition], scope: Scope, frame: Frame | None, members: Collection[str], moves: Moves
+    conditions: Sequence[Condition], scope: Scope, frame: Frame | None, members: Collection[str], ask: Ask
 ) -> list[Present]:
     """One for each condition. `members`: the contracts of the watchlist, where the scope is one."""
     if frame is None:
-        return [Present("", None)] * len(conditions)
-    found = _found(conditions, scope, frame, members, moves)
-    return [each if _is_shown(what, frame, moves) else _UNSHOWN for what, each in zip(conditions, found, strict=True)]
-
-
-def _found(
-    conditions: Sequence[Condition], scope: Scope, frame: Frame, members: Collection[str], moves: Moves
-) -> list[Present]:
+        return [_NOTHING] * len(conditions)
     symbols = frame.values("symbol")
     if scope.kind == "symbol":
-        at = [i for i, symbol in enumerate(symbols) if symbol == scope.symbol]
-        return [_of_one(each, frame, at[0], moves) if at else Present("", None) for each in conditions]
-    chosen = frame.of("crypto")
-    if scope.kind == "watchlist":
+        chosen = [i for i, symbol in enumerate(symbols) if symbol == scope.symbol]
+    elif scope.kind == "watchlist":
         chosen = [i for i, symbol in enumerate(symbols) if symbol in members]
-    return [_of_many(each, frame, chosen, moves) for each in conditions]
+    else:
+        chosen = frame.of("crypto")
+    seen = [(i, ask(symbols[i])) for i in chosen]
+    return [_of(each, frame, seen, alone=scope.kind == "symbol") for each in conditions]
 
 
-def _is_shown(condition: Condition, frame: Frame, moves: Moves) -> bool:
-    """Whether it is over a window that is told, or over none; what a plan is not shown has no window to name."""
-    if isinstance(condition, PriceMove):
-        return condition.window_s == _DAY_S or (bool(moves) and condition.window_s in TOLD_WINDOWS_S)
-    return not isinstance(condition, InterestMove) or condition.window_s == _HOUR_S or _INTEREST not in frame.exact
-
-
-def _of_one(condition: Condition, frame: Frame, at: int, moves: Moves) -> Present:
-    value = _value(condition, frame, at, moves)
-    if value is None:
-        return Present("", None)
-    met = _met(condition, value)
-    if isinstance(condition, PriceCross):
-        return Present(f"{_grouped(frame.values('price')[at])} USDT", met)
-    if isinstance(condition, VolumeRatio):
-        # The volume of this hour is in no frame: whether the floor is reached is not known.
-        return Present(f"{formats.multiple(value)} times", None if met and condition.floor else met)
-    decimals = 4 if isinstance(condition, FundingLevel) else 2
-    about = "about " if isinstance(condition, PriceMove) and condition.window_s != _DAY_S else ""
-    return Present(f"{about}{formats.signed(value, decimals)} %", met)
-
-
-def _of_many(condition: Condition, frame: Frame, chosen: Sequence[int], moves: Moves) -> Present:
-    values = [value for i in chosen if (value := _value(condition, frame, i, moves)) is not None]
-    # Thresholds of a price mean one contract; with a floor the volume would have to be known.
-    if not values or isinstance(condition, PriceCross) or (isinstance(condition, VolumeRatio) and condition.floor):
-        return Present("", None)
-    there = sum(_met(condition, value) for value in values)
+def _of(condition: Condition, frame: Frame, seen: Sequence[tuple[int, Measured]], *, alone: bool) -> Present:
+    # A signal is a moment; thresholds of a price mean one contract; what a plan is not shown has no value to name.
+    if (
+        isinstance(condition, OnSignal)
+        or (isinstance(condition, PriceCross) and not alone)
+        or (isinstance(condition, InterestMove) and _INTEREST not in frame.exact)
+    ):
+        return _NOTHING
+    found = [(i, _look(condition, frame, i, measured)) for i, measured in seen]
+    known = [(i, values) for i, values in found if not isinstance(values, Unknown)]
+    if not known:
+        return Present("", None, _soonest([each for _, each in found if isinstance(each, Unknown)]))
+    if alone:
+        ((at, values),) = known
+        return Present(_text(condition, frame, at, values), _met(condition, values))
+    there = sum(_met(condition, values) for _, values in known)
     meet = "meets" if there == 1 else "meet"
-    return Present(f"{there:,} of {len(values):,} contracts {meet} this now", None)
+    return Present(f"{there:,} of {len(known):,} contracts {meet} this now", None)
 
 
-def _value(condition: Condition, frame: Frame, at: int, moves: Moves) -> float | None:
-    """In the unit of the condition's threshold; None where it is not told."""
-    if isinstance(condition, PriceMove) and condition.window_s in TOLD_WINDOWS_S:
-        told = moves.get(frame.values("symbol")[at], ())
-        place = TOLD_WINDOWS_S.index(condition.window_s)
-        return told[place] if place < len(told) else None
-    column, scale = "", 1.0
-    if isinstance(condition, PriceCross):
-        column = "price"
-    elif isinstance(condition, PriceMove) and condition.window_s == _DAY_S:
-        column = "change_pct"
-    elif isinstance(condition, VolumeRatio):
-        column = "ratio"
-    elif isinstance(condition, FundingLevel):
-        column, scale = "funding_rate", 100.0
-    elif isinstance(condition, InterestMove) and condition.window_s == _HOUR_S:
-        column = _INTEREST
+def _soonest(unknown: Sequence[Unknown]) -> Unknown | None:
+    """Of several contracts, the one of which something is known first."""
+    waiting = [each for each in unknown if each.why == "window"]
+    return min(waiting, key=lambda each: each.known_ms) if waiting else next(iter(unknown), None)
+
+
+def _look(condition: Condition, frame: Frame, at: int, measured: Measured) -> tuple[float, ...] | Unknown:
+    """What a condition compares, in the units of its thresholds."""
+    values: list[float] = []
+    for source in _sources(condition):
+        value = _shown(frame, source, at)
+        if not measured.values:
+            if value is None:
+                return Unknown("old" if source in _COLUMNS else "untold", condition)
+        elif measured.values[source] is None:
+            known_ms = measured.known_ms.get(source)
+            if known_ms is None:
+                return Unknown("old", condition)
+            return Unknown("seldom", condition) if known_ms == SELDOM else Unknown("window", condition, known_ms)
+        elif source not in _NEWER:
+            value = measured.values[source]
+        if value is None or not isfinite(value):
+            return Unknown("old", condition)
+        values.append(value)
+    return tuple(values)
+
+
+def _shown(frame: Frame, source: int, at: int) -> float | None:
+    column, scale = _COLUMNS.get(source, ("", 1.0))
     values = frame.exact.get(column, [])
     value = values[at] if at < len(values) else None
     return None if value is None or not isfinite(value) else value * scale
 
 
-def _met(condition: Condition, value: float) -> bool:
+def _sources(condition: Condition) -> tuple[int, ...]:
+    if isinstance(condition, PriceMove):
+        return (move_source(condition.window_s),)
+    if isinstance(condition, InterestMove):
+        return (interest_source(condition.window_s),)
+    if isinstance(condition, VolumeRatio):
+        return (RATIO, VOLUME) if condition.floor > 0 else (RATIO,)
+    return (PRICE,) if isinstance(condition, PriceCross) else (FUNDING,)
+
+
+def _text(condition: Condition, frame: Frame, at: int, values: tuple[float, ...]) -> str:
+    if isinstance(condition, PriceCross):
+        return f"{_grouped(frame.values('price')[at])} USDT"
+    if isinstance(condition, VolumeRatio):
+        volume = f", {formats.compact(values[1])} USDT" if condition.floor > 0 else ""
+        return f"{formats.multiple(values[0])} times{volume}"
+    return f"{formats.signed(values[0], 4 if isinstance(condition, FundingLevel) else 2)} %"
+
+
+def _met(condition: Condition, values: tuple[float, ...]) -> bool:
+    value = values[0]
     if isinstance(condition, PriceCross):
         return value >= condition.price if condition.side == "above" else value <= condition.price
     if isinstance(condition, FundingLevel):
         return value >= condition.percent if condition.side == "above" else value <= condition.percent
     if isinstance(condition, VolumeRatio):
-        return value >= condition.multiple
+        return value >= condition.multiple and (condition.floor <= 0 or values[1] >= condition.floor)
     return isinstance(condition, PriceMove | InterestMove) and _moved(condition.way, condition.percent, value)
 
 

@@ -47,6 +47,7 @@ from flashcur.domain.rules.atoms import (
 from flashcur.domain.rules.condition import INTEREST_WINDOWS_S, MOVE_WINDOWS_S, Condition, OnSignal
 from flashcur.domain.rules.firing import Firing, Nearest, Reading, reading_text
 from flashcur.domain.rules.interest import Interest
+from flashcur.domain.rules.measured import UNMEASURED, Measured, interest_known_ms
 from flashcur.domain.rules.prices import Gap, Prices
 from flashcur.domain.rules.rule import Definition, Rule
 from flashcur.domain.rules.thresholds import Thresholds
@@ -327,9 +328,26 @@ class Evaluator:
         if contract is None:
             contract = _Contract(row.instrument.symbol)
         contract.row = row
-        told = next((each for each in (row.ticker, row.funding, row.candle) if each is not None), None)
-        at_ms = now_ms + (0 if told is None else told.skew_ms)
+        at_ms = now_ms + _skew_ms(row)
         return tuple(self._reading(contract, condition, at_ms) for condition in definition.conditions)
+
+    def measured(self, row: Row, now_ms: int) -> Measured:
+        """What any rule on a contract is judged by at `now_ms` (Unix ms, our clock), of each window that there is."""
+        contract = self._contracts.get(row.instrument.symbol)
+        if contract is None:
+            return UNMEASURED
+        contract.row = row
+        skew_ms = _skew_ms(row)
+        at_ms = now_ms + skew_ms
+        fresh = {kind: self._is_fresh(contract, kind, at_ms) for kind in TICK_KINDS}
+        values: list[float | None] = []
+        known_ms: dict[int, int] = {}
+        for source, kind in enumerate(KIND_OF):
+            value = self._fresh_value(contract, row, source, at_ms) if fresh[kind] else None
+            values.append(value)
+            if value is None and fresh[kind] and (known := _known_ms(contract, row, source)) is not None:
+                known_ms[source] = known and known - skew_ms
+        return Measured(values, known_ms)
 
     def fill_prices(self, symbol: str, prices: Sequence[tuple[int, float]]) -> None:
         """Past prices of a contract, (Unix ms by the exchange, USDT) in order of time, for windows after a restart.
@@ -784,9 +802,14 @@ class Evaluator:
     def _value(self, contract: _Contract, source: int, at_ms: int) -> float | None:
         """A source's value at `at_ms` (the exchange's time); None where it is not known or too old."""
         row = contract.row
-        kind = KIND_OF[source]
-        if row is None or not self._is_fresh(contract, kind, at_ms):
+        if row is None or not self._is_fresh(contract, KIND_OF[source], at_ms):
             return None
+        return self._fresh_value(contract, row, source, at_ms)
+
+    @staticmethod
+    def _fresh_value(contract: _Contract, row: Row, source: int, at_ms: int) -> float | None:
+        """The value of a source that is fresh; None where it is not known all the same."""
+        kind = KIND_OF[source]
         if source == PRICE:
             return row.price
         cursor = contract.cursors[source]
@@ -985,6 +1008,22 @@ class Evaluator:
             watch.holds[symbol] = began_ms
             self._contracts.setdefault(symbol, _Contract(symbol)).holding.add(watch)
             self._holding.add(symbol)
+
+
+def _skew_ms(row: Row) -> int:
+    """How far the exchange's clock is ahead of ours, in ms."""
+    told = next((each for each in (row.ticker, row.funding, row.candle) if each is not None), None)
+    return 0 if told is None else told.skew_ms
+
+
+def _known_ms(contract: _Contract, row: Row, source: int) -> int | None:
+    """By when a source is known that waits for its window, Unix ms by the exchange; see `Measured.known_ms`."""
+    if KIND_OF[source] == "ticker":
+        return None if contract.prices is None else contract.prices.known_ms(MOVE_WINDOWS_S[source - FIRST_MOVE])
+    if KIND_OF[source] == "open_interest":
+        return interest_known_ms(row, contract.interest, INTEREST_WINDOWS_S[source - FIRST_INTEREST])
+    # The hour that is under way is whole then, and the one before it no longer matters.
+    return None if row.candle is None else row.candle.open_ms + HOUR_MS
 
 
 def _rate(tick: Funding) -> float:

@@ -36,6 +36,11 @@ class Interest:
         if old:
             del times[:old], self._contracts[:old]
 
+    @property
+    def times(self) -> Sequence[int]:
+        """Of which moments a value is kept, Unix ms, in order."""
+        return self._times
+
     def fill(self, values: Sequence[tuple[int, float]]) -> None:
         """Values of before, (Unix ms, contracts)."""
         for event_ms, contracts in values:

@@ -37,7 +37,7 @@ Gap = tuple[int, int]
 class Prices:
     """See the module."""
 
-    __slots__ = ("_broken", "_broken_s", "_last", "_last_s", "_minutes", "_seconds")
+    __slots__ = ("_broken", "_broken_s", "_last", "_last_s", "_minutes", "_seconds", "_since_s")
 
     def __init__(self) -> None:
         self._seconds = array("d", [nan]) * SECONDS
@@ -47,6 +47,8 @@ class Prices:
         self._last_s = 0
         self._broken: Gap | None = None
         self._broken_s = 0
+        self._since_s: int | None = None
+        """From when on all is known; None where that is to be looked up."""
 
     def put(self, event_ms: int, price: float, gaps: Sequence[Gap] = (), *, alive: bool = True) -> None:
         """A price in USDT at `event_ms` (Unix ms, not before the last).
@@ -60,6 +62,8 @@ class Prices:
         if second > last_s + 1:
             self._pass(last_s, second, self._last if alive else nan)
             self._forget(last_s, second, gaps)
+            if not alive:
+                self._since_s = None
         elif second // 60 > last_s // 60:
             self._minutes[second // 60 % MINUTES] = price
         self._seconds[second % SECONDS] = price
@@ -80,6 +84,7 @@ class Prices:
         if self._broken is not None:
             self._broken = _rest(prices, self._broken)
             self._broken_s = 0 if self._broken is None else -(-self._broken[1] // 1000)
+        self._since_s = None
 
     def base(self, window_s: int, event_ms: int) -> float | None:
         """The price at the beginning of a window that ends at `event_ms` (Unix ms); None if it is not known.
@@ -109,6 +114,18 @@ class Prices:
                 return None
         return price if price > 0 else None
 
+    def known_ms(self, window_s: int) -> int:
+        """When `base` is known for good of a window of which it is not known now, if prices go on: Unix ms."""
+        if window_s < COARSE_S:
+            # Past prices, which are a minute apart, do not count.
+            since_s = self._last_s
+            while since_s > self._last_s - window_s and self._seconds[(since_s - 1) % SECONDS] > 0:
+                since_s -= 1
+            return (max(since_s, self._broken_s) + window_s) * 1000
+        if self._since_s is None:
+            self._since_s = self._look_up_since()
+        return (max(self._since_s, self._broken_s) + window_s) * 1000
+
     def newest(self, seconds: int) -> tuple[int, list[float | None]]:
         """(the last second, prices of so many seconds up to it, oldest first); None for one that nobody saw."""
         last_s = self._last_s
@@ -120,6 +137,17 @@ class Prices:
         for at, price in enumerate(prices, last_s - len(prices) + 1):
             if price is not None:
                 self.put(at * 1000, price, alive=False)
+
+    def _look_up_since(self) -> int:
+        """From when on all is known up to the last price, in seconds."""
+        last_s = self._last_s
+        for second in range(last_s, last_s - SECONDS, -1):
+            if isnan(self._seconds[second % SECONDS]):
+                return second + 1
+        for minute in range(last_s // 60, last_s // 60 - MINUTES, -1):
+            if isnan(self._minutes[minute % MINUTES]):
+                return (minute + 1) * 60
+        return 0
 
     def _stand(self, prices: Sequence[tuple[int, float]]) -> None:
         """Let past prices stand where nothing is known, each until the next, or until one that was seen."""
@@ -149,6 +177,7 @@ class Prices:
             if end_s <= last_s:
                 break
             begin_s = max(begin_ms // 1000, last_s)
+            self._since_s = None
             _spread(self._seconds, SECONDS, begin_s + 1, min(end_s, second), nan)
             _spread(self._minutes, MINUTES, begin_s // 60 + 1, min(end_s, second) // 60, nan)
             if begin_ms > 0 and end_ms - begin_ms > BREAK_MS and end_s > self._broken_s:

@@ -20,7 +20,7 @@ from flashcur.domain.signals.detector import NOTHING, Counters, Distance, level,
 from flashcur.domain.signals.episode import Episode, Note
 from flashcur.domain.signals.evidence import Evidence, Measure
 from flashcur.domain.signals.freshness import is_stale_open_interest
-from flashcur.domain.signals.past_prices import STEP_MS, PastPrices
+from flashcur.domain.signals.past_prices import PastPrices
 from flashcur.domain.signals.signal import DetectorName, Direction, Origin, Quadrant, Signal, signal_key
 from flashcur.domain.ticks import OpenInterest, Tick, Ticker, told_ms
 
@@ -173,15 +173,6 @@ class OpenInterestSurge:
             for window, region in zip(WINDOWS, state.regions, strict=True):
                 if window.part == episode.part and episode.at_ms >= region.at_ms:
                     region.inside, region.at_ms = episode.inside, episode.at_ms
-
-    def move(self, symbol: str, price: float, at_ms: int, window_s: int) -> float | None:
-        """How far a contract's price, now `price` USDT at `at_ms`, has moved over a window of up to an hour: percent.
-
-        From the kept price that is nearest to the window's beginning; None where none is near.
-        """
-        state = self._states.get(symbol)
-        base = None if state is None else state.prices.at(at_ms - 1000 * window_s, STEP_MS)
-        return None if not base else (price / base - 1) * 100
 
     def fill_prices(self, symbol: str, prices: Sequence[tuple[int, float]]) -> None:
         """Past prices of a contract, (Unix ms, USDT) in order of time, so that quadrants need not wait for an hour."""
