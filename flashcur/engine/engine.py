@@ -322,7 +322,9 @@ class Office:
             on_frame=self._on_frame,
         )
         self.candles = Candles(self.market, self.source, clock=clock)
-        self.open_interest = OpenInterestPoller(self.market, self.source, clock=clock)
+        self.open_interest = OpenInterestPoller(
+            self.market, self.source, clock=clock, learn=self.evaluation.on_interest
+        )
         self.outcomes = Outcomes(self.market, self.source, database, clock)
         self.past_reader = PastReader(self.market, self.source, database, clock)
         self.history = History(self.market, self.source, self.detection, database, clock=clock)

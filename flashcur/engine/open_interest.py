@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from flashcur.domain.ages import allowance
@@ -17,9 +17,12 @@ LIQUID_MS = _ALLOWANCE.cadence_ms(True) - 10_000
 OTHERS_MS = _ALLOWANCE.cadence_ms(False) - 60_000
 RETRY_MS = 20_000
 PARALLEL = 6
-HISTORY_STEPS = 14
-"""Five-minute values that are read at first: an hour and some minutes."""
+HISTORY_STEPS = 50
+"""Five-minute values that are read at first: four hours, the longest window of a rule, and some minutes."""
 HISTORY_RETRY_MS = 5 * 60_000
+
+
+Learn = Callable[[VenueBook, str, Sequence[OpenInterest]], None]
 
 
 class OpenInterestSource(Protocol):
@@ -31,12 +34,21 @@ class OpenInterestSource(Protocol):
 
 
 class OpenInterestPoller:
-    """Keeps the open interest of the book that is being filled, and its past hour."""
+    """Keeps the open interest of the book that is being filled, and its past hours."""
 
-    def __init__(self, market: LiveMarket, source: OpenInterestSource, *, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        market: LiveMarket,
+        source: OpenInterestSource,
+        *,
+        clock: Callable[[], int],
+        learn: Learn = lambda book, symbol, history: None,
+    ) -> None:
+        """`clock` is Unix ms. `learn` is told the past of each contract, of which a book keeps an hour alone."""
         self._market = market
         self._source = source
         self._clock = clock
+        self._learn = learn
         self._book: VenueBook | None = None
         self._asked: dict[str, int] = {}
         self._history_asked: dict[str, int] = {}
@@ -60,7 +72,7 @@ class OpenInterestPoller:
         return f"{await each(due, PARALLEL, lambda symbol: self._ask(target, symbol))} of {len(due)} asked"
 
     async def backfill(self) -> str:
-        """Read the past hour of contracts that have none, so that the change in 1 h need not wait for an hour.
+        """Read the past hours of contracts that have none, so that no change of open interest need wait for them.
 
         Again where an outage has left a hole in it.
         """
@@ -114,6 +126,8 @@ class OpenInterestPoller:
         if target is not self._market.target or row is None:
             return
         self._history_done[symbol] = row
+        # Before the newest value is judged again.
+        self._learn(target, symbol, history)
         self._market.remember(target, symbol, history)
 
 

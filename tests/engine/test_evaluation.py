@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from sqlmodel import Session
 
-from flashcur.domain.rules.atoms import PRICE
-from flashcur.domain.rules.condition import FundingLevel, OnSignal, PriceCross, VolumeRatio
+from flashcur.domain.rules.atoms import PRICE, interest_source
+from flashcur.domain.rules.condition import FundingLevel, InterestMove, OnSignal, PriceCross, VolumeRatio
 from flashcur.domain.rules.measured import UNMEASURED
 from flashcur.domain.rules.rule import Scope
 from flashcur.domain.signals.evidence import Evidence, Measure
 from flashcur.domain.signals.listings import Listings
 from flashcur.domain.signals.signal import Origin, Signal
-from flashcur.domain.ticks import Instrument
+from flashcur.domain.ticks import Instrument, OpenInterest
 from flashcur.engine import alert_writer
 from flashcur.engine import evaluation as evaluation_module
 from flashcur.models import Account, RuleRecord
@@ -585,6 +585,35 @@ async def test_a_cooldown_outlives_a_kill(database: Database) -> None:
         rig.pass_quietly(1, 11.5)
         await rig.written()
         assert len(rig.rows()) == 2
+
+
+@pytest.mark.parametrize("read_first", [True, False])
+async def test_the_past_of_open_interest_is_known_whenever_it_was_read(
+    sqlite_database: Database, read_first: bool
+) -> None:
+    async with evaluating(sqlite_database) as rig:
+        rig.rule(rig.owner(), InterestMove("up", 5.0, 14_400))
+        if not read_first:
+            rig.serve()
+            await rig.begun()
+        else:
+            rig.market.on_switch(rig.venue, "", False)
+            rig.set_contracts(*rig.instruments)
+            rig.price(10.0)
+        book = rig.market.target
+        assert book is not None
+        rig.market.on_tick(rig.venue, OpenInterest(A, 100.0, rig.now_ms, rig.now_ms))
+        past = [OpenInterest(A, 100.0, rig.now_ms - number * 300_000, rig.now_ms) for number in range(50, 0, -1)]
+        rig.evaluation.on_interest(book, A, past)
+        rig.market.remember(book, A, past)
+        await rig.begun()
+        source = interest_source(14_400)
+        assert rig.evaluation.measured(book.book, A, rig.now_ms).values[source] == 0.0
+        rig.later(60)
+        rig.price(10.0)
+        rig.market.on_tick(rig.venue, OpenInterest(A, 106.0, rig.now_ms, rig.now_ms))
+        await rig.written()
+        assert titles(rig) == ["AUSDT: Open interest +6.00 % in 4 hours (+5 % or more)"]
 
 
 async def test_what_is_measured_is_of_the_book_that_rules_are_evaluated_on(sqlite_database: Database) -> None:

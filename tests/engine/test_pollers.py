@@ -29,7 +29,10 @@ class Bench:
         self.first_hour: set[str] = set()
         self.market = LiveMarket(lambda: self.now_ms, lambda book, kind, symbol: None)
         self.candle_poller = Candles(self.market, self, clock=lambda: self.now_ms)
-        self.interest_poller = OpenInterestPoller(self.market, self, clock=lambda: self.now_ms)
+        self.interest_poller = OpenInterestPoller(
+            self.market, self, clock=lambda: self.now_ms, learn=lambda book, symbol, past: self.learned.append(symbol)
+        )
+        self.learned: list[str] = []
 
     def serve(self, venue: object = BINANCE) -> None:
         self.market.on_switch(venue, "", False)  # type: ignore[arg-type]
@@ -177,13 +180,14 @@ async def test_open_interest_that_is_streamed_is_not_asked_for(bench: Bench) -> 
     assert bench.taken() == []
 
 
-async def test_the_past_hour_is_read_once(bench: Bench) -> None:
+async def test_the_past_hours_are_read_once(bench: Bench) -> None:
     bench.serve()
     assert await bench.interest_poller.backfill() == "nothing due"
     await bench.interest_poller.poll()
     bench.taken()
     assert await bench.interest_poller.backfill() == "3 of 3 read"
     assert bench.row("BIG").open_interest_change_pct(HOUR) == pytest.approx(10.0)
+    assert sorted(bench.learned) == ["BIG", "MID", "SMALL"]
     assert await bench.interest_poller.backfill() == "nothing due"
 
 
