@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "2026_12_02_browsers_that_notify"
-down_revision = "2026_12_01_mail_is_delivered"
+down_revision = "2026_12_02_next_path"
 branch_labels = None
 depends_on = None
 

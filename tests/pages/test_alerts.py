@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 from sqlmodel import col, select
 
-from flashcur.domain.rules.condition import OnSignal, PriceCross, PriceMove
+from flashcur.domain.rules.condition import INTEREST_WINDOWS_S, MOVE_WINDOWS_S, OnSignal, PriceCross, PriceMove
+from flashcur.domain.rules.firing import WINDOW_WORDS
 from flashcur.domain.rules.rule import Definition, Scope
 from flashcur.domain.rules.share import to_link
 from flashcur.domain.spikes import HOUR_MS
@@ -344,6 +345,31 @@ def test_a_rule_says_what_its_plan_and_its_channels_lack(page: Page, app: App) -
     expect(form.locator(".present")).to_contain_text(re.compile(r"^At \d\d:\d\d UTC: "))
     save(page)
     expect(rules(page).first).to_contain_text("Reaches you only in the app.")
+
+
+def test_the_form_says_of_each_window_what_is_measured_or_until_when_it_is_not_known(page: Page, app: App) -> None:
+    sign_up(page, app, plan="elite")
+    visit(page, "/alerts?rule=new&symbol=BTCUSDT")
+    form = sheet(page)
+    # A window of five minutes on is known soon once a rule looks at it.
+    later = r"It will have by \d\d:\d\d UTC( tomorrow)?(, or soon after you save the rule)?\."
+    for kind, what, windows_s in (
+        ("move", "price", MOVE_WINDOWS_S),
+        ("interest", "open interest", INTEREST_WINDOWS_S),
+    ):
+        form.get_by_label("Condition", exact=True).select_option(kind)
+        form.get_by_label("Percent", exact=True).fill("900")
+        for window_s in windows_s:
+            form.get_by_label("Within", exact=True).select_option(str(window_s))
+            words = WINDOW_WORDS[window_s]
+            # What is said back and what is measured come together.
+            expect(read_back(page)).to_contain_text(f"within {words},")
+            unknown = rf"Not known yet: FlashCur has not watched the {what} for {words}\. {later}"
+            measured = r"Now [+-]?\d+\.\d\d %"
+            # The past hours of open interest are read at the start.
+            known = kind == "interest" and window_s >= 3_600
+            said = re.compile(rf"^{measured}$" if known else rf"^({measured}|{unknown})$")
+            expect(form.locator(".present")).to_have_text(said, timeout=60_000)
 
 
 @pytest.fixture

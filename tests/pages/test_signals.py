@@ -154,10 +154,10 @@ def test_one_tab_rings_and_never_for_what_is_old(browser: Browser, app: App) -> 
     (new,) = put(app, "BTC")
     for page in (first, second):
         expect(entry(page, new)).to_be_visible(timeout=WITHIN_MS)
-    wait_until(lambda: first.evaluate("window.rings") > begun[0][0], "the first tab's sound", 10)
+    wait_until(lambda: first.evaluate("window.rings") > begun[0][0], "the first tab's sound")
     # Another one may have rung before.
     shown = "window.shown.slice(1).some(each => /BTC|new signals/.test(each))"
-    wait_until(lambda: first.evaluate(shown), "the first tab's notification", 10)
+    wait_until(lambda: first.evaluate(shown), "the first tab's notification")
     assert second.evaluate("[window.rings, window.shown.length]") == begun[1] == [0, 0]
     # The tab that owned them is gone: the other one has them, and begins with what is new.
     first.close()
