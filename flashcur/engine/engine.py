@@ -326,7 +326,7 @@ class Office:
             self.market, self.source, clock=clock, learn=self.evaluation.on_interest
         )
         self.outcomes = Outcomes(self.market, self.source, database, clock)
-        self.past_reader = PastReader(self.market, self.source, database, clock)
+        self.past_reader = PastReader(self.market, self.evaluation, self.source, database, clock)
         self.history = History(self.market, self.source, self.detection, database, clock=clock)
         self.telegram = TelegramUpdates(settings, database, clock)
         self.delivery = DeliveryWorker(

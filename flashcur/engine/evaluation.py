@@ -30,7 +30,7 @@ from flashcur.domain.rules.measured import UNMEASURED, Measured
 from flashcur.domain.rules.rule import MOST_COOLDOWN_S, Rule
 from flashcur.domain.signals.listings import former_symbol
 from flashcur.domain.signals.signal import Signal
-from flashcur.domain.ticks import Instrument, OpenInterest, Tick
+from flashcur.domain.ticks import Instrument, Tick
 from flashcur.engine.alert_writer import AlertWriter, Checkpoint, Fired, MissedAlerts, Pausing, Renaming
 from flashcur.engine.detection import values_of
 from flashcur.engine.live_market import LiveMarket, VenueBook
@@ -252,10 +252,10 @@ class Evaluation:
         if (evaluator := self._of(book)) is not None:
             evaluator.fill_prices(symbol, prices)
 
-    def on_interest(self, book: VenueBook, symbol: str, values: Iterable[OpenInterest]) -> None:
-        """Learn a contract's past open interest, in order of time, of which windows know nothing yet."""
+    def on_interest(self, book: VenueBook, symbol: str, values: Sequence[tuple[int, float]]) -> None:
+        """Learn a contract's past open interest, (Unix ms, contracts) in order of time."""
         if (evaluator := self._of(book)) is not None:
-            evaluator.fill_interest(symbol, [(each.event_ms, each.contracts) for each in values])
+            evaluator.fill_interest(symbol, values)
 
     async def run(self) -> None:
         """Begin with each new book, follow changes, and say twice a second that time has passed; until cancelled."""
@@ -341,7 +341,8 @@ class Evaluation:
         logger.info("%d rules are evaluated on %s", len(rules), book.venue.name)
         for row in book.book:
             # It may have been read before the rules were.
-            self.on_interest(book, row.instrument.symbol, row.open_interest_history)
+            past = [(each.event_ms, each.contracts) for each in row.open_interest_history]
+            self.on_interest(book, row.instrument.symbol, past)
             for tick in values_of(book, row, now_ms):
                 self.on_tick(book, tick)
         early, self._early = self._early, []

@@ -22,7 +22,8 @@ HISTORY_STEPS = 50
 HISTORY_RETRY_MS = 5 * 60_000
 
 
-Learn = Callable[[VenueBook, str, Sequence[OpenInterest]], None]
+Learn = Callable[[VenueBook, str, Sequence[tuple[int, float]]], None]
+"""Takes a contract's past open interest: (Unix ms, contracts) in order of time."""
 
 
 class OpenInterestSource(Protocol):
@@ -127,7 +128,7 @@ class OpenInterestPoller:
             return
         self._history_done[symbol] = row
         # Before the newest value is judged again.
-        self._learn(target, symbol, history)
+        self._learn(target, symbol, [(each.event_ms, each.contracts) for each in history])
         self._market.remember(target, symbol, history)
 
 

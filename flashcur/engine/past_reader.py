@@ -1,6 +1,7 @@
 """Reads from the exchange what previews of rules ask for: minutes, or open interest, of one contract.
 
 One at a time, patiently: whatever keeps the market up to date goes first. What is kept already is not asked for again.
+The evaluation of rules is told the last day of it: a form that shows a rule's past shows what it measures now, too.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ LOOK_S = 0.5
 PRUNE_S = 3_600.0
 SPAN_MS: dict[Kind, int] = {"minutes": 99 * 60_000, "interest": 200 * 300_000}
 """How much one request of the exchange brings at most."""
+LEARNED_MS = 25 * 3_600_000
+"""The longest window of a rule, and an hour."""
 TOLD_EVERY = 5
 """After so many of these it is told how far it is, and looked whether anybody still waits."""
 
@@ -41,12 +44,23 @@ class PastSource(Protocol):
     async def past_interest(self, symbol: str, first_ms: int, end_ms: int) -> list[OpenInterest]: ...
 
 
+class Learner(Protocol):
+    """The part of `Evaluation` that learns the past; see there."""
+
+    def on_prices(self, book: VenueBook, symbol: str, prices: Sequence[tuple[int, float]]) -> None: ...
+
+    def on_interest(self, book: VenueBook, symbol: str, values: Sequence[tuple[int, float]]) -> None: ...
+
+
 class PastReader:
     """See the module; `run` is its supervised task."""
 
-    def __init__(self, market: LiveMarket, source: PastSource, database: Database, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, market: LiveMarket, rules: Learner, source: PastSource, database: Database, clock: Callable[[], int]
+    ) -> None:
         """`clock` is Unix ms."""
         self._market = market
+        self._rules = rules
         self._source = source
         self._database = database
         self._clock = clock
@@ -111,6 +125,7 @@ class PastReader:
                     lambda session, share=share: past_requests.note(session, wanted.id, share)
                 ):
                     return
+        self._tell(target, wanted, rows)
         now_ms = self._clock()
 
         def save(session: Session) -> None:
@@ -145,6 +160,17 @@ class PastReader:
             return [(each.open_ms, each.high, each.low, each.close, each.volume_quote) for each in candles]
         values = await self._source.past_interest(wanted.symbol, first_ms, end_ms)
         return [(each.event_ms, each.contracts, each.contracts, each.contracts, 0.0) for each in values]
+
+    def _tell(self, target: VenueBook, wanted: Wanted, rows: Sequence[Row]) -> None:
+        """Have rules know what their windows begin with; what is newer than the newest price they see themselves."""
+        row = target.book.row(wanted.symbol)
+        if row is None or row.ticker is None:
+            return
+        until_ms, step_ms = row.ticker.event_ms, 60_000 if wanted.kind == "minutes" else 0
+        # The close of a minute is the price at its end.
+        values = [(at_ms + step_ms, close) for at_ms, _, _, close, _ in rows if at_ms >= until_ms - LEARNED_MS]
+        learn = self._rules.on_prices if wanted.kind == "minutes" else self._rules.on_interest
+        learn(target, wanted.symbol, [value for value in values if value[0] <= until_ms])
 
     async def _prune(self) -> None:
         now_s = asyncio.get_running_loop().time()

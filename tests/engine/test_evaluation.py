@@ -604,7 +604,7 @@ async def test_the_past_of_open_interest_is_known_whenever_it_was_read(
         assert book is not None
         rig.market.on_tick(rig.venue, OpenInterest(A, 100.0, rig.now_ms, rig.now_ms))
         past = [OpenInterest(A, 100.0, rig.now_ms - number * 300_000, rig.now_ms) for number in range(50, 0, -1)]
-        rig.evaluation.on_interest(book, A, past)
+        rig.evaluation.on_interest(book, A, [(each.event_ms, each.contracts) for each in past])
         rig.market.remember(book, A, past)
         await rig.begun()
         source = interest_source(14_400)

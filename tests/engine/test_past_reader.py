@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 
 import pytest
 
-from flashcur.domain.ticks import Candle, OpenInterest
+from flashcur.domain.ticks import Candle, OpenInterest, Ticker
 from flashcur.engine import past_reader
-from flashcur.engine.live_market import LiveMarket
+from flashcur.engine.live_market import LiveMarket, VenueBook
 from flashcur.engine.past_reader import PastReader
 from flashcur.errors import VenueUnavailable
 from flashcur.services.alerts import past_requests
@@ -46,6 +46,20 @@ async def market_of(feed: VenueFeed) -> LiveMarket:
     return market
 
 
+class Rules:
+    """What the evaluation of rules is told."""
+
+    def __init__(self) -> None:
+        self.prices: list[tuple[int, float]] = []
+        self.interest: list[tuple[int, float]] = []
+
+    def on_prices(self, book: VenueBook, symbol: str, prices: Sequence[tuple[int, float]]) -> None:
+        self.prices += prices
+
+    def on_interest(self, book: VenueBook, symbol: str, values: Sequence[tuple[int, float]]) -> None:
+        self.interest += values
+
+
 def ask(database: Database, account_id: str, kind: Kind, first_ms: int, until_ms: int, symbol: str = "BTCUSDT") -> str:
     with database.session() as session:
         return past_requests.ask(
@@ -79,7 +93,7 @@ def stored(database: Database, kind: Kind) -> Stored | None:
 
 
 async def test_minutes_are_read_stored_and_not_asked_for_again(database: Database, feed: VenueFeed) -> None:
-    reader = PastReader(await market_of(feed), feed, database, now_ms)
+    reader = PastReader(await market_of(feed), Rules(), feed, database, now_ms)
     assert not await reader.step()
     me = owner(database)
     until_ms = now_ms() // 60_000 * 60_000 - HOUR_MS
@@ -103,7 +117,7 @@ async def test_minutes_are_read_stored_and_not_asked_for_again(database: Databas
         async def past_interest(self, symbol: str, first_ms: int, end_ms: int) -> list[OpenInterest]:
             raise AssertionError
 
-    reader = PastReader(await market_of(feed), Counting(), database, now_ms)
+    reader = PastReader(await market_of(feed), Rules(), Counting(), database, now_ms)
     ask(database, me, "minutes", first_ms + HOUR_MS, until_ms + 600_000)
     assert await reader.step()
     assert asked == [until_ms]
@@ -113,7 +127,7 @@ async def test_minutes_are_read_stored_and_not_asked_for_again(database: Databas
 
 
 async def test_open_interest_each_five_minutes(sqlite_database: Database, feed: VenueFeed) -> None:
-    reader = PastReader(await market_of(feed), feed, sqlite_database, now_ms)
+    reader = PastReader(await market_of(feed), Rules(), feed, sqlite_database, now_ms)
     me = owner(sqlite_database)
     until_ms = now_ms() // 300_000 * 300_000
     first_ms = until_ms - 20 * HOUR_MS
@@ -154,7 +168,7 @@ async def test_what_nobody_waits_for_any_more_is_not_read_on(sqlite_database: Da
                 past_requests.cancel(session, me, request)
 
     source = Endless(cancel)
-    reader = PastReader(await market_of(feed), source, sqlite_database, now_ms)
+    reader = PastReader(await market_of(feed), Rules(), source, sqlite_database, now_ms)
     assert await reader.step()
     assert source.asked <= 8 + past_reader.TOLD_EVERY
     assert told(sqlite_database, me, request).state == "cancelled"
@@ -164,7 +178,7 @@ async def test_what_nobody_waits_for_any_more_is_not_read_on(sqlite_database: Da
 async def test_what_cannot_be_had_says_why(sqlite_database: Database, feed: VenueFeed) -> None:
     me = owner(sqlite_database)
     until_ms = now_ms() // 60_000 * 60_000
-    reader = PastReader(await market_of(feed), Endless(lambda number: None), sqlite_database, now_ms)
+    reader = PastReader(await market_of(feed), Rules(), Endless(lambda number: None), sqlite_database, now_ms)
     request = ask(sqlite_database, me, "interest", until_ms - HOUR_MS, until_ms)
     assert await reader.step()
     assert told(sqlite_database, me, request) == Progress(
@@ -181,9 +195,31 @@ async def test_it_runs_and_goes_on_where_an_engine_ended(sqlite_database: Databa
     request = ask(sqlite_database, me, "minutes", until_ms - HOUR_MS, until_ms)
     with sqlite_database.session() as session:
         assert past_requests.take(session, BINANCE.id, demo=True) is not None
-    running = asyncio.create_task(PastReader(await market_of(feed), feed, sqlite_database, now_ms).run())
+    running = asyncio.create_task(PastReader(await market_of(feed), Rules(), feed, sqlite_database, now_ms).run())
     await eventually(lambda: not told(sqlite_database, me, request).is_open, "the request is over", within_s=20)
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
     assert told(sqlite_database, me, request).state == "done"
+
+
+@pytest.mark.parametrize("kind", ["minutes", "interest"])
+async def test_rules_learn_the_last_day_of_what_is_read(sqlite_database: Database, feed: VenueFeed, kind: Kind) -> None:
+    market, rules = await market_of(feed), Rules()
+    reader = PastReader(market, rules, feed, sqlite_database, now_ms)
+    until_ms = now_ms() // HOUR_MS * HOUR_MS
+    # Nothing is newer than the newest price that they see themselves.
+    seen_ms = until_ms - HOUR_MS
+    market.on_tick(BINANCE, Ticker("BTCUSDT", 1.0, 1.0, 1e8, seen_ms, seen_ms))
+    ask(sqlite_database, owner(sqlite_database), kind, until_ms - 30 * HOUR_MS, until_ms)
+    assert await reader.step()
+    kept = stored(sqlite_database, kind)
+    assert kept is not None
+    step_ms, learned = (60_000, rules.prices) if kind == "minutes" else (0, rules.interest)
+    assert learned == [
+        (row[0] + step_ms, row[3])
+        for row in kept.rows
+        if seen_ms - 25 * HOUR_MS <= row[0] and row[0] + step_ms <= seen_ms
+    ]
+    assert learned[0][0] - step_ms == seen_ms - 25 * HOUR_MS
+    assert learned[-1][0] == seen_ms
