@@ -56,8 +56,8 @@ class RuleWindows:
         """When the evaluation began, as of the last run."""
         self._since_ms = 0
         """From there on it has seen all prices itself, Unix ms."""
-        self._known_ms: dict[str, int] = {}
-        """Up to when each contract's past is known, Unix ms."""
+        self._known: dict[str, tuple[int, int]] = {}
+        """From when until when each contract's past is known, Unix ms."""
         self._recent_ms: dict[str, int] = {}
         """From when on each contract's newest minutes are known, Unix ms."""
         self._rest_until_ms = 0
@@ -88,7 +88,10 @@ class RuleWindows:
             if wanted.recent:
                 self._recent_ms[symbol] = wanted.first_ms
             else:
-                self._known_ms[symbol] = wanted.end_ms
+                from_ms, to_ms = self._known.get(symbol, (wanted.first_ms, wanted.first_ms))
+                # Of a longer window than before all is asked for, from its own beginning on.
+                from_ms = from_ms if from_ms <= wanted.first_ms <= to_ms else wanted.first_ms
+                self._known[symbol] = (from_ms, wanted.end_ms)
 
         try:
             await each(asked, PARALLEL, ask)
@@ -104,10 +107,13 @@ class RuleWindows:
         since_ms = max(self._evaluation.since_ms, end_ms)
         if self._evaluation.since_ms != self._began_ms:
             self._began_ms = self._evaluation.since_ms
-            self._known_ms.clear()
+            self._known.clear()
         elif since_ms != self._since_ms:
             before_ms = begin_ms // MINUTE_MS * MINUTE_MS - MINUTE_MS
-            self._known_ms = {symbol: min(known_ms, before_ms) for symbol, known_ms in self._known_ms.items()}
+            self._known = {
+                symbol: (min(from_ms, before_ms), min(to_ms, before_ms))
+                for symbol, (from_ms, to_ms) in self._known.items()
+            }
         if since_ms != self._since_ms:
             self._since_ms = since_ms
             self._recent_ms.clear()
@@ -140,7 +146,10 @@ class RuleWindows:
             first_ms = _first(now_ms, short_s)
             if short_s and first_ms < min(seen_ms, self._recent_ms.get(symbol, seen_ms)):
                 found.append(_Stretch(first_ms, symbol, seen_ms, True))
-            first_ms = max(self._known_ms.get(symbol, 0), _first(now_ms, long_s))
+            first_ms = _first(now_ms, long_s)
+            from_ms, to_ms = self._known.get(symbol, (0, 0))
+            if from_ms <= first_ms:
+                first_ms = max(first_ms, to_ms)
             if long_s and first_ms < seen_ms:
                 found.append(_Stretch(first_ms, symbol, min(first_ms + STRETCH_MS, seen_ms), False))
         return sorted(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flashcur.domain.rules.atoms import move_source
 from flashcur.domain.rules.condition import PriceCross, PriceMove
 from flashcur.domain.ticks import Candle
 from flashcur.engine import rule_windows
@@ -11,6 +12,7 @@ from flashcur.engine.rule_windows import RuleWindows
 from flashcur.errors import VenueUnavailable
 from flashcur.services.storage.database import Database
 from tests.engine.evaluating import HOUR, MINUTE, NOON, A, B, evaluating
+from tests.support.waiting import eventually
 
 DAY = 24 * HOUR
 
@@ -106,3 +108,33 @@ async def test_short_windows_are_known_soon_after_a_start_and_after_a_silence(sq
         await windows.fill()
         assert {symbol for symbol, *_ in source.asked} == {A, B}
         assert dict(rig.evaluation.moves_known(A))[900] is True
+
+
+async def test_a_longer_window_than_before_is_filled_from_its_own_beginning_on(sqlite_database: Database) -> None:
+    """What the form promises: soon after the rule is saved its move is known."""
+    async with evaluating(sqlite_database) as rig:
+        rig.rule(rig.owner(), PriceMove("up", 5.0, 14_400))
+        rig.serve()
+        await rig.begun()
+        rig.pass_quietly(2)
+        windows = RuleWindows(rig.evaluation, Minutes(), rig.clock)
+
+        async def fill_all() -> None:
+            # It rests for a while where nothing is missing.
+            rig.pass_quietly(rule_windows.REST_MS // 1000 + 1)
+            while await windows.fill() != "0 stretches of minutes asked for, of 0 contracts":
+                rig.pass_quietly(5)
+
+        def known(window_s: int) -> bool:
+            book = rig.evaluation.book
+            assert book is not None
+            return rig.evaluation.measured(book.book, A, rig.now_ms).values[move_source(window_s)] is not None
+
+        await fill_all()
+        assert (known(14_400), known(86_400)) == (True, False)
+        owner = rig.owner()
+        rule_id = rig.rule(owner, PriceMove("up", 5.0, 86_400))
+        rig.edit(lambda session: None, owner)
+        await eventually(lambda: rule_id in rig.evaluation.rules, "the rule")
+        await fill_all()
+        assert (known(14_400), known(86_400)) == (True, True)
