@@ -4,15 +4,20 @@ An engine that starts knows no prices of before; without this, a move over a day
 each contract's newest minutes are asked for, for windows of up to an hour: one request each. Those of longer windows
 follow, once each, the oldest first, as these are the ones that the window's beginning passes next. Windows of less than
 five minutes are not filled: a price a minute is too coarse for them.
+
+Once all that rules look at is known, the same is asked for of the other contracts, the largest first: for the form of a
+rule that is still to be saved.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
-from flashcur.domain.rules.condition import PriceMove
+from flashcur.domain.book import Row
+from flashcur.domain.rules.condition import MOVE_WINDOWS_S, PriceMove
 from flashcur.domain.rules.prices import COARSE_S, FINE_S
 from flashcur.engine.evaluation import Evaluation
 from flashcur.engine.live_market import VenueBook
@@ -24,6 +29,9 @@ RECENT_A_RUN = 30
 """A run asks for the newest minutes of so many contracts at most: a hundred are known within half a minute."""
 REQUESTS_A_RUN = 5
 """And for so many stretches of the older ones; the day of a hundred contracts is known within half an hour."""
+SPARE_A_RUN = 5
+"""Where rules want nothing, it asks for so many of other contracts: the day of the fifty largest is known within a
+quarter of an hour, that of 500 within two and a half hours."""
 PARALLEL = 2
 MINUTE_MS = 60_000
 STRETCH_MS = 99 * MINUTE_MS
@@ -73,6 +81,8 @@ class RuleWindows:
         if now_ms < self._rest_until_ms:
             return "at rest"
         missing = await self._missing(book)
+        if not missing:
+            missing = list(islice(self._spare(book), SPARE_A_RUN))
         if not missing:
             self._rest_until_ms = now_ms + REST_MS
         newest = [stretch for stretch in reversed(missing) if stretch.recent]
@@ -137,22 +147,31 @@ class RuleWindows:
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
         found: list[_Stretch] = []
-        now_ms, seen_ms = self._clock(), self._since_ms // MINUTE_MS * MINUTE_MS
         for row in book.book:
-            if row.ticker is None:
-                continue
-            symbol = row.instrument.symbol
-            short_s, long_s = _longest(named.get(symbol, (0, 0)), every if row.instrument.is_crypto else (0, 0))
-            first_ms = _first(now_ms, short_s)
-            if short_s and first_ms < min(seen_ms, self._recent_ms.get(symbol, seen_ms)):
-                found.append(_Stretch(first_ms, symbol, seen_ms, True))
-            first_ms = _first(now_ms, long_s)
-            from_ms, to_ms = self._known.get(symbol, (0, 0))
-            if from_ms <= first_ms:
-                first_ms = max(first_ms, to_ms)
-            if long_s and first_ms < seen_ms:
-                found.append(_Stretch(first_ms, symbol, min(first_ms + STRETCH_MS, seen_ms), False))
+            windows = _longest(named.get(row.instrument.symbol, (0, 0)), every if row.instrument.is_crypto else (0, 0))
+            found += self._of(row, *windows)
         return sorted(found)
+
+    def _spare(self, book: VenueBook) -> Iterator[_Stretch]:
+        """What is not known of contracts that no rule looks at, the largest first."""
+        for row in book.ranked():
+            if row.instrument.is_crypto:
+                yield from self._of(row, FINE_S, MOVE_WINDOWS_S[-1])
+
+    def _of(self, row: Row, short_s: int, long_s: int) -> Iterator[_Stretch]:
+        """What is not known of a contract for windows of up to an hour, and for longer ones; 0 for none."""
+        if row.ticker is None:
+            return
+        symbol, now_ms, seen_ms = row.instrument.symbol, self._clock(), self._since_ms // MINUTE_MS * MINUTE_MS
+        first_ms = _first(now_ms, short_s)
+        if short_s and first_ms < min(seen_ms, self._recent_ms.get(symbol, seen_ms)):
+            yield _Stretch(first_ms, symbol, seen_ms, True)
+        first_ms = _first(now_ms, long_s)
+        from_ms, to_ms = self._known.get(symbol, (0, 0))
+        if from_ms <= first_ms:
+            first_ms = max(first_ms, to_ms)
+        if long_s and first_ms < seen_ms:
+            yield _Stretch(first_ms, symbol, min(first_ms + STRETCH_MS, seen_ms), False)
 
 
 def _first(now_ms: int, window_s: int) -> int:

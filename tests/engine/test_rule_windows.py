@@ -6,7 +6,7 @@ import pytest
 
 from flashcur.domain.rules.atoms import move_source
 from flashcur.domain.rules.condition import PriceCross, PriceMove
-from flashcur.domain.ticks import Candle
+from flashcur.domain.ticks import Candle, Ticker
 from flashcur.engine import rule_windows
 from flashcur.engine.rule_windows import RuleWindows
 from flashcur.errors import VenueUnavailable
@@ -15,6 +15,12 @@ from tests.engine.evaluating import HOUR, MINUTE, NOON, A, B, evaluating
 from tests.support.waiting import eventually
 
 DAY = 24 * HOUR
+
+
+@pytest.fixture(autouse=True)
+def nothing_to_spare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what rules look at is asked for, where a test does not say otherwise."""
+    monkeypatch.setattr(rule_windows, "SPARE_A_RUN", 0)
 
 
 class Minutes:
@@ -138,3 +144,33 @@ async def test_a_longer_window_than_before_is_filled_from_its_own_beginning_on(s
         await eventually(lambda: rule_id in rig.evaluation.rules, "the rule")
         await fill_all()
         assert (known(14_400), known(86_400)) == (True, True)
+
+
+async def test_what_no_rule_looks_at_follows_the_largest_first(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rule_windows, "SPARE_A_RUN", 2)
+    async with evaluating(sqlite_database) as rig:
+        rig.rule(rig.owner(), PriceMove("up", 5.0, 900), scope=A)
+        rig.serve()
+        await rig.begun()
+        rig.later(1)
+        rig.market.on_tick(rig.venue, Ticker(B, 10.0, 1.0, 90e6, rig.now_ms, rig.now_ms))
+        source = Minutes()
+        windows = RuleWindows(rig.evaluation, source, rig.clock)
+        # What a rule looks at goes first.
+        await windows.fill()
+        assert [symbol for symbol, *_ in source.asked] == [A]
+        source.asked.clear()
+        await windows.fill()
+        assert {symbol for symbol, *_ in source.asked} == {B}
+        while await windows.fill() != "0 stretches of minutes asked for, of 0 contracts":
+            rig.pass_quietly(5)
+        book = rig.evaluation.book
+        assert book is not None
+        for symbol in (A, B):
+            seen = rig.evaluation.measured(book.book, symbol, rig.now_ms)
+            assert [seen.values[move_source(each)] for each in (900, 3_600, 14_400, 43_200, 86_400)] == [0.0] * 5
+        # Then there is a rest.
+        source.asked.clear()
+        assert await windows.fill() == "at rest"
