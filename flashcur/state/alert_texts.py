@@ -169,7 +169,7 @@ def _unlisted(way: Way) -> str:
 
 
 def _waits_for_a_tab(delivery: Delivery) -> bool:
-    return delivery.channel == "browser" and delivery.status in ("held", "queued")
+    return delivery.channel == "browser" and delivery.status == "queued"
 
 
 def _receipt(alert: AlertRecord, zone: tzinfo) -> list[Texts]:

@@ -128,6 +128,8 @@ def test_a_line_says_where_it_went_and_whether_it_waits_for_a_tab() -> None:
     assert texts["where"] == "Telegram failed, Browser notification queued"
     assert texts["browser"] == "1"
     assert line_texts(Entry(STORED_MS, alert("a", id=3), ways[:2]), LONDON)["browser"] == ""
+    held = (made("browser", "held"),)
+    assert line_texts(Entry(STORED_MS, alert("a", id=3), held), LONDON)["browser"] == "", "not within quiet hours"
     assert all(isinstance(value, str) for value in texts.values())
 
 

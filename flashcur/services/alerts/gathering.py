@@ -122,9 +122,9 @@ def _tell(session: Session, book: Book, rows: Sequence[Delivery], alerts: Mappin
         if not known:
             return 0
     # What tells of others was held on its way: it is not told by another one.
-    whole = [row for row in known if row.kind in GATHERED_KINDS]
+    whole = [row for row in known if row.kind in GATHERED_KINDS or _gathered_by_tabs(row)]
     told = sum(_release(session, book, place, row) for row in whole)
-    known = [row for row in known if row.kind not in GATHERED_KINDS]
+    known = [row for row in known if row not in whole]
     if len(known) == 1 and not night:
         # One is no storm: it goes as it was frozen.
         return told + _release(session, book, place, known[0])
@@ -135,6 +135,11 @@ def _tell(session: Session, book: Book, rows: Sequence[Delivery], alerts: Mappin
         _merge(session, book, place, known, [alerts[row.alert_id] for row in known], digest=night, follows=follows)
         told += len(known)
     return told
+
+
+def _gathered_by_tabs(row: Delivery) -> bool:
+    """A tab shows the alerts that it knows, and says how many there are where they come together."""
+    return row.channel == "browser"
 
 
 def _release(session: Session, book: Book, place: Place, row: Delivery) -> bool:

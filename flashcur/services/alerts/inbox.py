@@ -203,7 +203,7 @@ def acknowledge(session: Session, account_id: str, alert_id: int, now_ms: int) -
             Delivery.account_id == account_id,
             Delivery.alert_id == alert_id,
             Delivery.channel == "browser",
-            col(Delivery.status).in_(("held", "queued")),
+            Delivery.status == "queued",
         )
         .with_for_update()
     ).all()

@@ -18,6 +18,7 @@ from flashcur.domain.delivery.batching import MOST_A_MINUTE
 from flashcur.models import AlertRecord, AlertSettings, Delivery, DeliveryStep
 from flashcur.services.accounts import limits
 from flashcur.services.alerts.gathering import Gathered, due_accounts, gather
+from flashcur.services.alerts.inbox import acknowledge
 from flashcur.services.kit.clock import to_ms
 from flashcur.services.notify import destinations
 from flashcur.services.storage.database import Database
@@ -119,6 +120,27 @@ def test_after_a_night_one_digest_tells_it_all(world: World) -> None:
     assert digest.payload["title"] == "5 alerts since 27 Nov 12:00 UTC: BTCUSDT"
     assert digest.payload["lines"][0] == "16:00:01 BTCUSDT crossed above 65,400"
     assert due_now(world, end_ms + 24 * HOUR_MS) == []
+
+
+@pytest.mark.parametrize("quiet", [True, False], ids=["night", "storm"])
+def test_tabs_gather_for_themselves_and_show_nothing_before_its_time(database: Database, quiet: bool) -> None:
+    world = make_world(database, ["in-app", "browser"])
+    end_ms = night(world) if quiet else NOON_MS + 2 * MINUTE_MS
+    world.tell(*[world.alert(NOON_MS + number) for number in range(MOST_A_MINUTE + 2)])
+    held = [row for row in rows(world, "browser") if row.status == "held"]
+    assert len(held) == (MOST_A_MINUTE + 2 if quiet else 2)
+
+    def shown(row: Delivery) -> int:
+        return database.work(lambda session: acknowledge(session, world.account_id, row.alert_id or 0, end_ms + 1))
+
+    # A page that is told so shows none of them in a quiet hour.
+    assert shown(held[0]) == 0
+    assert gathered(world, end_ms) == Gathered(1, len(held))
+    after = rows(world, "browser")
+    assert len(after) == MOST_A_MINUTE + 2
+    assert {row.status for row in after} == {"queued"}
+    assert {row.due_ms for row in after if row.id in {each.id for each in held}} == {end_ms}
+    assert [shown(row) for row in after] == [1] * len(after)
 
 
 def test_what_the_last_minute_of_a_night_held_is_no_more_than_itself(world: World) -> None:
