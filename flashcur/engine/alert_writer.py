@@ -121,16 +121,24 @@ class Gathered:
 
 @dataclass(frozen=True, slots=True)
 class Pausing:
-    """A rule that cannot go on: its contract or its watchlist is gone."""
+    """A rule that cannot go on: its watchlist is gone."""
 
     rule_id: str
     version: int
     """Of another version it is another rule."""
-    symbol: str = ""
-    """The contract that is gone; empty where the watchlist is."""
-    exchange: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delisting:
+    """A contract that is traded no more: the rules that name it rest, those that are paused, too."""
+
+    former: str
+    """Its name."""
+    exchange: str
     others: tuple[str, ...] = ()
     """Contracts on the same coin that are traded."""
+    after: str = ""
+    """Those with ids up to this one rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +163,9 @@ class Checkpoint:
     """Unix ms."""
 
 
-Writable = Fired | Gathered | MissedAlerts | Pausing | Renaming | Checkpoint
+Leaving = Delisting | Renaming
+"""What becomes of a contract's name, for as many rules as name it."""
+Writable = Fired | Gathered | MissedAlerts | Pausing | Leaving | Checkpoint
 
 
 class AlertWriter:
@@ -324,7 +334,7 @@ class AlertWriter:
                 work += len(each.series) // _GATHERED_AS_ONE
             elif isinstance(each, Fired):
                 self._singles -= 1
-            elif isinstance(each, Renaming):
+            elif isinstance(each, Leaving):
                 # It may be a whole transaction's work, and goes on before anything that follows it.
                 work += BATCH
             batch.append(each)
@@ -388,7 +398,7 @@ class AlertWriter:
             del self._writing[0]
 
     async def _commit(self, batch: Sequence[Writable]) -> None:
-        def work(session: Session) -> tuple[list[AlertRecord], list[Renaming]]:
+        def work(session: Session) -> tuple[list[AlertRecord], list[Leaving]]:
             self._tenure.require()
             written = _write(session, batch, self._deliver, self._clock())
             self._tenure.require()
@@ -428,20 +438,20 @@ class AlertWriter:
 
 def _write(
     session: Session, batch: Sequence[Writable], deliver: Deliver, now_ms: int
-) -> tuple[list[AlertRecord], list[Renaming]]:
-    """What a batch comes to, in one transaction; the alerts that are new, and what is left to be renamed."""
-    renamings = [each for each in batch if isinstance(each, Renaming)]
-    naming = {each: rule_store.naming(session, each.former, after=each.after, limit=BATCH) for each in renamings}
+) -> tuple[list[AlertRecord], list[Leaving]]:
+    """What a batch comes to, in one transaction; the alerts that are new, and names of which rules are left."""
+    leaving = [each for each in batch if isinstance(each, Leaving)]
+    naming = {each: rule_store.naming(session, each.former, after=each.after, limit=BATCH) for each in leaving}
     rules = rule_store.lock(session, _rule_ids(batch).union(*naming.values()))
     found: list[AlertRecord] = []
     tells: dict[str, Sequence[Series]] = {}
     """Key of an alert to what it tells."""
     for demo in (False, True):
-        mine = [
+        firings = [
             each for each in batch if isinstance(each, Fired | Gathered | MissedAlerts) and each.origin.demo is demo
         ]
-        judge = _Judge(session, rules, mine, demo=demo)
-        for each in mine:
+        judge = _Judge(session, rules, firings, demo=demo)
+        for each in firings:
             if isinstance(each, Fired):
                 told = [Series.of(each.firing)] if judge.admits(each.firing) else []
             elif isinstance(each, Gathered):
@@ -455,8 +465,11 @@ def _write(
         notices: list[AlertRecord | None] = []
         if isinstance(each, Pausing):
             notices.append(_pause(session, each, rules, now_ms))
-        elif isinstance(each, Renaming):
-            notices += (_rename(session, each, rules[rule_id], now_ms) for rule_id in naming[each] if rule_id in rules)
+        elif isinstance(each, Leaving):
+            mine = [rules[rule_id] for rule_id in naming[each] if rule_id in rules]
+            # First those that wait for room: they must not get that of the others.
+            mine.sort(key=lambda rule: rule.why != "plan")
+            notices += (_leave(session, each, rule, now_ms) for rule in mine)
         found += (notice for notice in notices if notice is not None)
     new = alerts.store(session, found, deliver, now_ms)
     for alert in new:
@@ -590,10 +603,6 @@ def _pause(session: Session, pausing: Pausing, rules: Mapping[str, RuleRecord], 
     rule = rules.get(pausing.rule_id)
     if rule is None or rule.version != pausing.version or rule.status != "active":
         return None
-    if pausing.symbol:
-        notice = findings.delisted_notice(rule, pausing.symbol, pausing.exchange, pausing.others, now_ms)
-        rule_store.pause(session, rule, "delisted", now_ms)
-        return notice
     if not rule_store.watchlist_is_gone(session, rule):
         return None
     notice = findings.watchlist_notice(rule, now_ms)
@@ -601,21 +610,27 @@ def _pause(session: Session, pausing: Pausing, rules: Mapping[str, RuleRecord], 
     return notice
 
 
-def _rename(session: Session, renaming: Renaming, rule: RuleRecord, now_ms: int) -> AlertRecord | None:
+def _leave(session: Session, leaving: Leaving, rule: RuleRecord, now_ms: int) -> AlertRecord | None:
     """Have a rule follow its contract to another name, or rest where it cannot; the notice that says so."""
     try:
         before = Definition.from_json(rule.definition)
     except Fault:
         # Of another version, whose engine may be about to come.
         return None
-    if before.scope != Scope("symbol", renaming.former) or not rule_store.can_follow(rule):
+    if before.scope != Scope("symbol", leaving.former) or not rule_store.can_follow(rule):
         return None
+    if isinstance(leaving, Delisting):
+        return _rest(session, rule, leaving, leaving.others, now_ms)
     try:
-        after = renamed(before, renaming.symbol)
+        after = renamed(before, leaving.symbol)
     except Fault:
-        notice = findings.delisted_notice(rule, renaming.former, renaming.exchange, (renaming.symbol,), now_ms)
-        rule_store.rest(session, rule, "delisted", now_ms)
-        return notice
-    notice = findings.renamed_notice(rule, before, after, renaming.exchange, now_ms)
+        return _rest(session, rule, leaving, (leaving.symbol,), now_ms)
+    notice = findings.renamed_notice(rule, before, after, leaving.exchange, now_ms)
     rule_store.rewrite(session, rule, after, now_ms)
+    return notice
+
+
+def _rest(session: Session, rule: RuleRecord, leaving: Leaving, others: Sequence[str], now_ms: int) -> AlertRecord:
+    notice = findings.delisted_notice(rule, leaving.former, leaving.exchange, others, now_ms)
+    rule_store.rest(session, rule, "delisted", now_ms)
     return notice

@@ -31,7 +31,7 @@ from flashcur.domain.rules.rule import MOST_COOLDOWN_S, Rule
 from flashcur.domain.signals.listings import former_symbol
 from flashcur.domain.signals.signal import Signal
 from flashcur.domain.ticks import Instrument, Tick
-from flashcur.engine.alert_writer import AlertWriter, Checkpoint, Fired, MissedAlerts, Pausing, Renaming
+from flashcur.engine.alert_writer import AlertWriter, Checkpoint, Delisting, Fired, MissedAlerts, Pausing, Renaming
 from flashcur.engine.detection import values_of
 from flashcur.engine.live_market import LiveMarket, VenueBook
 from flashcur.errors import DatabaseError
@@ -484,18 +484,12 @@ class Evaluation:
             return
         others = under_other_names(symbol, [row.instrument.symbol for row in book.book])
         kept = tuple(other for other in others if other != symbol)
-        self._writer.put(Pausing(rule.id, rule.version, symbol, book.venue.id, kept) for rule in self._rules_on(symbol))
+        self._writer.put([Delisting(symbol, book.venue.id, kept)])
 
     def _on_renamed(self, book: VenueBook, former: str, symbol: str) -> None:
         if book.demo:
             return
         self._writer.put([Renaming(former, symbol, book.venue.id)])
-
-    def _rules_on(self, symbol: str) -> Iterator[Rule]:
-        """The rules that name this contract alone."""
-        for rule in self._rules.values():
-            if rule.definition.scope.kind == "symbol" and rule.definition.scope.symbol == symbol:
-                yield rule
 
     def _give(self, book: VenueBook, found: Sequence[Firing]) -> None:
         if not found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ from flashcur.domain.rules.firing import Firing, Reading
 from flashcur.domain.rules.rule import Rule
 from flashcur.domain.signals.signal import Origin
 from flashcur.engine import alert_writer
-from flashcur.engine.alert_writer import Checkpoint, Fired, MissedAlerts, Pausing
+from flashcur.engine.alert_writer import Checkpoint, Delisting, Fired, MissedAlerts, Pausing
 from flashcur.errors import DatabaseError
 from flashcur.models import RuleRecord
 from flashcur.services.alerts import rule_store
@@ -268,7 +269,7 @@ async def test_a_storm_of_many_waits_in_little_room(database: Database) -> None:
 async def test_nothing_is_written_after_the_lease_is_lost(database: Database) -> None:
     async with evaluating(database, writes=False) as rig:
         rule = rule_of(database, rig.rule(rig.owner(), ABOVE))
-        rig.writer.put([fired(rule), Checkpoint(REAL, {}, NOON), Pausing(rule.id, 1, "AUSDT")])
+        rig.writer.put([fired(rule), Checkpoint(REAL, {}, NOON), Delisting("AUSDT", "binanceusdm")])
         rig.tenure.lost.set()
         await asyncio.wait_for(rig.writer.run(), 5)
         await rig.writer.flush()
@@ -328,22 +329,27 @@ async def test_the_newest_checkpoint_waits_behind_what_was_found_before_it(datab
         assert read(DEMO) is None
 
 
-async def test_a_rule_is_paused_once_and_only_as_it_was_found(database: Database) -> None:
+async def test_a_contract_that_is_gone_pauses_each_rule_once_those_of_its_owner_and_of_the_plan_too(
+    database: Database,
+) -> None:
     async with evaluating(database) as rig:
         owner = rig.owner()
-        gone, edited = (rig.rule(owner, ABOVE) for _ in range(2))
-        with database.session() as session:
-            session.get_one(RuleRecord, edited).version = 2
-        rig.writer.put([Pausing(each, 1, "AUSDT", "binanceusdm") for each in (gone, gone, edited, "nobody")])
+        going, edited = rig.rule(owner, ABOVE), rig.rule(owner, ABOVE, version=2)
+        paused, waiting = (rig.rule(owner, ABOVE, status="paused", why=why) for why in ("owner", "plan"))
+        done, other = rig.rule(owner, ABOVE, status="done", why="fired"), rig.rule(owner, ABOVE, scope="BUSDT")
+        rig.writer.put([Delisting("AUSDT", "binanceusdm")] * 2)
         # Its scope is no list.
-        rig.writer.put([Pausing(edited, 2)])
+        rig.writer.put([Pausing(other, 1)])
         await rig.written()
         rules = rig.rules()
-        assert [(rules[each].status, rules[each].why) for each in (gone, edited)] == [
-            ("paused", "delisted"),
-            ("active", ""),
-        ]
-        assert [row.kind for row in rig.rows()] == ["notice"]
+        assert {(rules[each].status, rules[each].why) for each in (going, edited, paused, waiting)} == {
+            ("paused", "delisted")
+        }
+        assert [(rules[each].status, rules[each].why) for each in (done, other)] == [("done", "fired"), ("active", "")]
+        assert Counter((row.kind, row.title) for row in rig.rows()) == {
+            ("notice", "Rule paused: AUSDT is no longer traded"): 2,
+            ("notice", "Rule stays paused: AUSDT is no longer traded"): 2,
+        }
 
 
 async def test_where_it_goes_fails_with_the_alert(sqlite_database: Database) -> None:

@@ -367,7 +367,7 @@ async def test_one_that_waits_for_room_and_cannot_follow_its_contract_waits_no_l
         rule = rig.rules()[waiting]
         assert (rule.status, rule.why, rule.version) == ("paused", "delisted", 1)
         (notice,) = rig.rows()
-        assert notice.title == "Rule paused: BABYDOGEUSDT is no longer traded"
+        assert notice.title == "Rule stays paused: BABYDOGEUSDT is no longer traded"
 
 
 async def test_demo_data_renames_no_rule(sqlite_database: Database) -> None:

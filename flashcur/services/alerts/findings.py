@@ -157,12 +157,14 @@ def _listed(series: Series) -> dict[str, Any]:
 
 
 def delisted_notice(rule: RuleRecord, symbol: str, exchange: str, others: Iterable[str], now_ms: int) -> AlertRecord:
-    """Says that a rule is paused as its contract is no longer traded; `others` are the contracts on the same coin."""
+    """Says that a rule, given as it was before, rests as its contract is no longer traded; `others` are the contracts
+    on the same coin."""
     text = "It stays paused if the contract comes back: you decide when it goes on."
     renamed = sorted(others)
     if renamed:
         text = f"{_of_another_multiple(symbol, renamed[0])}\n{text}"
-    return _notice(rule, "delisted", f"Rule paused: {symbol} is no longer traded", text, now_ms, exchange, symbol)
+    what = "Rule paused" if rule.status == "active" else "Rule stays paused"
+    return _notice(rule, "delisted", f"{what}: {symbol} is no longer traded", text, now_ms, exchange, symbol)
 
 
 def renamed_notice(rule: RuleRecord, before: Definition, after: Definition, exchange: str, now_ms: int) -> AlertRecord:
