@@ -378,9 +378,14 @@ def _shared(link: str) -> Definition:
     except Fault:
         definition = None
     # Whoever makes a link by hand puts no words of theirs into our sentence.
-    if definition is None or (definition.scope.kind == "symbol" and not valid_symbol(definition.scope.symbol)):
+    if definition is None or (definition.scope.kind == "symbol" and not _is_a_name(definition.scope.symbol)):
         raise NotFound("This link holds no rule that can be read: ask for it again, or begin a new one.")
     return definition
+
+
+def _is_a_name(symbol: str) -> bool:
+    """Whether it looks as all contracts' names do: letters and digits without case or signs, then USDT."""
+    return valid_symbol(symbol) and symbol.isalnum() and symbol == symbol.upper() and symbol.endswith("USDT")
 
 
 def _as_before(session: Session, account: Account) -> dict[str, Any]:

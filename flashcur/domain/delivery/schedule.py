@@ -26,10 +26,13 @@ def next_attempt_ms(
     """When to try again (Unix ms) after `attempts` have failed; None where that is too late to be of use.
 
     Of what time is left at most half is waited, so that a message is tried until the end of its use and a pause that is
-    longer than the rest does not end it. `at_least_s`: seconds before which it makes no sense, as its provider said.
+    longer than the rest does not end it. `at_least_s`: seconds before which it makes no sense, as its provider said;
+    where nothing would be left of its use by then, it is tried all the same.
     """
     rest_s = (expires_ms - now_ms) / 1000
-    wait_s = max(SHORTEST_S, min(at_least_s, LONGEST_WAIT_S), min(pause_s(attempts, chance), rest_s / 2))
+    told_s = min(at_least_s, LONGEST_WAIT_S)
+    told_s = told_s if told_s < rest_s else 0.0
+    wait_s = max(SHORTEST_S, told_s, min(pause_s(attempts, chance), rest_s / 2))
     due_ms = now_ms + round(1000 * wait_s)
     return due_ms if due_ms < expires_ms else None
 

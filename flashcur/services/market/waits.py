@@ -44,7 +44,7 @@ def retry_after_s(headers: Mapping[str, str] | None, now_s: float | None = None)
     except ValueError:
         try:
             seconds = parsedate_to_datetime(value).timestamp() - _now(now_s)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
     return min(max(seconds, 0.0), LONGEST_S) if seconds == seconds else None
 

@@ -17,6 +17,12 @@ MOST_WAIT_S = 86_400.0
 """No answer puts a message off for longer; most are of no use by then."""
 MOST_WORDS = 200
 """Characters of a provider's words that are kept."""
+_HIDDEN = re.compile(r"<!--|<script\b|<style\b", re.IGNORECASE)
+_ENDS = {
+    "<!--": re.compile("-->"),
+    "<script": re.compile(r"</script\s{0,9}>", re.IGNORECASE),
+    "<style": re.compile(r"</style\s{0,9}>", re.IGNORECASE),
+}
 _WORDS_IN = ("description", "message", "error", "detail", "title")
 
 
@@ -34,9 +40,44 @@ def words(answer: Answer) -> str:
     said = json_object(answer)
     told = next((said[name] for name in _WORDS_IN if isinstance(said.get(name), str)), None)
     if told is None:
-        text = answer.body.decode("utf-8", "replace")
-        told = re.sub(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", " ", text, flags=re.DOTALL | re.IGNORECASE)
+        told = without_tags(answer.body.decode("utf-8", "replace"))
     return one_line(told)[:MOST_WORDS]
+
+
+def without_tags(text: str) -> str:
+    """The text with a space for each tag and comment, and for scripts and styles whole; what never ends stays as it is.
+
+    The time grows with the length alone, whatever a server makes up: it is spent in the event loop.
+    """
+    kept: list[str] = []
+    unended: set[str] = set()
+    at = 0
+    while (begin := text.find("<", at)) >= 0:
+        end = _end_of_hidden(text, begin, unended)
+        if end < 0:
+            end = text.find(">", begin) + 1
+        if end <= 0:
+            break
+        kept += (text[at:begin], " ")
+        at = end
+    kept.append(text[at:])
+    return "".join(kept)
+
+
+def _end_of_hidden(text: str, begin: int, unended: set[str]) -> int:
+    """Where a comment, script or style ends that begins there; -1 where none does, or it has no end. `unended` are
+    those whose end was looked for in vain: there is none further on either."""
+    opened = _HIDDEN.match(text, begin)
+    if opened is None:
+        return -1
+    what = opened[0].lower()
+    if what in unended:
+        return -1
+    closed = _ENDS[what].search(text, opened.end())
+    if closed is None:
+        unended.add(what)
+        return -1
+    return closed.end()
 
 
 def told(provider: str, answer: Answer) -> str:

@@ -221,8 +221,9 @@ class Foreign(Refusal):
 
 
 def safe_path(target: str) -> str:
-    """`target` where it is a path of this site, else `/`: no link that people trust sends them elsewhere."""
+    """`target` where it is a page of this site, else `/`: no link that people trust sends them elsewhere, or acts."""
     # Dots would be taken out by the browser, and what is left may begin with two slashes.
     dots = any(part in (".", "..") for part in target.partition("?")[0].split("/"))
     plain = not dots and target.isascii() and target.isprintable() and "\\" not in target and len(target) <= MOST_PATH
-    return target if plain and target.startswith("/") and not target.startswith("//") else "/"
+    page = target.startswith("/") and not target.startswith(("//", "/auth/", "/api/"))
+    return target if plain and page else "/"

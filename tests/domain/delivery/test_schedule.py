@@ -45,7 +45,12 @@ def test_a_pause_is_at_most_half_of_the_time_that_is_left() -> None:
 def test_a_provider_is_not_asked_earlier_than_it_said() -> None:
     assert next_attempt_ms(1, NOW, NOW + DAY_MS, 0.5, at_least_s=900) == NOW + 900_000
     assert next_attempt_ms(1, NOW, NOW + 1_000_000, 0.5, at_least_s=900) == NOW + 900_000
-    assert next_attempt_ms(1, NOW, NOW + 900_000, 0.5, at_least_s=900) is None
+
+
+@pytest.mark.parametrize("said_s", [900, 3600, 86_400, 1e12, float("inf")])
+def test_who_is_away_for_longer_than_a_message_is_of_use_is_asked_all_the_same(said_s: float) -> None:
+    assert next_attempt_ms(1, NOW, NOW + 900_000, 0.5, at_least_s=said_s) == NOW + 5_000
+    assert next_attempt_ms(5, NOW, NOW + 900_000, 0.5, at_least_s=said_s) == NOW + 450_000
 
 
 def test_who_says_at_once_again_and_again_is_asked_less_and_less_often() -> None:

@@ -56,6 +56,7 @@ def test_retry_after(headers: dict[str, str], expected: float | None) -> None:
         ({"X-Bapi-Limit-Reset-Timestamp": "1766999999000"}, "", None),
         ({"X-Bapi-Limit-Reset-Timestamp": "soon"}, "", None),
         ({}, "403, access too frequent", TOO_FREQUENT_S),
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 +99999999999999"}, "", None),
         (None, "", None),
     ],
 )

@@ -35,7 +35,8 @@ PLACES = {"/": "/", "": "/", "/account": "/account", "/markets/BTCUSDT?x=1#y": "
           "javascript:alert(1)": "/", "evil.example": "/", " /account": "/", "\t//evil.example": "/",
           "/\t/evil.example": "/", "/\n/evil.example": "/", "/\r\nSet-Cookie: a=b": "/", "/ünïcode": "/",
           "/\u2028": "/", "/" + "a" * 2_500: "/", "@evil.example": "/", ".evil.example": "/",
-          "/.//evil.example": "/", "/..//evil.example": "/", "/a/../..//evil.example": "/"}  # fmt: skip
+          "/.//evil.example": "/", "/..//evil.example": "/", "/a/../..//evil.example": "/",
+          "/auth/sign-out": "/", "/api/v1/markets": "/", "/authors": "/authors"}  # fmt: skip
 
 
 @pytest.fixture
