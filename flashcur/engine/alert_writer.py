@@ -7,7 +7,8 @@ than one firing waits. A checkpoint waits behind what was found before it, so th
 ahead of the alerts that are stored.
 
 In the transaction each rule is locked and looked at again: one that was changed, paused, or has fired within its
-cooldown gives nothing, so that two engines that overlap tell nothing twice. Nothing is written once the lease is lost.
+cooldown gives nothing, so that two engines that overlap tell nothing twice. What is refused since its rule is no longer
+what it was, or is snoozed, is said to `on_refused`. Nothing is written once the lease is lost.
 """
 
 from __future__ import annotations
@@ -202,6 +203,8 @@ class AlertWriter:
         self._last_ids: dict[str, int] = {}
         """Largest id of an account's alerts that was not said on the bus yet."""
         self._last_id = 0
+        self.on_refused: Callable[[Sequence[Firing]], None] | None = None
+        """Is told of firings that gave nothing, since their rules are snoozed, or are no longer what they were."""
         self.is_held_up = False
         """Whether the database did not take what was tried last."""
         self.stored = 0
@@ -398,22 +401,24 @@ class AlertWriter:
             del self._writing[0]
 
     async def _commit(self, batch: Sequence[Writable]) -> None:
-        def work(session: Session) -> tuple[list[AlertRecord], list[Leaving]]:
+        def work(session: Session) -> _Written:
             self._tenure.require()
             written = _write(session, batch, self._deliver, self._clock())
             self._tenure.require()
             return written
 
-        new, rest = await self._database.run(work)
-        self._queue.extendleft(reversed(rest))
+        written = await self._database.run(work)
+        self._queue.extendleft(reversed(written.left))
+        if written.refused and self.on_refused is not None:
+            self.on_refused(written.refused)
         now_ms = self._clock()
-        self.stored += len(new)
-        for alert in new:
+        self.stored += len(written.new)
+        for alert in written.new:
             if alert.kind == "rule":
                 self._observe(max(0.0, (now_ms - alert.seen_ms) / 1000))
             self._last_id = max(self._last_id, alert.id or 0)
             self._last_ids[alert.account_id] = max(self._last_ids.get(alert.account_id, 0), alert.id or 0)
-        if new:
+        if written.new:
             self._told.set()
 
     async def _tell(self) -> None:
@@ -436,14 +441,25 @@ class AlertWriter:
             logger.error("%d alerts are lost: %s", self.dropped, why)
 
 
-def _write(
-    session: Session, batch: Sequence[Writable], deliver: Deliver, now_ms: int
-) -> tuple[list[AlertRecord], list[Leaving]]:
-    """What a batch comes to, in one transaction; the alerts that are new, and names of which rules are left."""
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What a batch came to."""
+
+    new: Sequence[AlertRecord]
+    """Alerts that were not there already."""
+    left: Sequence[Leaving]
+    """Names of which rules are left."""
+    refused: Sequence[Firing]
+    """See `AlertWriter.on_refused`."""
+
+
+def _write(session: Session, batch: Sequence[Writable], deliver: Deliver, now_ms: int) -> _Written:
+    """Write a batch down, in one transaction."""
     leaving = [each for each in batch if isinstance(each, Leaving)]
     naming = {each: rule_store.naming(session, each.former, after=each.after, limit=BATCH) for each in leaving}
     rules = rule_store.lock(session, _rule_ids(batch).union(*naming.values()))
     found: list[AlertRecord] = []
+    refused: list[Firing] = []
     tells: dict[str, Sequence[Series]] = {}
     """Key of an alert to what it tells."""
     for demo in (False, True):
@@ -461,6 +477,7 @@ def _write(
             if told:
                 found.append(_alert(session, each, told, now_ms))
                 tells[found[-1].key] = told
+        refused += judge.refused
     for each in batch:
         notices: list[AlertRecord | None] = []
         if isinstance(each, Pausing):
@@ -481,7 +498,8 @@ def _write(
     for each in batch:
         if isinstance(each, Checkpoint):
             save_checkpoint(session, each.origin, each.values, each.as_of_ms)
-    return new, [replace(each, after=ids[-1]) for each, ids in naming.items() if len(ids) == BATCH]
+    left = [replace(each, after=ids[-1]) for each, ids in naming.items() if len(ids) == BATCH]
+    return _Written(new, left, refused)
 
 
 def _alert(session: Session, each: Fired | Gathered | MissedAlerts, told: Sequence[Series], now_ms: int) -> AlertRecord:
@@ -524,6 +542,8 @@ class _Judge:
         demo: bool,
     ) -> None:
         self._rules = rules
+        self.refused: list[Firing] = []
+        """What was looked at of rules that are snoozed, or are no longer what they were."""
         self._fired: dict[tuple[str, str], list[int]] = defaultdict(list)
         """Rule and symbol, and rule and nothing, to when it fired since it was set going, the exchange's time."""
         self._missed: dict[str, set[tuple[str, str]]] = {}
@@ -591,11 +611,14 @@ class _Judge:
                 self._fired[key].append(event_ms)
 
     def _current(self, firing: Firing) -> RuleRecord | None:
+        """The rule of a firing, if it may tell it; otherwise the firing is refused."""
         rule = self._rules.get(firing.rule.id)
-        if rule is None or rule.status != "active" or rule.version != firing.rule.version:
-            return None
-        snoozed = rule.snoozed_until_ms is not None and firing.seen_ms < rule.snoozed_until_ms
-        return None if snoozed else rule
+        if rule is not None and rule.status == "active" and rule.version == firing.rule.version:
+            snoozed = rule.snoozed_until_ms is not None and firing.seen_ms < rule.snoozed_until_ms
+            if not snoozed:
+                return rule
+        self.refused.append(firing)
+        return None
 
 
 def _pause(session: Session, pausing: Pausing, rules: Mapping[str, RuleRecord], now_ms: int) -> AlertRecord | None:

@@ -98,7 +98,7 @@ class Evaluation:
         clock: Callable[[], int],
         timer: Callable[[], float] = perf_counter,
     ) -> None:
-        """`clock` is Unix ms, `timer` seconds. Observes `market` from now on."""
+        """`clock` is Unix ms, `timer` seconds. Observes `market`, and hears what `writer` refuses, from now on."""
         self._market = market
         self._writer = writer
         self._database = database
@@ -134,6 +134,7 @@ class Evaluation:
         self.blind_since_ms = 0
         """From when on nothing was watched before that, Unix ms; 0 where that is not known."""
         market.observe(self)
+        writer.on_refused = self._on_refused
 
     @property
     def is_ready(self) -> bool:
@@ -505,6 +506,12 @@ class Evaluation:
                 now.append(Fired(book.origin, firing))
                 self.figures.firings += 1
         self._writer.put(now)
+
+    def _on_refused(self, firings: Sequence[Firing]) -> None:
+        """A rule may be changed after it was read here last: what it fired since leaves no trace."""
+        if (evaluator := self._evaluator) is not None:
+            for firing in firings:
+                evaluator.refused(firing.rule.id, firing.symbol, firing.event_ms)
 
     def _tell_missed(self, book: VenueBook, now_ms: int) -> None:
         by_account: dict[str, list[Firing]] = defaultdict(list)

@@ -87,14 +87,18 @@ async def test_a_rule_is_looked_at_again_when_its_alert_is_written(database: Dat
                 change(session.get_one(RuleRecord, rule.id))
         with database.session() as session:
             session.delete(session.get_one(RuleRecord, rules[3].id))
+        refused: list[Firing] = []
+        rig.writer.on_refused = refused.extend
         rig.writer.put([fired(rule) for rule in rules])
-        rig.writer.put([fired(rules[2], 2 * HOUR)])
+        rig.writer.put([fired(rules[2], 2 * HOUR), fired(rules[4], 1)])
         await rig.written()
         assert {(row.rule_id, row.event_ms) for row in rig.rows()} == {
             (rules[4].id, NOON),
             # Its snooze was over by then.
             (rules[2].id, NOON + 2 * HOUR),
         }
+        # What is in a cooldown was told before.
+        assert [each.rule.id for each in refused] == [rule.id for rule in rules[:4]]
         assert rig.writer.dropped == 0
 
 
@@ -253,6 +257,23 @@ async def test_a_storm_is_gathered_by_account_and_nothing_of_it_is_lost(
         rig.writer.put([fired(mine, 140_000, symbols[-1])])
         await rig.writer.flush()
         assert rig.rows()[-1].kind == "rule"
+
+
+async def test_of_a_storm_that_is_refused_the_last_is_said(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That one counts for the cooldown."""
+    monkeypatch.setattr(alert_writer, "MANY", 0)
+    async with evaluating(sqlite_database, writes=False) as rig:
+        rule = rule_of(sqlite_database, rig.rule(rig.owner(), ABOVE, cooldown_s=60))
+        refused: list[Firing] = []
+        rig.writer.on_refused = refused.extend
+        rig.writer.put([fired(rule), fired(rule, 70_000)])
+        with sqlite_database.session() as session:
+            session.get_one(RuleRecord, rule.id).snoozed_until_ms = NOON + HOUR
+        await rig.writer.flush()
+        assert rig.rows() == []
+        assert refused[-1].event_ms == NOON + 70_000
 
 
 async def test_a_storm_of_many_waits_in_little_room(database: Database) -> None:

@@ -21,6 +21,7 @@ from flashcur.engine import evaluation as evaluation_module
 from flashcur.models import Account, RuleRecord
 from flashcur.services.accounts import watchlists
 from flashcur.services.accounts.entitlement import plan_of, set_plan
+from flashcur.services.alerts import rules
 from flashcur.services.kit.clock import from_ms
 from flashcur.services.market.venues import BYBIT
 from flashcur.services.storage.database import Database
@@ -118,6 +119,88 @@ async def test_an_edit_reaches_the_evaluation_and_the_rule_starts_anew(database:
         rig.pass_quietly(1, 10.3)
         await rig.written()
         assert [(row.rule_version, row.price) for row in rig.rows()] == [(2, 10.3)]
+
+
+@pytest.mark.parametrize("mode", ["once", "repeat"])
+async def test_what_a_snooze_refuses_leaves_no_trace(database: Database, mode: str) -> None:
+    """A price that crosses after “Snooze” was pressed, and before the evaluation has read that."""
+    async with evaluating(database) as rig:
+        owner = rig.owner()
+        rule_id = rig.rule(owner, ABOVE, mode=mode, cooldown_s=7 * 24 * 3_600)
+        rig.serve()
+        await rig.begun()
+        rig.pass_quietly(1)
+        until_ms = rig.now_ms + HOUR
+        rig.edit(lambda session: rules.snooze(session, owner, rule_id, until_ms, rig.now_ms), owner)
+        rig.pass_quietly(1, 11.5)
+        assert rig.evaluation.rules[rule_id].snoozed_until_ms is None
+        await rig.written()
+        assert rig.evaluation.figures.firings == 1
+        assert rig.rows() == []
+        await eventually(
+            lambda: rig.evaluation.rules[rule_id].snoozed_until_ms == until_ms, "an evaluation that knows of the snooze"
+        )
+        # While it lasts nothing fires, and once it is over what crosses then.
+        rig.pass_quietly(1)
+        rig.pass_quietly(1, 11.5)
+        rig.later(HOUR / 1000)
+        rig.pass_quietly(2)
+        assert rig.evaluation.figures.firings == 1
+        rig.pass_quietly(1, 11.5)
+        await rig.written()
+        assert [row.event_ms for row in rig.rows("rule")] == [rig.now_ms]
+        # That one was told: the rule is done, or in its cooldown.
+        rig.pass_quietly(1)
+        rig.pass_quietly(1, 11.5)
+        assert rig.evaluation.figures.firings == 2
+        assert rig.rules()[rule_id].status == ("done" if mode == "once" else "active")
+
+
+async def test_a_snooze_that_was_read_before_its_firing_is_refused_leaves_no_trace(sqlite_database: Database) -> None:
+    """As where the database was away: what the writer does comes last."""
+    async with evaluating(sqlite_database, writes=False) as rig:
+        owner = rig.owner()
+        rule_id = rig.rule(owner, ABOVE, FundingLevel("above", 0.005), mode="once")
+        rig.serve()
+        await rig.begun()
+        rig.pass_quietly(1, 11.5)
+        assert rig.evaluation.figures.firings == 1
+        until_ms = rig.now_ms + HOUR
+        rig.edit(lambda session: rules.snooze(session, owner, rule_id, until_ms, rig.now_ms), owner)
+        await eventually(
+            lambda: rig.evaluation.rules[rule_id].snoozed_until_ms == until_ms, "an evaluation that knows of the snooze"
+        )
+        # It goes back before anybody knows that it is not done.
+        rig.pass_quietly(1)
+        await rig.writer.flush()
+        assert rig.rows() == []
+        rig.later(HOUR / 1000)
+        rig.fund(0.01)
+        rig.pass_quietly(1)
+        rig.pass_quietly(1, 11.5)
+        await rig.writer.flush()
+        assert [row.event_ms for row in rig.rows("rule")] == [rig.now_ms]
+
+
+async def test_a_snooze_ends_no_cooldown(sqlite_database: Database) -> None:
+    async with evaluating(sqlite_database) as rig:
+        owner = rig.owner()
+        rule_id = rig.rule(owner, ABOVE, cooldown_s=2 * 3_600)
+        rig.serve()
+        await rig.begun()
+        rig.pass_quietly(1, 11.5)
+        await rig.written()
+        assert len(rig.rows()) == 1
+        until_ms = rig.now_ms + HOUR
+        rig.edit(lambda session: rules.snooze(session, owner, rule_id, until_ms, rig.now_ms), owner)
+        await eventually(
+            lambda: rig.evaluation.rules[rule_id].snoozed_until_ms == until_ms, "an evaluation that knows of the snooze"
+        )
+        for fired in (1, 2):
+            rig.later(HOUR / 1000)
+            rig.pass_quietly(1)
+            rig.pass_quietly(1, 11.5)
+            assert rig.evaluation.figures.firings == fired
 
 
 async def test_new_paused_and_deleted_rules_follow_within_a_second(database: Database) -> None:

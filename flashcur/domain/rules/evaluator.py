@@ -321,6 +321,18 @@ class Evaluator:
             # What is remembered of the contract is of before: it is spent until it is seen to have gone back.
             self._spend(self._contracts.setdefault(symbol, _Contract(symbol)), watch)
 
+    def refused(self, rule_id: str, symbol: str, event_ms: int) -> None:
+        """What a rule fired for a contract at `event_ms` (the exchange's time, Unix ms) was told to nobody.
+
+        It is neither the one firing of a rule that fires once, nor the beginning of a cooldown.
+        """
+        watch = self._watches.get(rule_id)
+        # Where it has begun anew, or has fired again, nothing is left of it.
+        if watch is None or watch.fired is None or watch.fired.get(symbol) != event_ms:
+            return
+        del watch.fired[symbol]
+        watch.done = watch.done and bool(watch.fired)
+
     def readings(self, rule: Rule | Definition, row: Row, now_ms: int) -> tuple[Reading, ...]:
         """What each condition measures at a contract at `now_ms` (Unix ms, our clock)."""
         definition = rule.definition if isinstance(rule, Rule) else rule
@@ -888,8 +900,11 @@ class Evaluator:
     # What is looked at.
 
     def _enter(self, watch: _Watch, touched: set[tuple[str, int]]) -> None:
-        """Wait for what a rule wants; `touched` learns of (symbol, source), with an empty symbol for all."""
-        if watch.done or not watch.plan_allows:
+        """Wait for what a rule wants; `touched` learns of (symbol, source), with an empty symbol for all.
+
+        One that is done waits, too: its firing may still be refused.
+        """
+        if not watch.plan_allows:
             return
         rule = watch.rule
         symbols: Iterable[str] = ("",) if rule.symbols is None else rule.symbols

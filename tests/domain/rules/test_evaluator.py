@@ -340,6 +340,19 @@ def test_once_is_once_for_all_contracts():
     assert market.prices(99, 101, start_s=2, symbol=B) == []
 
 
+def test_a_refused_firing_counts_for_nothing():
+    for mode in ("once", "repeat"):
+        market = Market(rule(ABOVE, symbols=None, mode=mode, cooldown_s=3_600))
+        (fired,) = market.prices(99, 101)
+        market.evaluator.refused("r", A, fired.event_ms)
+        assert seconds(market.prices(99, 101, start_s=2)) == [3]
+        # One of before, or of what is not known, is not the one that counts.
+        market.evaluator.refused("r", A, fired.event_ms)
+        market.evaluator.refused("r", B, fired.event_ms)
+        market.evaluator.refused("unknown", A, fired.event_ms)
+        assert market.prices(99, 101, start_s=4) == []
+
+
 def test_snooze_and_expiry():
     market = Market(rule(ABOVE, snoozed_until_ms=T0 + 5_000, expires_ms=T0 + 100_000, cooldown_s=60))
     assert seconds(market.prices(99, 101, 99, 101)) == []
