@@ -145,7 +145,8 @@ export async function allowNotifications(sample: string): Promise<string | null>
   const answer = await Notification.requestPermission();
   look();
   if (answer !== "granted") return answer === "denied" ? BLOCKED : null;
-  return show("FlashCur", sample, "flashcur") ? "" : UNSUPPORTED;
+  // With the tag of one that still stands there the browser would replace it, and show nothing.
+  return show("FlashCur", sample, `flashcur ${Date.now()}`) ? "" : UNSUPPORTED;
 }
 
 export const setStrong = (strong: boolean) => keep({ strong }, state.get().problem);

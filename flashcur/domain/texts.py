@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flashcur.errors import Refusal
 
-_NO_NAMES = frozenset({"A", "It", "Mail", "Nothing", "Our", "That", "The", "This", "You", "Your"})
+_NO_NAMES = frozenset({"A", "It", "Mail", "None", "Not", "Nothing", "Our", "That", "The", "This", "You", "Your"})
 """What a sentence of ours begins with, and no name does."""
 
 

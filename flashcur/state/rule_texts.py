@@ -171,6 +171,11 @@ def said_of_tests(count: int) -> str:
     return f"{them} on the way: Messages says what became of {'it' if count == 1 else 'them'}."
 
 
+def said_of_browser_test() -> str:
+    """What is said instead where a rule reaches nobody outside the browser."""
+    return "Browser notifications need no test message: Channels shows you one at a press."
+
+
 def said(definition: Definition, lists: Mapping[str, str]) -> str:
     """The rule as one sentence; no number is parted from its unit at a line's end."""
     return with_units_kept(sentence(definition, scope_name(definition.scope, lists)))

@@ -24,6 +24,7 @@ from flashcur.domain.rules.often import with_threshold
 from flashcur.domain.rules.rule import Definition, Scope
 from flashcur.domain.rules.share import from_link
 from flashcur.domain.signals.signal import Origin
+from flashcur.domain.texts import lowered
 from flashcur.domain.ticks import Instrument
 from flashcur.domain.watchlists import valid_symbol
 from flashcur.errors import NotFound, Refusal, SignInNeeded
@@ -33,6 +34,7 @@ from flashcur.services.accounts.watchlists import ListView
 from flashcur.services.accounts.wiring import Accounts
 from flashcur.services.alerts import alerts, certificates, rules
 from flashcur.services.alerts.often import too_often
+from flashcur.services.alerts.places import OURS
 from flashcur.services.alerts.reach import Way, ways
 from flashcur.services.kit.clock import from_ms
 from flashcur.services.notify.channel import Channel as Sender
@@ -47,6 +49,7 @@ from flashcur.state.rule_texts import (
     draft_texts,
     list_vars,
     present_texts,
+    said_of_browser_test,
     said_of_tests,
     shared_texts,
 )
@@ -181,23 +184,23 @@ class RulesState(rx.State):
         """Keep the rule that the form says: a new one, or one that is there, written anew."""
         told: dict[str, Any] = {}
 
-        async def work(accounts: Accounts, caller: Caller) -> tuple[str, str, int]:
+        async def work(accounts: Accounts, caller: Caller) -> tuple[str, str, dict[str, str]]:
             found = read_draft(draft, visit.known_contracts())
             told["number"] = found.number
             if found.faults or found.definition is None:
                 tell(self, {RulesState: {"checked": {"number": found.number, **self._checked(found)}}})
                 raise Refusal("Please fix the fields marked above.")
             rule_id, done = await _save(accounts, caller, found)
-            said, sent = await _send_test(accounts, caller, found.channels) if found.test else ("", 0)
-            return rule_id, f"{done} {said}".rstrip(), sent
+            said, more = await _send_test(accounts, caller, found.channels) if found.test else ("", {})
+            return rule_id, f"{done} {said}".rstrip(), more
 
         try:
-            rule_id, said, sent = await act(self, work, "Sign in to keep a rule: a free account is enough.")
+            rule_id, said, more = await act(self, work, "Sign in to keep a rule: a free account is enough.")
         except Refusal as refusal:
             told |= {**_problem(refusal), "field": refusal.field, "guest": isinstance(refusal, SignInNeeded)}
         else:
             told["rule"] = rule_id
-            await say(self, said, **(_MESSAGES if sent else {}))
+            await say(self, said, **more)
         tell(self, {RulesState: {"saved": told}})
 
     @rx.event
@@ -270,6 +273,9 @@ _KEPT_PAUSED = "Kept, and paused."
 _MESSAGES = {"link": "/alerts?tab=messages", "link_text": "Messages"}
 """Where it is told what became of a message."""
 
+_BROWSER_CARD = {"link": "/alerts?tab=channels#channel-browser", "link_text": "See one"}
+"""Where a browser notification is shown at a press."""
+
 _FORM = frozenset({"form", "shared", "checked", "saved", "past"})
 """The vars that are not the list's."""
 
@@ -289,13 +295,15 @@ async def _save(accounts: Accounts, caller: Caller, draft: Draft) -> tuple[str, 
     return draft.rule_id, _KEPT_PAUSED if draft.paused else "Saved."
 
 
-async def _send_test(accounts: Accounts, caller: Caller, channels: Sequence[str]) -> tuple[str, int]:
-    """(what became of the test messages that were asked for with a rule, which is kept by now; how many there are)."""
+async def _send_test(accounts: Accounts, caller: Caller, channels: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """(what became of the test messages that were asked for with a rule, which is kept by now; where there is more)."""
+    if "browser" in channels and set(channels) <= set(OURS):
+        return said_of_browser_test(), _BROWSER_CARD
     try:
         sent = await accounts.channels.test_all(caller, channels)
     except Refusal as refusal:
-        return f"No test message was sent: {refusal}", 0
-    return said_of_tests(len(sent)), len(sent)
+        return f"No test message was sent: {lowered(str(refusal))}", {}
+    return said_of_tests(len(sent)), _MESSAGES
 
 
 def _watched(scope: Scope, lists: Iterable[ListView], live: Frame | None) -> tuple[str, ...]:

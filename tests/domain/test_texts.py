@@ -42,6 +42,8 @@ def test_anything_else_is_refused_in_words(value: object, words: str) -> None:
     [
         ("You switched it off.", "you switched it off."),
         ("The bot was blocked.", "the bot was blocked."),
+        ("None of these can.", "none of these can."),
+        ("Not on Pro.", "not on Pro."),
         ("Discord says that this webhook was deleted.", "Discord says that this webhook was deleted."),
         ("STOP was sent.", "STOP was sent."),
         ("", ""),

@@ -569,7 +569,7 @@ def test_by_keyboard_and_within_the_window(page: Page, app: App) -> None:
     expect(page.get_by_role("link", name="New rule")).to_be_focused()
 
 
-def test_a_test_that_reaches_nobody_says_so_and_the_rule_is_kept(page: Page, app: App) -> None:
+def test_where_only_the_browser_is_told_a_test_leads_to_one_that_it_shows(page: Page, app: App) -> None:
     sign_up(page, app)
     visit(page, "/alerts")
     write(page, "btc", "765432")
@@ -579,8 +579,11 @@ def test_a_test_that_reaches_nobody_says_so_and_the_rule_is_kept(page: Page, app
     sheet(page).get_by_label("Browser notification").check()
     test.click()
     expect(sheet(page)).to_be_hidden()
-    expect(page.locator(".notice-bar")).to_contain_text("No test message was sent")
+    notice = page.locator(".notice-bar")
+    expect(notice).to_contain_text("Browser notifications need no test message: Channels shows you one at a press.")
     expect(rules(page)).to_have_count(1)
+    notice.get_by_role("link", name="See one").click()
+    expect(page.locator("#channel-browser")).to_be_in_viewport()
 
 
 def test_a_rule_that_fires_too_often_is_offered_a_threshold(page: Page, app: App) -> None:

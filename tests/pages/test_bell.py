@@ -20,10 +20,11 @@ WITHIN_MS = 10_000
 
 NOTIFICATIONS = """
   window.shown = [];
+  window.tags = [];
   window.Notification = class {
     static permission = "granted";
     static requestPermission = async () => "granted";
-    constructor(title, { body }) { window.shown.push(`${title}: ${body}`); }
+    constructor(title, { body, tag }) { window.shown.push(`${title}: ${body}`); window.tags.push(tag); }
     close() {}
   };
 """
@@ -100,6 +101,20 @@ def test_an_alert_is_noted_in_each_tab_notified_by_one_and_read_over_all(browser
     expect(bell(one)).to_have_attribute("aria-label", "Alerts")
     expect(notes(one)).to_have_count(0)
     assert shown(one) == []
+    leave(context)
+
+
+def test_a_browser_notification_is_shown_at_a_press(browser: Browser, app: App) -> None:
+    context, _ = person(browser, app)
+    page = context.new_page()
+    visit(page, "/alerts?tab=channels")
+    press = page.locator("#channel-browser").get_by_role("button", name="Show one here")
+    for count in (1, 2):
+        press.click()
+        wait_until(lambda count=count: len(page.evaluate("window.shown")) == count, "the notification", 20)
+    first, second = page.evaluate("window.tags")
+    assert first != second
+    assert page.evaluate("window.shown")[0] == "FlashCur: Your alerts will be shown like this."
     leave(context)
 
 

@@ -232,16 +232,16 @@ def _connect(item: Item) -> rx.Component:
 def _browser() -> rx.Component:
     choice = browser.hook("notifications", "inbox", "useNotifications")
     permission, problem = browser.member(choice, "permission"), browser.member(choice, "problem")
+    # Once it is allowed it asks for nothing, and shows a sample again.
+    ask = {"onClick": browser.function("inbox", "turnOnNotifications")}
     return rx.el.div(
         rx.cond(
             permission == "granted",
-            rx.el.p("This browser shows them.", class_name="soft fine"),
             forms.actions(
-                button_plain(
-                    "Allow them in this browser",
-                    custom_attrs={"onClick": browser.function("inbox", "turnOnNotifications")},
-                )
+                rx.el.span("This browser shows them.", class_name="soft"),
+                button_plain("Show one here", custom_attrs=ask),
             ),
+            forms.actions(button_plain("Allow them in this browser", custom_attrs=ask)),
         ),
         rx.el.div(rx.cond(problem != "", rx.el.p(problem, class_name="notice error")), role="status"),
         class_name="stack tight",
