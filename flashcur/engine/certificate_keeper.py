@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from flashcur.domain.rules.condition import MOVE_INPUTS, Input
-from flashcur.domain.rules.firing import Nearest, nearest_text
+from flashcur.domain.rules.firing import nearest_text
 from flashcur.domain.rules.rule import Rule
 from flashcur.domain.rules.watch import InputSight, WatchLedger, account, look_at, needs_of
 from flashcur.domain.signals.silence import DAY_MS
@@ -264,12 +264,18 @@ class CertificateKeeper:
                 known.blind[cause] = known.blind.get(cause, 0) + ms
             known.until_ms = min(to_ms, (part.day + 1) * DAY_MS)
             self._unsaved[rule.id, part.day] = _row(rule.id, known)
-        if known.day == to_ms // DAY_MS and (near := self._evaluation.nearest(rule)) is not None:
-            known.nearest = self._nearer(rule, known.nearest, near)
-            self._unsaved[rule.id, known.day] = _row(rule.id, known)
+        if known.day == to_ms // DAY_MS:
+            near = self._nearest(rule, known.nearest)
+            if near != known.nearest:
+                known.nearest = near
+                self._unsaved[rule.id, known.day] = _row(rule.id, known)
 
-    def _nearer(self, rule: Rule, known: dict[str, Any], near: Nearest) -> dict[str, Any]:
-        if known.get("version") == rule.version and known["missing"] <= near.missing:
+    def _nearest(self, rule: Rule, known: dict[str, Any]) -> dict[str, Any]:
+        """The nearest miss of the rule as it is now; empty where only an earlier version of it had one."""
+        if known and known["version"] != rule.version:
+            known = {}
+        near = self._evaluation.nearest(rule)
+        if near is None or (known and known["missing"] <= near.missing):
             return known
         row = None if self._book is None else self._book.book.row(near.symbol)
         decimals = None if row is None else row.instrument.price_decimals

@@ -306,7 +306,9 @@ class Office:
             clock=clock,
             observe=metrics.alert_delay.observe,
         )
-        self.evaluation = Evaluation(self.market, self.alert_writer, database, clock=clock)
+        self.evaluation = Evaluation(
+            self.market, self.alert_writer, database, preferred=settings.exchanges[0], clock=clock
+        )
         self.detection.follow(self.evaluation)
         self.certificates = CertificateKeeper(self.evaluation, self.detection.is_ready, database, tenure, clock=clock)
         self.source = source(settings, self.market)

@@ -5,6 +5,10 @@ they fired last are read; while the database is away it waits, and frames go on.
 what became met while no engine ran is told as missed, once for each account. After a switch of exchange it begins anew
 on the new book, which fires nothing.
 
+A contract that leaves, or gets another name, changes the rules that name it only where the preferred exchange says so.
+Another exchange that serves for a while lists other contracts, and the set that it is compared with may be weeks old:
+what it says would outlast it, for contracts that the preferred one trades all along.
+
 Who edits a rule or a watchlist, or gets another plan, changes an account: the accounts that changed are read anew twice
 a second. `sweep` looks each minute whether all rules are here that should be.
 """
@@ -95,13 +99,16 @@ class Evaluation:
         writer: AlertWriter,
         database: Database,
         *,
+        preferred: str,
         clock: Callable[[], int],
         timer: Callable[[], float] = perf_counter,
     ) -> None:
-        """`clock` is Unix ms, `timer` seconds. Observes `market`, and hears what `writer` refuses, from now on."""
+        """`preferred` is the ccxt id of the exchange whose listings change rules, `clock` Unix ms, `timer` seconds.
+        Observes `market`, and hears what `writer` refuses, from now on."""
         self._market = market
         self._writer = writer
         self._database = database
+        self._preferred = preferred
         self._clock = clock
         self._timer = timer
         self._book: VenueBook | None = None
@@ -243,10 +250,8 @@ class Evaluation:
                 continue
             late = now_ms - signal.seen_ms > SILENT_MS
             self._give(book, [replace(firing, missed=True) for firing in found] if late else found)
-            if signal.kind == "DELISTED":
-                self._on_delisted(book, signal.symbol)
-            elif former := former_symbol(signal):
-                self._on_renamed(book, former, signal.symbol)
+            if self._changes_rules(book):
+                self._follow_contract(book, signal)
 
     def on_prices(self, book: VenueBook, symbol: str, prices: Sequence[tuple[int, float]]) -> None:
         """Learn a contract's past prices, (Unix ms, USDT) in order of time, of which windows know nothing yet."""
@@ -480,17 +485,20 @@ class Evaluation:
                 self.witness.on_rule_begins(rule)
         self._writer.put(Pausing(rule_id, version) for rule_id, version in loaded.orphans.items())
 
+    def _changes_rules(self, book: VenueBook) -> bool:
+        """Whether what leaves this book, or gets another name in it, does so for the rules that name it."""
+        return not book.demo and book.venue.id == self._preferred
+
+    def _follow_contract(self, book: VenueBook, signal: Signal) -> None:
+        if signal.kind == "DELISTED":
+            self._on_delisted(book, signal.symbol)
+        elif former := former_symbol(signal):
+            self._writer.put([Renaming(former, signal.symbol, book.venue.id)])
+
     def _on_delisted(self, book: VenueBook, symbol: str) -> None:
-        if book.demo:
-            return
         others = under_other_names(symbol, [row.instrument.symbol for row in book.book])
         kept = tuple(other for other in others if other != symbol)
         self._writer.put([Delisting(symbol, book.venue.id, kept)])
-
-    def _on_renamed(self, book: VenueBook, former: str, symbol: str) -> None:
-        if book.demo:
-            return
-        self._writer.put([Renaming(former, symbol, book.venue.id)])
 
     def _give(self, book: VenueBook, found: Sequence[Firing]) -> None:
         if not found:

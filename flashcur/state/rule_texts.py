@@ -223,7 +223,7 @@ def _row(
         "ends": "" if rule.expires_ms is None or rule.status == "done" else moment(rule.expires_ms, zone),
         "fires": _fires(rule, zone),
         "precision": "" if definition is None else _precision(definition, precision),
-        "watched": _watched(watched, new),
+        "watched": _watched(watched, rule.version, new),
         "reach": told.text,
         "warning": "1" if told.warning else "",
     }
@@ -268,9 +268,9 @@ def _often(rule: RuleRecord, offered: Calmer | None) -> Texts:
     }
 
 
-def _watched(certificate: Certificate | None, new: str) -> str:
+def _watched(certificate: Certificate | None, version: int, new: str) -> str:
     """The silence certificate of today: how long it watched, how long it could not and why, how many contracts are too
-    new (`new`), and what came nearest."""
+    new (`new`), and what came nearest to this version of the rule."""
     if certificate is None or not certificate.watched_s + certificate.blind_s:
         return new
     if certificate.watched_s + certificate.blind_s < JUST_BEGUN_S:
@@ -282,8 +282,8 @@ def _watched(certificate: Certificate | None, new: str) -> str:
         if seconds >= 1
     ]
     blind = f", and could not for {', '.join(causes)}" if causes else ", without a gap"
-    nearest = str(certificate.nearest.get("text", ""))
-    near = f"Nearest: {certificate.nearest.get('symbol', '')}, {nearest}." if nearest else ""
+    nearest = certificate.nearest
+    near = f"Nearest: {nearest['symbol']}, {nearest['text']}." if nearest.get("version") == version else ""
     return " ".join(part for part in (f"{seen}{blind}.", new, near) if part)
 
 

@@ -38,7 +38,7 @@ A, B = "AUSDT", "BUSDT"
 class Rig:
     """What an engine has of rules. Two contracts, whose prices begin at 10 USDT."""
 
-    def __init__(self, database: Database, *, now_ms: int = NOON) -> None:
+    def __init__(self, database: Database, *, now_ms: int = NOON, preferred: Venue = BINANCE) -> None:
         self.now_ms = now_ms
         self.database = database
         self.tenure = Tenure(1)
@@ -54,7 +54,7 @@ class Rig:
             observe=self.delays.append,
         )
         self.market = LiveMarket(self.clock, lambda book, kind, symbol: None)
-        self.evaluation = Evaluation(self.market, self.writer, database, clock=self.clock)
+        self.evaluation = Evaluation(self.market, self.writer, database, preferred=preferred.id, clock=self.clock)
         self.instruments = [Instrument(symbol, symbol.removesuffix("USDT"), 0.01, 2) for symbol in (A, B)]
         self.venue = BINANCE
 
@@ -151,9 +151,11 @@ class Rig:
 
 
 @contextlib.asynccontextmanager
-async def evaluating(database: Database, *, now_ms: int = NOON, writes: bool = True) -> AsyncIterator[Rig]:
+async def evaluating(
+    database: Database, *, now_ms: int = NOON, writes: bool = True, preferred: Venue = BINANCE
+) -> AsyncIterator[Rig]:
     """Rules at work until the block ends; without `writes` as if each transaction were still to come."""
-    rig = Rig(database, now_ms=now_ms)
+    rig = Rig(database, now_ms=now_ms, preferred=preferred)
     works = [rig.evaluation.run, *([rig.writer.run] if writes else [])]
     tasks = [asyncio.create_task(work()) for work in works]
     try:

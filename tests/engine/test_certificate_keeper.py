@@ -123,6 +123,35 @@ async def test_the_nearest_miss_of_the_day_is_told(database: Database) -> None:
         assert nearest["text"] == "Price 19.50 (at or above 20)"
 
 
+async def test_an_edit_ends_the_nearest_miss_of_the_rule_as_it_was(database: Database) -> None:
+    async with evaluating(database) as rig:
+        owner = rig.owner()
+        rule_id = rig.rule(owner, ABOVE, scope="", made_ms=NOON - 60_000)
+        rig.serve()
+        kept = Kept(rig)
+        await kept.begin()
+        kept.run(1, 19.5)
+        kept.run(70, 12.0)
+        await kept.keeper.flush()
+        assert kept.told(rule_id)[0].nearest["threshold"] == 20.0
+
+        def raise_it(session: Session) -> None:
+            rule = session.get_one(RuleRecord, rule_id)
+            rule.definition = definition(PriceCross("above", 30.0), scope="").to_json()
+            rule.version, rule.changed_ms = 2, rig.now_ms
+            session.add(rule)
+
+        rig.edit(raise_it, owner)
+        await eventually(lambda: rig.evaluation.rules[rule_id].version == 2, "the edit")
+        # The day's highest price was before the edit, so nothing counts as a miss of the new version yet.
+        kept.run(70, 12.0)
+        await kept.keeper.flush()
+        assert kept.told(rule_id)[0].nearest == {}
+        kept.run(1, 25.0)
+        await kept.keeper.flush()
+        assert kept.told(rule_id)[0].nearest["threshold"] == 30.0
+
+
 async def test_paused_and_snoozed_time_is_idle_and_a_restart_is_blind(database: Database) -> None:
     async with evaluating(database) as rig:
         owner = rig.owner()

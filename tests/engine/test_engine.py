@@ -8,15 +8,16 @@ from pathlib import Path
 from sqlmodel import Session, select
 
 from flashcur.domain.frames import Frame
+from flashcur.domain.rules.condition import PriceCross
 from flashcur.engine.engine import Office
-from flashcur.models import AlertRecord, Delivery, Destination, InstrumentEvent, JobRun
+from flashcur.models import AlertRecord, Delivery, Destination, InstrumentEvent, JobRun, RuleRecord
 from flashcur.services.notify import destinations
 from flashcur.services.records.mark_frames import last_mark
 from flashcur.services.simulator import SimulatedExchange
 from flashcur.services.simulator.universe_data import TRADFI
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
-from tests.support.rules import add_owner
+from tests.support.rules import add_owner, add_rule, definition
 from tests.support.running import Running, running_engine
 from tests.support.waiting import eventually
 
@@ -117,6 +118,32 @@ async def test_listing_and_delisting_need_no_restart_and_are_recorded(
             return {event.symbol: event.kind for event in session.exec(select(InstrumentEvent))}
 
     await eventually(lambda: recorded() == {new: "listed", BTC: "delisted"}, "both events in the database")
+
+
+async def test_a_contract_that_the_preferred_exchange_delists_pauses_its_rules(
+    live_environ: dict[str, str], exchange: SimulatedExchange, sqlite_database: Database
+) -> None:
+    """The preferred one is the first of several."""
+    nowhere = {
+        f"FLASHCUR_BYBIT_{each}_URL": f"{scheme}://127.0.0.1:9" for each, scheme in (("REST", "http"), ("WS", "ws"))
+    }
+    settings = Settings.load({**live_environ, **nowhere, "FLASHCUR_EXCHANGES": "binanceusdm,bybit"})
+    with sqlite_database.session() as session:
+        rule_id = add_rule(
+            session, add_owner(session, NOW_MS), definition(PriceCross("above", 1e9), scope=BTC), NOW_MS
+        ).id
+
+    def why() -> str:
+        with sqlite_database.session(readonly=True) as session:
+            return session.get_one(RuleRecord, rule_id).why
+
+    async with running_engine(settings, sqlite_database) as running:
+        await running.frame_where(lambda f: BTC in f.values("symbol"), "a first frame", 20)
+        await eventually(lambda: rule_id in running.office.evaluation.rules, "that rules are evaluated", 20)
+        await eventually(lambda: running.office.detection.runner is not None, "that detectors run", 20)
+        exchange.faults.delist(BTC)
+        await running.office.jobs.run("instruments")
+        await eventually(lambda: why() == "delisted", "the pause", 20)
 
 
 async def test_a_silent_ticker_stream_is_replaced_by_rest(running: Running, exchange: SimulatedExchange) -> None:

@@ -23,7 +23,7 @@ from flashcur.services.accounts import watchlists
 from flashcur.services.accounts.entitlement import plan_of, set_plan
 from flashcur.services.alerts import rules
 from flashcur.services.kit.clock import from_ms
-from flashcur.services.market.venues import BYBIT
+from flashcur.services.market.venues import BINANCE, BYBIT, Venue
 from flashcur.services.storage.database import Database
 from tests.engine.evaluating import HOUR, NOON, A, B, Rig, evaluating, stop
 from tests.support.signals import signal
@@ -478,6 +478,47 @@ async def test_demo_data_pauses_and_ends_no_rule_and_its_alerts_say_what_they_ar
         assert [(row.demo, row.key.startswith("demo:rule:")) for row in rig.rows()] == [(True, True)]
         rule = rig.rules()[rule_id]
         assert (rule.status, rule.fires, rule.fired_ms) == ("active", 0, None)
+
+
+@pytest.mark.parametrize(("preferred", "other"), [(BINANCE, BYBIT), (BYBIT, BINANCE)])
+async def test_only_what_the_preferred_exchange_lists_changes_rules(
+    database: Database, preferred: Venue, other: Venue
+) -> None:
+    """Minutes on another exchange, whose last set is weeks old, ended rules for good that the preferred one serves."""
+    async with evaluating(database, preferred=preferred) as rig:
+        owner = rig.owner()
+        rig.instruments = [Instrument(f"{base}USDT", base, 0.01, 2) for base in ("1000SHIB", "A", "B")]
+        named = rig.rule(owner, ABOVE)
+        level = rig.rule(owner, PriceCross("above", 0.011), scope="1000SHIBUSDT")
+        hears = rig.rule(owner, OnSignal("listing"))
+
+        def say() -> None:
+            """The exchange that serves delists one contract and gives another a new name."""
+            assert rig.market.target is not None
+            gone = signal(1, detector="listing", kind="DELISTED", symbol=A, base="A", seen_ms=rig.now_ms)
+            rig.evaluation.on_signals(rig.market.target, [gone, renamed_signal(rig, "SHIBUSDT", "1000SHIB")])
+
+        rig.serve(preferred)
+        await rig.begun()
+        rig.later(1)
+        rig.serve(other)
+        await eventually(lambda: rig.evaluation.book is rig.market.target, "the other book")
+        say()
+        # It is a signal like any other, and what asks for it hears of it.
+        await eventually(lambda: [row.rule_id for row in rig.rows("rule")] == [hears], "the signal")
+        await rig.written()
+        assert rig.rows("notice") == []
+        assert [(rig.rules()[each].status, rig.rules()[each].version) for each in (named, level)] == [("active", 1)] * 2
+
+        rig.later(1)
+        rig.serve(preferred)
+        await eventually(lambda: rig.evaluation.book is rig.market.target, "the preferred exchange again")
+        say()
+        await eventually(lambda: rig.rules()[named].why == "delisted", "the pause")
+        await eventually(lambda: rig.rules()[level].version == 2, "the other name")
+        await rig.written()
+        notices = {row.rule_id: row.exchange for row in rig.rows("notice")}
+        assert {notices[named], notices[level]} == {preferred.id}
 
 
 async def test_another_exchange_fires_nothing_by_itself(database: Database) -> None:

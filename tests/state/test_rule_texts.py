@@ -34,6 +34,9 @@ READER: Any = SimpleNamespace(
 )
 
 
+NEAREST = {"version": 1, "symbol": "BTCUSDT", "text": "64,900 of 65,000"}
+
+
 def rule(*conditions: Condition, scope: Scope | None = None, **more: Any) -> RuleRecord:
     definition = Definition(conditions or (PriceCross("above", 65_000.0),), scope or Scope("symbol", symbol="BTCUSDT"))
     values: dict[str, Any] = {
@@ -152,7 +155,7 @@ def test_the_silence_certificate_of_today() -> None:
         watched_s=3_600.0,
         idle_s=0.0,
         blind={"stale": 90.0},
-        nearest={"symbol": "BTCUSDT", "text": "64,900 of 65,000"},
+        nearest=NEAREST,
         until_ms=NOW_MS,
     )
     assert told(rule(), certificate=certificate)["watched"] == (
@@ -164,6 +167,12 @@ def test_the_silence_certificate_of_today() -> None:
     assert told(rule(), certificate=Certificate(1, 0.0, 50.0, {}, {}, NOW_MS))["watched"] == ""
 
 
+def test_the_nearest_miss_of_an_earlier_version_is_not_told() -> None:
+    whole = Certificate(1, 7_200.0, 0.0, {}, NEAREST, NOW_MS)
+    assert "Nearest" in told(rule(), certificate=whole)["watched"]
+    assert "Nearest" not in told(rule(version=2), certificate=whole)["watched"]
+
+
 def test_the_certificate_says_how_many_contracts_are_too_new() -> None:
     new = "1 of 150 contracts is too new to be judged."
 
@@ -172,8 +181,7 @@ def test_the_certificate_says_how_many_contracts_are_too_new() -> None:
         found = list_vars([kept], {}, known, WAYS, READER, {}, lambda definition: new)
         return (found["active"] or found["paused"])[0]["watched"]
 
-    nearest = {"symbol": "BTCUSDT", "text": "64,900 of 65,000"}
-    whole = Certificate(1, 7_200.0, 0.0, {}, nearest, NOW_MS)
+    whole = Certificate(1, 7_200.0, 0.0, {}, NEAREST, NOW_MS)
     assert watched(rule(), whole) == (
         f"Today it watched for 2 h, without a gap. {new} Nearest: BTCUSDT, 64,900 of 65,000."
     )
