@@ -208,7 +208,8 @@ def _row(
         definition = None
     snoozed = rule.status == "active" and rule.snoozed_until_ms is not None and rule.snoozed_until_ms > now_ms
     never = kept_from_firing(definition, reader.plan)
-    told = reach(rule.channels, known, stopped=_STOPPED.get(rule.status, never), muted=muted)
+    stopped = _STOPPED.get(rule.status, never) or ("it is snoozed" if snoozed else "")
+    told = reach(rule.channels, known, stopped=stopped, muted=muted)
     new = too_new(definition) if definition is not None and rule.status == "active" and not never else ""
     return {
         "id": rule.id,

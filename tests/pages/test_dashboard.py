@@ -365,9 +365,22 @@ def test_phone_has_the_four_main_columns_without_scrolling(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize("page", [PHONE, {"width": 360, "height": 740}], indirect=True)
-def test_long_names_are_not_cut_off_on_a_phone(page: Page) -> None:
+@pytest.mark.parametrize("touch", [True, False], ids=["touch", "pointer"])
+@pytest.mark.parametrize("width", [390, 360])
+def test_long_names_are_not_cut_off_on_a_phone(browser: Browser, app: App, width: int, touch: bool) -> None:
+    """Nor where a mark says that their contract has just fired."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 780}, base_url=app.url, has_touch=touch, is_mobile=touch
+    )
+    page = context.new_page()
     open_dashboard(page)
+    page.evaluate(
+        """() => {
+            const mark = document.createElement('i');
+            mark.className = 'fired bullish';
+            document.querySelector('tbody.rows th').append(mark);
+        }"""
+    )
     outside = """name => {
         const cell = document.querySelector('tbody.rows th');
         const text = [...cell.childNodes].find(each => each.nodeType === 3), before = text.data;
@@ -380,6 +393,7 @@ def test_long_names_are_not_cut_off_on_a_phone(page: Page) -> None:
     }"""
     for name in ("1000PEPE", "1000FLOKI", "1MBABYDOGE", "1000000MOG", "1000000CHEEMS", "1000000BABYDOGE"):
         assert page.evaluate(outside, name) <= 0.5, name
+    leave(context)
 
 
 @pytest.mark.parametrize("page", [DESKTOP, PHONE], indirect=True)

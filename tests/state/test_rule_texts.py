@@ -149,6 +149,11 @@ def test_a_snooze_that_is_over_is_not_told() -> None:
     assert told(rule(snoozed_until_ms=NOW_MS - 1))["snoozed"] == ""
 
 
+def test_a_snoozed_rule_reaches_nobody() -> None:
+    assert told(rule(snoozed_until_ms=NOW_MS + 1))["reach"] == "Reaches nobody, because it is snoozed."
+    assert told(rule(snoozed_until_ms=NOW_MS - 1))["reach"].startswith("Reaches you")
+
+
 def test_the_silence_certificate_of_today() -> None:
     certificate = Certificate(
         day=1,
