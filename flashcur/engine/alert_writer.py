@@ -35,6 +35,7 @@ from flashcur.models import Account, AlertRecord, RuleRecord
 from flashcur.services.alerts import alerts, findings, rule_store
 from flashcur.services.alerts.alerts import Deliver
 from flashcur.services.alerts.checkpoints import save_checkpoint
+from flashcur.services.alerts.contract_notices import Left, delisted_notice, renamed_notice
 from flashcur.services.alerts.findings import Series
 from flashcur.services.bus.topics import ALERTS_TOPIC
 from flashcur.services.kit.backoff import Backoff
@@ -479,15 +480,11 @@ def _write(session: Session, batch: Sequence[Writable], deliver: Deliver, now_ms
                 tells[found[-1].key] = told
         refused += judge.refused
     for each in batch:
-        notices: list[AlertRecord | None] = []
         if isinstance(each, Pausing):
-            notices.append(_pause(session, each, rules, now_ms))
+            if (notice := _pause(session, each, rules, now_ms)) is not None:
+                found.append(notice)
         elif isinstance(each, Leaving):
-            mine = [rules[rule_id] for rule_id in naming[each] if rule_id in rules]
-            # First those that wait for room: they must not get that of the others.
-            mine.sort(key=lambda rule: rule.why != "plan")
-            notices += (_leave(session, each, rule, now_ms) for rule in mine)
-        found += (notice for notice in notices if notice is not None)
+            found += _leave(session, each, [rules[rule_id] for rule_id in naming[each] if rule_id in rules], now_ms)
     new = alerts.store(session, found, deliver, now_ms)
     for alert in new:
         # What demo data says changes no rule.
@@ -633,8 +630,33 @@ def _pause(session: Session, pausing: Pausing, rules: Mapping[str, RuleRecord], 
     return notice
 
 
-def _leave(session: Session, leaving: Leaving, rule: RuleRecord, now_ms: int) -> AlertRecord | None:
-    """Have a rule follow its contract to another name, or rest where it cannot; the notice that says so."""
+def _leave(session: Session, leaving: Leaving, rules: Iterable[RuleRecord], now_ms: int) -> list[AlertRecord]:
+    """Have rules follow their contract to another name, or rest where they cannot; the notices that say so, of each
+    account one for those that follow and one for those that rest."""
+    found = [left for rule in rules if (left := _left(leaving, rule)) is not None]
+    # First those that wait for room: they must not get that of the others.
+    found.sort(key=lambda left: left.rule.why != "plan")
+    told: dict[tuple[str, bool], list[Left]] = defaultdict(list)
+    for left in found:
+        told[left.rule.account_id, left.after is None].append(left)
+    notices: list[AlertRecord] = []
+    for (_, rests), mine in told.items():
+        if rests:
+            others = leaving.others if isinstance(leaving, Delisting) else (leaving.symbol,)
+            notices.append(delisted_notice(mine, leaving.former, leaving.exchange, others, now_ms))
+        elif isinstance(leaving, Renaming):
+            notices.append(renamed_notice(mine, leaving.former, leaving.symbol, leaving.exchange, now_ms))
+    # They say what was before.
+    for left in found:
+        if left.after is None:
+            rule_store.rest(session, left.rule, "delisted", now_ms)
+        else:
+            rule_store.rewrite(session, left.rule, left.after, now_ms)
+    return notices
+
+
+def _left(leaving: Leaving, rule: RuleRecord) -> Left | None:
+    """What becomes of a rule; None where it stays as it is."""
     try:
         before = Definition.from_json(rule.definition)
     except Fault:
@@ -642,18 +664,8 @@ def _leave(session: Session, leaving: Leaving, rule: RuleRecord, now_ms: int) ->
         return None
     if before.scope != Scope("symbol", leaving.former) or not rule_store.can_follow(rule):
         return None
-    if isinstance(leaving, Delisting):
-        return _rest(session, rule, leaving, leaving.others, now_ms)
     try:
-        after = renamed(before, leaving.symbol)
+        after = renamed(before, leaving.symbol) if isinstance(leaving, Renaming) else None
     except Fault:
-        return _rest(session, rule, leaving, (leaving.symbol,), now_ms)
-    notice = findings.renamed_notice(rule, before, after, leaving.exchange, now_ms)
-    rule_store.rewrite(session, rule, after, now_ms)
-    return notice
-
-
-def _rest(session: Session, rule: RuleRecord, leaving: Leaving, others: Sequence[str], now_ms: int) -> AlertRecord:
-    notice = findings.delisted_notice(rule, leaving.former, leaving.exchange, others, now_ms)
-    rule_store.rest(session, rule, "delisted", now_ms)
-    return notice
+        after = None
+    return Left(rule, before, after)

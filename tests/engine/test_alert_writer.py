@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -19,7 +18,7 @@ from flashcur.engine import alert_writer
 from flashcur.engine.alert_writer import Checkpoint, Delisting, Fired, MissedAlerts, Pausing
 from flashcur.errors import DatabaseError
 from flashcur.models import RuleRecord
-from flashcur.services.alerts import rule_store
+from flashcur.services.alerts import receipts, rule_store
 from flashcur.services.alerts.checkpoints import load_checkpoint, purge_demo_checkpoints
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
@@ -367,10 +366,33 @@ async def test_a_contract_that_is_gone_pauses_each_rule_once_those_of_its_owner_
             ("paused", "delisted")
         }
         assert [(rules[each].status, rules[each].why) for each in (done, other)] == [("done", "fired"), ("active", "")]
-        assert Counter((row.kind, row.title) for row in rig.rows()) == {
-            ("notice", "Rule paused: AUSDT is no longer traded"): 2,
-            ("notice", "Rule stays paused: AUSDT is no longer traded"): 2,
-        }
+        (notice,) = rig.rows()
+        assert (notice.kind, notice.title) == ("notice", "4 rules paused: AUSDT is no longer traded")
+        assert {each["rule_id"] for each in notice.evidence["rules"]} == {going, edited, paused, waiting}
+
+
+async def test_many_rules_on_a_contract_that_is_gone_are_one_notice_of_each_account(database: Database) -> None:
+    async with evaluating(database) as rig:
+        owner, other = rig.owner(), rig.owner()
+        many = [rig.rule(owner, ABOVE, name=f"Level {number}") for number in range(30)]
+        single = rig.rule(other, ABOVE, name="Alone")
+        rig.writer.put([Delisting("AUSDT", "binanceusdm")] * 2)
+        await rig.written()
+        assert {rule.why for rule in rig.rules().values()} == {"delisted"}
+        notices = {row.account_id: row for row in rig.rows()}
+        assert len(rig.rows()) == len(rig.delivered) == 2
+        told = notices[owner]
+        assert (told.rule_id, told.symbol, told.title) == (None, "AUSDT", "30 rules paused: AUSDT is no longer traded")
+        assert told.text.split("\n") == [
+            "They stay paused if the contract comes back: you decide when each goes on.",
+            *(f"“Level {number}”" for number in range(10)),
+            "and 20 more.",
+        ]
+        assert [each["rule_id"] for each in told.evidence["rules"]] == many
+        assert notices[other].rule_id == single
+        assert notices[other].title == "Rule paused: AUSDT is no longer traded"
+        for row in notices.values():
+            assert row.hash == receipts.hash_of(row.model_dump(include=set(receipts.TOLD)), "")
 
 
 async def test_where_it_goes_fails_with_the_alert(sqlite_database: Database) -> None:

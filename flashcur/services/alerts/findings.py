@@ -9,11 +9,8 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
 
-from flashcur.domain import multiples
 from flashcur.domain.rules.condition import PriceCross, PriceMove, condition_to_json
-from flashcur.domain.rules.firing import Firing, plain
-from flashcur.domain.rules.renaming import counts
-from flashcur.domain.rules.rule import Definition
+from flashcur.domain.rules.firing import Firing
 from flashcur.domain.signals.signal import Origin
 from flashcur.models import AlertRecord, RuleRecord
 from flashcur.services.alerts.compose import MOST_TEXT, MOST_TITLE, Missed, gathered_text, missed_text
@@ -156,64 +153,19 @@ def _listed(series: Series) -> dict[str, Any]:
     }
 
 
-def delisted_notice(rule: RuleRecord, symbol: str, exchange: str, others: Iterable[str], now_ms: int) -> AlertRecord:
-    """Says that a rule, given as it was before, rests as its contract is no longer traded; `others` are the contracts
-    on the same coin."""
-    text = "It stays paused if the contract comes back: you decide when it goes on."
-    renamed = sorted(others)
-    if renamed:
-        text = f"{_of_another_multiple(symbol, renamed[0])}\n{text}"
-    what = "Rule paused" if rule.status == "active" else "Rule stays paused"
-    return _notice(rule, "delisted", f"{what}: {symbol} is no longer traded", text, now_ms, exchange, symbol)
-
-
-def renamed_notice(rule: RuleRecord, before: Definition, after: Definition, exchange: str, now_ms: int) -> AlertRecord:
-    """Says that a rule follows its contract to another name, and which of its prices were rescaled."""
-    former, symbol = before.scope.symbol, after.scope.symbol
-    was, now = counts(former), counts(symbol)
-    going = rule.status == "active"
-    whose = "The rule watches it under this name." if going else "The rule goes by this name, too, and stays paused."
-    told = [f"The exchange calls {former} {symbol} now. {whose}"]
-    if was != now:
-        number = f"{now:,} {multiples.coin(symbol)} instead of {was:,}"
-        told.append(f"{symbol} counts {number}: its price is {_times(was, now)} the price before.")
-    moved = [
-        f"{plain(old.price)} USDT is {plain(new.price)} USDT now"
-        for old, new in zip(before.conditions, after.conditions, strict=True)
-        if isinstance(old, PriceCross) and isinstance(new, PriceCross) and old != new
-    ]
-    if moved:
-        told.append(f"Each price in the rule was rescaled with it: {', '.join(moved)}.")
-    if going:
-        told.append("It starts anew: what happened before does not count.")
-    title = f"Rule moved: {former} is {symbol} now"
-    return _notice(rule, "renamed", title, "\n".join(told), now_ms, exchange, symbol)
-
-
 def watchlist_notice(rule: RuleRecord, now_ms: int) -> AlertRecord:
     """Says that a rule is paused as its watchlist is gone."""
     text = "Choose another watchlist, or another scope, and set it going again."
-    return _notice(rule, "watchlist", "Rule paused: its watchlist was deleted", text, now_ms)
+    return notice_of(rule, "watchlist", "Rule paused: its watchlist was deleted", text, now_ms)
 
 
-def points_up(firing: Firing) -> bool | None:
-    """Whether a rule that fired points up: by its first condition about the price; None where none is."""
-    for reading in firing.readings:
-        condition = reading.condition
-        if isinstance(condition, PriceCross):
-            return condition.side == "above"
-        if isinstance(condition, PriceMove):
-            return condition.way == "up" if condition.way != "either" else (reading.value or 0.0) > 0
-    return None
-
-
-def _notice(
+def notice_of(
     rule: RuleRecord, why: str, title: str, text: str, now_ms: int, exchange: str = "", symbol: str = ""
 ) -> AlertRecord:
+    """A notice of one rule, given as it was before; neither chained nor stored. The text begins with its name."""
     name = str(rule.definition.get("name") or "")
     return AlertRecord(
-        # As it was before it was paused: whoever pauses it second tells nothing.
-        key=f"notice:{rule.id}:{why}:{rule.version}:{rule.changed_ms}",
+        key=notice_key(rule, why),
         account_id=rule.account_id,
         kind="notice",
         rule_id=rule.id,
@@ -230,18 +182,20 @@ def _notice(
     )
 
 
-def _of_another_multiple(symbol: str, other: str) -> str:
-    before, after = counts(symbol), counts(other)
-    if before == after:
-        return f"{other} is on the same coin."
-    return (
-        f"{other} is on the same coin, {multiples.coin(other)}, and counts {after:,} of it instead of {before:,}: "
-        f"its price is {_times(before, after)} the price before. Check each price in the rule before you move it there."
-    )
+def notice_key(rule: RuleRecord, why: str) -> str:
+    """Names what became of a rule, given as it was before: whoever has it rest second tells nothing."""
+    return f"notice:{rule.id}:{why}:{rule.version}:{rule.changed_ms}"
 
 
-def _times(before: int, after: int) -> str:
-    return f"{after // before:,} times" if after > before else f"1/{before // after:,} of"
+def points_up(firing: Firing) -> bool | None:
+    """Whether a rule that fired points up: by its first condition about the price; None where none is."""
+    for reading in firing.readings:
+        condition = reading.condition
+        if isinstance(condition, PriceCross):
+            return condition.side == "above"
+        if isinstance(condition, PriceMove):
+            return condition.way == "up" if condition.way != "either" else (reading.value or 0.0) > 0
+    return None
 
 
 def _readings(firing: Firing) -> list[dict[str, Any]]:

@@ -35,7 +35,7 @@ TOLD = (
     "stored_ms",
 )
 """What of an alert is hashed: all that is told, but neither what followed nor `rule_id`, which is emptied when the rule
-is deleted; `key` names the rule."""
+is deleted; `key` names the rule, or `evidence` all of several."""
 
 _EXACT = 2**53
 
