@@ -428,6 +428,23 @@ async def test_a_place_that_fails_for_a_day_is_switched_off(
     assert [notice.title for notice in notices(sqlite_database)] == ["Telegram was switched off"]
 
 
+async def test_a_place_that_lets_nothing_through_for_a_day_is_switched_off(
+    sqlite_database: Database, settings: Settings, clock: Clock, there: Provider
+) -> None:
+    """It spends no attempt of a message to be told to wait until it is of no use; it is a failure all the same."""
+    with sqlite_database.session() as session:
+        ann = add_account(session, "ann@example.com", from_ms(NOW))
+        place = destinations.keep(session, ann, "telegram", "7", NOW, confirmed=True)
+        place.failures, place.failing_since_ms = 4, NOW - 25 * HOUR
+    put(sqlite_database, delivery("7", account_id=ann, destination_id=place.id))
+    there.say("7", Reply(429, {"Retry-After": "10072"}))
+    async with running(sqlite_database, settings, clock, ProviderChannel(there.url)):
+        await eventually(lambda: statuses(sqlite_database) == ["expired"], "the end")
+    with sqlite_database.session(readonly=True) as session:
+        assert session.get_one(Destination, place.id).state == "off"
+    assert "Telegram was switched off" in [notice.title for notice in notices(sqlite_database)]
+
+
 async def test_a_group_that_moved_is_reached_where_it_is_now(
     sqlite_database: Database, settings: Settings, clock: Clock
 ) -> None:

@@ -97,10 +97,15 @@ def settle(session: Session, delivery: Delivery, error: DeliveryError | None, no
     elif (
         place is not None
         and place.state == "on"
-        and delivery.attempts > 0
+        and (delivery.attempts > 0 or _is_put_off(error))
         and destinations.note_failure(session, place, delivery.problem, now_ms)
     ):
         _tell_of_end(session, delivery, place, now_ms, deliver)
+
+
+def _is_put_off(error: DeliveryError | None) -> bool:
+    """Whether it was the place that let nothing through for as long as the message was of use: no attempt is spent."""
+    return isinstance(error, TryAgainLater) and not error.whole_channel
 
 
 def _is_long(error: DeliveryError | None) -> bool:
