@@ -20,14 +20,17 @@ async function write(text: Promise<string>) {
     const blob = text.then((all) => new Blob([all], { type: "text/plain" }));
     await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
   } catch {
-    await navigator.clipboard.writeText(await text);
+    // What a browser refuses by the one way it may allow by another.
+    const all = await text;
+    await navigator.clipboard.writeText(all).catch(() => copyByHand(all));
   }
 }
 
-export const copyPlain = (text: string, done: string, not: string) =>
+// `link`: where what could not be copied stands, in the address itself.
+export const copyPlain = (text: string, done: string, not: string, link = "") =>
   write(Promise.resolve(text)).then(
     () => say({ text: done }),
-    () => say({ text: not, bad: true }),
+    () => say({ text: not, bad: true, link, link_text: link && "Open it" }),
   );
 
 // A file of the server, which says itself what it is or why there is none.

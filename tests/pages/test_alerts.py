@@ -472,6 +472,18 @@ def test_a_rule_is_shared_and_duplicated(page: Page, app: App) -> None:
     expect(page.locator(".notice-bar")).to_contain_text("Copied.")
     link = page.evaluate("navigator.clipboard.readText()")
     assert link.startswith(f"{app.url}/alerts?draft=1")
+    # A browser that lets nobody copy.
+    page.evaluate(
+        """() => {
+            Object.defineProperty(navigator, 'clipboard', {value: undefined});
+            document.execCommand = () => false;
+        }"""
+    )
+    rules(page).first.get_by_role("button", name="Share").click()
+    expect(page.locator(".notice-bar")).to_contain_text("open the link and copy its address")
+    expect(page.locator(".notice-bar").get_by_role("link", name="Open it")).to_have_attribute(
+        "href", link.removeprefix(app.url)
+    )
     rules(page).first.get_by_role("link", name="Duplicate").click()
     expect(sheet(page).get_by_role("heading", name="New rule")).to_be_visible()
     expect(sheet(page).get_by_label("Note in each message")).to_have_value("for me alone")

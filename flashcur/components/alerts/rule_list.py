@@ -8,7 +8,7 @@ import reflex as rx
 
 from flashcur.components.account.auth_forms import trouble
 from flashcur.components.kit import browser, forms
-from flashcur.components.kit.clipboard import COPIED, NOT_COPIED
+from flashcur.components.kit.clipboard import copy_link
 from flashcur.components.kit.forms import Content
 from flashcur.components.kit.menus import menu
 from flashcur.components.kit.shell import alive
@@ -192,11 +192,7 @@ def _said(each: Item, which: str) -> list[rx.Component]:
 
 def _actions(each: Item, which: str) -> rx.Component:
     rule_id = each["id"]
-    share = browser.handler(
-        f'() => copyPlain(window.location.origin + {each["link"]!s}, "{COPIED}", "{NOT_COPIED}")',
-        each,
-        clipboard="copyPlain",
-    )
+    share = copy_link(each["link"], each)
     go_on: list[rx.Component] = []
     if which == "active":
         go_on = [
