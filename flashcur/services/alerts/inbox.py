@@ -333,14 +333,15 @@ def _gathered(session: Session, account_id: str, ids: Sequence[int]) -> dict[int
     query = (
         select(merged.c.into, merged.c["count"], AlertRecord)
         .select_from(merged)
-        .join(AlertRecord, col(AlertRecord.id) == merged.c.alert_id)
+        # What was deleted meanwhile was told all the same.
+        .join(AlertRecord, col(AlertRecord.id) == merged.c.alert_id, isouter=True)
         .where(merged.c.back <= MOST_TOLD)
         .order_by(col(AlertRecord.id).desc())
     )
     found: dict[int, tuple[int, tuple[AlertRecord, ...]]] = {}
-    for id_, number, alert in session.exec(query):
+    for id_, number, alert in cast("Any", session).exec(query):
         _, told = found.get(id_, (0, ()))
-        found[id_] = number, (*told, alert)
+        found[id_] = number, told if alert is None else (*told, alert)
     return found
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import delete
+from sqlmodel import col
 
 from flashcur.domain.delivery.status import STATUSES
 from flashcur.errors import SignInNeeded
-from flashcur.models import AlertSettings, Delivery
+from flashcur.models import AlertRecord, AlertSettings, Delivery
 from flashcur.services.accounts import sessions
 from flashcur.services.alerts import inbox
 from flashcur.services.alerts.inbox import LedgerCursor, LedgerFilter
@@ -149,6 +151,23 @@ def test_a_summary_says_how_many_it_tells(services: Services) -> None:
     assert newest.key == f"d{summary.id}"
     assert newest.ways[0].gathers == 4
     assert [alert.id for alert in newest.ways[0].told] == sorted((each.alert_id or 0 for each in held), reverse=True)
+
+
+def test_a_summary_tells_what_it_told_though_its_alerts_were_deleted(services: Services) -> None:
+    person = services.person()
+    with services.database.session() as session:
+        alerts = [add_alert(session, person.account_id, NOON_MS + n) for n in range(3)]
+        held = [add_delivery(session, alert, "sms", NOON_MS) for alert in alerts]
+        summary = add_delivery(session, None, "sms", NOON_MS + 60_000, person.account_id, kind="summary")
+        for each in held:
+            each.merged_into = summary.id
+    for gone, left in ((alerts[:1], alerts[:0:-1]), (alerts[1:], [])):
+        with services.database.session() as session:
+            session.exec(delete(AlertRecord).where(col(AlertRecord.id).in_([alert.id for alert in gone])))
+        with services.database.session(readonly=True) as session:
+            entries = inbox.page(session, person.account_id, LedgerFilter()).entries
+        (way,) = [entry.ways[0] for entry in entries if entry.ways[0].delivery.kind == "summary"]
+        assert (way.gathers, [alert.id for alert in way.told]) == (3, [alert.id for alert in left])
 
 
 def test_of_each_summary_the_newest_alerts_are_listed(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
