@@ -69,6 +69,8 @@ class RuleWindows:
         self._recent_ms: dict[str, int] = {}
         """From when on each contract's newest minutes are known, Unix ms."""
         self._rest_until_ms = 0
+        self._settled_until_ms = 0
+        """Until then rules are not looked at again: they wanted nothing."""
 
     async def fill(self) -> str:
         """Ask for what is missing next; returns what was done. Raises VenueError: what was not told stays missing."""
@@ -80,7 +82,10 @@ class RuleWindows:
         self._turn()
         if now_ms < self._rest_until_ms:
             return "at rest"
-        missing = await self._missing(book)
+        missing: list[_Stretch] = []
+        # To look at a hundred thousand rules takes a quarter of a second.
+        if now_ms >= self._settled_until_ms and not (missing := await self._missing(book)):
+            self._settled_until_ms = now_ms + REST_MS
         if not missing:
             missing = list(islice(self._spare(book), SPARE_A_RUN))
         if not missing:
@@ -127,7 +132,7 @@ class RuleWindows:
         if since_ms != self._since_ms:
             self._since_ms = since_ms
             self._recent_ms.clear()
-            self._rest_until_ms = 0
+            self._rest_until_ms = self._settled_until_ms = 0
 
     async def _missing(self, book: VenueBook) -> list[_Stretch]:
         """What is not known, at most one stretch of either kind a contract, the oldest first."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from flashcur.domain.rules.atoms import move_source
 from flashcur.domain.rules.condition import PriceCross, PriceMove
 from flashcur.domain.ticks import Candle, Ticker
 from flashcur.engine import rule_windows
+from flashcur.engine.live_market import VenueBook
 from flashcur.engine.rule_windows import RuleWindows
 from flashcur.errors import VenueUnavailable
 from flashcur.services.storage.database import Database
@@ -174,3 +177,31 @@ async def test_what_no_rule_looks_at_follows_the_largest_first(
         # Then there is a rest.
         source.asked.clear()
         assert await windows.fill() == "at rest"
+
+
+async def test_rules_that_want_nothing_are_left_alone_while_the_others_are_asked_for(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be a hundred thousand of them."""
+    monkeypatch.setattr(rule_windows, "SPARE_A_RUN", 1)
+    looks: list[int] = []
+    missing = RuleWindows._missing
+
+    async def look(self: RuleWindows, book: VenueBook) -> list[Any]:
+        looks.append(1)
+        return await missing(self, book)
+
+    monkeypatch.setattr(RuleWindows, "_missing", look)
+    async with evaluating(sqlite_database) as rig:
+        rig.rule(rig.owner(), PriceCross("above", 99.0), scope=B)
+        rig.serve()
+        await rig.begun()
+        source = Minutes()
+        windows = RuleWindows(rig.evaluation, source, rig.clock)
+        for _ in range(5):
+            await windows.fill()
+        assert (len(looks), len(source.asked)) == (1, 5)
+        # What is saved meanwhile is seen to within a minute.
+        rig.later(rule_windows.REST_MS // 1000)
+        await windows.fill()
+        assert len(looks) == 2
