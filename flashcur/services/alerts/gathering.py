@@ -122,9 +122,8 @@ def _tell(session: Session, book: Book, rows: Sequence[Delivery], alerts: Mappin
         if not known:
             return 0
     # What tells of others was held on its way: it is not told by another one.
-    whole = [row for row in known if row.kind in GATHERED_KINDS or _gathered_by_tabs(row)]
-    told = sum(_release(session, book, place, row) for row in whole)
-    known = [row for row in known if row not in whole]
+    told = sum(_release(session, book, place, row) for row in known if _goes_whole(row))
+    known = [row for row in known if not _goes_whole(row)]
     if len(known) == 1 and not night:
         # One is no storm: it goes as it was frozen.
         return told + _release(session, book, place, known[0])
@@ -137,9 +136,10 @@ def _tell(session: Session, book: Book, rows: Sequence[Delivery], alerts: Mappin
     return told
 
 
-def _gathered_by_tabs(row: Delivery) -> bool:
-    """A tab shows the alerts that it knows, and says how many there are where they come together."""
-    return row.channel == "browser"
+def _goes_whole(row: Delivery) -> bool:
+    """Whether no other message tells it: it tells of others, or is for a tab, which knows the alerts and says how many
+    there are where they come together."""
+    return row.kind in GATHERED_KINDS or row.channel == "browser"
 
 
 def _release(session: Session, book: Book, place: Place, row: Delivery) -> bool:
