@@ -2,6 +2,7 @@
 // later is put in its place.
 import { useEffect, useRef, useSyncExternalStore } from "react";
 import { useAgain } from "./again.ts";
+import { isPlain } from "./clicks.ts";
 import { store } from "./store.ts";
 
 interface Entry {
@@ -64,7 +65,7 @@ export function setLedgerFilter(name: string, value: string) {
 
 // A plain click shows one alert here, any other where the browser is told to; back leads to the list.
 export function followMessage(event: MouseEvent) {
-  if (event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  if (!isPlain(event)) return;
   event.preventDefault();
   window.history.pushState(window.history.state, "", (event.currentTarget as HTMLAnchorElement).href);
   changed();

@@ -1,6 +1,7 @@
 // The form of a rule that another page of the app opened leads back there once it is closed, however it is closed.
 import { useEffect } from "react";
 import { useNavigate } from "react-router";
+import { isPlain } from "./clicks.ts";
 
 const ELSEWHERE = { elsewhere: true };
 
@@ -31,7 +32,7 @@ export function useScrolledBack(there: boolean) {
 export function useFormLink(): (event: MouseEvent) => void {
   const open = useForm();
   return (event) => {
-    if (event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    if (!isPlain(event)) return;
     event.preventDefault();
     const { pathname, search } = new URL((event.currentTarget as HTMLAnchorElement).href);
     open(pathname + search);

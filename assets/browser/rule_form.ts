@@ -5,6 +5,7 @@
 import { useEffect, useRef, useSyncExternalStore } from "react";
 import { useLocation } from "react-router";
 import { useAgain } from "./again.ts";
+import { isPlain } from "./clicks.ts";
 import { forget, keep, keptOf, leave, leftDraft } from "./drafts.ts";
 import { carry } from "./notice.ts";
 import { cameFromElsewhere } from "./origin.ts";
@@ -146,7 +147,7 @@ export function openRule(query: string) {
 
 // A link that opens the form: a plain click opens it here, any other where the browser is told to.
 export function followRule(event: MouseEvent) {
-  if (event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  if (!isPlain(event)) return;
   event.preventDefault();
   const link = event.currentTarget as HTMLAnchorElement;
   openRule(wantedOf(new URL(link.href).search));

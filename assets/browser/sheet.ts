@@ -1,6 +1,7 @@
 // One signal in a sheet over the page. The address names it, so that it can be shared, reloaded and left by going back.
 import { useEffect, useRef, useSyncExternalStore } from "react";
 import { useAgain } from "./again.ts";
+import { isPlain } from "./clicks.ts";
 
 const PARAMETER = "signal";
 // The last `opened` that was followed: a page that is made anew does not open it again.
@@ -34,7 +35,7 @@ export function openSignal(id: string) {
 
 // A link to a signal: a plain click opens it here, any other where the browser is told to.
 export function followSignal(event: MouseEvent, id: string) {
-  if (event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  if (!isPlain(event)) return;
   event.preventDefault();
   openSignal(id);
 }

@@ -1,6 +1,7 @@
 // The parts of a page of which one is shown: the address names it (`?tab=`), the first where it names none.
 import { useEffect, useRef, useSyncExternalStore } from "react";
 import { useLocation } from "react-router";
+import { isPlain } from "./clicks.ts";
 
 const PARAMETER = "tab";
 const listeners = new Set<() => void>();
@@ -42,7 +43,7 @@ export function useTabRow(tab: string) {
 
 // A plain click shows it here, any other where the browser is told to.
 export function followTab(event: MouseEvent) {
-  if (event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  if (!isPlain(event)) return;
   event.preventDefault();
   const link = event.currentTarget as HTMLAnchorElement;
   if (link.href === window.location.href) return;
