@@ -153,13 +153,8 @@ def _alone_text(way: Way) -> str:
 
 def _told(alert: AlertRecord, zone: tzinfo, day: object) -> Texts:
     """An alert that a summary or digest tells; one of another day than `day` says which."""
-    at = from_ms(alert.event_ms or alert.stored_ms).astimezone(zone)
-    clock = f"{at:%H:%M:%S}"
-    return {
-        "id": str(alert.id),
-        "title": alert.title,
-        "when": clock if at.date() == day else f"{at.day} {at:%b}, {clock}",
-    }
+    when = _clock(alert.event_ms or alert.stored_ms, zone, day, exact=False)
+    return {"id": str(alert.id), "title": alert.title, "when": when}
 
 
 def _unlisted(way: Way) -> str:
@@ -233,8 +228,8 @@ def _after(at_ms: int, since_ms: int) -> str:
     return f"+{delay / 1000:,.1f} s" if delay < 100_000 else f"+{delay // 60_000:,} min"
 
 
-def _clock(at_ms: int, zone: tzinfo, day: object = None) -> str:
-    """`12:00:01.234`, with its date where that is another than `day`."""
+def _clock(at_ms: int, zone: tzinfo, day: object = None, *, exact: bool = True) -> str:
+    """`12:00:01.234`, or to the second where it need not be `exact`, with its date where that is another than `day`."""
     at = from_ms(at_ms).astimezone(zone)
-    clock = f"{at:%H:%M:%S}.{at_ms % 1000:03d}"
+    clock = f"{at:%H:%M:%S}" + (f".{at_ms % 1000:03d}" if exact else "")
     return clock if day is None or at.date() == day else f"{at.day} {at:%b}, {clock}"

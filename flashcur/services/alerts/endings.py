@@ -6,6 +6,7 @@ Whoever may end a delivery locks its account first (`lock_owner`; docs/decisions
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import TypeGuard
 
 from sqlmodel import Session, col, select
 
@@ -103,13 +104,13 @@ def settle(session: Session, delivery: Delivery, error: DeliveryError | None, no
         _tell_of_end(session, delivery, place, now_ms, deliver)
 
 
-def _is_put_off(error: DeliveryError | None) -> bool:
+def _is_put_off(error: DeliveryError | None) -> TypeGuard[TryAgainLater]:
     """Whether it was the place that let nothing through for as long as the message was of use: no attempt is spent."""
     return isinstance(error, TryAgainLater) and not error.whole_channel
 
 
 def _is_long(error: DeliveryError | None) -> bool:
-    return isinstance(error, TryAgainLater) and error.wait_s >= TOLD_FROM_S and not error.whole_channel
+    return _is_put_off(error) and error.wait_s >= TOLD_FROM_S
 
 
 def _tell_of_end(
