@@ -411,20 +411,25 @@ async def test_a_place_that_is_gone_is_switched_off_and_its_owner_is_told(
     assert "Forbidden: bot was blocked by the user" in notice.text
 
 
+def failing_place(database: Database, failures: int) -> dict[str, str]:
+    """A chat where so many messages have failed since yesterday: what a delivery there says of it."""
+    with database.session() as session:
+        ann = add_account(session, "ann@example.com", from_ms(NOW))
+        place = destinations.keep(session, ann, "telegram", "7", NOW, confirmed=True)
+        place.failures, place.failing_since_ms = failures, NOW - 25 * HOUR
+        return {"account_id": ann, "destination_id": place.id}
+
+
 async def test_a_place_that_fails_for_a_day_is_switched_off(
     sqlite_database: Database, settings: Settings, clock: Clock, there: Provider
 ) -> None:
-    with sqlite_database.session() as session:
-        ann = add_account(session, "ann@example.com", from_ms(NOW))
-        place = destinations.keep(session, ann, "telegram", "7", NOW, confirmed=True)
-        place.failures, place.failing_since_ms = 3, NOW - 25 * HOUR
-    more = {"account_id": ann, "destination_id": place.id}
-    put(sqlite_database, delivery("7", **more), delivery("7", **more))
+    there_it_fails = failing_place(sqlite_database, 3)
+    put(sqlite_database, delivery("7", **there_it_fails), delivery("7", **there_it_fails))
     there.say("7", Reply(400), Reply(400))
     async with running(sqlite_database, settings, clock, ProviderChannel(there.url)) as worker:
         await eventually(lambda: worker.reports["telegram"].dead == 2, "both given up")
     with sqlite_database.session(readonly=True) as session:
-        assert session.get_one(Destination, place.id).state == "off"
+        assert session.get_one(Destination, there_it_fails["destination_id"]).state == "off"
     assert [notice.title for notice in notices(sqlite_database)] == ["Telegram was switched off"]
 
 
@@ -432,16 +437,13 @@ async def test_a_place_that_lets_nothing_through_for_a_day_is_switched_off(
     sqlite_database: Database, settings: Settings, clock: Clock, there: Provider
 ) -> None:
     """It spends no attempt of a message to be told to wait until it is of no use; it is a failure all the same."""
-    with sqlite_database.session() as session:
-        ann = add_account(session, "ann@example.com", from_ms(NOW))
-        place = destinations.keep(session, ann, "telegram", "7", NOW, confirmed=True)
-        place.failures, place.failing_since_ms = 4, NOW - 25 * HOUR
-    put(sqlite_database, delivery("7", account_id=ann, destination_id=place.id))
+    there_it_fails = failing_place(sqlite_database, 4)
+    put(sqlite_database, delivery("7", **there_it_fails))
     there.say("7", Reply(429, {"Retry-After": "10072"}))
     async with running(sqlite_database, settings, clock, ProviderChannel(there.url)):
         await eventually(lambda: statuses(sqlite_database) == ["expired"], "the end")
     with sqlite_database.session(readonly=True) as session:
-        assert session.get_one(Destination, place.id).state == "off"
+        assert session.get_one(Destination, there_it_fails["destination_id"]).state == "off"
     assert "Telegram was switched off" in [notice.title for notice in notices(sqlite_database)]
 
 
@@ -569,7 +571,6 @@ async def test_what_another_worker_could_not_note_while_the_database_was_away_is
     (only,) = put(database, delivery(key="k"))
     back = asyncio.Event()
     async with running(database, settings, clock, ProviderChannel(there.url)) as holder:
-        await eventually(lambda: len(there.arrivals) == 1, "the message")
         note = holder._note_some  # pyright: ignore[reportPrivateUsage]
 
         async def later() -> None:
@@ -577,7 +578,9 @@ async def test_what_another_worker_could_not_note_while_the_database_was_away_is
                 raise DatabaseError("away")
             await note()
 
+        # Before anything is handed over.
         monkeypatch.setattr(holder, "_note_some", later)
+        await eventually(lambda: len(there.arrivals) == 1, "the message")
         async with running(others, settings, clock, ProviderChannel(there.url)) as other:
             await looked(others)
             await asyncio.to_thread(own_postgres.restart)

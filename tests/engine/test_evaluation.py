@@ -26,6 +26,7 @@ from flashcur.services.kit.clock import from_ms
 from flashcur.services.market.venues import BINANCE, BYBIT, Venue
 from flashcur.services.storage.database import Database
 from tests.engine.evaluating import HOUR, NOON, A, B, Rig, evaluating, stop
+from tests.support.alerts import DOGS_MOVED
 from tests.support.signals import signal
 from tests.support.waiting import eventually
 
@@ -359,13 +360,7 @@ async def test_a_rule_follows_its_contract_to_another_name_with_its_prices_resca
         (notice,) = rig.rows()
         assert (notice.kind, notice.symbol, notice.rule_version) == ("notice", "SHIBUSDT", 1)
         assert notice.title == "Rule moved: 1000SHIBUSDT is SHIBUSDT now"
-        assert notice.text.split("\n") == [
-            "“Dogs”",
-            "The exchange calls 1000SHIBUSDT SHIBUSDT now. The rule watches it under this name.",
-            "SHIBUSDT counts 1 SHIB instead of 1,000: its price is 1/1,000 of the price before.",
-            "Each price in the rule was rescaled with it: 0.011 USDT is 0.000011 USDT now.",
-            "It starts anew: what happened before does not count.",
-        ]
+        assert notice.text.split("\n") == DOGS_MOVED
         await eventually(lambda: rig.evaluation.rules[level].version == 2, "that it is evaluated")
         for price in (0.0000105, 0.0000115):
             rig.later(1)

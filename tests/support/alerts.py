@@ -10,6 +10,14 @@ from flashcur.models import AlertRecord
 from flashcur.services.kit.clock import to_ms
 
 NOON_MS = to_ms(datetime(2026, 11, 27, 12, 0, 1, 234_000, tzinfo=UTC))
+DOGS_MOVED = [
+    "“Dogs”",
+    "The exchange calls 1000SHIBUSDT SHIBUSDT now. The rule watches it under this name.",
+    "SHIBUSDT counts 1 SHIB instead of 1,000: its price is 1/1,000 of the price before.",
+    "Each price in the rule was rescaled with it: 0.011 USDT is 0.000011 USDT now.",
+    "It starts anew: what happened before does not count.",
+]
+"""What the owner of a rule named "Dogs" is told, above 0.011 USDT before 1000SHIBUSDT got its other name."""
 _numbers = itertools.count(1)
 
 

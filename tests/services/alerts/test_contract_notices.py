@@ -10,7 +10,7 @@ from flashcur.domain.rules.rule import MOST_NAME
 from flashcur.models import RuleRecord
 from flashcur.services.alerts.compose import MOST_TEXT
 from flashcur.services.alerts.contract_notices import Left, delisted_notice, renamed_notice
-from tests.support.alerts import NOON_MS
+from tests.support.alerts import DOGS_MOVED, NOON_MS
 from tests.support.rules import definition
 
 PAUSED = {"status": "paused", "why": "owner"}
@@ -36,13 +36,7 @@ def test_one_rule_is_told_as_itself() -> None:
     notice = renamed_notice([only := left("Dogs", moves=True)], "1000SHIBUSDT", "SHIBUSDT", "bybit", NOON_MS)
     assert (notice.rule_id, notice.rule_version, notice.evidence) == (only.rule.id, 3, {"why": "renamed"})
     assert notice.title == "Rule moved: 1000SHIBUSDT is SHIBUSDT now"
-    assert notice.text.split("\n") == [
-        "“Dogs”",
-        "The exchange calls 1000SHIBUSDT SHIBUSDT now. The rule watches it under this name.",
-        "SHIBUSDT counts 1 SHIB instead of 1,000: its price is 1/1,000 of the price before.",
-        "Each price in the rule was rescaled with it: 0.011 USDT is 0.000011 USDT now.",
-        "It starts anew: what happened before does not count.",
-    ]
+    assert notice.text.split("\n") == DOGS_MOVED
 
 
 def test_rules_that_were_paused_before_are_told_with_those_that_are_now() -> None:
