@@ -50,5 +50,5 @@ async def test_a_webhook_of_slack_gets_one_message_a_second(sqlite_database: Dat
             await eventually(lambda: statuses(sqlite_database) == ["delivered"] * 3, "all three", 20)
         await dialler.close()
         assert len(server.messages) == 3
-        # A second lies between their claims; how long after that each leaves is the machine's.
-        assert slack.left_s[2] - slack.left_s[0] > 1.5
+        # A second lies between their claims; how long after its claim the first leaves is the machine's.
+        assert slack.left_s[2] - slack.left_s[0] > 1

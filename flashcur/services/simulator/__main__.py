@@ -24,10 +24,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=0, help="port to listen on, 0 for a free one (default: 0)")
     parser.add_argument("--symbols", type=int, default=500, help="number of contracts, up to 1000 (default: 500)")
     parser.add_argument("--seed", type=int, default=1, help="the market follows from it (default: 1)")
+    parser.add_argument("--still", action="store_true", help="no contract comes or goes unless it is ordered")
     parser.add_argument("--exit-with-stdin", action="store_true", help="end when standard input is closed")
     options = parser.parse_args(argv)
     try:
-        return asyncio.run(_serve(options.host, options.port, options.symbols, options.seed, options.exit_with_stdin))
+        exchange = SimulatedExchange(symbols=options.symbols, seed=options.seed, listings=not options.still)
+        return asyncio.run(_serve(exchange, options.host, options.port, options.symbols, options.exit_with_stdin))
     except ValueError as error:
         print(f"simulator: {error}", file=sys.stderr)
     except BrokenPipeError:
@@ -39,8 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     return 2
 
 
-async def _serve(host: str, port: int, symbols: int, seed: int, exit_with_stdin: bool) -> int:
-    exchange = SimulatedExchange(symbols=symbols, seed=seed)
+async def _serve(exchange: SimulatedExchange, host: str, port: int, symbols: int, exit_with_stdin: bool) -> int:
     await exchange.start(host, port)
     finished = asyncio.Event()
     loop = asyncio.get_running_loop()
