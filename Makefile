@@ -30,8 +30,7 @@ test: setup-dev           ## style, types, all tests, of the browser's modules t
 	ruff check .
 	pyright
 	npm run --silent check
-	pytest -n 2 --max-worker-restart 1 -m "not alone"
-	pytest -m alone
+	python scripts/run_tests.py
 endif
 
 bench: setup-dev          ## benchmarks; writes docs/performance.md
