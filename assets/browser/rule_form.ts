@@ -24,6 +24,7 @@ export interface Form {
   note: string;
   channels: string[];
   ends: string;
+  ends_ms: number;
 }
 // The server's answers; see flashcur/state/rules.py.
 type Opened = {
@@ -81,6 +82,7 @@ const BLANK: Form = {
   note: "",
   channels: [],
   ends: "",
+  ends_ms: 0,
 };
 const EMPTY = {
   asked: "",
@@ -214,9 +216,9 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 // What is sent: the definition apart from what goes with it.
 function packed(more: object = {}): string {
   const { form, rule, version } = draft.get();
-  const { channels, ends, ...definition } = form ?? ({} as Form);
+  const { channels, ends, ends_ms = 0, ...definition } = form ?? ({} as Form);
   number += 1;
-  return JSON.stringify({ number, rule, version, definition, channels, ends, ...more });
+  return JSON.stringify({ number, rule, version, definition, channels, ends, ends_ms, ...more });
 }
 
 function checkSoon(afterMs = CHECK_AFTER_MS) {

@@ -14,7 +14,7 @@ def checked_text(value: object, most: int, field: str = "") -> str:
     Raises Refusal for anything else, in words for whoever typed it; its `field` is the one given.
     """
     if not isinstance(value, str):
-        raise Refusal("Enter a text.", field=field)
+        raise Refusal("Enter text.", field=field)
     if len(value) > most:
         raise Refusal(f"Use at most {most:,} characters: this has {len(value):,}.", field=field)
     # PostgreSQL keeps no NUL, and half of a surrogate pair has no UTF-8; nobody types either.

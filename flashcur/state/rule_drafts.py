@@ -48,6 +48,8 @@ class Draft:
     channels: tuple[Channel, ...]
     ends: str
     """Seconds from now, `KEEP`, or empty for never."""
+    ends_ms: int
+    """The end that the rule has, as the form was told it, Unix ms; 0 without one. It is said, and never stored."""
     paused: bool
     """It is to be kept without being set going."""
     asks: bool
@@ -87,6 +89,7 @@ def read_draft(sent: object, known: frozenset[str]) -> Draft:
         contradicts=definition is not None and bool(faults),
         channels=tuple(channel for channel in CHANNELS if channel in wanted and channel != "in-app"),
         ends=ends,
+        ends_ms=_whole(form.get("ends_ms")),
         paused=form.get("paused") is True,
         asks=form.get("asks") is True,
         test=form.get("test") is True,
@@ -108,6 +111,7 @@ def form_of(definition: Definition, rule: RuleRecord | None = None) -> dict[str,
         "hold_s": str(told["hold_s"]),
         "channels": [] if rule is None else [each for each in rule.channels if each != "in-app"],
         "ends": KEEP if rule is not None and rule.expires_ms is not None else "",
+        "ends_ms": 0 if rule is None or rule.expires_ms is None else rule.expires_ms,
     }
 
 
@@ -124,6 +128,7 @@ def blank_form(symbol: str = "") -> dict[str, Any]:
         "note": "",
         "channels": [],
         "ends": "",
+        "ends_ms": 0,
     }
 
 

@@ -16,7 +16,7 @@ from flashcur.domain.rules.often import Calmer, threshold_of
 from flashcur.domain.rules.past import WEEK_DAYS
 from flashcur.domain.rules.prices import COARSE_S
 from flashcur.domain.rules.rule import Definition
-from flashcur.domain.rules.sentence import condition_text, sentence
+from flashcur.domain.rules.sentence import condition_text, duration, sentence
 from flashcur.domain.rules.share import to_link
 from flashcur.domain.signals.words import span_text
 from flashcur.models import RuleRecord
@@ -27,7 +27,7 @@ from flashcur.services.alerts.rule_limits import kept_from_firing
 from flashcur.services.alerts.rules import active_count
 from flashcur.services.kit.clock import from_ms
 from flashcur.state.reading import Reader
-from flashcur.state.rule_drafts import scope_name
+from flashcur.state.rule_drafts import KEEP, Draft, scope_name
 from flashcur.state.signal_texts import moment
 
 Texts = dict[str, str]
@@ -51,6 +51,8 @@ _NOUNS = {
 """By kind of condition, what it measures."""
 _SELDOM_MIN = allowance("open_interest").cadence_ms(False) // 60_000
 _STOPPED = {"paused": "it is paused", "done": "it is done"}
+_LATEST_MS = 253_402_300_800_000
+"""The year 10000, where dates end."""
 JUST_BEGUN_S = 60
 """Until a rule has been looked after for so long today, its silence says nothing."""
 _UNREADABLE = "This rule was written by another version of FlashCur, and is not evaluated."
@@ -98,11 +100,19 @@ def channel_texts(known: Mapping[Channel, Way]) -> list[Texts]:
     ]
 
 
-def draft_texts(definition: Definition | None, lists: Mapping[str, str]) -> dict[str, Any]:
-    """What the form says of itself: `sentence` and `link`, empty where something is missing."""
+def draft_texts(definition: Definition | None, lists: Mapping[str, str], ends: str = "") -> dict[str, Any]:
+    """What the form says of itself: `sentence` and `link`, empty where something is missing. `ends` as `ends_text`
+    says it."""
     if definition is None:
         return {"sentence": "", "link": ""}
-    return {"sentence": said(definition, lists), "link": shared_link(definition)}
+    return {"sentence": said(definition, lists, ends), "link": shared_link(definition)}
+
+
+def ends_text(draft: Draft, zone: tzinfo) -> str:
+    """When a rule ends that is written so: `in 7 days`, `on 5 Dec 2026, 13:05 UTC`; empty where it does not."""
+    if draft.ends != KEEP:
+        return f"in {duration(int(draft.ends))}" if draft.ends.isascii() and draft.ends.isdigit() else ""
+    return f"on {moment(draft.ends_ms, zone)}" if 0 < draft.ends_ms < _LATEST_MS else ""
 
 
 def shared_texts(definition: Definition, known: Collection[str]) -> Texts:
@@ -176,9 +186,10 @@ def said_of_browser_test() -> str:
     return "Browser notifications need no test message: Channels shows you one at a press."
 
 
-def said(definition: Definition, lists: Mapping[str, str]) -> str:
-    """The rule as one sentence; no number is parted from its unit at a line's end."""
-    return with_units_kept(sentence(definition, scope_name(definition.scope, lists)))
+def said(definition: Definition, lists: Mapping[str, str], ends: str = "") -> str:
+    """The rule as one sentence, and when it `ends` if that is to be said; no number is parted from its unit at a line's
+    end."""
+    return with_units_kept(sentence(definition, scope_name(definition.scope, lists), ends))
 
 
 def with_units_kept(text: str) -> str:

@@ -37,6 +37,7 @@ from flashcur.services.alerts.often import too_often
 from flashcur.services.alerts.places import OURS
 from flashcur.services.alerts.reach import Way, ways
 from flashcur.services.kit.clock import from_ms
+from flashcur.services.kit.time_zones import zone_of as time_zone
 from flashcur.services.notify.channel import Channel as Sender
 from flashcur.services.records.instrument_sets import load_young
 from flashcur.state import visit
@@ -47,12 +48,14 @@ from flashcur.state.rule_preview import Previews, Wanted
 from flashcur.state.rule_texts import (
     channel_texts,
     draft_texts,
+    ends_text,
     list_vars,
     present_texts,
     said_of_browser_test,
     said_of_tests,
     shared_texts,
 )
+from flashcur.state.signal_texts import moment
 from flashcur.state.visit import act, tell, text
 from flashcur.state.wire.defaults import default_vars
 
@@ -80,8 +83,9 @@ class RulesState(rx.State):
     full: bool = False
     """Whether none may."""
     form: dict[str, Any] = {}
-    """What the form begins with: `asked` (what opened it), `number`, `form`, `rule`, `version`, `channels`,
-    `contracts`, and where it cannot be opened `problem`, `passes`, `link`, `link_text`."""
+    """What the form begins with: `asked` (what opened it), `number`, `form`, `rule`, `version`, `ends` (the end that
+    the rule has, in words), `channels`, `contracts`, and where it cannot be opened `problem`, `passes`, `link`,
+    `link_text`."""
     shared: dict[str, str] = {}
     """A rule that somebody shared, for who has no account: `link`, `sentence`, `watches`, or `problem`."""
     checked: dict[str, Any] = {}
@@ -241,7 +245,7 @@ class RulesState(rx.State):
         told: dict[str, Any] = {
             "faults": draft.faults,
             "contradicts": draft.contradicts,
-            **draft_texts(draft.definition, {x.id: x.name for x in lists}),
+            **draft_texts(draft.definition, {x.id: x.name for x in lists}, ends_text(draft, zone_of(visitor))),
         }
         runtime = visit.runtime()
         if runtime is None or draft.definition is None:
@@ -375,8 +379,9 @@ def _beginning(session: Session, account: Account, params: Mapping[str, str]) ->
     except Fault:
         raise NotFound("This rule was written by another version of FlashCur, and cannot be edited.") from None
     if wanted == "new":
-        return {"form": {**form, "ends": ""}}
-    return {"form": form, "rule": found.id, "version": rules.revision(found), "status": found.status}
+        return {"form": {**form, "ends": "", "ends_ms": 0}}
+    ends = "" if found.expires_ms is None else moment(found.expires_ms, time_zone(account.time_zone))
+    return {"form": form, "ends": ends, "rule": found.id, "version": rules.revision(found), "status": found.status}
 
 
 def _shared(link: str) -> Definition:

@@ -19,9 +19,9 @@ def test_what_a_database_can_keep_is_taken(value: str) -> None:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (None, "Enter a text."),
-        (7, "Enter a text."),
-        (["a"], "Enter a text."),
+        (None, "Enter text."),
+        (7, "Enter text."),
+        (["a"], "Enter text."),
         ("x" * 11, "Use at most 10 characters: this has 11."),
         ("x" * 12_001, "Use at most 10 characters: this has 12,001."),
         ("a\0", "This has a character that cannot be kept: type it anew."),

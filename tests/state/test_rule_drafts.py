@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from flashcur.errors import Refusal, Unavailable
 from flashcur.models import RuleRecord
 from flashcur.services.alerts.rules import Written
 from flashcur.state.rule_drafts import MOST_DRAFT, Draft, blank_form, form_of, read_draft
+from flashcur.state.rule_texts import draft_texts, ends_text
 
 KNOWN = frozenset({"BTCUSDT", "ETHUSDT", "1000SHIBUSDT"})
 NOW_MS = 1_764_000_000_000
@@ -20,9 +22,9 @@ NOW_MS = 1_764_000_000_000
 
 def sent(form: dict[str, Any], **more: Any) -> str:
     """A form as the page sends it."""
-    channels, ends = form.get("channels", []), form.get("ends", "")
-    definition = {name: value for name, value in form.items() if name not in ("channels", "ends")}
-    return json.dumps({"number": 7, "definition": definition, "channels": channels, "ends": ends, **more})
+    beside = {"channels": form.get("channels", []), "ends": form.get("ends", ""), "ends_ms": form.get("ends_ms", 0)}
+    definition = {name: value for name, value in form.items() if name not in beside}
+    return json.dumps({"number": 7, "definition": definition, **beside, **more})
 
 
 def draft(*conditions: dict[str, Any], **more: Any) -> Draft:
@@ -133,7 +135,7 @@ def test_nonsense_in_a_field_is_a_fault_or_nothing(name: str, value: object) -> 
     assert found.faults
 
 
-@pytest.mark.parametrize("field", ["rule", "version", "number", "channels", "ends", "paused", "test"])
+@pytest.mark.parametrize("field", ["rule", "version", "number", "channels", "ends", "ends_ms", "paused", "test"])
 @pytest.mark.parametrize("value", [None, -1, 1.5, {}, [], [[]], True, "9" * 300])
 def test_nonsense_beside_the_definition_changes_nothing_of_it(field: str, value: object) -> None:
     try:
@@ -165,12 +167,30 @@ def test_a_rule_comes_back_from_its_form_as_it_was(definition: Definition) -> No
     assert found.definition == definition
     assert found.channels == ("sms",)
     assert found.written(NOW_MS, 5) == Written(definition, ("sms",), 5)
+    assert found.ends_ms == 5
 
 
 @pytest.mark.parametrize(("ends", "expected"), [("", None), ("86400", NOW_MS + 86_400_000), ("keep", 42)])
 def test_an_end_is_so_many_seconds_away_or_as_it_was(ends: str, expected: int | None) -> None:
     found = draft({"kind": "price", "side": "above", "price": "1"}, ends=ends)
     assert found.written(NOW_MS, 42).expires_ms == expected
+
+
+@pytest.mark.parametrize(
+    ("ends", "ends_ms", "said"),
+    [
+        ("", NOW_MS, "every time."),
+        ("604800", 0, "every time. It ends in 7 days."),
+        ("keep", NOW_MS, "every time. It ends on 24 Nov 2025, 16:00 UTC."),
+        ("keep", 10**15, "every time."),
+        ("keep", "soon", "every time."),
+        ("³", 0, "every time."),
+    ],
+)
+def test_the_sentence_of_a_form_says_when_the_rule_ends(ends: str, ends_ms: object, said: str) -> None:
+    found = draft({"kind": "price", "side": "above", "price": "1"}, ends=ends, ends_ms=ends_ms)
+    definition = Definition((PriceCross("above", 1.0),), Scope("symbol", symbol="BTCUSDT"), cooldown_s=0)
+    assert draft_texts(definition, {}, ends_text(found, UTC))["sentence"].endswith(said)
 
 
 @pytest.mark.parametrize("ends", ["0", "-5", "1.5", "99999999999", "never", "٣"])

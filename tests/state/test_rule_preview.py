@@ -211,7 +211,9 @@ async def test_beside_a_signal_and_of_hidden_open_interest_it_is_said_what_is_no
     signal = replace(WANTED, definition=replace(RULE, conditions=(OnSignal("funding"), PriceMove("up", 5.0, 3_600))))
     told = (await ended(previews, sqlite_database, signal))[-1]
     assert told["state"] == "done"
-    assert told["notes"][0].startswith("Not judged is whether the contract then rises by 5 % or more within 1 hour: ")
+    assert told["notes"][0].startswith(
+        "This counts the signals alone. Whether the contract then rises by 5 % or more within 1 hour is not known"
+    )
     of_signals = replace(WANTED, definition=replace(RULE, conditions=(OnSignal("open_interest"),)), open_interest=False)
     assert "open interest" in (await ended(previews, sqlite_database, of_signals))[-1]["reasons"][0]
     hidden = replace(

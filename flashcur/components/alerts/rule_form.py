@@ -342,8 +342,8 @@ def _present(index: rx.Var[int]) -> rx.Component:
                 met == "yes",
                 rx.cond(
                     at != "",
-                    rx.el.span(". It was there already, so it fires when it gets there again."),
-                    rx.el.span(": it is there already, so it fires when it gets there again."),
+                    rx.el.span(". It was already met, so it fires the next time."),
+                    rx.el.span(": already met, so it fires the next time."),
                 ),
             ),
             class_name="present soft",
@@ -394,14 +394,14 @@ def _funding(each: Item, path: rx.Var[str]) -> rx.Component:
     sides = (("above", "at or above"), ("below", "at or below"))
     return rx.fragment(
         _select(path + "side", each["side"], *_options(sides), label="Side"),
-        _number(path + "percent", each["percent"], "Percent", unit="% an interval"),
+        _number(path + "percent", each["percent"], "Percent", unit="% per interval"),
     )
 
 
 def _signal(each: Item, path: rx.Var[str]) -> rx.Component:
     directions = (("any", "either direction"), ("bullish", "bullish"), ("bearish", "bearish"))
     quadrants = [("", "any open interest and price"), *((k, title) for k, title in QUADRANT_TITLES.items())]
-    severities = [(str(k), "any severity" if k == 1 else f"{word} or more") for k, word in SEVERITY_WORDS.items()]
+    severities = [(str(k), "any severity" if k == 1 else f"{word} or stronger") for k, word in SEVERITY_WORDS.items()]
     return rx.fragment(
         _select(path + "detector", each["detector"], *_options(tuple(DETECTOR_TITLES.items())), label="Kind of signal"),
         _select(path + "severity", each["severity"], *_options(severities), label="Severity"),
@@ -441,7 +441,9 @@ def _when() -> rx.Component:
                     "ends",
                     _value("ends"),
                     *_options(_ENDS),
-                    rx.cond(_value("ends") == "keep", rx.el.option("As it is set", value="keep")),
+                    rx.cond(
+                        _value("ends") == "keep", rx.el.option(browser.maybe(RulesState.form, "ends"), value="keep")
+                    ),
                 ),
             ),
             class_name="side-by-side",

@@ -113,7 +113,7 @@ def _words(titles: Mapping[Any, str]) -> list[tuple[str, str]]:
 def _severities() -> list[tuple[str, str]]:
     most = max(SEVERITY_WORDS)
     return [
-        (str(severity), word if severity == most else f"{word} or more")
+        (str(severity), word if severity == most else f"{word} or stronger")
         for severity, word in SEVERITY_WORDS.items()
         if severity > 1
     ]

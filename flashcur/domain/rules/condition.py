@@ -225,7 +225,7 @@ class _Reader:
         way = self.choice("way", get_args(Way))
         percent = self.number("percent", LEAST_PERCENT, MOST_PERCENT)
         if way == "down" and percent >= 100:
-            raise Fault(f"{self._field}.percent", "Nothing falls by 100 % or more.")
+            raise Fault(f"{self._field}.percent", "Nothing can fall by 100 % or more.")
         window = self._value.get("window_s")
         seconds = next((each for each in windows if window == each or window == str(each)), None)
         if seconds is None:

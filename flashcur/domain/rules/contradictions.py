@@ -43,7 +43,9 @@ def contradictions(definition: Definition) -> list[Fault]:
                 break
     signals = [each for each in conditions if isinstance(each, OnSignal)]
     if signals and definition.hold_s:
-        found.append(Fault("hold_s", "A signal is a moment and does not last. Set the hold to 0 or remove the signal."))
+        found.append(
+            Fault("hold_s", "A signal lasts only a moment. Set “Hold” to “Fire at once”, or remove the signal.")
+        )
     return found
 
 
@@ -54,21 +56,21 @@ def _of_signal(condition: OnSignal, where: str) -> list[Fault]:
             kinds = ", ".join(QUADRANT_TITLES.values())
             return [Fault(f"{where}.quadrant", f"Choose one of: {kinds}.")]
         if condition.detector != "open_interest":
-            return [Fault(f"{where}.quadrant", f"Signals of “{title}” have no quadrant. Leave it open.")]
+            return [Fault(f"{where}.quadrant", f"“{title}” signals have no such kind. Choose any.")]
         way = _QUADRANT_WAYS[condition.quadrant]
         if condition.direction not in ("any", way):
             return [Fault(f"{where}.direction", f"{QUADRANT_TITLES[condition.quadrant]} is always {way}.")]
     if condition.direction != "any" and condition.detector not in _POINTING:
-        return [Fault(f"{where}.direction", f"Signals of “{title}” point neither up nor down. Choose any direction.")]
+        return [Fault(f"{where}.direction", f"“{title}” signals have no direction. Choose “either direction”.")]
     return []
 
 
 def _of_pair(first: Condition, second: Condition, number: int, where: str) -> Fault | None:
     """What is wrong with two conditions of one rule; `number` is the first one's, counted from 1."""
     if isinstance(first, OnSignal) and isinstance(second, OnSignal):
-        return Fault(where, "Two signals never come at the same moment. Make a rule for each.")
+        return Fault(where, "Two signals never come at the same moment. Write a rule for each.")
     if isinstance(first, VolumeRatio) and isinstance(second, VolumeRatio):
-        return Fault(where, f"Condition {number} looks at the volume already. Keep the stricter one.")
+        return Fault(where, f"Condition {number} already checks the volume. Keep the stricter one.")
     if type(first) is not type(second) or isinstance(first, OnSignal):
         return None
     one, other = atoms_of(first)[0], atoms_of(second)[0]
@@ -78,8 +80,8 @@ def _of_pair(first: Condition, second: Condition, number: int, where: str) -> Fa
     if {one.view, other.view} == {AS_IS, TURNED}:
         return _of_sides(one, other, number, field, second)
     if SIZE in (one.view, other.view) and one.view != other.view:
-        return Fault(f"{where}.way", f"Condition {number} looks at the same window already. Keep the one you mean.")
-    return Fault(field, f"Condition {number} looks at the same thing the same way. Keep the stricter one.")
+        return Fault(f"{where}.way", f"Condition {number} already checks the same window. Keep the one you mean.")
+    return Fault(field, f"Condition {number} already checks the same thing. Keep the stricter one.")
 
 
 def _of_sides(one: Atom, other: Atom, number: int, field: str, condition: Condition) -> Fault | None:
@@ -87,7 +89,7 @@ def _of_sides(one: Atom, other: Atom, number: int, field: str, condition: Condit
     if isinstance(condition, PriceMove | InterestMove):
         what = "price" if isinstance(condition, PriceMove) else "open interest"
         where = field.removesuffix("percent") + "way"
-        return Fault(where, f"The {what} cannot have risen and fallen over the same window; see condition {number}.")
+        return Fault(where, f"The {what} cannot rise and fall over the same window: see condition {number}.")
     low, high = (one.threshold, -other.threshold) if one.view == AS_IS else (other.threshold, -one.threshold)
     if low <= high:
         return None

@@ -98,8 +98,8 @@ def _of(condition: Condition, frame: Frame, seen: Sequence[tuple[int, Measured]]
         ((at, values),) = known
         return Present(_text(condition, frame, at, values), _met(condition, values))
     there = sum(_met(condition, values) for _, values in known)
-    meet = "meets" if there == 1 else "meet"
-    return Present(f"{there:,} of {len(known):,} contracts {meet} this now", None)
+    contracts = "contract" if len(known) == 1 else "contracts"
+    return Present(f"{there:,} of {len(known):,} {contracts} {'meets' if there == 1 else 'meet'} this", None)
 
 
 def _soonest(unknown: Sequence[Unknown]) -> Unknown | None:

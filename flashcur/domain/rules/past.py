@@ -156,22 +156,20 @@ def needs_of(definition: Definition, contracts: int) -> Needs:
         grain: Grain = "payments"
     elif "funding" in kinds:
         return _cannot(
-            "Of funding only the payments are known, every few hours: whether it was met together with another"
-            " condition cannot be told."
+            "Past funding rates are known only every few hours: too seldom to judge them together with another condition."
         )
     elif kinds == {"interest"}:
         grain = "interest"
     elif "interest" in kinds:
         return _cannot(
-            "Open interest is known each five minutes and for few contracts: whether it was met together with another"
-            " condition cannot be told."
+            "Past open interest is known only every 5 minutes: too seldom to judge it together with another condition."
         )
     else:
         short = any(isinstance(each, PriceMove) and each.window_s * 1000 < HOUR_MS for each in conditions)
         grain = "minutes" if short or (definition.hold_s and contracts == 1) else "hours"
     if grain in ("minutes", "interest") and contracts != 1:
-        what = "Windows shorter than an hour" if grain == "minutes" else "Changes of open interest"
-        return _cannot(f"{what} can be judged for one contract at a time. Choose one to see its past.")
+        what = "Windows under an hour" if grain == "minutes" else "Changes in open interest"
+        return _cannot(f"{what} can be looked up for one contract at a time. Choose one to see its past.")
     return Needs(grain, (), tuple(_notes(definition, grain)))
 
 
@@ -180,14 +178,13 @@ def _needs_of_signals(conditions: Sequence[Condition]) -> Needs:
     others = [condition_text(each) for each in conditions if not isinstance(each, OnSignal)]
     if len(conditions) - len(others) > 1:
         return _cannot("Two signals never come at the same moment.")
-    counted = "Counted from the signals that were found and are stored."
+    counted = "Counted from stored signals."
     if not others:
         return Needs("signals", (), (counted,))
     listed = others[0] if len(others) == 1 else f"{', '.join(others[:-1])} and {others[-1]}"
     why = (
-        f"Not judged is whether the contract then {listed}: signals are stored with what their detector measured, and "
-        "nothing else is known of their moment. So this is how often the signal came, and the rule fires that often "
-        "at most."
+        f"This counts the signals alone. Whether the contract then {listed} is not known, so the rule would have fired "
+        "at most this often."
     )
     return Needs("signals", (), (why, counted), at_most=True)
 
@@ -197,22 +194,23 @@ def _cannot(why: str) -> Needs:
 
 
 def _notes(definition: Definition, grain: Grain) -> Iterator[str]:
-    step = {"hours": "hour", "minutes": "minute", "interest": "five minutes"}.get(grain, grain)
+    step = {"hours": "hour", "minutes": "minute"}.get(grain, grain)
     if DAYS[grain] < DAYS["hours"]:
         yield (
-            f"{DAYS[grain]} days, and not {DAYS['hours']}: the exchange has to be asked for each minute, and more of"
-            " them would take it too long."
+            f"Only {DAYS[grain]} days instead of {DAYS['hours']}: minute by minute, the exchange takes long to tell its"
+            " past."
         )
     if grain == "payments":
-        yield "Judged by the rates that were paid. In between a rate may have been more extreme."
+        yield "Judged by the rates paid. Rates in between may have been more extreme."
     elif grain == "interest":
-        yield "Judged each five minutes. Changes in between are not seen."
+        yield "Judged every 5 minutes. Changes in between are missed."
     elif len(definition.conditions) == 1 and isinstance(definition.conditions[0], PriceCross):
-        yield f"Judged by the highest and lowest price of each {step}: at most one alert in each."
+        yield f"Judged by each {step}’s highest and lowest price, so by at most one alert in each."
     elif any(not isinstance(each, VolumeRatio) for each in definition.conditions):
-        yield f"Judged at the end of each {step}. What came and went in between is not seen."
+        yield f"Judged at the end of each {step}. What came and went in between is missed."
     if definition.hold_s and definition.hold_s * 1000 < STEP_MS[grain]:
-        yield f"The hold is shorter than the {step} that the past is known by, and is left out."
+        often = {"interest": "every 5 minutes", "payments": "at each payment"}.get(grain, f"{step} by {step}")
+        yield f"The hold is ignored here: the past is known only {often}."
 
 
 def firings(definition: Definition, symbol: str, series: Series, first_ms: int) -> list[PastFiring]:

@@ -45,7 +45,7 @@ PRESETS: tuple[Preset, ...] = (
     _preset(
         "move-with-volume",
         "Fast move with volume",
-        "A move that many take part in, as it happens.",
+        "A fast move that many traders take part in.",
         PriceMove("either", 5.0, 900),
         VolumeRatio(3.0, 1_000_000.0),
     ),
@@ -59,21 +59,21 @@ PRESETS: tuple[Preset, ...] = (
     _preset(
         "crash",
         "Crash",
-        "A fall that you want to know of at night, too.",
+        "A fall you want to hear about even at night.",
         PriceMove("down", 10.0, 3_600),
         urgent=True,
     ),
     _preset(
         "volume",
         "Volume spike",
-        "An hour that trades three times the one before.",
+        "An hour with three times the volume of the one before.",
         VolumeRatio(3.0, 3_000_000.0),
         cooldown_s=4 * 3_600,
     ),
     _preset(
         "shorts-pay",
         "Shorts pay",
-        "A negative funding rate as it builds up before squeezes.",
+        "Negative funding, as it often builds up before a squeeze.",
         FundingLevel("below", -0.1),
         cooldown_s=8 * 3_600,
     ),
@@ -94,7 +94,7 @@ PRESETS: tuple[Preset, ...] = (
     _preset(
         "unusual-volume",
         "Very unusual volume",
-        "The strongest of what the detectors find, by each contract's own habits.",
+        "Extreme volume by each contract’s own standards.",
         OnSignal("adaptive_spike", severity=3),
     ),
     _preset(

@@ -68,14 +68,14 @@ class Definition:
         Raises Fault for the first field that cannot be.
         """
         if not isinstance(value, Mapping):
-            raise Fault("", "That is no rule.")
+            raise Fault("", "This is not a rule.")
         fields = cast("Mapping[object, object]", value)
         raw = fields.get("conditions")
         conditions = cast("list[object]", raw) if isinstance(raw, list) else []
         if not conditions:
             raise Fault("conditions", "Add at least one condition.")
         if len(conditions) > MOST_CONDITIONS:
-            raise Fault("conditions", f"A rule has {MOST_CONDITIONS} conditions at most.")
+            raise Fault("conditions", f"A rule can have up to {MOST_CONDITIONS} conditions.")
         return cls(
             tuple(condition_from_json(each, f"conditions.{number}") for number, each in enumerate(conditions)),
             _scope(fields.get("scope")),
@@ -136,7 +136,7 @@ def _seconds(fields: Mapping[object, object], name: str, least: int, most: int) 
 def _text(fields: Mapping[object, object], name: str, most: int, where: str = "") -> str:
     raw = fields.get(name, "")
     if not isinstance(raw, str):
-        raise Fault(where + name, "Enter a text.")
+        raise Fault(where + name, "Enter text.")
     text = " ".join("".join(char if char.isprintable() else " " for char in raw).split())
     if len(text) > most:
         raise Fault(where + name, f"Use {most} characters at most.")

@@ -11,14 +11,15 @@ from flashcur.domain.signals.words import DETECTOR_TITLES, QUADRANT_TITLES, SEVE
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
-def sentence(definition: Definition, scope_name: str = "") -> str:
+def sentence(definition: Definition, scope_name: str = "", ends: str = "") -> str:
     """What the rule does.
 
-    `scope_name` is what its owner knows the contract or the watchlist by; empty: the symbol, or "a watchlist".
+    `scope_name` is what its owner knows the contract or the watchlist by; empty: the symbol, or "a watchlist". `ends`:
+    when it ends, such as `in 7 days`; empty where it does not, or that is said elsewhere.
     """
     conditions = [condition_text(each) for each in definition.conditions]
     what = conditions[0] if len(conditions) == 1 else f"{', '.join(conditions[:-1])} and {conditions[-1]}"
-    holds = f", and stays so for {duration(definition.hold_s)}" if definition.hold_s else ""
+    holds = f", and stays that way for {duration(definition.hold_s)}" if definition.hold_s else ""
     subject = _subject(definition, scope_name)
     if definition.mode == "once":
         often = ", once"
@@ -27,8 +28,9 @@ def sentence(definition: Definition, scope_name: str = "") -> str:
     else:
         each = "" if definition.scope.kind == "symbol" else " per contract"
         often = f", at most once {_rate(definition.cooldown_s)}{each}"
-    quiet = ", even in quiet hours" if definition.urgent else ""
-    return f"Tell me when {subject} {what}{holds}{often}{quiet}."
+    quiet = ", even in quiet hours and over the daily cap" if definition.urgent else ""
+    end = f" It ends {ends}." if ends else ""
+    return f"Tell me when {subject} {what}{holds}{often}{quiet}.{end}"
 
 
 def condition_text(condition: Condition) -> str:
@@ -41,7 +43,7 @@ def condition_text(condition: Condition) -> str:
     if isinstance(condition, FundingLevel):
         more = "more" if condition.side == "above" else "less"
         percent = plain(condition.percent).replace("-", "−")
-        return f"has a funding rate of {percent} % an interval or {more}"
+        return f"has a funding rate of {percent} % per interval or {more}"
     if isinstance(condition, InterestMove):
         verb = {"up": "rise by", "down": "fall by", "either": "rise or fall by"}[condition.way]
         window = WINDOW_WORDS[condition.window_s]
@@ -49,7 +51,8 @@ def condition_text(condition: Condition) -> str:
     if isinstance(condition, OnSignal):
         return f"has {_signal(condition)}"
     floor = f" and at least ${plain(condition.floor)} this hour" if condition.floor > 0 else ""
-    return f"has at least {plain(condition.multiple)} times the previous hour’s volume{floor}"
+    times = "" if condition.multiple == 1 else f"{plain(condition.multiple)} times "
+    return f"has at least {times}the previous hour’s volume{floor}"
 
 
 def duration(seconds: int) -> str:
@@ -75,12 +78,12 @@ def _subject(definition: Definition, scope_name: str) -> str:
     if scope.kind == "symbol":
         return scope_name or scope.symbol
     if scope.kind == "watchlist":
-        return f"any contract of “{scope_name}”" if scope_name else "any contract of a watchlist"
+        return f"any contract in “{scope_name}”" if scope_name else "any contract in a watchlist"
     return "any contract"
 
 
 def _signal(condition: OnSignal) -> str:
-    """`a bearish volume spike signal (strong or more)`."""
+    """`a bearish volume spike signal (strong or stronger)`."""
     name = "listing or terms" if condition.detector == "listing" else DETECTOR_TITLES[condition.detector].lower()
     details: list[str] = []
     if condition.quadrant in QUADRANT_TITLES:
@@ -90,6 +93,6 @@ def _signal(condition: OnSignal) -> str:
         name = f"{condition.direction} {name}"
     if condition.severity > 1:
         word = SEVERITY_WORDS[condition.severity].lower()
-        details.append(word if condition.severity == max(SEVERITY_WORDS) else f"{word} or more")
+        details.append(word if condition.severity == max(SEVERITY_WORDS) else f"{word} or stronger")
     more = f" ({', '.join(details)})" if details else ""
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name} signal{more}"

@@ -21,7 +21,7 @@ MOST_LINK = 2_000
 _MOST_BYTES = 8_192
 _FORM = "1"
 """The first character: how the rest is written."""
-_BROKEN = "This link holds no rule, or only part of one. Ask for it again."
+_BROKEN = "This link is broken or incomplete. Ask for a new one."
 
 
 def to_link(definition: Definition) -> str:

@@ -163,8 +163,8 @@ def test_of_many_contracts_those_count_that_are_known() -> None:
         (found,) = present([PriceMove("either", percent, 900)], Scope("all"), FRAME, (), ask)
         return found.text
 
-    assert of(5.0) == "2 of 3 contracts meet this now"
-    assert of(7.0) == "1 of 3 contracts meets this now"
+    assert of(5.0) == "2 of 3 contracts meet this"
+    assert of(7.0) == "1 of 3 contracts meets this"
 
 
 def test_what_is_not_live_says_as_of_when() -> None:
@@ -213,9 +213,9 @@ def test_contracts_of_a_scope_are_counted() -> None:
     condition = PriceMove("up", 10.0, 86_400)
     (in_all,) = present([condition], Scope("all"), FRAME, (), ask)
     crypto = FRAME.of("crypto")
-    assert in_all.text == f"{sum(i >= 10 for i in crypto)} of {len(crypto)} contracts meet this now"
+    assert in_all.text == f"{sum(i >= 10 for i in crypto)} of {len(crypto)} contracts meet this"
     (in_list,) = present([condition], Scope("watchlist", watchlist_id="x"), FRAME, symbols[9:12], ask)
-    assert in_list.text == "2 of 3 contracts meet this now"
+    assert in_list.text == "2 of 3 contracts meet this"
 
 
 def test_missing_values_are_no_zeros() -> None:

@@ -173,15 +173,15 @@ def test_beside_a_signal_it_is_said_what_cannot_be_judged_and_why():
     needs = needs_of(definition(PriceMove("up", 5, 900), OnSignal("funding"), FundingLevel("above", 0.1)), 1)
     assert needs.at_most
     assert needs.notes[0].startswith(
-        "Not judged is whether the contract then rises by 5 % or more within 15 minutes and has a funding rate of "
-        "0.1 % an interval or more: signals are stored with what their detector measured"
+        "This counts the signals alone. Whether the contract then rises by 5 % or more within 15 minutes and has a "
+        "funding rate of 0.1 % per interval or more is not known, "
     )
     assert not needs_of(definition(OnSignal("funding")), 1).at_most
 
 
 def test_a_hold_that_the_past_is_too_coarse_for_is_told():
     needs = needs_of(definition(VolumeRatio(3, 0), hold_s=60), 20)
-    assert any("hold" in note for note in needs.notes)
+    assert "The hold is ignored here: the past is known only hour by hour." in needs.notes
     assert needs_of(definition(VolumeRatio(3, 0), hold_s=60), 1).grain == "minutes"
 
 

@@ -88,6 +88,14 @@ def test_a_signal_cannot_hold():
     assert faults(OnSignal("funding"), PriceCross("above", 1), hold_s=5) == ["hold_s"]
 
 
+def test_as_much_volume_as_before_is_not_so_many_times_it():
+    definition = Definition((VolumeRatio(1, 0), PriceCross("above", 1)), ONE, mode="once")
+    assert sentence(definition, ends="in 7 days") == (
+        "Tell me when BTCUSDT has at least the previous hour’s volume and trades at or above 1 USDT, once. It ends in "
+        "7 days."
+    )
+
+
 def test_the_sentence():
     definition = Definition((PriceMove("either", 5, 900), VolumeRatio(3, 1_000_000)), ONE)
     assert sentence(definition, "BTCUSDT") == (
@@ -101,13 +109,13 @@ def test_the_sentence():
         urgent=True,
     )
     assert sentence(definition, "Majors") == (
-        "Tell me when any contract of “Majors” has a funding rate of −0.05 % an interval or less, trades at or above "
-        "0.00001 USDT and falls by 1.5 % or more within 1 minute, and stays so for 90 seconds, at most once an hour "
-        "per contract, even in quiet hours."
+        "Tell me when any contract in “Majors” has a funding rate of −0.05 % per interval or less, trades at or above "
+        "0.00001 USDT and falls by 1.5 % or more within 1 minute, and stays that way for 90 seconds, at most once an "
+        "hour per contract, even in quiet hours and over the daily cap."
     )
     signal = OnSignal("open_interest", 2, quadrant="short_covering")
     assert sentence(Definition((signal,), Scope("all"), mode="once")) == (
-        "Tell me when any contract has an open interest surge signal (short covering, strong or more), once."
+        "Tell me when any contract has an open interest surge signal (short covering, strong or stronger), once."
     )
     spike = Definition((OnSignal("volume_spike", 1, "bearish"),), ONE, cooldown_s=900)
     assert sentence(spike) == (
@@ -150,7 +158,7 @@ def test_a_link_tells_nothing_private():
 
 @pytest.mark.parametrize("text", [None, 7, "", "1", "x", "1!!!!", "1" + "A" * 5_000, "2abc", "1eJwDAAAAAAE", "1é"])
 def test_what_is_no_link_is_refused(text: object):
-    with pytest.raises(Fault, match="holds no rule"):
+    with pytest.raises(Fault, match="broken or incomplete"):
         from_link(text)
 
 
