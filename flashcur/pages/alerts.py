@@ -17,7 +17,7 @@ from flashcur.state.account import AccountState
 from flashcur.state.rules import RulesState
 
 TITLE = "Alerts: FlashCur"
-DESCRIPTION = "Rules of your own that watch crypto perpetual futures, and tell you where you want to be told."
+DESCRIPTION = "Write your own rules for crypto perpetual futures, and get alerts where you want them."
 
 _RULES = (("active", "Active"), ("paused", "Paused"), ("done", "Done"))
 _TABS = (*_RULES, ("messages", "Messages"), ("channels", "Channels"))
@@ -41,8 +41,8 @@ def alerts() -> rx.Component:
                 ),
                 class_name="alerts-page",
             ),
-            why="Rules watch the market while you look elsewhere, and tell you where you want to be told: once, within "
-            "seconds. They come with every account, also the free one.",
+            why="Rules watch the market while you do something else, and alert you where you want: once, within "
+            "seconds. They come with every account, even a free one.",
             path="/alerts",
         ),
         rx.cond(AccountState.reached & ~AccountState.signed_in, rule_list.presets()),

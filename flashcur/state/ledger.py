@@ -63,7 +63,7 @@ def _params(query: str) -> dict[str, str]:
     try:
         return dict(parse_qsl(query, max_num_fields=10))
     except ValueError:
-        raise Refusal("This address asks for too much at once: begin anew at /alerts.") from None
+        raise Refusal("This link does not work. Open your messages under Alerts instead.") from None
 
 
 def _page_vars(session: Session, own: Own, params: dict[str, str]) -> dict[str, Any]:

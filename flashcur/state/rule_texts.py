@@ -34,11 +34,11 @@ Texts = dict[str, str]
 
 _WHY = {
     "owner": "Paused by you.",
-    "plan": "Paused: your plan has fewer active rules. Pause another one, or upgrade, and it goes on.",
+    "plan": "Paused: you are over your plan’s number of rules. Pause another one or upgrade, and this one resumes.",
     "delisted": "Paused: its contract is no longer traded here.",
     "watchlist": "Paused: its watchlist was deleted. Edit the rule to choose another.",
-    "fired": "Done: it was to fire once, and has.",
-    "expired": "Done: its time is over.",
+    "fired": "Done: it fired once, as you asked.",
+    "expired": "Done: its end date has passed.",
 }
 _NOUNS = {
     "price": "price",
@@ -55,7 +55,9 @@ _LATEST_MS = 253_402_300_800_000
 """The year 10000, where dates end."""
 JUST_BEGUN_S = 60
 """Until a rule has been looked after for so long today, its silence says nothing."""
-_UNREADABLE = "This rule was written by another version of FlashCur, and is not evaluated."
+EVERY_CONTRACT = "Every crypto contract that trades here, including new listings."
+"""What a rule on all contracts watches."""
+_UNREADABLE = "This rule comes from another version of FlashCur and no longer runs."
 
 
 def list_vars(
@@ -120,11 +122,11 @@ def shared_texts(definition: Definition, known: Collection[str]) -> Texts:
     is a stranger's words. `known`: symbols of the contracts that trade; empty while nobody knows."""
     symbol = definition.scope.symbol
     if definition.scope.kind != "symbol":
-        watches = "Every crypto contract that trades here, also those that are listed later."
+        watches = EVERY_CONTRACT
     elif known and symbol not in known:
-        watches = f"{symbol}, which is not traded here now."
+        watches = f"{symbol}, which does not trade here now."
     else:
-        watches = f"{symbol} alone."
+        watches = f"{symbol} only."
     return {"sentence": said(definition, {}), "watches": watches}
 
 
@@ -150,23 +152,23 @@ def unknown_text(unknown: Unknown, now_ms: int, zone: tzinfo, cadence_s: int) ->
     condition = unknown.condition
     noun = _NOUNS[condition.kind]
     if unknown.why == "old":
-        return f"Not known now: the exchange has not told the {noun} lately. No rule is judged by an old number."
+        return f"Not known now: the exchange has sent no new {noun} lately, and rules ignore old ones."
     if unknown.why == "untold":
         if cadence_s == 1:
-            return "Not known yet: FlashCur has only just started. It is shown here within a minute."
-        return f"Not shown yet: your plan shows it from {_by(shown_from_ms(cadence_s, now_ms + 1), now_ms, zone)} on."
+            return "Not known yet: FlashCur has just started. You will see it here within a minute."
+        return f"Not shown yet: your plan shows it from {_by(shown_from_ms(cadence_s, now_ms + 1), now_ms, zone)}."
     by = _by(shown_from_ms(cadence_s, max(unknown.known_ms, now_ms)), now_ms, zone)
     if isinstance(condition, PriceMove | InterestMove):
         window = WINDOW_WORDS[condition.window_s]
         if unknown.why == "seldom":
             return (
-                f"Not known: the {noun} of smaller contracts is asked for every {_SELDOM_MIN} minutes, too seldom for a"
+                f"Not known: the {noun} of smaller contracts is updated every {_SELDOM_MIN} minutes, too seldom for a"
                 f" window of {window}. Choose a longer one."
             )
         # Then its exchange is asked for what was before (`engine.rule_windows`).
         sooner = ", or soon after you save the rule" if noun == "price" and condition.window_s >= COARSE_S else ""
-        return f"Not known yet: FlashCur has not watched the {noun} for {window}. It will have by {by}{sooner}."
-    return f"Not known yet: the {noun} of the whole hour before is missing. It is shown here by {by}."
+        return f"Not known yet: FlashCur has watched the {noun} for less than {window}. It will know by {by}{sooner}."
+    return f"Not known yet: the {noun} of the whole hour before is missing. You will see it here by {by}."
 
 
 def _by(at_ms: int, now_ms: int, zone: tzinfo) -> str:
@@ -177,13 +179,14 @@ def _by(at_ms: int, now_ms: int, zone: tzinfo) -> str:
 
 def said_of_tests(count: int) -> str:
     """What is said of test messages that were just written down."""
-    them = "A test message is" if count == 1 else f"{count:,} test messages are"
-    return f"{them} on the way: Messages says what became of {'it' if count == 1 else 'them'}."
+    if count == 1:
+        return "A test message is on its way. Follow it under Messages."
+    return f"{count:,} test messages are on their way. Follow them under Messages."
 
 
 def said_of_browser_test() -> str:
     """What is said instead where a rule reaches nobody outside the browser."""
-    return "Browser notifications need no test message: Channels shows you one at a press."
+    return "Browser notifications need no test message: you can show one under Channels."
 
 
 def said(definition: Definition, lists: Mapping[str, str], ends: str = "") -> str:
@@ -286,17 +289,21 @@ def _watched(certificate: Certificate | None, version: int, new: str) -> str:
     if certificate is None or not certificate.watched_s + certificate.blind_s:
         return new
     if certificate.watched_s + certificate.blind_s < JUST_BEGUN_S:
-        return f"Has just begun to watch. {new}".rstrip()
-    seen = f"Today it watched for {_seconds_text(certificate.watched_s)}"
+        return f"It has just started watching. {new}".rstrip()
+    seen = f"Watched for {_seconds_text(certificate.watched_s)} today"
     causes = [
         f"{_seconds_text(seconds)} because {REASONS.get(cause, cause)}"
         for cause, seconds in certificate.blind.items()
         if seconds >= 1
     ]
-    blind = f", and could not for {', '.join(causes)}" if causes else ", without a gap"
+    blind = f", and was blind for {_listed(causes)}" if causes else ", without a gap"
     nearest = certificate.nearest
-    near = f"Nearest: {nearest['symbol']}, {nearest['text']}." if nearest.get("version") == version else ""
+    near = f"Nearest miss: {nearest['symbol']}, {nearest['text']}." if nearest.get("version") == version else ""
     return " ".join(part for part in (f"{seen}{blind}.", new, near) if part)
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def _seconds_text(seconds: float) -> str:
@@ -310,5 +317,5 @@ def _precision(definition: Definition, known: Precision | None) -> str:
         return ""
     points = any(isinstance(each, PriceCross | PriceMove) for each in definition.conditions)
     went = "gone its way" if points else "risen"
-    of_all = f"{known.hits:,} of {known.known:,} ({known.share:.0%})"
-    return f"{PRECISION_H} h later the price had {went} in {of_all}."
+    of_all = f"{known.hits:,} of {known.known:,} ({known.share * 100:.0f} %)"
+    return with_units_kept(f"{PRECISION_H} hours later the price had {went} in {of_all}.")

@@ -22,6 +22,7 @@ from flashcur.domain.rules.measured import UNMEASURED
 from flashcur.domain.rules.newness import is_too_new, too_new_text
 from flashcur.domain.rules.often import with_threshold
 from flashcur.domain.rules.rule import Definition, Scope
+from flashcur.domain.rules.sentence import duration
 from flashcur.domain.rules.share import from_link
 from flashcur.domain.signals.signal import Origin
 from flashcur.domain.texts import lowered
@@ -193,13 +194,13 @@ class RulesState(rx.State):
             told["number"] = found.number
             if found.faults or found.definition is None:
                 tell(self, {RulesState: {"checked": {"number": found.number, **self._checked(found)}}})
-                raise Refusal("Please fix the fields marked above.")
+                raise Refusal("Fix the marked fields first.")
             rule_id, done = await _save(accounts, caller, found)
             said, more = await _send_test(accounts, caller, found.channels) if found.test else ("", {})
             return rule_id, f"{done} {said}".rstrip(), more
 
         try:
-            rule_id, said, more = await act(self, work, "Sign in to keep a rule: a free account is enough.")
+            rule_id, said, more = await act(self, work, "Sign in to save this rule. A free account is enough.")
         except Refusal as refusal:
             told |= {**_problem(refusal), "field": refusal.field, "guest": isinstance(refusal, SignInNeeded)}
         else:
@@ -217,7 +218,7 @@ class RulesState(rx.State):
         """Set a rule going again."""
         await self._do(
             lambda accounts, caller: accounts.rules.resume(caller, text(rule_id, 64), visit.watchable_contracts()),
-            "The rule watches again.",
+            "The rule is active again.",
         )
 
     @rx.event
@@ -230,14 +231,12 @@ class RulesState(rx.State):
                 raise Refusal("A rule can be snoozed for 1, 8 or 24 hours.")
             await accounts.rules.snooze(caller, text(rule_id, 64), hours * 3_600_000)
 
-        await self._do(work, f"Snoozed for {hours} h.")
+        await self._do(work, f"Snoozed for {duration(hours * 3_600)}.")
 
     @rx.event
     async def delete(self, rule_id: str) -> None:
         """Delete a rule."""
-        await self._do(
-            lambda accounts, caller: accounts.rules.delete(caller, text(rule_id, 64)), "The rule is deleted."
-        )
+        await self._do(lambda accounts, caller: accounts.rules.delete(caller, text(rule_id, 64)), "Rule deleted.")
 
     def _checked(self, draft: Draft) -> dict[str, Any]:
         visitor = visit.known_visitor(self)
@@ -273,7 +272,7 @@ class RulesState(rx.State):
 previews = Previews()
 """Those of this process."""
 
-_KEPT_PAUSED = "Kept, and paused."
+_KEPT_PAUSED = "Saved as paused."
 _MESSAGES = {"link": "/alerts?tab=messages", "link_text": "Messages"}
 """Where it is told what became of a message."""
 
@@ -291,7 +290,7 @@ async def _save(accounts: Accounts, caller: Caller, draft: Draft) -> tuple[str, 
         rule_id = await accounts.rules.create(
             caller, draft.written(now_ms, None), paused=draft.paused, contracts=contracts
         )
-        return rule_id, _KEPT_PAUSED if draft.paused else "Saved: the rule watches from now on."
+        return rule_id, _KEPT_PAUSED if draft.paused else "Saved. The rule is watching now."
     kept_ms = await accounts.rules.expiry(caller, draft.rule_id)
     await accounts.rules.edit(
         caller, draft.rule_id, draft.version, draft.written(now_ms, kept_ms), contracts, paused=draft.paused
@@ -377,7 +376,7 @@ def _beginning(session: Session, account: Account, params: Mapping[str, str]) ->
             definition = with_threshold(definition, stricter)
         form = form_of(definition, found)
     except Fault:
-        raise NotFound("This rule was written by another version of FlashCur, and cannot be edited.") from None
+        raise NotFound("This rule comes from another version of FlashCur and cannot be edited.") from None
     if wanted == "new":
         return {"form": {**form, "ends": "", "ends_ms": 0}}
     ends = "" if found.expires_ms is None else moment(found.expires_ms, time_zone(account.time_zone))
@@ -392,7 +391,7 @@ def _shared(link: str) -> Definition:
         definition = None
     # Whoever makes a link by hand puts no words of theirs into our sentence.
     if definition is None or (definition.scope.kind == "symbol" and not _is_a_name(definition.scope.symbol)):
-        raise NotFound("This link holds no rule that can be read: ask for it again, or begin a new one.")
+        raise NotFound("This link is broken. Ask for a new one, or write your own rule.")
     return definition
 
 

@@ -260,10 +260,10 @@ def test_what_was_typed_is_kept_until_it_is_saved_or_begun_anew(page: Page, app:
     expect(sheet(page).get_by_label("Price", exact=True)).to_have_value("")
     visit(page, "/alerts")
     page.get_by_role("link", name="New rule").click()
-    expect(sheet(page).get_by_text("What you had begun is here again.")).to_be_visible()
+    expect(sheet(page).get_by_text("We kept what you had begun.")).to_be_visible()
     expect(sheet(page).get_by_label("Price", exact=True)).to_have_value(re.compile("^123,?456$"))
     expect(read_back(page)).to_contain_text("BTCUSDT trades at or above 123,456 USDT")
-    sheet(page).get_by_role("button", name="Begin anew").click()
+    sheet(page).get_by_role("button", name="Start over").click()
     expect(sheet(page).get_by_label("Price", exact=True)).to_have_value("")
     expect(sheet(page).get_by_text("What you had begun")).to_have_count(0)
     sheet(page).get_by_label("Contract", exact=True).fill("btc")
@@ -298,7 +298,7 @@ def test_over_the_plan_s_number_a_rule_is_kept_paused(page: Page, app: App) -> N
     sheet(page).get_by_role("button", name="Save", exact=True).click()
     refused = sheet(page).get_by_role("alert").filter(has_text="Free allows 3 active rules, and you have 3")
     expect(refused.get_by_role("link", name="Compare plans")).to_be_visible()
-    sheet(page).get_by_role("button", name="Keep it paused").click()
+    sheet(page).get_by_role("button", name="Save as paused").click()
     expect(sheet(page)).to_be_hidden()
     page.get_by_role("link", name="Paused").click()
     expect(rules(page)).to_have_count(1)
@@ -319,9 +319,9 @@ def test_a_rule_that_has_fired_is_edited_and_kept_paused(page: Page, app: App) -
     sheet(page).get_by_label("Price", exact=True).fill("910000")
     sheet(page).get_by_role("button", name="Save", exact=True).click()
     expect(sheet(page).get_by_role("alert").filter(has_text="Free allows 3 active rules")).to_be_visible()
-    sheet(page).get_by_role("button", name="Keep it paused").click()
+    sheet(page).get_by_role("button", name="Save as paused").click()
     expect(sheet(page)).to_be_hidden()
-    expect(page.locator(".notice-bar")).to_contain_text("Kept, and paused.")
+    expect(page.locator(".notice-bar")).to_contain_text("Saved as paused.")
     page.get_by_role("link", name="Paused").click()
     expect(rules(page)).to_have_count(1)
     expect(rules(page).first).to_contain_text("910,000 USDT")
@@ -338,7 +338,7 @@ def test_a_rule_says_what_its_plan_and_its_channels_lack(page: Page, app: App) -
     expect(form.locator('[data-channel="telegram"]')).to_contain_text("vailable on Elite")
     form.get_by_label("Condition", exact=True).select_option("interest")
     form.get_by_role("button", name="Save", exact=True).click()
-    expect(form.locator(".condition-faults")).to_contain_text("Free does not show open interest")
+    expect(form.locator(".condition-faults")).to_contain_text("Open interest comes with Pro")
     form.get_by_label("Condition", exact=True).select_option("price")
     form.get_by_label("Price", exact=True).fill("500000")
     # The plan is not live: it says as of when.
@@ -352,7 +352,7 @@ def test_the_form_says_of_each_window_what_is_measured_or_until_when_it_is_not_k
     visit(page, "/alerts?rule=new&symbol=BTCUSDT")
     form = sheet(page)
     # A window of five minutes on is known soon once a rule looks at it.
-    later = r"It will have by \d\d:\d\d UTC( tomorrow)?(, or soon after you save the rule)?\."
+    later = r"It will know by \d\d:\d\d UTC( tomorrow)?(, or soon after you save the rule)?\."
     for kind, what, windows_s in (
         ("move", "price", MOVE_WINDOWS_S),
         ("interest", "open interest", INTEREST_WINDOWS_S),
@@ -364,7 +364,7 @@ def test_the_form_says_of_each_window_what_is_measured_or_until_when_it_is_not_k
             words = WINDOW_WORDS[window_s]
             # What is said back and what is measured come together.
             expect(read_back(page)).to_contain_text(f"within {words},")
-            unknown = rf"Not known yet: FlashCur has not watched the {what} for {words}\. {later}"
+            unknown = rf"Not known yet: FlashCur has watched the {what} for less than {words}\. {later}"
             measured = r"Now [+-]?\d+\.\d\d %"
             # The past hours of open interest are read at the start.
             known = kind == "interest" and window_s >= 3_600
@@ -406,14 +406,14 @@ def test_a_shared_rule_is_another_s_draft(page: Page, app: App, guest: Page) -> 
     made_up = [to_link(replace(SHARED, scope=Scope("symbol", said))) for said in ("win a prize", "PRIZE.COM/FREE")]
     for broken in ("1nonsense", to_link(SHARED)[:-9], *made_up):
         visit(guest, f"/alerts?draft={broken}")
-        expect(sheet(guest).get_by_role("alert")).to_contain_text("This link holds no rule that can be read")
+        expect(sheet(guest).get_by_role("alert")).to_contain_text("This link is broken")
         expect(sheet(guest)).not_to_contain_text(re.compile("prize", re.I))
     # Without a shared rule nobody is told of one.
     visit(guest, "/alerts?rule=new&symbol=BTCUSDT")
     expect(sheet(guest)).to_contain_text("A rule of your own")
     enter(guest.context, app, "free")
     visit(guest, "/alerts?draft=1nonsense")
-    expect(sheet(guest)).to_contain_text("This link holds no rule that can be read")
+    expect(sheet(guest)).to_contain_text("This link is broken")
 
 
 def test_who_registers_for_a_shared_rule_is_led_back_to_it(page: Page, app: App) -> None:
@@ -505,7 +505,7 @@ def test_somebody_else_s_rule_is_not_opened(page: Page, app: App, browser: Brows
     other = context.new_page()
     for query in (f"rule={rule_id}", f"rule=new&like={rule_id}"):
         visit(other, f"/alerts?{query}")
-        expect(sheet(other)).to_contain_text("This rule does not exist, or no longer.")
+        expect(sheet(other)).to_contain_text("This rule no longer exists.")
     leave(context)
 
 
@@ -592,7 +592,7 @@ def test_where_only_the_browser_is_told_a_test_leads_to_one_that_it_shows(page: 
     test.click()
     expect(sheet(page)).to_be_hidden()
     notice = page.locator(".notice-bar")
-    expect(notice).to_contain_text("Browser notifications need no test message: Channels shows you one at a press.")
+    expect(notice).to_contain_text("Browser notifications need no test message: you can show one under Channels.")
     expect(rules(page)).to_have_count(1)
     notice.get_by_role("link", name="See one").click()
     expect(page.locator("#channel-browser")).to_be_in_viewport()

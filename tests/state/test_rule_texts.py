@@ -72,8 +72,8 @@ def test_a_rule_that_has_not_fired() -> None:
 @pytest.mark.parametrize(
     ("condition", "expected"),
     [
-        (PriceMove("down", 5.0, 900), "4 h later the price had gone its way in 7 of 12 (58%)."),
-        (FundingLevel("above", 0.1), "4 h later the price had risen in 7 of 12 (58%)."),
+        (PriceMove("down", 5.0, 900), "4 hours later the price had gone its way in 7 of 12 (58\u00a0%)."),
+        (FundingLevel("above", 0.1), "4 hours later the price had risen in 7 of 12 (58\u00a0%)."),
     ],
     ids=["points", "points nowhere"],
 )
@@ -113,7 +113,7 @@ def test_a_rule_that_rests_says_why_and_reaches_nobody(why: str) -> None:
 )
 def test_a_rule_that_its_plan_keeps_from_firing_says_so(condition: Condition) -> None:
     """Complaint 26: what never fires is not said to reach anyone, and no room in the plan sets it going."""
-    why = "Free does not show open interest: upgrade to Pro, or edit the rule"
+    why = "open interest comes with Pro: upgrade, or edit the rule"
     kept = rule(condition)
     found = list_vars([kept], {}, {}, WAYS, READER, {}, lambda definition: "1 contract is too new.")
     (row,) = found["active"]
@@ -164,11 +164,11 @@ def test_the_silence_certificate_of_today() -> None:
         until_ms=NOW_MS,
     )
     assert told(rule(), certificate=certificate)["watched"] == (
-        "Today it watched for 1 h, and could not for 1 min because no fresh data came from the exchange. "
-        "Nearest: BTCUSDT, 64,900 of 65,000."
+        "Watched for 1 h today, and was blind for 1 min because no fresh data came from the exchange. "
+        "Nearest miss: BTCUSDT, 64,900 of 65,000."
     )
     whole = Certificate(1, 7_200.0, 0.0, {}, {}, NOW_MS)
-    assert told(rule(), certificate=whole)["watched"] == "Today it watched for 2 h, without a gap."
+    assert told(rule(), certificate=whole)["watched"] == "Watched for 2 h today, without a gap."
     assert told(rule(), certificate=Certificate(1, 0.0, 50.0, {}, {}, NOW_MS))["watched"] == ""
 
 
@@ -188,9 +188,9 @@ def test_the_certificate_says_how_many_contracts_are_too_new() -> None:
 
     whole = Certificate(1, 7_200.0, 0.0, {}, NEAREST, NOW_MS)
     assert watched(rule(), whole) == (
-        f"Today it watched for 2 h, without a gap. {new} Nearest: BTCUSDT, 64,900 of 65,000."
+        f"Watched for 2 h today, without a gap. {new} Nearest miss: BTCUSDT, 64,900 of 65,000."
     )
-    assert watched(rule(), Certificate(1, 5.0, 0.0, {}, {}, NOW_MS)) == f"Has just begun to watch. {new}"
+    assert watched(rule(), Certificate(1, 5.0, 0.0, {}, {}, NOW_MS)) == f"It has just started watching. {new}"
     assert watched(rule(), None) == new
     # One that rests judges nothing.
     assert new not in watched(rule(status="paused", why="owner"), whole)
@@ -199,12 +199,12 @@ def test_the_certificate_says_how_many_contracts_are_too_new() -> None:
 @pytest.mark.parametrize(
     ("watched_s", "blind_s", "begins"),
     [
-        (0.0004, 0.0, "Has just begun to watch."),
-        (0.943, 12.5, "Has just begun to watch."),
-        (59.9, 0.0, "Has just begun to watch."),
-        (60.0, 0.0, "Today it watched for 1 min, without a gap."),
-        (0.943, 72.6, "Today it watched for 0 s, and could not for 1 min because"),
-        (3_612.7, 12.5, "Today it watched for 1 h, and could not for 12 s because"),
+        (0.0004, 0.0, "It has just started watching."),
+        (0.943, 12.5, "It has just started watching."),
+        (59.9, 0.0, "It has just started watching."),
+        (60.0, 0.0, "Watched for 1 min today, without a gap."),
+        (0.943, 72.6, "Watched for 0 s today, and was blind for 1 min because"),
+        (3_612.7, 12.5, "Watched for 1 h today, and was blind for 12 s because"),
     ],
 )
 def test_a_day_s_watch_is_told_in_whole_seconds(watched_s: float, blind_s: float, begins: str) -> None:
@@ -228,8 +228,8 @@ def test_what_is_shared_keeps_a_watchlist_back() -> None:
 
 
 def test_one_test_message_and_many_are_spoken_of_as_such() -> None:
-    assert said_of_tests(1) == "A test message is on the way: Messages says what became of it."
-    assert said_of_tests(2) == "2 test messages are on the way: Messages says what became of them."
+    assert said_of_tests(1) == "A test message is on its way. Follow it under Messages."
+    assert said_of_tests(2) == "2 test messages are on their way. Follow them under Messages."
 
 
 def test_the_form_s_channels_leave_out_the_app() -> None:
@@ -242,8 +242,8 @@ def test_a_guest_is_told_what_a_shared_rule_watches() -> None:
     definition = Definition((PriceCross("above", 65_000.0),), Scope("symbol", symbol="BTCUSDT"), name="Buy now!")
     assert shared_texts(definition, {"BTCUSDT"}) == {
         "sentence": "Tell me when BTCUSDT trades at or above 65,000\u00a0USDT, at most once an hour.",
-        "watches": "BTCUSDT alone.",
+        "watches": "BTCUSDT only.",
     }
-    assert shared_texts(definition, {"ETHUSDT"})["watches"] == "BTCUSDT, which is not traded here now."
+    assert shared_texts(definition, {"ETHUSDT"})["watches"] == "BTCUSDT, which does not trade here now."
     # Before the first frame nobody knows.
-    assert shared_texts(definition, ())["watches"] == "BTCUSDT alone."
+    assert shared_texts(definition, ())["watches"] == "BTCUSDT only."

@@ -27,7 +27,7 @@ def for_guests(wanted: rx.Var[str]) -> rx.Component | rx.Var[object]:
 
 def _shared(shared: rx.Var[dict[str, str]], wanted: rx.Var[str]) -> rx.Component:
     return rx.el.div(
-        rx.el.h2("A rule somebody shared with you"),
+        rx.el.h2("Somebody shared this rule with you"),
         rx.el.p(
             maybe(shared, "sentence"),
             class_name="read-back",
@@ -35,9 +35,9 @@ def _shared(shared: rx.Var[dict[str, str]], wanted: rx.Var[str]) -> rx.Component
         ),
         rx.el.p(rx.el.b("Watches: "), rx.el.span(maybe(shared, "watches"))),
         rx.el.p(
-            "FlashCur watches the market for you by such rules, and tells you where you want to be told. They come "
-            "with every account, also the free one. Sign in, and you are back here with this rule as a draft of your "
-            "own: change what you like, then save it.",
+            "FlashCur watches the market for you and alerts you when a rule like this is met. Rules come with every "
+            "account, even a free one. Sign in, and this rule opens as a draft of your own: change what you like, then "
+            "save it.",
             class_name="soft",
         ),
         _ways_in(wanted),
@@ -60,8 +60,8 @@ def _invitation(wanted: rx.Var[str]) -> rx.Component:
     return rx.el.div(
         rx.el.h2("A rule of your own"),
         rx.el.p(
-            "Rules watch the market for you and tell you where you want to be told. They come with every account, also "
-            "the free one. Sign in, and you are back here with this rule."
+            "Rules watch the market for you and alert you where you want. They come with every account, even a free "
+            "one. Sign in, and you are back here with this rule."
         ),
         _ways_in(wanted),
         class_name="problem",

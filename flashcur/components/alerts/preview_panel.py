@@ -22,10 +22,10 @@ def preview_panel() -> rx.Component:
         rx.el.h3("Would have fired"),
         rx.cond(
             contradicts,
-            rx.el.p("These conditions contradict each other: put them right first.", class_name="soft"),
+            rx.el.p("These conditions contradict each other. Fix them first.", class_name="soft"),
             rx.match(
                 state,
-                ("", rx.el.p("Fill in the rule, and here is how often it would have fired.", class_name="soft")),
+                ("", rx.el.p("Fill in the rule to see how often it would have fired.", class_name="soft")),
                 ("done", _done()),
                 ("cannot", _reasons()),
                 (
@@ -116,7 +116,7 @@ def _done() -> rx.Component:
         rx.cond(
             _list("newest").length() > 0,
             rx.el.details(
-                rx.el.summary("The last times"),
+                rx.el.summary("Latest times"),
                 rx.el.ul(
                     rx.foreach(
                         _list("newest"),

@@ -19,6 +19,7 @@ from flashcur.domain.rules.condition import INTEREST_WINDOWS_S, MOVE_WINDOWS_S
 from flashcur.domain.rules.rule import MOST_CONDITIONS, MOST_NAME, MOST_NOTE
 from flashcur.domain.signals.words import DETECTOR_TITLES, QUADRANT_TITLES, SEVERITY_WORDS
 from flashcur.state.account import AccountState
+from flashcur.state.rule_texts import EVERY_CONTRACT
 from flashcur.state.rules import RulesState
 
 Item = rx.Var[dict[str, str]]
@@ -158,8 +159,8 @@ def _form() -> rx.Component:
         rx.cond(
             browser.member(draft, "kept").to(bool),
             rx.el.div(
-                rx.el.p("What you had begun is here again."),
-                forms.button_plain("Begin anew", custom_attrs={"onClick": browser.function("rule_form", "beginAnew")}),
+                rx.el.p("We kept what you had begun."),
+                forms.button_plain("Start over", custom_attrs={"onClick": browser.function("rule_form", "beginAnew")}),
                 class_name="notice info suggestion kept",
             ),
         ),
@@ -221,9 +222,7 @@ def _scope() -> rx.Component:
                 ),
             ),
             ("watchlist", _watchlist()),
-            rx.el.p(
-                "Every crypto contract that trades here, also those that are listed later.", class_name="soft fine"
-            ),
+            rx.el.p(EVERY_CONTRACT, class_name="soft fine"),
         ),
     )
 
@@ -245,7 +244,7 @@ def _watchlist() -> rx.Component:
                     ),
                 ),
             ),
-            hint="Its contracts are those that are in it at the time.",
+            hint="Follows the watchlist as you change it.",
         ),
         rx.fragment(
             rx.el.p("You have no watchlist yet: ", link("make one", "/watchlists"), ".", class_name="soft"),
@@ -425,14 +424,14 @@ def _when() -> rx.Component:
                     "Wait at least",
                     "cooldown_s",
                     _spans("cooldown_s", _COOLDOWNS_S, "no time"),
-                    hint=rx.cond(_value("scope.kind") == "symbol", "", "Each contract by itself."),
+                    hint=rx.cond(_value("scope.kind") == "symbol", "", "For each contract separately."),
                 ),
             ),
             _entry(
                 "Hold",
                 "hold_s",
                 _spans("hold_s", _HOLDS_S, "Fire at once"),
-                hint="How long it must stay so before it fires.",
+                hint="How long it must stay that way before it fires.",
             ),
             _entry(
                 "Ends",
@@ -454,7 +453,7 @@ def _when() -> rx.Component:
                 checked=browser.member(_draft(), "form.urgent").to(bool),
                 custom_attrs={"onChange": _sets("urgent", ticks=True)},
             ),
-            rx.el.span("Urgent: also in my quiet hours and over my daily cap"),
+            rx.el.span("Urgent: even in my quiet hours and over my daily cap"),
             class_name="tick",
         ),
     )
@@ -494,7 +493,7 @@ def _channels() -> rx.Component:
 
     return _part(
         "Reach me",
-        rx.el.p("In the app always, and by:", class_name="soft"),
+        rx.el.p("Always in the app, and by:", class_name="soft"),
         rx.el.ul(rx.foreach(channels, each), class_name="rule-ways"),
         rx.cond(AccountState.plan != "elite", rx.el.p(link("Compare plans", "/pricing"), class_name="fine")),
         rx.cond(_fault("channels") != "", rx.el.p(_fault("channels"), class_name="error", role="alert")),
@@ -521,7 +520,7 @@ def _words() -> rx.Component:
                 "name",
                 _value("name"),
                 max_length=MOST_NAME,
-                placeholder="Optional: the sentence above is used otherwise",
+                placeholder="Optional. The sentence above stands in for it",
             ),
         ),
         _entry(
@@ -561,7 +560,7 @@ def _save() -> rx.Component:
             rx.cond(
                 room,
                 forms.button_primary(
-                    "Keep it paused", type_="button", custom_attrs={"onClick": how("paused"), "aria-disabled": busy}
+                    "Save as paused", type_="button", custom_attrs={"onClick": how("paused"), "aria-disabled": busy}
                 ),
                 forms.button_primary(rx.cond(saving == "save", "Saving", "Save"), custom_attrs={"aria-disabled": busy}),
             ),

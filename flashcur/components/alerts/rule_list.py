@@ -15,6 +15,7 @@ from flashcur.components.kit.shell import alive
 from flashcur.components.kit.site import link
 from flashcur.components.kit.texts import untranslated
 from flashcur.domain.rules.presets import PRESETS
+from flashcur.domain.rules.sentence import duration
 from flashcur.domain.rules.share import to_link
 from flashcur.state.account import AccountState
 from flashcur.state.alerts import AlertsState
@@ -103,7 +104,7 @@ def presets() -> rx.Component:
     """Examples: each opens the form with the rule in it."""
     follow = browser.function("rule_form", "followRule")
     return rx.el.section(
-        rx.el.h2("Rules to begin with"),
+        rx.el.h2("Rules to start with"),
         rx.el.ul(
             *(
                 rx.el.li(
@@ -204,7 +205,7 @@ def _actions(each: Item, which: str) -> rx.Component:
                     "Snooze",
                     *(
                         rx.el.button(
-                            f"For {hours} h" if hours < 24 else "For a day",
+                            f"For {duration(hours * 3_600)}",
                             type="button",
                             on_click=RulesState.snooze(rule_id, hours),
                         )
@@ -240,7 +241,7 @@ def _actions(each: Item, which: str) -> rx.Component:
         menu(
             "delete-" + rule_id,
             "Delete",
-            rx.el.p("Delete this rule? It cannot be brought back. The messages that it sent stay."),
+            rx.el.p("Delete this rule? You cannot undo this. The messages it sent stay."),
             forms.actions(
                 forms.button_danger("Delete it", type_="button", on_click=RulesState.delete(rule_id)),
                 forms.button_plain("Keep it"),
@@ -262,11 +263,11 @@ def _act_client(title: str, handler: rx.Var[Any]) -> rx.Component:
 
 def _none_active() -> rx.Component:
     return rx.el.div(
-        rx.el.p(rx.el.b("No rule watches the market for you yet.")),
+        rx.el.p(rx.el.b("You have no active rules yet.")),
         rx.el.p(
             "Press the bell on a row of the ",
             link("market table", "/"),
-            ", begin with one of the rules below, or write your own.",
+            ", start with one of the rules below, or write your own.",
             class_name="soft",
         ),
         class_name="section",
@@ -274,12 +275,12 @@ def _none_active() -> rx.Component:
 
 
 def _none_paused() -> rx.Component:
-    return rx.el.p("No rule is paused. One that you pause keeps all that it has, and waits here.", class_name="soft")
+    return rx.el.p("No paused rules. A rule that you pause waits here, just as you left it.", class_name="soft")
 
 
 def _none_done() -> rx.Component:
     return rx.el.p(
-        "Nothing here yet. Rules that fire once, and rules whose time is over, end up here; they can be started again.",
+        "Nothing here yet. Rules that fired once or reached their end date come here, and you can start them again.",
         class_name="soft",
     )
 

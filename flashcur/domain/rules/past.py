@@ -156,13 +156,13 @@ def needs_of(definition: Definition, contracts: int) -> Needs:
         grain: Grain = "payments"
     elif "funding" in kinds:
         return _cannot(
-            "Past funding rates are known only every few hours: too seldom to judge them together with another condition."
+            "Past funding rates are known only every few hours: too seldom to judge them beside another condition."
         )
     elif kinds == {"interest"}:
         grain = "interest"
     elif "interest" in kinds:
         return _cannot(
-            "Past open interest is known only every 5 minutes: too seldom to judge it together with another condition."
+            "Past open interest is known only every 5 minutes: too seldom to judge it beside another condition."
         )
     else:
         short = any(isinstance(each, PriceMove) and each.window_s * 1000 < HOUR_MS for each in conditions)

@@ -155,7 +155,7 @@ def _listed(series: Series) -> dict[str, Any]:
 
 def watchlist_notice(rule: RuleRecord, now_ms: int) -> AlertRecord:
     """Says that a rule is paused as its watchlist is gone."""
-    text = "Choose another watchlist, or another scope, and set it going again."
+    text = "Choose another watchlist in the rule, then resume it."
     return notice_of(rule, "watchlist", "Rule paused: its watchlist was deleted", text, now_ms)
 
 

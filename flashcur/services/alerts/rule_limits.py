@@ -19,11 +19,10 @@ def kept_from_firing(definition: Definition | None, plan: Plan) -> str:
     `definition`: None where this version cannot read it.
     """
     if definition is None:
-        return "this version of FlashCur cannot read it: delete it and write it anew"
+        return "this version of FlashCur cannot read it: delete it and write it again"
     if plan.open_interest or not needs_open_interest(definition.conditions):
         return ""
-    other = least_plan("open_interest").title
-    return f"{plan.title} does not show open interest: upgrade to {other}, or edit the rule"
+    return f"open interest comes with {least_plan('open_interest').title}: upgrade, or edit the rule"
 
 
 def can_fire(rule: RuleRecord, plan: Plan) -> bool:

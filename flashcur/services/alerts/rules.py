@@ -38,7 +38,7 @@ LONGEST_SNOOZE_MS = 7 * 86_400_000
 LATEST_EXPIRY_MS = 5 * 366 * 86_400_000
 """From now."""
 
-_UNKNOWN = "This rule does not exist, or no longer."
+_UNKNOWN = "This rule no longer exists."
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def create(
     """
     owned = rules(session, account_id)
     if len(owned) >= MOST_RULES:
-        raise Refusal(f"An account keeps {MOST_RULES:,} rules at most: delete some.")
+        raise Refusal(f"You can keep up to {MOST_RULES:,} rules. Delete some first.")
     waits = paused and active_count(owned, plan) >= plan.rules
     _check(session, account_id, plan, written, now_ms, contracts, paused=paused and not waits)
     if not paused:
@@ -133,7 +133,7 @@ def edit(
     """
     found = find(session, account_id, rule_id)
     if revision(found) != begun:
-        raise Conflict("This rule was changed in another tab meanwhile: open it again.")
+        raise Conflict("This rule was changed in another tab. Open it again to edit it.")
     rested = found.status == "paused"
     # One that rests may be set going by whoever makes room for it: it is checked as if it went on now.
     _check(session, account_id, plan, written, now_ms, contracts, paused=False)
@@ -194,7 +194,7 @@ def resume(
         try:
             definition = Definition.from_json(found.definition)
         except Fault:
-            raise Refusal("This rule was written by another version of FlashCur, and cannot be set going.") from None
+            raise Refusal("This rule comes from another version of FlashCur and cannot be started.") from None
         _check(session, account_id, plan, Written(definition, expires_ms=expires_ms), now_ms, contracts, paused=False)
         found.expires_ms = expires_ms
         _set_going(session, account_id, plan, found, now_ms)
@@ -265,13 +265,13 @@ def _check(
         raise Refusal("Choose a contract, such as BTC or BTCUSDT.", field="scope.symbol")
     if scope.kind == "symbol" and contracts and scope.symbol not in contracts and not paused:
         raise Refusal(
-            f"{scope.symbol} is not among the contracts that are traded here now and that rules watch: choose another.",
+            f"{scope.symbol} does not trade here now. Choose another contract.",
             field="scope.symbol",
         )
     if scope.kind == "watchlist":
         owned = session.get(Watchlist, scope.watchlist_id)
         if owned is None or owned.account_id != account_id:
-            raise Refusal("This watchlist does not exist, or no longer: choose another.", field="scope.watchlist_id")
+            raise Refusal("This watchlist no longer exists. Choose another.", field="scope.watchlist_id")
     if written.expires_ms is not None and not now_ms < written.expires_ms <= now_ms + LATEST_EXPIRY_MS:
         raise Refusal("Choose an end in the future, within five years.", field="expires_ms")
     if paused or plan.open_interest:
@@ -279,8 +279,8 @@ def _check(
     for number, condition in enumerate(written.definition.conditions):
         if needs_open_interest((condition,)):
             raise PlanNeeded(
-                f"{plan.title} does not show open interest, so this rule would never fire: "
-                f"{least_plan('open_interest').title} does.",
+                f"Open interest comes with {least_plan('open_interest').title}. On {plan.title} this rule would never "
+                "fire.",
                 field=f"conditions.{number}.kind",
             )
 
@@ -290,7 +290,7 @@ def _channels(wanted: Sequence[Channel], plan: Plan, kept: Sequence[str]) -> lis
     for channel in wanted:
         if channel not in plan.channels and channel not in kept:
             raise PlanNeeded(
-                f"{plan.title} does not have {CHANNEL_NAMES[channel]}: {least_plan('channels', channel).title} does.",
+                f"{CHANNEL_NAMES[channel]} comes with {least_plan('channels', channel).title}.",
                 field="channels",
             )
     return [channel for channel in CHANNELS if channel == "in-app" or channel in wanted]

@@ -237,49 +237,49 @@ BERLIN = ZoneInfo("Europe/Berlin")
         (
             Unknown("window", PriceMove("up", 1, 14_400), NOON_MS + 90 * MINUTE_MS + 1),
             1,
-            "Not known yet: FlashCur has not watched the price for 4 hours. It will have by 14:31 CET, or soon after"
-            " you save the rule.",
+            "Not known yet: FlashCur has watched the price for less than 4 hours. It will know by 14:31 CET, or soon"
+            " after you save the rule.",
         ),
         # The past of a window of a minute is not asked for, nor is that of open interest by a rule.
         (
             Unknown("window", PriceMove("up", 1, 60), NOON_MS + 1_000),
             1,
-            "Not known yet: FlashCur has not watched the price for 1 minute. It will have by 13:01 CET.",
+            "Not known yet: FlashCur has watched the price for less than 1 minute. It will know by 13:01 CET.",
         ),
         (
             Unknown("window", InterestMove("up", 1, 14_400), NOON_MS + 720 * MINUTE_MS),
             1,
-            "Not known yet: FlashCur has not watched the open interest for 4 hours. It will have by 01:00 CET"
+            "Not known yet: FlashCur has watched the open interest for less than 4 hours. It will know by 01:00 CET"
             " tomorrow.",
         ),
         # A plan that is not live is shown it at its mark.
         (
             Unknown("window", InterestMove("up", 1, 14_400), NOON_MS + 31 * MINUTE_MS),
             900,
-            "Not known yet: FlashCur has not watched the open interest for 4 hours. It will have by 13:45 CET.",
+            "Not known yet: FlashCur has watched the open interest for less than 4 hours. It will know by 13:45 CET.",
         ),
         (
             Unknown("window", VolumeRatio(3, 0), NOON_MS + 60 * MINUTE_MS),
             1,
-            "Not known yet: the volume of the whole hour before is missing. It is shown here by 14:00 CET.",
+            "Not known yet: the volume of the whole hour before is missing. You will see it here by 14:00 CET.",
         ),
         (
             Unknown("seldom", InterestMove("up", 1, 300)),
             1,
-            "Not known: the open interest of smaller contracts is asked for every 8 minutes, too seldom for a window of"
+            "Not known: the open interest of smaller contracts is updated every 8 minutes, too seldom for a window of"
             " 5 minutes. Choose a longer one.",
         ),
         (
             Unknown("old", FundingLevel("above", 0.1)),
             1,
-            "Not known now: the exchange has not told the funding rate lately. No rule is judged by an old number.",
+            "Not known now: the exchange has sent no new funding rate lately, and rules ignore old ones.",
         ),
         (
             Unknown("untold", PriceMove("up", 1, 300)),
             1,
-            "Not known yet: FlashCur has only just started. It is shown here within a minute.",
+            "Not known yet: FlashCur has just started. You will see it here within a minute.",
         ),
-        (Unknown("untold", PriceMove("up", 1, 300)), 300, "Not shown yet: your plan shows it from 13:05 CET on."),
+        (Unknown("untold", PriceMove("up", 1, 300)), 300, "Not shown yet: your plan shows it from 13:05 CET."),
     ],
 )
 def test_the_form_says_in_words_why_and_until_when(unknown: Unknown, cadence_s: int, text: str) -> None:
