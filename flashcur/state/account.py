@@ -22,6 +22,7 @@ from flashcur.services.accounts.view import AccountView, AlertsView, ApiKeyView,
 from flashcur.services.kit.clock import from_ms, to_ms
 from flashcur.settings import CHAINS
 from flashcur.settings.idn import shown_address
+from flashcur.state.signal_texts import moment
 from flashcur.state.wire.defaults import default_vars
 from flashcur.web.visitors import Visitor
 
@@ -229,7 +230,7 @@ def _alerts(alerts: AlertsView, zone: ZoneInfo) -> dict[str, str]:
         "urgent": "1" if alerts.urgent_passes else "",
         "cap": str(alerts.daily_cap),
         "muted": "" if muted is None else str(muted),
-        "muted_text": "" if muted is None else _moment(from_ms(muted), zone),
+        "muted_text": "" if muted is None else moment(muted, zone),
     }
 
 
@@ -283,9 +284,12 @@ def _lists(account: AccountView, plan: Plan) -> list[dict[str, str]]:
     ]
 
 
-def _moment(moment: datetime, zone: ZoneInfo) -> str:
-    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}"
+def _moment(at: datetime, zone: ZoneInfo) -> str:
+    """`27 Nov 2026, 13:05`, in the account's zone, which the page names once."""
+    local = at.astimezone(zone)
+    return f"{local.day} {local:%b %Y, %H:%M}"
 
 
-def _day(moment: datetime, zone: ZoneInfo) -> str:
-    return f"{moment.astimezone(zone):%Y-%m-%d}"
+def _day(at: datetime, zone: ZoneInfo) -> str:
+    local = at.astimezone(zone)
+    return f"{local.day} {local:%b %Y}"
