@@ -107,7 +107,7 @@ def test_one_that_waits_is_cancelled(database: Database, capsys: pytest.CaptureF
     dead, uncertain, _, _ = in_trouble(database)
     assert does(capsys, "cancel", str(uncertain)) == f"The message {uncertain} is cancelled.\n"
     row = stored(database, uncertain)
-    assert (row.status, row.problem) == ("dead", "Cancelled by the operator of this server.")
+    assert (row.status, row.problem) == ("dead", "Cancelled by this site’s operator.")
     assert "is dead: expected one that waits" in does(capsys, "cancel", str(dead), status=2)
 
 

@@ -123,14 +123,14 @@ function keep(changes: Partial<Choice>, problem = "") {
 export async function toggleSound() {
   if (state.get().sound) return keep({ sound: false });
   const can = await allowSound();
-  keep({ sound: can }, can ? "" : "This browser plays no sound: look whether it, or this page, is muted.");
+  keep({ sound: can }, can ? "" : "This browser plays no sound. Check whether it, or this page, is muted.");
   // So is it heard how it sounds.
   sound("bullish");
 }
 
 const BLOCKED =
-  "This browser blocks notifications of FlashCur. Allow them in its settings for this site, at the left of the address, and turn them on here again.";
-const UNSUPPORTED = "This browser has no notifications for an open page. The sound works without them.";
+  "Your browser blocks notifications from FlashCur. Allow them in the site settings beside the address, then turn them on again.";
+const UNSUPPORTED = "This browser cannot show notifications from an open page. The sound works without them.";
 
 export async function toggleNotify() {
   if (state.get().notify) return keep({ notify: false });

@@ -11,12 +11,12 @@ const UNKNOWN = { known: false, supported: false, on: false, busy: false, proble
 const state = store({ ...UNKNOWN });
 
 const BLOCKED =
-  "This browser blocks notifications of FlashCur. Allow them in its settings for this site, at the left of the address, and turn web push on here again.";
-const UNSUPPORTED = "This browser has no web push.";
-const ON_IOS = "On an iPhone or iPad, add FlashCur to the home screen first, open it there, and turn web push on.";
-const NOT_HERE = "Web push is not configured on this server.";
-const REFUSED = "The browser’s push service refused. Some browsers have it turned off in their settings.";
-const ALREADY = "This browser was connected with another server key, and is free now: turn web push on again.";
+  "Your browser blocks notifications from FlashCur. Allow them in the site settings beside the address, then turn web push on again.";
+const UNSUPPORTED = "This browser does not support web push.";
+const ON_IOS = "On an iPhone or iPad, first add FlashCur to the home screen, open it there, then turn web push on.";
+const NOT_HERE = "This site cannot send web push yet. Choose another channel.";
+const REFUSED = "Your browser’s push service refused. It may be turned off in the browser’s settings.";
+const ALREADY = "This browser had an old connection, which is gone now. Turn web push on again.";
 
 function supported(): boolean {
   return typeof window !== "undefined" && "serviceWorker" in navigator && "PushManager" in window;

@@ -34,6 +34,13 @@ CHANNEL_NAMES: dict[Channel, str] = {
 }
 """What people call them."""
 
+
+def channel_in_text(channel: Channel) -> str:
+    """What a channel is called within a sentence: `email`, `browser notification`, `Telegram`."""
+    name = CHANNEL_NAMES[channel]
+    return name if channel in ("sms", "telegram", "discord", "slack") else name[0].lower() + name[1:]
+
+
 ExportFormat = Literal["tradingview", "csv", "json"]
 EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 
@@ -197,3 +204,8 @@ def shown_from_ms(cadence_s: int, at_ms: int) -> int:
     """When a plan is shown what was there at `at_ms` (Unix ms): at once if it is live, else at its first mark since."""
     step = cadence_s * 1000
     return at_ms if cadence_s == 1 else -(-at_ms // step) * step
+
+
+def channel_plan_text(channel: Channel) -> str:
+    """Which plan has a channel, for somebody whose plan has not."""
+    return f"{CHANNEL_NAMES[channel]} comes with {least_plan('channels', channel).title}."

@@ -143,10 +143,10 @@ test("web push is on once the server knows of it, and off in both places", async
 });
 
 test("what the server refuses, or somebody does not allow, stays off", async () => {
-  answer = { status: 403, body: { error: "Free does not have web push: Pro does." } };
+  answer = { status: 403, body: { error: "Web push comes with Pro." } };
   await push.turnPushOn(0);
   assert.equal(subscribed, null);
-  assert.equal(push.pushState().problem, "Free does not have web push: Pro does.");
+  assert.equal(push.pushState().problem, "Web push comes with Pro.");
   answer = { status: 200, body: { ok: true } };
   Notification.permission = "denied";
   await push.turnPushOn(0);
@@ -157,7 +157,7 @@ test("what the server refuses, or somebody does not allow, stays off", async () 
   assert.match(push.pushState().problem, /push service refused/);
   failure = new DOMException("another key", "InvalidStateError");
   await push.turnPushOn(0);
-  assert.match(push.pushState().problem, /another server key/);
+  assert.match(push.pushState().problem, /old connection/);
   failure = null;
   assert.deepEqual(posted.splice(0).length, 1);
 });

@@ -194,11 +194,11 @@ async def test_after_a_long_wait_one_alert_an_account_says_what_comes_late(
         await rig.written()
         found = {row.account_id: row for row in rig.rows()}
         assert len(rig.rows()) == 2
-        assert found[owner].title == "3 alerts come late: FlashCur’s database was away"
-        assert found[owner].text.split("\n")[0].startswith("Nothing could be written down until ")
+        assert found[owner].title == "3 alerts are late: FlashCur’s database was down"
+        assert found[owner].text.split("\n")[0].startswith("Nothing could be stored until ")
         assert found[owner].text.count("AUSDT: Rule") == 3
         assert found[owner].evidence["cause"] == "database"
-        assert found[other].title == "1 alert comes late: FlashCur’s database was away"
+        assert found[other].title == "1 alert is late: FlashCur’s database was down"
         assert rig.rules()[theirs.id].status == "done"
         await eventually(lambda: not rig.writer.unwritten, "the checkpoint")
         with database.session(readonly=True) as session:
@@ -241,7 +241,7 @@ async def test_a_storm_is_gathered_by_account_and_nothing_of_it_is_lost(
         (one,) = rig.rows("missed")
         assert one.title == "298 alerts came at once: C299USDT 2, C003USDT, C004USDT and 294 other contracts"
         first, *told, rest = one.text.split("\n")
-        assert first == "From 23 Nov at 10:00:00 UTC until 23 Nov at 10:01:10 UTC, too many to be told one by one."
+        assert first == "From 23 Nov at 10:00:00 UTC until 23 Nov at 10:01:10 UTC: too many to send one by one."
         assert rest == f"{298 - len(told)} more."
         assert (one.account_id, one.evidence["count"], one.evidence["cause"]) == (owner, 298, "many")
         assert (rig.rules()[mine.id].fires, rig.rules()[theirs.id].fires) == (301, 1)

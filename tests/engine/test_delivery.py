@@ -378,7 +378,7 @@ async def test_a_wait_of_hours_is_told_by_another_way(
     async with running(database, settings, clock, ProviderChannel(there.url)):
         await eventually(lambda: statuses(database) == ["expired"], "the end")
     (notice,) = notices(database)
-    assert notice.title.startswith("Telegram lets nothing through until ")
+    assert notice.title.startswith("Telegram takes no messages until ")
     assert there.recipients() == ["a"]
 
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from sqlmodel import Session
 
 from flashcur.domain.delivery.phone_number import masked, mobile_number
-from flashcur.domain.plans import CHANNEL_NAMES, CHANNELS, Channel, Plan, least_plan
+from flashcur.domain.plans import CHANNEL_NAMES, CHANNELS, Channel, Plan, channel_plan_text
 from flashcur.errors import Conflict, DeliveryError, NotFound, PlanNeeded, Refusal, Unavailable
 from flashcur.models import Account, Delivery, Destination, new_id
 from flashcur.services.accounts import audit, limits, sessions
@@ -26,6 +26,7 @@ from flashcur.services.alerts.places import NO_BROWSER
 from flashcur.services.kit.clock import to_ms
 from flashcur.services.notify import destinations, discord, outbox, slack, sms_codes, telegram_links, webhook
 from flashcur.services.notify.channel import Channel as Sender
+from flashcur.services.notify.channel import cannot_send
 from flashcur.services.notify.telegram import TelegramChannel
 from flashcur.services.notify.telegram_links import Link
 from flashcur.settings.idn import shown_address
@@ -47,8 +48,8 @@ TEST_USEFUL_MS = 10 * 60_000
 _PARSED = ("discord", "slack", "webhook")
 _CHANNELS_PAGE = "/alerts?tab=channels"
 _SUPPRESSED = {
-    "bounce": "Your mailbox refused our last message for good.",
-    "complaint": "A message of ours was reported as spam, so none are sent there.",
+    "bounce": "Your mailbox rejected our last message.",
+    "complaint": "One of our messages was reported as spam, so we send none there.",
     "unsubscribe": "You unsubscribed.",
     "stop": "You answered STOP. Text START to the same number to get messages again.",
 }
@@ -189,14 +190,14 @@ class Channels:
         try:
             username = await sender.api.username()
         except DeliveryError as error:
-            raise Unavailable("Telegram does not answer at this moment: try again in a few seconds.") from error
+            raise Unavailable("Telegram is not answering. Try again in a few seconds.") from error
         secret, now_ms = self._context.settings.secret_key, to_ms(self._context.clock())
 
         def work(session: Session, account: Account) -> Link:
             self._require("telegram", plan_of(account, self._context.clock()))
             known = [each for each in destinations.of_account(session, account.id, "telegram") if each.address]
             if len(known) >= MOST_PLACES:
-                raise Conflict(f"Telegram has {MOST_PLACES} places at most: remove one first.")
+                raise Conflict(f"Telegram has room for {MOST_PLACES} destinations. Remove one first.")
             return telegram_links.begin_link(session, account.id, secret, username, now_ms)
 
         return await self._change(caller, work)
@@ -255,7 +256,7 @@ class Channels:
         def work(session: Session, account: Account) -> None:
             place = self._own(session, account, place_id)
             if place.channel == "email":
-                raise Conflict("The address is your account's own: switch it off instead.")
+                raise Conflict("This is your account’s own address. Switch it off instead.")
             audit.record(
                 session,
                 "channel-removed",
@@ -286,10 +287,10 @@ class Channels:
             channel = _channel(place)
             self._require(channel, plan_of(account, self._context.clock()))
             if place.confirmed_ms is None:
-                raise Conflict("It has not been confirmed yet: finish connecting it first.")
+                raise Conflict("It is not confirmed yet. Finish connecting it first.")
             ends_ms = destinations.ends_ms(place)
             if ends_ms is not None and ends_ms <= to_ms(self._context.clock()):
-                raise Conflict("The browser’s subscription is over: turn web push on again in that browser.")
+                raise Conflict("That browser is no longer subscribed. Turn web push on in it again.")
             address = place.address or account.email or ""
             barred = destinations.suppressed(session, channel, address)
             if barred is not None and barred.reason == "stop":
@@ -317,7 +318,7 @@ class Channels:
         def chosen(session: Session, account: Account) -> list[Destination]:
             on = [place.id for place in places(session, account) if place.on and place.channel in channels]
             if not on:
-                raise Conflict("None of these channels can get a test message: connect one first.")
+                raise Conflict("None of these channels can take a test message yet. Connect one first.")
             return [self._own(session, account, each) for each in on]
 
         return await self._test(caller, chosen)
@@ -347,7 +348,7 @@ class Channels:
         sender = self._require(channel, plan_of(account, now))
         shown = _place(session, account, place)
         if not shown.on:
-            raise Conflict(shown.why or "It has not been confirmed yet: finish connecting it first.")
+            raise Conflict(shown.why or "It is not confirmed yet. Finish connecting it first.")
         now_ms = to_ms(now)
         if channel == "sms" and (why := sms_codes.over_the_cap(session, account.id, place.address, now_ms)):
             raise Conflict(why)
@@ -370,7 +371,7 @@ class Channels:
     def _require(self, channel: Channel, plan: Plan) -> Sender:
         """The channel's sender. Raises PlanNeeded where the plan lacks it, Unavailable where it is not set up."""
         if channel not in plan.channels:
-            raise PlanNeeded(_not_in(plan, channel))
+            raise PlanNeeded(channel_plan_text(channel))
         sender = self.senders.get(channel)
         if sender is None or sender.problem:
             raise Unavailable(_not_set_up(channel, sender))
@@ -400,7 +401,7 @@ class Channels:
         key = destinations.address_key(channel, address)
         if all(each.address_key != key for each in known):
             if len(known) >= MOST_PLACES:
-                raise Conflict(f"{CHANNEL_NAMES[channel]} has {MOST_PLACES} places at most: remove one first.")
+                raise Conflict(f"{CHANNEL_NAMES[channel]} has room for {MOST_PLACES} destinations. Remove one first.")
             name = name or _free_name(channel, known)
         place = destinations.keep(session, account.id, channel, address, to_ms(now), name=name, confirmed=confirmed)
         session.flush()
@@ -414,7 +415,7 @@ class Channels:
             return kept[0] if kept else _own_address(account)
         place = session.get(Destination, place_id, populate_existing=True)
         if place is None or place.account_id != account.id:
-            raise NotFound("This place does not exist, or no longer.")
+            raise NotFound("This destination no longer exists.")
         return place
 
     def _stored(self, session: Session, account: Account, place_id: str) -> Destination:
@@ -456,7 +457,7 @@ def clean_name(text: str) -> str:
 
 def _reach(channel: Channel, plan: Plan, email: str | None, known: Sequence[Place], sender: Sender | None) -> Reach:
     if channel not in plan.channels:
-        return Reach(False, _not_in(plan, channel), "/pricing", "Compare plans")
+        return Reach(False, channel_plan_text(channel), "/pricing", "Compare plans")
     if channel == "in-app":
         return Reach(True, "Every alert is listed under the bell.")
     if sender is None or sender.problem:
@@ -487,7 +488,7 @@ def _place(session: Session, account: Account, row: Destination) -> Place:
     barred = destinations.suppressed(session, channel, row.address or account.email or "")
     why = row.why or "You switched it off." if row.state == "off" else ""
     if barred is not None and not why:
-        why = _SUPPRESSED.get(barred.reason, "Nothing may be sent there any more.")
+        why = _SUPPRESSED.get(barred.reason, "We may not send anything there any more.")
     if channel == "email" and account.email is None:
         why = "Your account has no email address any more."
     hint = _hint(channel, row.address, account.email)
@@ -541,13 +542,9 @@ def _channel(place: Destination) -> Channel:
     return place.channel  # pyright: ignore[reportReturnType]
 
 
-def _not_in(plan: Plan, channel: Channel) -> str:
-    return f"Not on {plan.title}. Available on {least_plan('channels', channel).title}."
-
-
 def _not_set_up(channel: Channel, sender: Sender | None) -> str:
     problem = "" if sender is None else sender.problem
-    return problem or f"{CHANNEL_NAMES[channel]} is not set up on this server."
+    return problem or cannot_send(channel)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from flashcur.domain.delivery.web_address import read_web_address
 from flashcur.domain.devices import device
-from flashcur.domain.plans import least_plan
+from flashcur.domain.plans import channel_plan_text
 from flashcur.domain.texts import checked_text
 from flashcur.errors import Conflict, PlanNeeded, Refusal, Unavailable
 from flashcur.services.accounts import changes, sessions
@@ -22,6 +22,7 @@ from flashcur.services.accounts.entitlement import plan_of
 from flashcur.services.accounts.sessions import Caller
 from flashcur.services.kit.clock import to_ms
 from flashcur.services.notify import destinations
+from flashcur.services.notify.channel import cannot_send
 from flashcur.services.notify.vapid import public_key
 
 MOST_BROWSERS = 10
@@ -92,7 +93,7 @@ class PushSubscriptions:
         """
         key = self.key
         if not key:
-            raise Unavailable("Web push is not configured on this server.")
+            raise Unavailable(cannot_send("web-push"))
         now = self._context.clock()
         now_ms = to_ms(now)
         name = device(caller.client.user_agent)
@@ -105,8 +106,7 @@ class PushSubscriptions:
             account, _ = sessions.require(session, caller, now, locked=True)
             plan = plan_of(account, now)
             if "web-push" not in plan.channels:
-                has = least_plan("channels", "web-push").title
-                raise PlanNeeded(f"{plan.title} does not have web push: {has} does.")
+                raise PlanNeeded(channel_plan_text("web-push"))
             for other in at_address:
                 if other.account_id != account.id:
                     session.delete(other)

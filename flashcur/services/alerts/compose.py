@@ -101,10 +101,10 @@ def gathered_text(
     number = sum(symbols.values())
     if written_ms is None:
         title = f"{_counted(number, 'alert')} came at once: {_names(symbols)}"
-        head = f"From {_moment(first_ms, zone)} until {_moment(until_ms, zone)}, too many to be told one by one."
+        head = f"From {_moment(first_ms, zone)} until {_moment(until_ms, zone)}: too many to send one by one."
     else:
-        title = f"{_counted(number, 'alert')} {'comes' if number == 1 else 'come'} late: FlashCur’s database was away"
-        head = f"Nothing could be written down until {moment(written_ms, zone)}."
+        title = f"{_counted(number, 'alert')} {'is' if number == 1 else 'are'} late: FlashCur’s database was down"
+        head = f"Nothing could be stored until {moment(written_ms, zone)}."
     return title, _listed(head, found, number, zone)
 
 
@@ -141,9 +141,9 @@ def summary_of(
 def cap_text(cap: int, until_ms: int, *, zone: tzinfo) -> tuple[str, str]:
     """(title, text) of the notice that a day's cap of messages is reached; it lasts until `until_ms` (Unix ms)."""
     return (
-        f"Your daily cap of {_counted(cap, 'message')} is reached",
-        f"Until {_moment(until_ms, zone)}, alerts are shown in the app only.\n"
-        "You can set a higher cap on the alerts page, under Channels.",
+        f"You reached your daily cap of {_counted(cap, 'message')}",
+        f"Until {_moment(until_ms, zone)}, alerts appear only in the app.\n"
+        "You can raise it on the alerts page, under Channels.",
     )
 
 

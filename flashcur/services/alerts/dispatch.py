@@ -34,7 +34,6 @@ from flashcur.services.notify.channel import Channel, Payload
 
 BROWSER_USEFUL_S = 120
 """How long a browser's tab may show an alert, in seconds: who opens one later sees it in the app."""
-NO_TAB = "No tab of yours was open."
 GATHERED_KINDS = ("summary", "digest")
 COUNTED_KINDS = ("alert", *GATHERED_KINDS)
 """Messages that count towards the cap and the number a minute."""
@@ -86,7 +85,7 @@ def write(session: Session, rows: Sequence[Delivery], now_ms: int) -> list[Deliv
         if row.status == "held":
             row.problem = ""
         elif row.channel == "browser" and row.status == "queued":
-            row.problem = NO_TAB
+            row.problem = outbox.NO_TAB
     return written
 
 
@@ -184,7 +183,7 @@ class Book:
             placed += way.places
             if way.why_not:
                 not_sent.append(left_out(name, way.why_not))
-        detail = f"Not sent by {'. '.join(not_sent)}." if not_sent and alert.kind != "notice" else ""
+        detail = f"Not sent by {'; '.join(not_sent)}." if not_sent and alert.kind != "notice" else ""
         self.rows.append(self._in_app(alert, detail))
         payloads: dict[str, Payload] = {}
         for place in placed:
@@ -310,7 +309,7 @@ class Book:
     @property
     def why_capped(self) -> str:
         """What the ledger says of a message over the cap."""
-        return f"Your daily cap of {self.wishes.cap:,} is reached: it stands in the app."
+        return f"You reached your daily cap of {self.wishes.cap:,}, so this is only in the app."
 
     def why_held(self, hold: Hold) -> str:
         """Why something is held and until when, for its owner."""

@@ -139,8 +139,8 @@ def _tell_of_waiting(session: Session, delivery: Delivery, until_ms: int, now_ms
     notices.tell(
         session,
         account.id,
-        f"{name} lets nothing through until {moment(until_ms, zone_of(account.time_zone))}",
-        "It asks us to wait. Messages that are of no use by then are left out there; all of them are in the app.",
+        f"{name} takes no messages until {moment(until_ms, zone_of(account.time_zone))}",
+        "It asked us to wait. Messages that would come too late are not sent there. You find them all in the app.",
         now_ms,
         deliver,
         key=f"wait:{delivery.key}:{until_ms // 3_600_000}",

@@ -208,7 +208,7 @@ def acknowledge(session: Session, account_id: str, alert_id: int, now_ms: int) -
         .with_for_update()
     ).all()
     for each in waiting:
-        outbox.record(session, each, "delivered", now_ms, "Shown by a tab of yours.")
+        outbox.record(session, each, "delivered", now_ms, "Shown in one of your tabs.")
     return len(waiting)
 
 

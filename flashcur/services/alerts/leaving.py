@@ -19,8 +19,8 @@ from flashcur.services.kit.clock import from_ms
 from flashcur.services.notify.channel import Channel
 from flashcur.services.notify.outbox import Ask, Later
 
-REMOVED = "This place was removed meanwhile."
-NOT_IN_PLAN = "Your plan no longer has it."
+REMOVED = "This destination was removed."
+NOT_IN_PLAN = "Your plan no longer includes it."
 
 
 def asking(channels: Mapping[str, Channel]) -> Ask:

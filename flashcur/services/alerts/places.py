@@ -8,17 +8,18 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from flashcur.domain.plans import CHANNEL_NAMES, CHANNELS, Plan, least_plan
+from flashcur.domain.plans import CHANNELS, Plan, channel_in_text, least_plan
 from flashcur.domain.plans import Channel as ChannelName
+from flashcur.domain.texts import lowered
 from flashcur.models import Account, Destination, Suppression
 from flashcur.services.accounts import sessions
-from flashcur.services.notify.channel import Channel
+from flashcur.services.notify.channel import Channel, cannot_send
 from flashcur.services.notify.destinations import address_key
 
 OURS: tuple[ChannelName, ...] = ("in-app", "browser")
 """What needs no provider and no destination."""
 
-NO_BROWSER = "no browser of yours allows notifications"
+NO_BROWSER = "none of your browsers allows notifications"
 """Part of a sentence, as `Ways.why_not`."""
 
 _SUPPRESSED = {
@@ -94,15 +95,15 @@ def ways(
     if channel is None:
         return Ways((), "there is no such channel")
     if channel not in plan.channels and not notice:
-        return Ways((), f"not on {plan.title}; available on {least_plan('channels', channel).title}")
+        return Ways((), f"it comes with {least_plan('channels', channel).title}")
     if channel == "browser" and account.id not in known.notifying:
         return Ways((), NO_BROWSER)
     if channel in OURS:
         return Ways((Place(channel, None, ""),))
     if name not in channels:
-        return Ways((), "this server does not have it")
+        return Ways((), lowered(cannot_send(channel).rstrip(".")))
     if channels[name].problem:
-        return Ways((), channels[name].problem.rstrip("."))
+        return Ways((), lowered(channels[name].problem.rstrip(".")))
     rows = known.rows.get((account.id, channel), ())
     if not rows and channel != "email":
         return Ways((), "it is not connected yet")
@@ -114,7 +115,7 @@ def ways(
 
 def left_out(name: str, why_not: str) -> str:
     """Why a channel is left out, for its owner: `Telegram: it is not connected yet`."""
-    called = next((CHANNEL_NAMES[each] for each in CHANNELS if each == name), name)
+    called = next((channel_in_text(each) for each in CHANNELS if each == name), name)
     return f"{called}: {why_not}"
 
 

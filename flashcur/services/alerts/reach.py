@@ -12,7 +12,7 @@ from typing import Literal
 
 from sqlmodel import Session
 
-from flashcur.domain.plans import CHANNEL_NAMES, CHANNELS, Channel, Plan
+from flashcur.domain.plans import CHANNELS, Channel, Plan, channel_in_text
 from flashcur.models import Account
 from flashcur.services.alerts import places
 from flashcur.services.notify.channel import Channel as Sender
@@ -70,18 +70,13 @@ def reach(wanted: Sequence[str], known: Mapping[Channel, Way], *, stopped: str =
     if stopped or app.state != "on":
         return Reach(f"Reaches nobody, because {stopped or app.why}.", True)
     chosen = [known[channel] for channel in CHANNELS if channel in wanted and channel != "in-app"]
-    on = [_name(way.channel) for way in chosen if way.state == "on"]
+    on = [channel_in_text(way.channel) for way in chosen if way.state == "on"]
     failing = [places.left_out(way.channel, way.why) for way in chosen if way.state != "on"]
     whom = f"Reaches you by {_joined(on)}, and in the app." if on else "Reaches you only in the app."
     held = bool(on and muted)
     if held:
-        whom = f"Muted: until {muted} it reaches you only in the app, then by {_joined(on)}, too."
+        whom = f"Muted until {muted}: only in the app until then, then by {_joined(on)}, too."
     return Reach(" ".join([whom, *(f"Not by {each}." for each in failing)]), held or bool(failing))
-
-
-def _name(channel: Channel) -> str:
-    name = CHANNEL_NAMES[channel]
-    return name if channel in ("sms", "telegram", "discord", "slack") else name.lower()
 
 
 def _joined(names: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from zlib import crc32
 
 from sqlmodel import Session, col, select
 
-from flashcur.domain.plans import CHANNEL_NAMES, CHANNELS, Channel, Plan, least_plan
+from flashcur.domain.plans import CHANNELS, Channel, Plan, channel_plan_text, least_plan
 from flashcur.domain.rules.condition import Fault, needs_open_interest
 from flashcur.domain.rules.rule import Definition
 from flashcur.domain.watchlists import valid_symbol
@@ -289,10 +289,7 @@ def _channels(wanted: Sequence[Channel], plan: Plan, kept: Sequence[str]) -> lis
     """The names to be stored. One that the plan lacks may stay where it is, and is told nothing meanwhile."""
     for channel in wanted:
         if channel not in plan.channels and channel not in kept:
-            raise PlanNeeded(
-                f"{CHANNEL_NAMES[channel]} comes with {least_plan('channels', channel).title}.",
-                field="channels",
-            )
+            raise PlanNeeded(channel_plan_text(channel), field="channels")
     return [channel for channel in CHANNELS if channel == "in-app" or channel in wanted]
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from flashcur.domain.delivery.message import Message
+from flashcur.domain.plans import Channel as ChannelName
+from flashcur.domain.plans import channel_in_text
 
 Payload = Mapping[str, Any]
 """What is sent, as JSON: frozen in the delivery's row before the first attempt."""
@@ -40,6 +42,12 @@ class Handed:
     arriving."""
     recipient: str = ""
     """Where the destination is reached from now on, if that has changed (a group that became a supergroup)."""
+
+
+def cannot_send(channel: ChannelName) -> str:
+    """What is said of a channel that is not configured."""
+    more = {"telegram": " messages", "discord": " messages", "slack": " messages", "webhook": "s"}.get(channel, "")
+    return f"This site cannot send {channel_in_text(channel)}{more} yet."
 
 
 class Channel(Protocol):

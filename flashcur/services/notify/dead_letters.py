@@ -26,8 +26,8 @@ MOST = 1_000
 
 _NO_ID = 2**63
 
-AGAIN = "Sent again by the operator of this server."
-CANCELLED = "Cancelled by the operator of this server."
+AGAIN = "Sent again by this site’s operator."
+CANCELLED = "Cancelled by this site’s operator."
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,11 +110,11 @@ class DiscordChannel:
         if answer.status == 204 or (answer.status == 200 and said.get("id")):
             return Handed(str(said.get("id", ""))[:128], "delivered")
         if answer.status == 200:
-            raise Unanswered("Discord answered, but not as it does where it has taken a message")
+            raise Unanswered("Discord’s answer did not confirm the message")
         if answer.status == 429:
             if not said:
                 wait = retry_after_s(answer.headers, self._clock(), SHUT_OUT_S)
-                raise TryAgainLater("Discord refuses requests of this server for now", wait_s=wait, whole_channel=True)
+                raise TryAgainLater("Discord refuses our requests for now", wait_s=wait, whole_channel=True)
             wait = bounded_s(said.get("retry_after"), retry_after_s(answer.headers, self._clock(), WAIT_S))
             raise TryAgainLater(told("Discord", answer), wait_s=wait, whole_channel=said.get("global") is True)
         if answer.status == 403 and not said:
@@ -141,7 +141,7 @@ def _cost(text: str) -> int:
 
 def _no_webhook() -> Refusal:
     return Refusal(
-        "That is no address of a Discord webhook. Copy it in Discord: Edit Channel, Integrations, Webhooks, Copy "
+        "This is not the address of a Discord webhook. Copy it in Discord: Edit Channel, Integrations, Webhooks, Copy "
         "Webhook URL. It begins with https://discord.com/api/webhooks/.",
         field="url",
     )

@@ -12,7 +12,7 @@ from flashcur.domain.delivery.message import Message
 from flashcur.domain.delivery.text_fit import one_line
 from flashcur.errors import ConfigError, TryAgainLater
 from flashcur.models import Delivery
-from flashcur.services.notify.channel import Handed, Outgoing, Payload
+from flashcur.services.notify.channel import Handed, Outgoing, Payload, cannot_send
 from flashcur.services.notify.dialling import Dialler
 from flashcur.services.notify.links import make_token, read_token
 from flashcur.services.notify.port import MailSender
@@ -31,9 +31,9 @@ OPERATOR_WAIT_S = 300.0
 """How often is looked whether mail has been configured, in seconds."""
 
 _PURPOSE = "unsubscribe"
-_WHY = "You get this because one of your alerts goes to your email address."
+_WHY = "You get this because your alerts are set to reach you by email."
 _STOP = "Stop alert email"
-_STAYS = "Email about your account itself, such as a new password, is not affected."
+_STAYS = "You still get email about your account, such as a new password."
 
 
 class EmailChannel:
@@ -53,7 +53,7 @@ class EmailChannel:
     @property
     def problem(self) -> str:
         """See `Channel`."""
-        return "" if self._sender is not None else "Email is not configured on this server."
+        return "" if self._sender is not None else cannot_send("email")
 
     def render(self, message: Message) -> Payload:
         """`subject`, `text` and `html`, with `BLANK` for the address that stops them; `stop` says that there is one."""

@@ -35,9 +35,9 @@ SKEW_MS = 60_000
 MAX_PROBLEM_CHARS = 300
 """Characters kept of why an attempt failed."""
 
-ABANDONED = "Whoever was sending it stopped before it was noted what became of it."
-TOO_LATE = "It would have come too late to be of use."
-NO_TAB = "No tab of yours was open."
+ABANDONED = "Sending stopped before the result was known."
+TOO_LATE = "It would have arrived too late to be useful."
+NO_TAB = "You had no FlashCur tab open."
 SIMULATED = "Simulated data is shown in the app only."
 
 _LONGEST_PAUSE_MS = round(1000 * PAUSES_S[-1] * (1 + JITTER))

@@ -108,7 +108,7 @@ class SlackChannel:
         if answer.status == 200 and said in ("ok", ""):
             return Handed(status="delivered")
         if answer.status == 200:
-            raise Unanswered("Slack answered, but not as it does where it has taken a message")
+            raise Unanswered("Slack’s answer did not confirm the message")
         if answer.status == 429:
             raise TryAgainLater(told("Slack", answer), wait_s=retry_after_s(answer.headers, self._clock(), WAIT_S))
         if said in _GONE_WORDS or answer.status in (404, 410):
@@ -128,7 +128,7 @@ def _cost(text: str) -> int:
 
 def _no_webhook() -> Refusal:
     return Refusal(
-        "That is no address of a Slack webhook. In Slack, add an incoming webhook to an app and copy its address: it "
-        "begins with https://hooks.slack.com/services/.",
+        "This is not the address of a Slack webhook. In Slack, add an incoming webhook to an app and copy its address: "
+        "it begins with https://hooks.slack.com/services/.",
         field="url",
     )

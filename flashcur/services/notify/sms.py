@@ -14,7 +14,7 @@ from flashcur.domain.delivery.gsm7 import SEGMENT, cut, septets, to_gsm7
 from flashcur.domain.delivery.message import Message
 from flashcur.errors import DeliveryError, Gone, Refused, TryAgainLater, Unanswered
 from flashcur.services.kit.clock import now_ms
-from flashcur.services.notify.channel import Handed, Outgoing, Payload
+from flashcur.services.notify.channel import Handed, Outgoing, Payload, cannot_send
 from flashcur.services.notify.dialling import Dialler
 from flashcur.services.notify.twilio_http import TwilioHttp
 from flashcur.settings import Secret, Settings
@@ -38,15 +38,15 @@ _VALID_S = (5, 36_000)
 """How long Twilio may keep a message waiting at the least and at the most, in seconds."""
 
 _GONE = {
-    21211: "This is no number that exists.",
+    21211: "This number does not exist.",
     21214: "This number cannot be reached.",
-    21217: "This is no number that exists.",
+    21217: "This number does not exist.",
     21614: "This is not a mobile number.",
 }
 """Twilio's error codes after which the number is not tried again, in words for its owner."""
 STOPPED = 21610
 """The error code for a number that has answered STOP."""
-STOPPED_TEXT = "The number has answered STOP: text START to FlashCur's number to get messages again."
+STOPPED_TEXT = "You answered STOP from this number. Text START to FlashCur’s number to get messages again."
 _COUNTRY = 21408
 """The error code for a country that the operator has not allowed."""
 _OPERATORS = frozenset({20003, 20005, 20404, 21266, 21606, 21659, 21660, 63038})
@@ -93,7 +93,7 @@ class SmsChannel:
     @property
     def problem(self) -> str:
         """See `Channel`."""
-        return "" if self._client is not None else "SMS is not configured on this server."
+        return "" if self._client is not None else cannot_send("sms")
 
     def render(self, message: Message) -> Payload:
         """`text`: one segment of the GSM alphabet, whatever is in the message."""
@@ -118,7 +118,7 @@ class SmsChannel:
         except self._errors.TwilioServiceException as error:
             raise _refusal(error.status, error.code, str(error.detail or error.title)) from error
         except (json.JSONDecodeError, TypeError, AttributeError, KeyError) as error:
-            raise Unanswered("Twilio answered something that cannot be read") from error
+            raise Unanswered("Twilio’s answer could not be read") from error
         if not isinstance(sent.sid, str) or not sent.sid:
             raise Unanswered("Twilio answered without the message's id")
         return Handed(sent.sid, "accepted")
@@ -167,7 +167,7 @@ def _refusal(status: int, code: object, said: str) -> DeliveryError:
         return Gone(STOPPED_TEXT, suppress="stop")
     if number == _COUNTRY:
         logger.warning("%s. Allow the country in Twilio's geo permissions if it is to be sent to", words)
-        return Refused("This server sends no SMS to this country.")
+        return Refused("This site cannot send SMS to this country.")
     if number in _GONE:
         return Gone(_GONE[number])
     if number in _WAIT:

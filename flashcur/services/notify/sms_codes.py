@@ -32,8 +32,8 @@ TEXT = (
     "Msg&data rates may apply. Reply STOP to end, HELP for help."
 )
 
-_WRONG = "This is not the code of the last message: look again."
-_OVER = "This code is no longer valid: ask for a new one."
+_WRONG = "This is not the code from our last message. Check it again."
+_OVER = "This code no longer works. Ask for a new one."
 
 
 def charges(account_id: str, number: str, client: Client) -> tuple[Wanted, ...]:
@@ -54,9 +54,9 @@ def begin_opt_in(session: Session, account_id: str, typed: object, now_ms: int) 
     number = mobile_number(typed)
     mine = destinations.of_account(session, account_id, "sms")
     if any(each.address == number and each.state == "on" for each in mine):
-        raise Conflict("This number is connected already.", field="number")
+        raise Conflict("This number is already connected.", field="number")
     if len([each for each in mine if each.address != number]) >= MOST_NUMBERS:
-        raise Conflict(f"You have {MOST_NUMBERS} numbers already: remove one of them first.", field="number")
+        raise Conflict(f"You already have {MOST_NUMBERS} numbers. Remove one first.", field="number")
     closed = destinations.suppressed(session, "sms", number)
     if closed is not None and closed.reason == "stop":
         raise Refusal(STOPPED_TEXT, field="number")
@@ -119,5 +119,5 @@ def over_the_cap(session: Session, account_id: str, number: str, now_ms: int) ->
         limits.take(session, limits.SMS_ACCOUNT, account_id, now_ms)
         limits.take(session, limits.SMS_COUNTRY, region_of(number), now_ms)
     except Throttled:
-        return "Too many SMS today: this server sends an account 50 a day, and each country so many in all."
+        return "Too many text messages today: each account gets 50 a day, and each country has a limit of its own."
     return ""

@@ -18,8 +18,8 @@ from flashcur.services.kit.clock import from_ms
 from flashcur.services.notify import destinations
 from flashcur.services.notify.sms import STOPPED_TEXT
 
-UNSUBSCRIBED = "You stopped alert email by the link in a message."
-BOUNCED = "Mail to your address bounced: change the address, or switch this on again once the mailbox works."
+UNSUBSCRIBED = "You unsubscribed with the link in a message."
+BOUNCED = "Email to your address bounced. Change the address, or switch this on again once the mailbox works."
 COMPLAINED = "One of our messages was reported as spam. Switch this on again if that was a mistake."
 
 
@@ -79,7 +79,7 @@ def _switch_off(
                 session,
                 place.account_id,
                 f"{called} was switched off",
-                f"{why}\nYour alerts stay in the app. Channels are switched on again on the alerts page.",
+                f"{why}\nYour alerts stay in the app. You can switch it on again on the alerts page, under Channels.",
                 now_ms,
                 deliver,
             )

@@ -16,7 +16,7 @@ from flashcur.errors import DeliveryError, Gone, Refused, TryAgainLater, Unanswe
 from flashcur.services.kit.budgets import Budgets
 from flashcur.services.kit.clock import now_ms
 from flashcur.services.notify.answers import bounded_s, failed, json_object, told
-from flashcur.services.notify.channel import Handed, Outgoing, Payload
+from flashcur.services.notify.channel import Handed, Outgoing, Payload, cannot_send
 from flashcur.services.notify.dialling import Answer, Dialler
 from flashcur.settings import Settings
 
@@ -65,9 +65,9 @@ class TelegramApi:
     def problem(self) -> str:
         """Why the bot cannot be used; empty while it can."""
         if self._token is None:
-            return "Telegram is not set up on this server."
+            return cannot_send("telegram")
         if self.refused:
-            return "Telegram no longer takes this server's bot token: its operator has to set a new one."
+            return "This site cannot send Telegram messages until its operator sets a new bot token."
         return ""
 
     async def call(self, method: str, values: Mapping[str, Any], timeout_s: float | None = None) -> Answer:
@@ -171,7 +171,7 @@ class TelegramChannel:
             chat, number = _mapping(result.get("chat")).get("id", ""), result.get("message_id", "")
             return Handed(f"{chat}:{number}"[:128], "delivered", moved_to)
         if answer.status == 200:
-            raise Unanswered("Telegram answered, but not as it does where it has taken a message")
+            raise Unanswered("Telegram’s answer did not confirm the message")
         if answer.status == 429:
             asked = _mapping(said.get("parameters")).get("retry_after")
             raise TryAgainLater(told("Telegram", answer), wait_s=bounded_s(asked, WAIT_S))

@@ -46,9 +46,9 @@ _SPAN = re.compile(r"([0-9]{1,5})\s*(m|min|h|d)", re.IGNORECASE)
 _SECONDS = {"m": 60, "min": 60, "h": 3_600, "d": 86_400}
 
 HELP = (
-    "Here you can send:\n"
+    "You can send:\n"
     "/list – the rules that are active\n"
-    "/mute 2h – no messages for two hours (30m, 2h, 1d; all channels, but not the app)\n"
+    "/mute 2h – mute every channel but the app for 2 hours (or 30m, 1d)\n"
     "/unmute – messages again\n"
     "/plan – your plan\n"
     "/stop – no more messages to this chat"
@@ -111,7 +111,7 @@ class TelegramChat:
             return one.state == "on" and one.details.get("user_id") == command.chat.user_id
 
         if not any(map(is_own, connected)):
-            return "Only who connected this chat can do that."
+            return "Only the person who connected this chat can do that."
         answers: dict[str, None] = {}
         for destination in sorted(filter(is_own, _owned(session, command.chat.id)), key=lambda one: one.account_id):
             account = session.get_one(Account, destination.account_id)
@@ -123,7 +123,7 @@ class TelegramChat:
             finish_link(session, self._secret, command.argument.strip(), command.chat, now_ms)
         except Refusal as refusal:
             return f"{refusal} Make a new one at {self._base}/alerts (Channels, Telegram)."
-        return f"Connected: your alerts come to this chat from now on.\n\n{HELP}"
+        return f"Connected. Your alerts now come to this chat.\n\n{HELP}"
 
 
 _Act = Callable[[Session, Account, Destination, str, int], str]
@@ -133,16 +133,16 @@ _Act = Callable[[Session, Account, Destination, str, int], str]
 def _plan(session: Session, account: Account, destination: Destination, argument: str, now_ms: int) -> str:
     plan = plan_of(account, from_ms(now_ms))
     active = len(_active(session, account.id))
-    text = f"Your plan: {plan.title}. {active:,} of {plan.rules:,} rules are active."
+    text = f"Your plan: {plan.title}. {active:,} of {plan.rules:,} rules {'is' if active == 1 else 'are'} active."
     if "telegram" not in plan.channels:
-        text += " It does not have Telegram: alerts wait in the app."
+        text += " It does not include Telegram: your alerts stay in the app."
     return text
 
 
 def _list(session: Session, account: Account, destination: Destination, argument: str, now_ms: int) -> str:
     rules = _active(session, account.id)
     if not rules:
-        return "No rule is active."
+        return "You have no active rules."
     lists = {each.id: each.name for each in session.exec(select(Watchlist).where(Watchlist.account_id == account.id))}
     lines = [f"• {_name_of(rule, lists)}" for rule in rules[:LISTED]]
     if len(rules) > LISTED:
@@ -159,7 +159,10 @@ def _mute(session: Session, account: Account, destination: Destination, argument
     _set_mute(session, account, until_ms, now_ms)
     zone = zone_of(account.time_zone)
     until = datetime.fromtimestamp(until_ms / 1000, UTC).astimezone(zone)
-    return f"Muted until {until:%H:%M on %d %B} ({account.time_zone}). Alerts still stand in the app. /unmute ends it."
+    return (
+        f"Muted until {until:%H:%M} on {until.day} {until:%B} ({account.time_zone}). You still see alerts in the app. "
+        "Send /unmute to end it."
+    )
 
 
 def _unmute(session: Session, account: Account, destination: Destination, argument: str, now_ms: int) -> str:
@@ -170,7 +173,7 @@ def _unmute(session: Session, account: Account, destination: Destination, argume
 def _stop(session: Session, account: Account, destination: Destination, argument: str, now_ms: int) -> str:
     destinations.switch_off(session, destination, "You sent /stop in this chat.")
     changes.tell(session, account.id, from_ms(now_ms))
-    return "No more messages come to this chat. Switch it on again in FlashCur, under Channels."
+    return "This chat gets no more messages. You can switch it on again in FlashCur, under Channels."
 
 
 _ACTS: dict[str, _Act] = {"plan": _plan, "list": _list, "mute": _mute, "unmute": _unmute, "stop": _stop}
@@ -190,7 +193,7 @@ def _name_of(rule: RuleRecord, lists: dict[str, str]) -> str:
     try:
         definition = Definition.from_json(rule.definition)
     except Fault:
-        return "a rule of an older version"
+        return "a rule from another version"
     return definition.name or sentence(definition, lists.get(definition.scope.watchlist_id, ""))
 
 

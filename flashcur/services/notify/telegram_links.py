@@ -86,13 +86,13 @@ def finish_link(session: Session, secret: Secret, code: str, chat: Chat, now_ms:
     link_id = links.read_token(secret, _PURPOSE, code)
     pending = None if link_id is None else session.get(Destination, link_id)
     if pending is None:
-        raise Refusal("This link is not complete, or was used already.")
+        raise Refusal("This link is incomplete, or was already used.")
     sessions.lock(session, pending.account_id)
     pending = session.get(Destination, link_id, populate_existing=True)
     if pending is None or not _is_pending(pending):
-        raise Refusal("This link was used already. Each works once.")
+        raise Refusal("This link was already used. Each works once.")
     if now_ms >= int(pending.details[_UNTIL]):
-        raise Refusal("This link is over: it works for 15 minutes.")
+        raise Refusal("This link has expired. Each works for 15 minutes.")
     details: dict[str, Any] = {"kind": chat.kind, "user_id": chat.user_id}
     address, name = str(chat.id), chat.name or "Telegram"
     others = destinations.of_account(session, pending.account_id, "telegram")

@@ -21,12 +21,12 @@ HELP_WORDS = frozenset({"HELP", "INFO"})
 """In capitals, each the whole message: those that Twilio itself knows."""
 
 _WORDS = {
-    30002: "Twilio suspended the account of this server.",
+    30002: "Twilio suspended this site’s account.",
     30003: "The phone was off or out of reach for too long.",
     30004: "The phone or its carrier blocks messages.",
-    30005: "There is no such number any more.",
+    30005: "This number no longer exists.",
     30006: "This is a landline, or its carrier takes no SMS.",
-    30007: "The carrier's spam filter took it.",
+    30007: "The carrier’s spam filter blocked it.",
     30008: "The carrier did not say why.",
     30034: "The sender is not registered with the carriers (A2P 10DLC).",
     STOPPED: STOPPED_TEXT,

@@ -16,7 +16,7 @@ from flashcur.domain.delivery.text_fit import one_line
 from flashcur.errors import DeliveryError, Gone, Refused, TryAgainLater
 from flashcur.services.kit.clock import now_ms
 from flashcur.services.notify.answers import failed
-from flashcur.services.notify.channel import Handed, Outgoing, Payload
+from flashcur.services.notify.channel import Handed, Outgoing, Payload, cannot_send
 from flashcur.services.notify.dialling import Answer, Dialler
 from flashcur.services.notify.retry_after import retry_after_s
 from flashcur.services.notify.vapid import Vapid, public_key
@@ -34,8 +34,8 @@ BUSY_S = 10.0
 OPERATOR_WAIT_S = 300.0
 """How often is asked again what only the operator can mend, in seconds."""
 
-_ANOTHER_KEY = "This browser was connected with another key of this server: turn web push on in it again."
-_GONE = "The browser is no longer subscribed: turn web push on in it again."
+_ANOTHER_KEY = "This browser’s connection is out of date. Turn web push on in it again."
+_GONE = "This browser is no longer subscribed. Turn web push on in it again."
 
 
 class WebPushChannel:
@@ -65,7 +65,7 @@ class WebPushChannel:
     @property
     def problem(self) -> str:
         """See `Channel`."""
-        return "" if self._vapid is not None else "Web push is not configured on this server."
+        return "" if self._vapid is not None else cannot_send("web-push")
 
     def render(self, message: Message) -> Payload:
         """`title`, `body` and `url` (a path of our pages), which the browser's worker shows; and how urgent it is."""

@@ -19,6 +19,7 @@ from flashcur.errors import DatabaseError, NotFound, Refusal, Unavailable
 from flashcur.models import AlertRecord, Delivery
 from flashcur.services.alerts.dispatch import dispatch
 from flashcur.services.notify import sendgrid_events, stops, twilio_events
+from flashcur.services.notify.channel import cannot_send
 from flashcur.services.notify.email import UNSUBSCRIBE_PATH, read_unsubscribe_token
 from flashcur.settings.addresses import routes_origin
 from flashcur.web.process import WebRuntime
@@ -88,7 +89,7 @@ class CallbackRoutes(RouteGroup):
         """SendGrid's signed events: delivered, bounced, dropped, reported as spam, unsubscribed. 404 where
         `SENDGRID_WEBHOOK_PUBLIC_KEY` is not set."""
         if self._sendgrid is None:
-            raise NotFound("SendGrid's events are not configured on this server.")
+            raise NotFound("This site does not take SendGrid’s events yet.")
         body = await read_body(request, MOST_EVENTS_BYTES)
         signature, timestamp = (
             request.headers.get(name, "")
@@ -153,7 +154,7 @@ class CallbackRoutes(RouteGroup):
         """The form, once it is sure that Twilio sent it. Raises NotFound and Unsigned."""
         token = self._runtime.settings.twilio.auth_token
         if token is None:
-            raise NotFound("SMS is not configured on this server.")
+            raise NotFound(cannot_send("sms"))
         fields = await read_fields(request)
         query = request.scope["query_string"].decode("latin-1")
         url = f"{routes_origin(self._runtime.settings)}{request.scope['path']}{f'?{query}' if query else ''}"

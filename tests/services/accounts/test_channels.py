@@ -68,7 +68,7 @@ def test_each_channel_says_whether_it_reaches_its_owner_and_why_not(services: Se
     assert said["in-app"].ok
     # No browser is known to show anything.
     assert said["browser"] == Reach(
-        False, "No browser of yours allows notifications.", "/alerts?tab=channels", "Allow them"
+        False, "None of your browsers allows notifications.", "/alerts?tab=channels", "Allow them"
     )
     assert reach(services, person, "free", "Chrome on Linux")["browser"] == Reach(
         True, "To Chrome on Linux, while a page of FlashCur is open there."
@@ -79,12 +79,12 @@ def test_each_channel_says_whether_it_reaches_its_owner_and_why_not(services: Se
     assert said["telegram"] == Reach(False, "Not connected yet.", "/alerts?tab=channels", "Connect it")
     # A plan that has ended.
     assert reach(services, person, "pro")["telegram"] == Reach(
-        False, "Not on Pro. Available on Elite.", "/pricing", "Compare plans"
+        False, "Telegram comes with Elite.", "/pricing", "Compare plans"
     )
     assert not any(each.ok for each in reach(services, person, "guest").values())
     # A server that cannot send by it.
-    services.channels.senders["sms"].problem = "SMS is not configured on this server."  # type: ignore[index]
-    assert reach(services, person)["sms"] == Reach(False, "SMS is not configured on this server.")
+    services.channels.senders["sms"].problem = "This site cannot send SMS yet."  # type: ignore[index]
+    assert reach(services, person)["sms"] == Reach(False, "This site cannot send SMS yet.")
     # Connected, not confirmed, switched off by us with the reason, and on.
     place = put(services, person, "discord", confirmed=False)
     assert reach(services, person)["discord"].text == "Not confirmed yet."
@@ -106,7 +106,7 @@ def test_each_channel_says_whether_it_reaches_its_owner_and_why_not(services: Se
     refused = reach(services, person)["email"]
     assert not refused.ok
     assert refused.text == "Switched off."
-    assert why_off(services, person, "email") == ["Your mailbox refused our last message for good."]
+    assert why_off(services, person, "email") == ["Your mailbox rejected our last message."]
     # No address any more.
     walletless = services.person(None, password=None, plan="elite")
     assert reach(services, walletless)["email"].link == "/account#sign-in"
@@ -160,7 +160,7 @@ async def test_the_account_s_own_address_is_a_place_that_can_be_switched_off_and
     await services.channels.switch_on(person.caller, place)
     assert reach(services, person, "pro")["email"] == Reach(True, f"To {ADDRESS}.")
     for name in ("email", place):
-        with pytest.raises(Conflict, match="switch it off instead"):
+        with pytest.raises(Conflict, match="Switch it off instead"):
             await services.channels.remove(person.caller, name)
     services.channels.senders["email"].problem = "No mail can be sent from this server."  # type: ignore[index]
     with pytest.raises(Unavailable, match="No mail can be sent"):
@@ -234,7 +234,7 @@ async def test_an_account_has_a_few_places_of_a_channel_each_with_a_name_of_its_
         await services.channels.connect_url(person.caller, "webhook", f"{URL}/{number}", "")
         services.clock.forward(seconds=1)
     assert reach(services, person)["webhook"].text == "To Webhook, Webhook 2, Webhook 3, Webhook 4 and Webhook 5."
-    with pytest.raises(Conflict, match="5 places at most"):
+    with pytest.raises(Conflict, match="room for 5 destinations"):
         await services.channels.connect_url(person.caller, "webhook", f"{URL}/more", "")
     await services.channels.connect_url(person.caller, "webhook", f"{URL}/1", "Known")
     with pytest.raises(PlanNeeded):
@@ -295,7 +295,7 @@ async def test_a_subscription_that_is_over_is_not_switched_on(services: Services
         row = session.get_one(Destination, place)
         row.details = {"expires_ms": str(services.clock.ms)}
         destinations.switch_off(session, row, "The browser’s subscription ended.")
-    with pytest.raises(Conflict, match="turn web push on again in that browser"):
+    with pytest.raises(Conflict, match="no longer subscribed"):
         await services.channels.switch_on(person.caller, place)
     with services.database.session() as session:
         session.get_one(Destination, place).details = {"expires_ms": str(services.clock.ms + 1)}
@@ -309,7 +309,7 @@ async def test_a_subscription_that_is_over_is_not_switched_on(services: Services
 async def test_what_was_never_confirmed_or_said_stop_is_not_switched_on(services: Services) -> None:
     person = services.person(plan="elite")
     number = put(services, person, "sms", "+447700900123", confirmed=False)
-    with pytest.raises(Conflict, match="not been confirmed"):
+    with pytest.raises(Conflict, match="not confirmed"):
         await services.channels.switch_on(person.caller, number)
     put(services, person, "sms", "+447700900123")
     with services.database.session() as session:
@@ -356,9 +356,9 @@ async def test_a_channel_that_cannot_be_tested_keeps_no_other_from_it(services: 
     person = services.person(plan="elite")
     put(services, person, "telegram", "4711")
     put(services, person, "webhook")
-    services.channels.senders["telegram"].problem = "Telegram is not configured on this server."  # type: ignore[index]
+    services.channels.senders["telegram"].problem = "This site cannot send Telegram messages yet."  # type: ignore[index]
     assert len(await services.channels.test_all(person.caller, ["telegram", "webhook"])) == 1
-    with pytest.raises(Unavailable, match="Telegram is not configured"):
+    with pytest.raises(Unavailable, match="cannot send Telegram"):
         await services.channels.test_all(person.caller, ["telegram"])
     poorer = services.person("bob@example.com", plan="pro")
     put(services, poorer, "telegram", "4712")
@@ -371,7 +371,7 @@ async def test_tests_by_sms_count_towards_its_cap(services: Services, monkeypatc
     person = services.person(plan="elite")
     place = put(services, person, "sms", "+447700900123")
     await services.channels.test(person.caller, place)
-    with pytest.raises(Conflict, match="Too many SMS today"):
+    with pytest.raises(Conflict, match="Too many text messages today"):
         await services.channels.test(person.caller, place)
 
 
@@ -389,9 +389,9 @@ async def test_test_messages_are_limited(services: Services) -> None:
 async def test_a_plan_that_lacks_the_channel_tests_nothing(services: Services) -> None:
     person = services.person(plan="pro")
     place = put(services, person, "webhook")
-    with pytest.raises(PlanNeeded, match="Available on Elite"):
+    with pytest.raises(PlanNeeded, match="comes with Elite"):
         await services.channels.test(person.caller, place)
-    with pytest.raises(PlanNeeded, match="Available on Elite"):
+    with pytest.raises(PlanNeeded, match="comes with Elite"):
         await services.channels.switch_on(person.caller, place)
 
 
@@ -401,7 +401,7 @@ def test_names_are_one_line() -> None:
 
 async def test_a_chat_is_connected_by_a_link_that_the_bot_is_sent(services: Services, environ: dict[str, str]) -> None:
     person = services.person(plan="elite")
-    with pytest.raises(Unavailable, match="Telegram is not set up"):
+    with pytest.raises(Unavailable, match="cannot send Telegram"):
         await services.channels.begin_telegram(person.caller)
     dialler = Dialler(allow_private=True)
     async with serving(TelegramServer()) as telegram:
@@ -422,7 +422,7 @@ async def test_a_chat_is_connected_by_a_link_that_the_bot_is_sent(services: Serv
         telegram.script.append(HTML)
         settings = Settings.load({**environ, "TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_API_BASE": telegram.url})
         services.channels.senders["telegram"] = TelegramChannel(TelegramApi(settings, dialler))  # type: ignore[index]
-        with pytest.raises(Unavailable, match="Telegram does not answer"):
+        with pytest.raises(Unavailable, match="Telegram is not answering"):
             await services.channels.begin_telegram(person.caller)
     await dialler.close()
 

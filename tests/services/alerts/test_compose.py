@@ -116,15 +116,15 @@ def test_of_much_at_once_the_true_cause_is_told() -> None:
     title, text = gathered_text(told, symbols, NOON_MS, NOON_MS + MINUTE_MS, zone=LONDON)
     assert title == "1,234 alerts came at once: BTCUSDT 1233, ETHUSDT"
     assert text.split("\n") == [
-        "From 27 Nov at 12:00:01 GMT until 27 Nov at 12:01:01 GMT, too many to be told one by one.",
+        "From 27 Nov at 12:00:01 GMT until 27 Nov at 12:01:01 GMT: too many to send one by one.",
         "12:00:01 BTCUSDT crossed above 65,000",
         "12:00:10 ETHUSDT crossed below 3,000",
         "1,232 more.",
     ]
     title, text = gathered_text(told[:1], {"BTCUSDT": 1}, NOON_MS, NOON_MS, zone=LONDON, written_ms=NOON_MS + MINUTE_MS)
-    assert title == "1 alert comes late: FlashCur’s database was away"
+    assert title == "1 alert is late: FlashCur’s database was down"
     assert text.split("\n") == [
-        "Nothing could be written down until 27 Nov 12:01 GMT.",
+        "Nothing could be stored until 27 Nov 12:01 GMT.",
         "12:00:01 BTCUSDT crossed above 65,000",
     ]
 
@@ -170,10 +170,10 @@ def test_a_digest_says_since_when() -> None:
 
 def test_the_notice_of_a_cap_says_until_when_and_what_to_do() -> None:
     title, text = cap_text(200, NOON_MS, zone=LONDON)
-    assert title == "Your daily cap of 200 messages is reached"
+    assert title == "You reached your daily cap of 200 messages"
     assert text == (
-        "Until 27 Nov at 12:00:01 GMT, alerts are shown in the app only.\n"
-        "You can set a higher cap on the alerts page, under Channels."
+        "Until 27 Nov at 12:00:01 GMT, alerts appear only in the app.\n"
+        "You can raise it on the alerts page, under Channels."
     )
 
 

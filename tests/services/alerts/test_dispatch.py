@@ -19,10 +19,10 @@ from flashcur.models import (
 )
 from flashcur.services.accounts import limits
 from flashcur.services.accounts.sessions import LIFETIME
-from flashcur.services.alerts.dispatch import NO_TAB, dispatch
+from flashcur.services.alerts.dispatch import dispatch
 from flashcur.services.alerts.receipts import chain, verify
 from flashcur.services.kit.clock import from_ms, to_ms
-from flashcur.services.notify import destinations
+from flashcur.services.notify import destinations, outbox
 from flashcur.services.storage.database import Database
 from tests.support.accounts import add_account, add_session
 from tests.support.alert_world import BASE, HOUR_MS, World, make_world
@@ -62,7 +62,7 @@ def test_an_alert_has_one_delivery_for_each_place_frozen_with_its_key(world: Wor
 
 def test_the_browser_shows_it_while_a_tab_is_open_or_says_that_none_was(world: World) -> None:
     row = by_channel(world.tell(world.alert()))["browser"]
-    assert (row.status, row.problem) == ("queued", NO_TAB)
+    assert (row.status, row.problem) == ("queued", outbox.NO_TAB)
     assert row.expires_ms == NOON_MS + 120_000
     assert row.payload["title"] == "BTCUSDT crossed above 65,000"
 
@@ -134,16 +134,16 @@ def not_sent(world: World) -> str:
 def test_the_ledger_says_of_each_channel_why_nothing_was_sent_by_it(database: Database) -> None:
     """Complaint 26 (part): an ended plan, a place that is off or an address that is suppressed is no silent nothing."""
     world = make_world(database, ["in-app", "telegram"], plan="free")
-    assert not_sent(world) == "Not sent by Telegram: not on Free; available on Elite."
+    assert not_sent(world) == "Not sent by Telegram: it comes with Elite."
     world.change_account(plan="elite")
     assert not_sent(world) == ""
     world.change_account(plan_until=datetime(2026, 11, 1, tzinfo=UTC))
-    assert not_sent(world) == "Not sent by Telegram: not on Free; available on Elite."
+    assert not_sent(world) == "Not sent by Telegram: it comes with Elite."
     world.change_account(plan_until=None)
-    world.channels["telegram"].problem = "Telegram is not set up on this server."
-    assert not_sent(world) == "Not sent by Telegram: Telegram is not set up on this server."
+    world.channels["telegram"].problem = "This site cannot send Telegram messages yet."
+    assert not_sent(world) == "Not sent by Telegram: this site cannot send Telegram messages yet."
     del world.channels["telegram"]
-    assert not_sent(world) == "Not sent by Telegram: this server does not have it."
+    assert not_sent(world) == "Not sent by Telegram: this site cannot send Telegram messages yet."
 
 
 def test_nothing_is_written_for_browsers_that_show_nothing(database: Database) -> None:
@@ -159,7 +159,7 @@ def test_nothing_is_written_for_browsers_that_show_nothing(database: Database) -
     # By the account's other browsers nothing is known of this one.
     with database.session() as session:
         add_session(session, add_account(session, "eve@example.com", from_ms(NOON_MS)), from_ms(NOON_MS), notifies=True)
-    assert not_sent(world) == "Not sent by Browser notification: no browser of yours allows notifications."
+    assert not_sent(world) == "Not sent by browser notification: none of your browsers allows notifications."
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_nothing_is_sent_to_an_address_that_is_suppressed(database: Database) ->
         destinations.suppress(session, "sms", "+447700900123", "stop", "", 0)
         destinations.suppress(session, "email", "ann@example.com", "bounce", "", 0)
     assert not_sent(world) == (
-        "Not sent by Email: mail to this address bounced. SMS: STOP was sent from this number. "
+        "Not sent by email: mail to this address bounced; SMS: STOP was sent from this number; "
         "Slack: it is not connected yet."
     )
 
@@ -195,7 +195,7 @@ def test_nothing_is_sent_to_an_address_that_is_suppressed(database: Database) ->
 def test_what_is_too_late_for_its_channel_says_so_at_once(world: World) -> None:
     rows = by_channel(world.tell(world.alert(), at_ms=NOON_MS + HOUR_MS))
     assert {name: row.status for name, row in rows.items() if row.status != "expired"} == {"in-app": "delivered"}
-    assert world.steps(rows["sms"]) == [("expired", "It would have come too late to be of use.")]
+    assert world.steps(rows["sms"]) == [("expired", "It would have arrived too late to be useful.")]
 
 
 def test_from_the_fourth_in_a_minute_on_messages_are_held_and_say_so(world: World) -> None:
@@ -249,8 +249,10 @@ def test_over_the_cap_a_message_stands_in_the_app_and_one_notice_says_so(world: 
         ("notice", "in-app"): "delivered",
         ("notice", "sms"): "queued",
     }
-    assert world.steps(told["alert", "sms"]) == [("capped", "Your daily cap of 2 is reached: it stands in the app.")]
-    assert told["notice", "sms"].payload["title"] == "Your daily cap of 2 messages is reached"
+    assert world.steps(told["alert", "sms"]) == [
+        ("capped", "You reached your daily cap of 2, so this is only in the app.")
+    ]
+    assert told["notice", "sms"].payload["title"] == "You reached your daily cap of 2 messages"
     assert told["notice", "sms"].payload["lines"][0].startswith("Until 28 Nov at 00:00:00 UTC+05:45")
     # Once a day.
     assert {row.kind for row in world.tell(world.alert(NOON_MS + 2000))} == {"alert"}
@@ -312,5 +314,5 @@ def test_an_account_gets_so_many_sms_a_day_and_the_ledger_says_so(
     first, second = (by_channel(world.tell(world.alert())) for _ in range(2))
     assert (first["sms"].status, second["sms"].status) == ("queued", "capped")
     ((status, detail),) = world.steps(second["sms"])
-    assert (status, "Too many SMS today" in detail) == ("capped", True)
+    assert (status, "Too many text messages today" in detail) == ("capped", True)
     assert second["telegram"].status == "queued"

@@ -197,7 +197,7 @@ def test_a_summary_over_the_cap_says_so(world: World) -> None:
     held = rows(world)[-1]
     assert (held.status, world.steps(held)[-1][1]) == (
         "capped",
-        "Your daily cap of 1 is reached: it stands in the app.",
+        "You reached your daily cap of 1, so this is only in the app.",
     )
     assert Counter((row.kind, row.status) for row in rows(world, "email")) == {
         ("alert", "queued"): 3,
@@ -238,7 +238,7 @@ def test_what_is_gathered_counts_towards_the_cap_of_sms(
     assert gathered(world, later_ms + MINUTE_MS) == Gathered()
     last = rows(world, "sms")[-1]
     assert last.status == "capped"
-    assert "Too many SMS today" in world.steps(last)[-1][1]
+    assert "Too many text messages today" in world.steps(last)[-1][1]
 
 
 @pytest.mark.parametrize("urgent", [True, False])
@@ -275,7 +275,7 @@ def test_where_the_place_is_gone_the_ledger_says_so(world: World, what: str) -> 
     said = {
         "switched off": "Not sent: it is switched off.",
         "removed": "Not sent: it is not connected yet.",
-        "plan": "Not sent: not on Free; available on Elite.",
+        "plan": "Not sent: it comes with Elite.",
     }
     assert world.steps(row)[-1] == ("dead", said[what])
 

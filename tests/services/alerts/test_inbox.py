@@ -240,7 +240,7 @@ async def test_a_notification_that_a_tab_showed_is_delivered_and_only_then(servi
         alert = add_alert(session, person.account_id, NOON_MS)
         waiting = add_delivery(session, alert, "browser", NOON_MS)
         late = add_delivery(session, add_alert(session, person.account_id, NOON_MS), "browser", NOON_MS)
-        outbox.record(session, late, "expired", NOON_MS + 120_000, "No tab of yours was open.")
+        outbox.record(session, late, "expired", NOON_MS + 120_000, "You had no FlashCur tab open.")
         phone = add_delivery(session, alert, "telegram", NOON_MS)
     alert_id = alert.id or 0
 

@@ -83,7 +83,7 @@ def test_a_place_that_is_no_longer_the_owner_s_gets_nothing(world: World, what: 
         with world.database.session() as session:
             session.delete(session.merge(world.destination("telegram")))
     (found,) = claimed(world, LATER_MS)
-    said = {"removed": "This place was removed meanwhile.", "plan": "Your plan no longer has it."}
+    said = {"removed": "This destination was removed.", "plan": "Your plan no longer includes it."}
     assert (found.delivery.id, found.stop) == (waiting, said[what])
 
 

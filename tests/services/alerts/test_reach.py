@@ -72,7 +72,7 @@ def test_every_channel_has_its_state(database: Database) -> None:
     assert all(way.why for way in told.values() if way.state != "on")
     less = known(database, "free", ("telegram", "on"))["telegram"]
     assert less.state == "plan"
-    assert "available on Elite" in less.why
+    assert "comes with Elite" in less.why
     assert known(database, "pro", email=None)["email"].state == "owner"
 
 
@@ -81,7 +81,7 @@ def test_mail_that_bounced_reaches_nobody(database: Database) -> None:
     with database.session() as session:
         destinations.suppress(session, "email", "pro@example.com", "bounce", "550", NOW_MS)
     told = reach(["in-app", "email"], known(database, "pro"))
-    assert told == Reach("Reaches you only in the app. Not by Email: mail to this address bounced.", True)
+    assert told == Reach("Reaches you only in the app. Not by email: mail to this address bounced.", True)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_mail_that_bounced_reaches_nobody(database: Database) -> None:
             ["in-app", "sms", "webhook"],
             Reach(
                 "Reaches you only in the app. Not by SMS: it is not connected yet. "
-                "Not by Webhook: this server does not have it.",
+                "Not by webhook: this site cannot send webhooks yet.",
                 True,
             ),
         ),
@@ -115,9 +115,9 @@ def test_a_rule_says_whom_it_reaches(wanted: Sequence[str], expected: Reach, sql
 
 def test_no_browser_that_allows_notifications_is_said(database: Database) -> None:
     told = known(database, "free", notifies=False)
-    assert told["browser"] == Way("browser", "owner", "no browser of yours allows notifications")
+    assert told["browser"] == Way("browser", "owner", "none of your browsers allows notifications")
     assert reach(["in-app", "browser"], told) == Reach(
-        "Reaches you only in the app. Not by Browser notification: no browser of yours allows notifications.", True
+        "Reaches you only in the app. Not by browser notification: none of your browsers allows notifications.", True
     )
 
 
@@ -126,7 +126,7 @@ def test_no_browser_that_allows_notifications_is_said(database: Database) -> Non
     [
         (
             ["in-app", "email"],
-            Reach("Muted: until 21:04 it reaches you only in the app, then by email, too.", True),
+            Reach("Muted until 21:04: only in the app until then, then by email, too.", True),
         ),
         # A mute changes nothing where nothing would leave.
         (["in-app"], Reach("Reaches you only in the app.", False)),

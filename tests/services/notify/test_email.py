@@ -268,7 +268,7 @@ async def test_what_is_not_configured_says_so(environ: dict[str, str]) -> None:
         Settings.load({**environ, "FLASHCUR_ENV": "prod", "FLASHCUR_PUBLIC_URL": BASE, "FLASHCUR_SECRET_KEY": key}),
         Dialler(),
     )
-    assert mail.problem == "Email is not configured on this server."
+    assert mail.problem == "This site cannot send email yet."
     with pytest.raises(TryAgainLater):
         await mail.send(outgoing(mail))
 

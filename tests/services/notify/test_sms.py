@@ -104,7 +104,7 @@ def test_what_does_not_fit_is_left_out_line_by_line() -> None:
     ("reply", "kind", "words"),
     [
         (problem(400, 21610, "Attempt to send to unsubscribed recipient"), Gone, "STOP"),
-        (problem(400, 21211, "Invalid 'To' Phone Number"), Gone, "no number"),
+        (problem(400, 21211, "Invalid 'To' Phone Number"), Gone, "does not exist"),
         (problem(400, 21614, "'To' number is not a valid mobile number"), Gone, "not a mobile"),
         (problem(400, 21408, "Permission to send an SMS has not been enabled"), Refused, "this country"),
         (problem(400, 21602, "Message body is required."), Refused, "21602"),
@@ -117,15 +117,15 @@ def test_what_does_not_fit_is_left_out_line_by_line() -> None:
         (Reply(504, {}, b"gateway"), Unanswered, "504"),
         (HTML, DeliveryError, "502"),
         (Reply(302, {"Location": "http://127.0.0.1/"}), Refused, "302"),
-        (Reply(201, {}, b"<html>"), Unanswered, "cannot be read"),
+        (Reply(201, {}, b"<html>"), Unanswered, "could not be read"),
         (Reply(201, {}, b""), Unanswered, "without the message's id"),
-        (Reply(201, {}, b"[]"), Unanswered, "cannot be read"),
-        (Reply(201, {}, b'"SM1"'), Unanswered, "cannot be read"),
+        (Reply(201, {}, b"[]"), Unanswered, "could not be read"),
+        (Reply(201, {}, b'"SM1"'), Unanswered, "could not be read"),
         (json_reply({}, 201), Unanswered, "without the message's id"),
         (json_reply({"sid": 5}, 201), Unanswered, "without the message's id"),
         (Reply(fault="silent"), Unanswered, "did not answer"),
         (Reply(fault="hang up"), Unanswered, "did not answer"),
-        (Reply(201, {}, b'{"sid": "SM', fault="stall"), Unanswered, "cannot be read"),
+        (Reply(201, {}, b'{"sid": "SM', fault="stall"), Unanswered, "could not be read"),
         (Reply(400, {}, b"\xff\xfe not json \x1b[31m"), Refused, "400"),
     ],
 )  # fmt: skip
@@ -214,7 +214,7 @@ async def test_one_that_hangs_holds_up_no_other(
 
 async def test_what_is_not_configured_says_so(environ: dict[str, str], dialler: Dialler) -> None:
     sms = SmsChannel(Settings.load({**environ, **ENVIRON, "TWILIO_AUTH_TOKEN": ""}), dialler)
-    assert sms.problem == "SMS is not configured on this server."
+    assert sms.problem == "This site cannot send SMS yet."
     with pytest.raises(TryAgainLater):
         await sms.send(outgoing())
     assert SID not in sms.problem

@@ -63,7 +63,7 @@ def test_a_number_is_on_once_its_code_was_typed(database: Database, settings: Se
     after = place(database, place_id)
     assert (after.state, after.details, after.confirmed_ms) == ("on", {}, NOW + VALID_MS - 1)
     # Once.
-    assert "no longer valid" in confirm(database, settings, ann, place_id, code)
+    assert "no longer works" in confirm(database, settings, ann, place_id, code)
 
 
 def test_the_message_says_who_writes_and_how_to_end_it_in_one_segment(
@@ -84,8 +84,8 @@ def test_five_wrong_codes_are_the_end_of_it(database: Database, settings: Settin
     said = [confirm(database, settings, ann, place_id, wrong) for _ in range(TRIES)]
     assert "4 tries left" in said[0]
     assert "1 try left" in said[3]
-    assert "ask for a new one" in said[4]
-    assert "ask for a new one" in confirm(database, settings, ann, place_id, code)
+    assert "Ask for a new one" in said[4]
+    assert "Ask for a new one" in confirm(database, settings, ann, place_id, code)
     assert place(database, place_id).state == "unconfirmed"
     # A new one works, and the former does not.
     assert begin(database, ann) == place_id
@@ -100,7 +100,7 @@ def test_what_is_no_code_is_wrong(database: Database, settings: Settings, ann: s
 
 def test_a_code_ends_after_ten_minutes(database: Database, settings: Settings, ann: str) -> None:
     place_id = begin(database, ann)
-    assert "no longer valid" in confirm(
+    assert "no longer works" in confirm(
         database, settings, ann, place_id, sent_code(database, settings), NOW + VALID_MS
     )
 
@@ -112,7 +112,7 @@ def test_a_code_is_for_one_account_and_one_number(database: Database, settings: 
     code = sent_code(database, settings)
     his = begin(database, bob)
     assert sent_code(database, settings) != code
-    assert "no longer valid" in confirm(database, settings, bob, hers, code)
+    assert "no longer works" in confirm(database, settings, bob, hers, code)
     assert "not the code" in confirm(database, settings, bob, his, code)
     assert place(database, hers).details["wrong"] == 0
 
@@ -120,14 +120,14 @@ def test_a_code_is_for_one_account_and_one_number(database: Database, settings: 
 def test_what_cannot_be_connected_says_why_beside_the_field(database: Database, settings: Settings, ann: str) -> None:
     place_id = begin(database, ann)
     confirm(database, settings, ann, place_id, sent_code(database, settings))
-    with pytest.raises(Conflict, match="connected already") as caught:
+    with pytest.raises(Conflict, match="already connected") as caught:
         begin(database, ann)
     assert caught.value.field == "number"
     with pytest.raises(Refusal, match="landline"):
         begin(database, ann, "+49 30 1234567")
     for number in range(1, MOST_NUMBERS):
         begin(database, ann, f"+44740012345{number}")
-    with pytest.raises(Conflict, match="3 numbers already"):
+    with pytest.raises(Conflict, match="already have 3 numbers"):
         begin(database, ann, "+447400123459")
 
 
@@ -144,7 +144,7 @@ def test_a_number_that_was_switched_off_is_confirmed_anew(database: Database, se
     place_id = begin(database, ann)
     confirm(database, settings, ann, place_id, sent_code(database, settings))
     with database.session() as session:
-        destinations.switch_off(session, session.get_one(Destination, place_id), "There is no such number any more.")
+        destinations.switch_off(session, session.get_one(Destination, place_id), "This number no longer exists.")
     assert begin(database, ann) == place_id
     # Or its code would not be sent.
     assert place(database, place_id).state == "unconfirmed"

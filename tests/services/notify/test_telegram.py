@@ -164,8 +164,8 @@ async def test_a_revoked_token_is_no_chats_fault(server: TelegramServer, channel
 
 async def test_without_a_token_it_says_so(environ: Mapping[str, str]) -> None:
     channel: Channel = TelegramChannel(TelegramApi(Settings.load(environ), Dialler()))
-    assert channel.problem == "Telegram is not set up on this server."
-    with pytest.raises(DeliveryError, match="not set up"):
+    assert channel.problem == "This site cannot send Telegram messages yet."
+    with pytest.raises(DeliveryError, match="cannot send Telegram"):
         await channel.send(outgoing(channel.render(ALERT), "7"))
 
 

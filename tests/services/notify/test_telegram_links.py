@@ -107,7 +107,7 @@ def test_a_link_connects_the_chat_in_which_it_is_opened(world: World) -> None:
     (pending,) = world.destinations()
     assert (pending.id, pending.state, pending.address) == (link.destination_id, "unconfirmed", "")
     told = world.changes()
-    assert world.write(f"/start {code_of(link)}").startswith("Connected: your alerts come to this chat")
+    assert world.write(f"/start {code_of(link)}").startswith("Connected. Your alerts now come to this chat")
     (connected,) = world.destinations()
     assert (connected.id, connected.state, connected.address, connected.name) == (pending.id, "on", "7", "@ada")
     assert connected.address_key == destinations.address_key("telegram", "7")
@@ -124,7 +124,7 @@ def test_a_group_is_connected_by_the_same_link(one: World) -> None:
 def test_a_link_works_once(world: World) -> None:
     code = code_of(world.begin(world.account()))
     assert world.write(f"/start {code}").startswith("Connected")
-    assert world.write(f"/start {code}", BOB).startswith("This link was used already.")
+    assert world.write(f"/start {code}", BOB).startswith("This link was already used.")
     assert [one.address for one in world.destinations()] == ["7"]
 
 
@@ -143,7 +143,9 @@ def test_a_link_is_over_after_fifteen_minutes(one: World) -> None:
     link = one.begin(one.account())
     assert link.until_ms == NOON_MS + LIFETIME_MS == NOON_MS + 900_000
     one.now_ms = link.until_ms
-    assert one.write(f"/start {code_of(link)}").startswith("This link is over: it works for 15 minutes. Make a new one")
+    assert one.write(f"/start {code_of(link)}").startswith(
+        "This link has expired. Each works for 15 minutes. Make a new one"
+    )
     one.now_ms -= 1
     assert one.write(f"/start {code_of(link)}").startswith("Connected")
 
@@ -159,7 +161,7 @@ def test_a_new_link_makes_the_one_before_worthless(one: World) -> None:
 @pytest.mark.parametrize("code", ["0" * 64, "x", "a" * 32, "' OR 1=1 --", "\u202e" * 5, "f" * 5_000])
 def test_a_code_that_is_not_ours_connects_nothing(one: World, code: str) -> None:
     one.begin(one.account())
-    assert one.write(f"/start {code}").startswith("This link is not complete")
+    assert one.write(f"/start {code}").startswith("This link is incomplete")
     assert [each.state for each in one.destinations()] == ["unconfirmed"]
 
 
@@ -200,7 +202,7 @@ def test_the_plan_and_what_it_lacks_are_told(one: World) -> None:
     one.connect(one.account())
     assert one.write("/plan") == "Your plan: Elite. 0 of 500 rules are active."
     one.connect(one.account("free@example.com", plan="free"), BOB)
-    assert one.write("/plan", BOB).endswith("It does not have Telegram: alerts wait in the app.")
+    assert one.write("/plan", BOB).endswith("It does not include Telegram: your alerts stay in the app.")
 
 
 def rule(account_id: str, position: int = 0, status: str = "active", **more: Any) -> RuleRecord:
@@ -218,7 +220,7 @@ def rule(account_id: str, position: int = 0, status: str = "active", **more: Any
 def test_active_rules_are_listed_in_words(one: World) -> None:
     account_id = one.account()
     one.connect(account_id)
-    assert one.write("/list") == "No rule is active."
+    assert one.write("/list") == "You have no active rules."
     one.add(rule(account_id))
     one.add(rule(account_id, 1, name="To the <moon>"))
     one.add(rule(account_id, 2, "paused", name="Paused"))
@@ -230,7 +232,7 @@ def test_active_rules_are_listed_in_words(one: World) -> None:
     broken = rule(account_id, 3)
     broken.definition = {"conditions": "?"}
     one.add(broken)
-    assert one.write("/list").endswith("• a rule of an older version")
+    assert one.write("/list").endswith("• a rule from another version")
     for position in range(4, 40):
         one.add(rule(account_id, position, name="n" * 60, note="x" * 300))
     assert one.write("/list").endswith("+19 more")
@@ -241,7 +243,7 @@ def test_a_mute_lasts_as_long_as_is_said(one: World) -> None:
     one.connect(account_id)
     one.database.work(lambda session: setattr(session.get(Account, account_id), "time_zone", "Europe/Berlin"))
     assert one.write("/mute 2h") == (
-        "Muted until 15:00 on 25 November (Europe/Berlin). Alerts still stand in the app. /unmute ends it."
+        "Muted until 15:00 on 25 November (Europe/Berlin). You still see alerts in the app. Send /unmute to end it."
     )
     told = one.changes()
     for text, minutes in (("/mute", 60), ("/mute 30m", 30), ("/mute 1 D", 1_440), ("/mute 5 min", 5)):
@@ -269,7 +271,7 @@ def test_stop_switches_this_chat_off_and_no_other(world: World) -> None:
     account_id = world.account()
     world.connect(account_id)
     world.connect(account_id, chat=GROUP)
-    assert world.write("/stop").startswith("No more messages come to this chat.")
+    assert world.write("/stop").startswith("This chat gets no more messages.")
     states = {one.address: (one.state, one.why) for one in world.destinations()}
     assert states == {"7": ("off", "You sent /stop in this chat."), "-100": ("on", "")}
     assert world.write("/plan").startswith("This chat is not connected")
@@ -280,7 +282,7 @@ def test_in_a_group_only_who_connected_it_may_ask_and_change(one: World) -> None
     one.connect(account_id, chat=GROUP)
     one.add(rule(account_id, name="Secret"))
     for text in ("/list", "/plan", "/mute 2h", "/unmute", "/stop"):
-        assert one.write(text, BOB, GROUP) == "Only who connected this chat can do that."
+        assert one.write(text, BOB, GROUP) == "Only the person who connected this chat can do that."
     assert one.settings_of(account_id) is None
     assert one.write("hello all", BOB, GROUP) == ""
     assert one.write("/nonsense", ADA, GROUP) == ""

@@ -137,7 +137,7 @@ def test_the_public_key_is_a_point_as_browsers_take_it(settings: Settings) -> No
     ("reply", "kind", "words"),
     [
         (Reply(404), Gone, "no longer subscribed"),
-        (Reply(410, {}, b"push subscription has unsubscribed or expired."), Gone, "turn web push on"),
+        (Reply(410, {}, b"push subscription has unsubscribed or expired."), Gone, "Turn web push on"),
         (Reply(413), Refused, "413"),
         (Reply(400, {}, b"<h1>Bad\nRequest\x1b</h1>"), Refused, "400"),
         (Reply(301, {"Location": "http://127.0.0.1/"}), Refused, "301"),
@@ -211,7 +211,7 @@ async def test_a_browser_that_knows_another_key_of_ours_is_told_so(
 ) -> None:
     """Complaint 25: after the operator changed the key, no subscription is kept that can never work."""
     old = {**BROWSER.details(settings), "key": "B" + "x" * 86}
-    with pytest.raises(Gone, match="another key"):
+    with pytest.raises(Gone, match="out of date"):
         await channel(settings, dialler).send(replace(outgoing(settings, service.url), details=old))
     assert service.requests == []
 
@@ -220,7 +220,7 @@ async def test_what_is_not_configured_says_so(environ: dict[str, str], dialler: 
     key = "f3a9c1e07b5d2846a1b3c5d7e9f00f1e2d3c4b5a69788796a5b4c3d2e1f00112"
     more = {"FLASHCUR_ENV": "prod", "FLASHCUR_PUBLIC_URL": "https://flashcur.example", "FLASHCUR_SECRET_KEY": key}
     push = WebPushChannel(Settings.load({**environ, **more}), dialler)
-    assert push.problem == "Web push is not configured on this server."
+    assert push.problem == "This site cannot send web push yet."
     message = Outgoing(1, "k", "https://push.example/a", {}, push.render(ALERT), 1, NOW_MS)
     with pytest.raises(TryAgainLater):
         await push.send(message)

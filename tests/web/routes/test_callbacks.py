@@ -270,7 +270,7 @@ async def test_one_click_stops_alert_mail_and_nothing_else(site: Site, ann: str,
         assert f"switch email on under {CHANNELS}" in answer.text
     (place,) = site.rows(Destination)
     assert (place.account_id, place.channel, place.state) == (ann, "email", "off")
-    assert place.why == "You stopped alert email by the link in a message."
+    assert place.why == "You unsubscribed with the link in a message."
     # Mail of the account itself looks at this table.
     assert site.rows(Suppression) == []
 

@@ -51,7 +51,7 @@ async def test_a_browser_is_kept_with_its_keys_and_name(site: Site) -> None:
 async def test_a_plan_without_web_push_is_told_which_has_it(site: Site) -> None:
     browsers = site.one_of_each_plan()
     answer = await browsers["free"].post("/api/v1/push", asked())
-    assert (answer.status_code, answer.json()["error"]) == (403, "Free does not have web push: Pro does.")
+    assert (answer.status_code, answer.json()["error"]) == (403, "Web push comes with Pro.")
     assert (await browsers["guest"].post("/api/v1/push", asked())).status_code == 401
     assert (await browsers["guest"].post("/api/v1/push/off", asked())).status_code == 401
     assert site.rows(Destination) == []
