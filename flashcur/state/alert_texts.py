@@ -7,7 +7,7 @@ from datetime import tzinfo
 from typing import Any
 
 from flashcur.domain.delivery.status import WORDS, Status
-from flashcur.domain.plans import CHANNEL_NAMES
+from flashcur.domain.plans import CHANNEL_NAMES, channel_in_text
 from flashcur.models import AlertRecord, Delivery
 from flashcur.services.accounts.channels import EMAIL_PLACE
 from flashcur.services.alerts.inbox import Entry, Way
@@ -119,14 +119,16 @@ def status_word(status: str) -> str:
 
 
 def where_text(ways: Iterable[Way]) -> str:
-    """Where an alert went: `Telegram delivered, Email queued`."""
+    """Where an alert went: `Telegram delivered, email queued`."""
     # Each alert stands in the app: that is said only where it went nowhere else.
+    names: Mapping[str, str] = {each: channel_in_text(each) for each in CHANNEL_NAMES}
     parts = {
-        f"{channel_name(way.delivery.channel)} {status_word(way.delivery.status).lower()}": None
+        f"{names.get(way.delivery.channel, way.delivery.channel)} {status_word(way.delivery.status).lower()}": None
         for way in ways
         if way.delivery.channel != "in-app"
     }
-    return ", ".join(parts)
+    told = ", ".join(parts)
+    return told[:1].upper() + told[1:]
 
 
 def _meaning(status: str) -> str:
@@ -137,7 +139,7 @@ def _meaning(status: str) -> str:
 def alone_title(delivery: Delivery) -> str:
     """What a message that tells no alert is called."""
     if delivery.kind == "notice" and "code" in delivery.payload:
-        return "Code that confirms a number"
+        return "Code to confirm your number"
     return _ALONE.get(delivery.kind, "Message")
 
 
@@ -145,9 +147,9 @@ def _alone_text(way: Way) -> str:
     delivery = way.delivery
     if delivery.kind in ("summary", "digest") and way.gathers:
         count = "1 message" if way.gathers == 1 else f"{way.gathers:,} messages"
-        return f"Tells {count} at once."
+        return f"Brings you {count} at once."
     if delivery.kind == "test":
-        return "You asked for it."
+        return "You asked for this test."
     return ""
 
 
@@ -160,7 +162,7 @@ def _told(alert: AlertRecord, zone: tzinfo, day: object) -> Texts:
 def _unlisted(way: Way) -> str:
     """What is said of the alerts that a summary tells beside those that are listed."""
     more = way.gathers - len(way.told)
-    return f"And {more:,} more, older ones." if way.told and more > 0 else ""
+    return f"And {more:,} older {'one' if more == 1 else 'ones'}." if way.told and more > 0 else ""
 
 
 def _waits_for_a_tab(delivery: Delivery) -> bool:
@@ -208,15 +210,15 @@ def _advice(way: Way, zone: tzinfo) -> str:
         case "retrying" | "uncertain":
             return f"The next attempt is at {_clock(delivery.due_ms, zone)}."
         case "capped":
-            return "Under Channels you can raise your daily cap."
+            return "You can raise your daily cap under Channels."
         case "expired" if delivery.channel == "browser":
-            return "Web push reaches you with no page of FlashCur open."
+            return "Web push reaches you even with no FlashCur page open."
         case "dead" | "bounced" | "expired" if place is not None and place.state == "off":
             return "This destination is now switched off: see Channels."
         case "bounced":
-            return "Look whether the address is right, then send a test message under Channels."
+            return "Check the address, then send a test under Channels."
         case "dead":
-            return "Send a test message under Channels to see whether it works again."
+            return "Send a test under Channels to see whether it works again."
         case _:
             return ""
 

@@ -16,7 +16,7 @@ from flashcur.state.visit import act, form_text, tell, text
 
 _MOST_ID = 64
 _MOST_URL = 2_000
-_CONNECTED = "Connected. Send a test to see that it arrives."
+_CONNECTED = "Connected. Send a test to check that it arrives."
 _BY_URL = ("discord", "slack", "webhook")
 
 
@@ -86,7 +86,7 @@ class ChannelsState(rx.State):
 
         async def work(accounts: Accounts, caller: Caller) -> str:
             await accounts.channels.remove(caller, text(place_id, _MOST_ID))
-            return "Removed: no message goes there any more."
+            return "Removed. It gets no more messages."
 
         await self._do(work)
 
@@ -106,7 +106,7 @@ class ChannelsState(rx.State):
 
         async def work(accounts: Accounts, caller: Caller) -> str:
             await accounts.channels.switch_off(caller, text(place_id, _MOST_ID))
-            return "Switched off: no message goes there until you switch it on again."
+            return "Switched off. It gets no messages until you switch it on again."
 
         await self._do(work)
 
@@ -169,7 +169,7 @@ class ChannelsState(rx.State):
 
         async def work(accounts: Accounts, caller: Caller) -> str:
             await accounts.channels.begin_sms(caller, form_text(form, "number", _MOST_ID))
-            return "We have sent a code to it."
+            return "We sent you a code."
 
         await self._submit("sms", work)
 

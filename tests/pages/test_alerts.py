@@ -160,7 +160,7 @@ def test_from_a_row_s_bell_to_a_rule_that_watches(page: Page, app: App) -> None:
     expect(rules(page).first).to_contain_text("Tell me when BTCUSDT rises or falls by 5 %")
     expect(rules(page).first).to_contain_text("Has not fired yet.")
     expect(rules(page).first).to_contain_text(
-        "Reaches you only in the app. Not by Browser notification: no browser of yours allows notifications."
+        "Reaches you only in the app. Not by browser notification: none of your browsers allows notifications."
     )
     expect(page.locator(".rules-head")).to_contain_text("1 of 25 rules active on Pro")
     page.reload()

@@ -85,14 +85,14 @@ def test_every_status_has_a_word_and_a_meaning(status: Status) -> None:
 @pytest.mark.parametrize(
     ("way", "advice"),
     [
-        (made("browser", "expired"), "Web push reaches you with no page of FlashCur open."),
+        (made("browser", "expired"), "Web push reaches you even with no FlashCur page open."),
         (
             made("telegram", "dead", place=place(state="off")),
             "This destination is now switched off: see Channels.",
         ),
-        (made("telegram", "dead", place=place()), "Send a test message under Channels to see whether it works again."),
-        (made("email", "bounced"), "Look whether the address is right, then send a test message under Channels."),
-        (made("sms", "capped"), "Under Channels you can raise your daily cap."),
+        (made("telegram", "dead", place=place()), "Send a test under Channels to see whether it works again."),
+        (made("email", "bounced"), "Check the address, then send a test under Channels."),
+        (made("sms", "capped"), "You can raise your daily cap under Channels."),
         (made("sms", "uncertain"), "The next attempt is at 12:00:01.329."),
         (made("sms", "delivered"), ""),
     ],
@@ -125,7 +125,7 @@ def test_the_provider_s_words_stand_once() -> None:
 def test_a_line_says_where_it_went_and_whether_it_waits_for_a_tab() -> None:
     ways = (made("in-app"), made("telegram", "dead"), made("browser", "queued"))
     texts = line_texts(Entry(STORED_MS, alert("a", id=3), ways), LONDON)
-    assert texts["where"] == "Telegram failed, Browser notification queued"
+    assert texts["where"] == "Telegram failed, browser notification queued"
     assert texts["browser"] == "1"
     assert line_texts(Entry(STORED_MS, alert("a", id=3), ways[:2]), LONDON)["browser"] == ""
     held = (made("browser", "held"),)
@@ -143,8 +143,8 @@ def test_what_belongs_to_no_alert_says_what_it_is() -> None:
         {"id": "4", "title": told[0].title, "when": "12:00:01"},
         {"id": "3", "title": told[1].title, "when": "26 Nov, 12:00:01"},
     ]
-    assert texts["unlisted"] == "And 2 more, older ones."
-    assert (texts["title"], texts["text"]) == ("Summary of several alerts", "Tells 4 messages at once.")
+    assert texts["unlisted"] == "And 2 older ones."
+    assert (texts["title"], texts["text"]) == ("Summary of several alerts", "Brings you 4 messages at once.")
     assert texts["key"] == "d7"
 
 
@@ -165,6 +165,6 @@ def test_a_code_is_called_a_code() -> None:
         created_ms=0,
         payload={"text": "", "code": {"nonce": "n"}},
     )
-    assert alone_title(one) == "Code that confirms a number"
+    assert alone_title(one) == "Code to confirm your number"
     one.payload = {"text": ""}
     assert alone_title(one) == "Notice"

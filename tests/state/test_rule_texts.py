@@ -135,7 +135,7 @@ def test_what_was_chosen_and_does_not_arrive_is_a_warning() -> None:
 
 
 @pytest.mark.parametrize(
-    ("until_ms", "begins"), [(NOW_MS + 1, "Muted: until 24 Nov"), (NOW_MS, "Reaches you by browser")]
+    ("until_ms", "begins"), [(NOW_MS + 1, "Muted until 24 Nov"), (NOW_MS, "Reaches you by browser")]
 )
 def test_a_mute_is_told_until_it_is_over(until_ms: int, begins: str) -> None:
     account = SimpleNamespace(lists=(), alerts=SimpleNamespace(muted_until_ms=until_ms))

@@ -25,7 +25,9 @@ def muted_line() -> rx.Component:
     return rx.cond(
         _muted(),
         rx.el.div(
-            rx.el.span("Muted until ", untranslated(AccountState.alerts["muted_text"]), ": nothing leaves the app."),
+            rx.el.span(
+                "Muted until ", untranslated(AccountState.alerts["muted_text"]), ": alerts appear only in the app."
+            ),
             button_plain("Unmute", on_click=ChannelsState.mute("0")),
             role="status",
             class_name="notice warning muted-line",
@@ -81,14 +83,14 @@ def _hours() -> rx.Component:
     return forms.section(
         "Quiet hours and daily cap",
         forms.form(
-            tick("quiet", "Hold messages in quiet hours; they arrive as one digest afterwards", settings["quiet"]),
+            tick("quiet", "Hold messages during quiet hours, then send them as one digest", settings["quiet"]),
             rx.el.div(clock("from", "From"), clock("until", "Until"), class_name="beside"),
-            tick("urgent", "Urgent rules are told at once, at any hour", settings["urgent"]),
+            tick("urgent", "Let urgent rules through at any hour", settings["urgent"]),
             forms.field(
-                "Messages a day, at most",
+                "Most messages a day",
                 "cap",
                 autocomplete="off",
-                hint="Outside the app. A notice says when the number is reached.",
+                hint="Outside the app. A notice tells you when you reach it.",
                 value=settings["cap"],
                 max_length=5,
                 form="hours",

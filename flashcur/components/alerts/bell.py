@@ -83,7 +83,7 @@ def _bell(unread: rx.Var[int]) -> rx.Component:
                         rx.fragment(
                             "No alerts yet. ",
                             rx.el.a("Write a rule", href="/alerts", class_name="link"),
-                            ", and what it finds stands here.",
+                            ", and its alerts appear here.",
                         ),
                         "Loading your alerts …",
                     ),

@@ -25,20 +25,20 @@ from flashcur.state.channels import ChannelsState
 Item = rx.Var[dict[str, str]]
 
 _ABOUT: dict[Channel, str] = {
-    "in-app": "The bell at the top of every page, and a note in the page while you have one open.",
-    "browser": "Shown by your browser, also while another program is in front. A page of FlashCur has to be open.",
-    "email": "To the address of your account. Each message has a link that ends them.",
-    "web-push": "Reaches this browser with no page of FlashCur open.",
-    "sms": "A text message to your phone. Answer STOP to end them at once.",
-    "telegram": "From our bot to you, or into a group.",
-    "discord": "Into a channel of a Discord server, by a webhook that you make there.",
-    "slack": "Into a channel of Slack, by an incoming webhook that you make there.",
-    "webhook": "Posted as JSON to a server of yours, each signed with a secret that only you and we have.",
+    "in-app": "Under the bell at the top of every page, with a note while you have a page open.",
+    "browser": "Shown by your browser, even while you use another program. Keep a FlashCur page open.",
+    "email": "To your account’s address. Each message has a link to unsubscribe.",
+    "web-push": "Reaches this browser even with no FlashCur page open.",
+    "sms": "Text messages to your phone. Answer STOP to end them at once.",
+    "telegram": "From our bot to you, or to a group.",
+    "discord": "To a channel of your Discord server, through a webhook you create there.",
+    "slack": "To a Slack channel, through an incoming webhook you create there.",
+    "webhook": "Sent as JSON to your own server, signed with a secret that only you and we know.",
 }
 _URL_HINTS: dict[str, str] = {
     "discord": "In Discord: Edit Channel, Integrations, Webhooks, Copy Webhook URL.",
     "slack": "In Slack: add an incoming webhook to an app, and copy its address.",
-    "webhook": "An https address that takes a POST and answers with 2xx.",
+    "webhook": "An https address that accepts a POST and answers with 2xx.",
 }
 
 
@@ -50,7 +50,7 @@ def channels_tab() -> rx.Component:
         rx.cond(
             left != "",
             rx.el.div(
-                rx.el.p("The rule that you were writing is kept."),
+                rx.el.p("We kept the rule you were writing."),
                 opens("Back to your rule", "/alerts?" + left, primary=True),
                 class_name="notice info suggestion left-rule",
             ),
@@ -126,9 +126,9 @@ def _place(place: Item, usable: rx.Var[bool]) -> rx.Component:
                     asked(
                         "secret-" + place["id"],
                         "New secret",
-                        "Make a new signing secret? Messages are signed with both for a day, so that you can change "
-                        "over.",
-                        button_primary("Make it", type_="button", on_click=ChannelsState.new_secret(place["id"])),
+                        "Create a new signing secret? For a day, messages are signed with both, so that you have "
+                        "time to switch.",
+                        button_primary("Create it", type_="button", on_click=ChannelsState.new_secret(place["id"])),
                         label="New secret for " + place["name"],
                         otherwise="Not now",
                     ),
@@ -138,7 +138,7 @@ def _place(place: Item, usable: rx.Var[bool]) -> rx.Component:
                     asked(
                         "remove-" + place["id"],
                         "Remove",
-                        "Remove " + place["name"] + "? No message goes there any more.",
+                        "Remove " + place["name"] + "? It will get no more messages.",
                         button_danger("Remove it", type_="button", on_click=ChannelsState.remove(place["id"])),
                         label="Remove " + place["name"],
                     ),
@@ -256,7 +256,7 @@ def _telegram() -> rx.Component:
         lambda place: rx.cond(
             (place["channel"] == "telegram") & (place["state"] == "unconfirmed"),
             rx.el.div(
-                rx.el.p("Open the bot and press Start; this page follows by itself. The link works for 15 minutes."),
+                rx.el.p("Open the bot and press Start. This page updates by itself. The link works for 15 minutes."),
                 forms.actions(
                     forms.link_button("Open Telegram", url, primary=True, target="_blank", rel="noopener noreferrer"),
                     forms.link_button("Add the bot to a group", group, target="_blank", rel="noopener noreferrer"),
@@ -308,7 +308,7 @@ def _sms() -> rx.Component:
                     "number",
                     "tel",
                     autocomplete="tel",
-                    hint="With its country, such as +44 7700 900123. We send a code to it.",
+                    hint="With its country code, such as +44 7700 900123. We will text you a code.",
                     max_length=40,
                     form="sms",
                     error=_error("sms", "number"),
@@ -367,7 +367,7 @@ def _url_form(channel: str) -> rx.Component:
                     "Name",
                     "name",
                     autocomplete="off",
-                    hint="What you will know it by.",
+                    hint="So that you can tell it apart.",
                     required=False,
                     max_length=MOST_NAME,
                     form=channel,

@@ -169,7 +169,7 @@ def _filters() -> rx.Component:
         rx.cond(
             one,
             rx.el.span(
-                rx.cond(browser.member(chosen, "alert") != "", "One message.", "Messages of one rule."),
+                rx.cond(browser.member(chosen, "alert") != "", "One message.", "Messages from one rule."),
                 class_name="soft",
             ),
         ),
@@ -207,7 +207,7 @@ def _entry(item: Item) -> rx.Component:
                     rx.el.ol(
                         rx.foreach(item["tells"].to(list[dict[str, str]]), _told),
                         class_name="tells",
-                        aria_label="Alerts that it tells",
+                        aria_label="Alerts in this message",
                     ),
                 ),
                 rx.cond(item["unlisted"] != "", rx.el.p(item["unlisted"], class_name="soft")),
@@ -217,13 +217,13 @@ def _entry(item: Item) -> rx.Component:
                     rx.el.ul(
                         rx.foreach(ways, lambda each: rx.el.li(way(each), key=each["id"].to(str))), class_name="ways"
                     ),
-                    rx.el.p("It went nowhere but into the app.", class_name="soft"),
+                    rx.el.p("Sent only to the app.", class_name="soft"),
                 ),
                 rx.cond(
                     item["rule"] != "",
                     rx.el.p(
                         rx.el.button(
-                            "Only messages of this rule",
+                            "Only this rule’s messages",
                             type="button",
                             class_name="link",
                             custom_attrs={
@@ -287,8 +287,8 @@ def _nothing() -> rx.Component:
         rx.el.p(
             rx.cond(
                 browser.maybe(_ledger(), "query") == "",
-                "No messages yet. What your rules find is listed here, with everywhere it was sent.",
-                "No message fits these filters.",
+                "No messages yet. Alerts from your rules appear here, with everywhere they were sent.",
+                "No messages match these filters.",
             )
         ),
         class_name="nothing",

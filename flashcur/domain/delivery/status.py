@@ -37,17 +37,19 @@ class StatusWords:
 
 
 WORDS: dict[Status, StatusWords] = {
-    "held": StatusWords("Held", "Waits for the end of your quiet hours, or to be gathered with others."),
-    "queued": StatusWords("Queued", "Waits for its turn."),
-    "sending": StatusWords("Sending", "Is being handed over."),
-    "retrying": StatusWords("Retrying", "The last attempt failed; it is tried again."),
-    "uncertain": StatusWords("Uncertain", "The provider gave no answer; it is tried again under the same key."),
-    "sent": StatusWords("Sent", "Handed over."),
-    "accepted": StatusWords("Accepted", "The provider has taken it."),
+    "held": StatusWords("Held", "Waiting for your quiet hours to end, or to be sent together with others."),
+    "queued": StatusWords("Queued", "Waiting for its turn."),
+    "sending": StatusWords("Sending", "On its way to the provider."),
+    "retrying": StatusWords("Retrying", "The last attempt failed. We try again."),
+    "uncertain": StatusWords(
+        "Uncertain", "The provider did not answer, so it may have arrived. We try again under the same key."
+    ),
+    "sent": StatusWords("Sent", "Handed to the provider."),
+    "accepted": StatusWords("Accepted", "The provider accepted it."),
     "delivered": StatusWords("Delivered", "It arrived."),
-    "bounced": StatusWords("Bounced", "The provider took it and could not deliver it."),
-    "expired": StatusWords("Expired", "It would have come too late to be of use."),
-    "dead": StatusWords("Failed", "It was given up."),
-    "merged": StatusWords("Gathered", "Told in a summary or a digest."),
-    "capped": StatusWords("Over the cap", "Your daily cap was reached; it stands in the app."),
+    "bounced": StatusWords("Bounced", "The provider accepted it, but could not deliver it."),
+    "expired": StatusWords("Expired", "It would have arrived too late to be useful."),
+    "dead": StatusWords("Failed", "It could not be delivered."),
+    "merged": StatusWords("Gathered", "Sent as part of a summary or digest."),
+    "capped": StatusWords("Over the cap", "You reached your daily cap, so this is only in the app."),
 }
