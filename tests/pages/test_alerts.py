@@ -92,7 +92,7 @@ def test_a_form_that_a_row_s_bell_opened_leads_back_to_the_table(page: Page, app
     save(page)
     expect(last).to_be_attached()
     assert path_of(page) == table
-    expect(page.locator(".notice-bar")).to_contain_text("the rule watches from now on")
+    expect(page.locator(".notice-bar")).to_contain_text("The rule is watching now")
     # Nothing of it is left in the next form.
     press_bell(page, "BTC")
     expect(sheet(page).get_by_label("Contract", exact=True)).to_have_value("BTCUSDT")
@@ -131,7 +131,7 @@ def test_a_form_that_a_signal_opened_leads_back_to_the_signal(page: Page, app: A
     save(page)
     expect(evidence).to_be_visible()
     assert path_of(page) == shown
-    expect(page.locator(".notice-bar")).to_contain_text("the rule watches from now on")
+    expect(page.locator(".notice-bar")).to_contain_text("The rule is watching now")
 
 
 def test_from_a_row_s_bell_to_a_rule_that_watches(page: Page, app: App) -> None:
@@ -154,7 +154,7 @@ def test_from_a_row_s_bell_to_a_rule_that_watches(page: Page, app: App) -> None:
     expect(read_back(page)).to_contain_text("at least 3 times the previous hour’s volume")
     sheet(page).get_by_label("Browser notification").check()
     save(page)
-    expect(page.locator(".notice-bar")).to_contain_text("the rule watches from now on")
+    expect(page.locator(".notice-bar")).to_contain_text("The rule is watching now")
     visit(page, "/alerts")
     expect(rules(page)).to_have_count(1)
     expect(rules(page).first).to_contain_text("Tell me when BTCUSDT rises or falls by 5 %")
@@ -170,7 +170,7 @@ def test_from_a_row_s_bell_to_a_rule_that_watches(page: Page, app: App) -> None:
 def test_a_rule_is_edited_snoozed_paused_and_deleted(page: Page, app: App) -> None:
     sign_up(page, app)
     visit(page, "/alerts")
-    expect(page.get_by_text("No rule watches the market for you yet")).to_be_visible()
+    expect(page.get_by_text("You have no active rules yet")).to_be_visible()
     write(page, "eth", "9,000")
     save(page)
     rule = rules(page).first
@@ -241,7 +241,7 @@ def test_what_is_wrong_stands_beside_its_field(page: Page, app: App) -> None:
     form.get_by_label("Price", exact=True).last.fill("90000")
     expect(form.get_by_text("cannot be at or above 100,000 and at or below 90,000 at once")).to_be_visible()
     form.get_by_role("button", name="Save", exact=True).click()
-    expect(form.get_by_role("alert").filter(has_text="fix the fields marked above")).to_be_visible()
+    expect(form.get_by_role("alert").filter(has_text="Fix the marked fields")).to_be_visible()
     form.get_by_role("button", name="Remove this condition").last.click()
     expect(form.get_by_text("cannot be at or above")).to_have_count(0)
     save(page)
@@ -284,7 +284,7 @@ def test_a_channel_is_set_up_while_a_rule_is_written(page: Page, app: App) -> No
     expect(sheet(page).get_by_label("Price", exact=True)).to_have_value(re.compile("^123,?456$"))
     expect(page.get_by_role("link", name="Back to your rule")).to_have_count(0)
     save(page)
-    expect(page.locator(".notice-bar")).to_contain_text("the rule watches from now on")
+    expect(page.locator(".notice-bar")).to_contain_text("The rule is watching now")
 
 
 def test_over_the_plan_s_number_a_rule_is_kept_paused(page: Page, app: App) -> None:
@@ -556,7 +556,7 @@ def test_a_signal_s_own_rule(page: Page, app: App) -> None:
     visit(page, f"/alerts?draft={to_link(definition)}")
     expect(read_back(page)).to_contain_text("BTCUSDT has a bullish volume spike signal")
     sheet(page).get_by_label("Hold").select_option("60")
-    expect(sheet(page).get_by_text("A signal is a moment and does not last")).to_be_visible()
+    expect(sheet(page).get_by_text("A signal lasts only a moment")).to_be_visible()
 
 
 @pytest.mark.parametrize("page", [DESKTOP, PHONE], indirect=True, ids=lambda size: str(size["width"]))

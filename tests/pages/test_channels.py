@@ -85,7 +85,7 @@ def test_a_message_that_moves_is_updated_where_it_is_shown(page: Page, app: App)
     expect(entry.get_by_test_id("way")).to_have_attribute("data-status", "dead", timeout=WITHIN_MS)
     # It stays open, with the provider's words and what to do.
     expect(entry.get_by_text("21211")).to_be_visible()
-    expect(entry.get_by_text("Send a test message under Channels")).to_be_visible()
+    expect(entry.get_by_text("Send a test under Channels")).to_be_visible()
     # One that is new stands before it without a reload; filters find it by what became of it.
     with app.database() as database, database.session() as session:
         later = add_alert(session, account_id, now_ms(), title="ETHUSDT moved up 5.2 % within 15 min")
@@ -235,7 +235,7 @@ def test_quiet_hours_are_saved_on_a_phone(page: Page, app: App) -> None:
     expect(hours.get_by_label("Hold messages")).to_be_checked()
     page.locator("#mute").get_by_role("button", name="8 hours").click()
     expect(page.locator("#mute")).to_contain_text("Muted until")
-    expect(page.locator(".muted-line")).to_contain_text("nothing leaves the app")
+    expect(page.locator(".muted-line")).to_contain_text("alerts appear only in the app")
     page.locator("#mute").get_by_role("button", name="Unmute").click()
     expect(page.locator("#mute").get_by_role("button", name="8 hours")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]

@@ -230,5 +230,5 @@ def test_a_browser_that_blocks_notifications_is_told_what_to_do(page: Page) -> N
     visit(page, "/")
     panel(page).get_by_role("button", name=re.compile("Sound and notifications")).click()
     panel(page).get_by_role("button", name="Browser notification").click()
-    expect(panel(page)).to_contain_text("Allow them in its settings for this site")
+    expect(panel(page)).to_contain_text("Allow them in the site settings")
     expect(panel(page).get_by_role("button", name="Browser notification")).to_have_attribute("aria-pressed", "false")
