@@ -394,7 +394,7 @@ def test_a_shared_rule_is_another_s_draft(page: Page, app: App, guest: Page) -> 
         "Tell me when any contract rises by 7\u00a0% or more within 1 hour, at most once an hour per contract."
     )
     expect(sheet(guest)).to_contain_text("Watches: Every crypto contract that trades here")
-    expect(sheet(guest)).to_contain_text("Sign in, and you are back here with this rule")
+    expect(sheet(guest)).to_contain_text("Sign in, and this rule opens as a draft of your own")
     # A stranger's own words are shown to nobody who has not asked for the rule as theirs.
     expect(sheet(guest)).not_to_contain_text("Runners")
     expect(sheet(guest).get_by_role("link", name="Sign in")).to_have_attribute(
