@@ -32,6 +32,7 @@ from flashcur.domain.signals.signal import Origin
 from flashcur.engine.publisher import Publisher
 from flashcur.errors import DatabaseError
 from flashcur.models import Account, AlertRecord, RuleRecord
+from flashcur.services.accounts import watchlists
 from flashcur.services.alerts import alerts, findings, rule_store
 from flashcur.services.alerts.alerts import Deliver
 from flashcur.services.alerts.checkpoints import save_checkpoint
@@ -39,6 +40,7 @@ from flashcur.services.alerts.contract_notices import Left, delisted_notice, ren
 from flashcur.services.alerts.findings import Series
 from flashcur.services.bus.topics import ALERTS_TOPIC
 from flashcur.services.kit.backoff import Backoff
+from flashcur.services.kit.clock import from_ms
 from flashcur.services.kit.time_zones import zone_of
 from flashcur.services.lease import LeaseLost, Tenure
 from flashcur.services.storage.database import Database
@@ -139,8 +141,10 @@ class Delisting:
     exchange: str
     others: tuple[str, ...] = ()
     """Contracts on the same coin that are traded."""
+    said_ms: int | None = None
+    """When it was said, Unix ms: one that rests and was changed since is its owner's. None: now."""
     after: str = ""
-    """Those with ids up to this one rest."""
+    """Those of accounts up to this one rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +155,21 @@ class Renaming:
     symbol: str
     """The name before, and the name now."""
     exchange: str
+    said_ms: int | None = None
+    """As of a delisting."""
     after: str = ""
-    """Those with ids up to this one have followed."""
+    """Those of accounts up to this one have followed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListRenaming:
+    """A contract that has another name now: the watchlists that hold it follow."""
+
+    former: str
+    symbol: str
+    """The name before, and the name now."""
+    after: str = ""
+    """Those of accounts up to this one have followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +184,7 @@ class Checkpoint:
 
 Leaving = Delisting | Renaming
 """What becomes of a contract's name, for as many rules as name it."""
-Writable = Fired | Gathered | MissedAlerts | Pausing | Leaving | Checkpoint
+Writable = Fired | Gathered | MissedAlerts | Pausing | Leaving | ListRenaming | Checkpoint
 
 
 class AlertWriter:
@@ -325,6 +342,9 @@ class AlertWriter:
         batch: list[Writable] = []
         work = 0
         while self._queue and work < BATCH:
+            if batch and isinstance(self._queue[0], ListRenaming):
+                # It locks other accounts than those of rules, and all of one transaction are locked in one order.
+                break
             each = self._queue.popleft()
             work += 1
             if isinstance(each, Gathered):
@@ -338,7 +358,7 @@ class AlertWriter:
                 work += len(each.series) // _GATHERED_AS_ONE
             elif isinstance(each, Fired):
                 self._singles -= 1
-            elif isinstance(each, Leaving):
+            elif isinstance(each, Leaving | ListRenaming):
                 # It may be a whole transaction's work, and goes on before anything that follows it.
                 work += BATCH
             batch.append(each)
@@ -435,7 +455,7 @@ class AlertWriter:
 
     def _drop(self, lost: Writable, why: str) -> None:
         if not isinstance(lost, Fired | Gathered | MissedAlerts):
-            # A checkpoint comes again, and so does a rule on a watchlist that is gone.
+            # A checkpoint comes again; so does a rule on a watchlist that is gone, or on a contract that is.
             return
         self.dropped += 1
         if self.dropped == 1 or self.dropped % 1_000 == 0:
@@ -448,8 +468,8 @@ class _Written:
 
     new: Sequence[AlertRecord]
     """Alerts that were not there already."""
-    left: Sequence[Leaving]
-    """Names of which rules are left."""
+    left: Sequence[Leaving | ListRenaming]
+    """Names of which rules, or lists, are left."""
     refused: Sequence[Firing]
     """See `AlertWriter.on_refused`."""
 
@@ -458,7 +478,7 @@ def _write(session: Session, batch: Sequence[Writable], deliver: Deliver, now_ms
     """Write a batch down, in one transaction."""
     leaving = [each for each in batch if isinstance(each, Leaving)]
     naming = {each: rule_store.naming(session, each.former, after=each.after, limit=BATCH) for each in leaving}
-    rules = rule_store.lock(session, _rule_ids(batch).union(*naming.values()))
+    rules = rule_store.lock(session, _rule_ids(batch).union(*(page.rule_ids for page in naming.values())))
     found: list[AlertRecord] = []
     refused: list[Firing] = []
     tells: dict[str, Sequence[Series]] = {}
@@ -484,7 +504,8 @@ def _write(session: Session, batch: Sequence[Writable], deliver: Deliver, now_ms
             if (notice := _pause(session, each, rules, now_ms)) is not None:
                 found.append(notice)
         elif isinstance(each, Leaving):
-            found += _leave(session, each, [rules[rule_id] for rule_id in naming[each] if rule_id in rules], now_ms)
+            mine = [rules[rule_id] for rule_id in naming[each].rule_ids if rule_id in rules]
+            found += _leave(session, each, mine, now_ms)
     new = alerts.store(session, found, deliver, now_ms)
     for alert in new:
         # What demo data says changes no rule.
@@ -495,8 +516,15 @@ def _write(session: Session, batch: Sequence[Writable], deliver: Deliver, now_ms
     for each in batch:
         if isinstance(each, Checkpoint):
             save_checkpoint(session, each.origin, each.values, each.as_of_ms)
-    left = [replace(each, after=ids[-1]) for each, ids in naming.items() if len(ids) == BATCH]
-    return _Written(new, left, refused)
+    remaining: list[Leaving | ListRenaming] = [
+        replace(each, after=page.next) for each, page in naming.items() if page.next
+    ]
+    for each in batch:
+        if isinstance(each, ListRenaming):
+            now = from_ms(now_ms)
+            following = watchlists.follow(session, each.former, each.symbol, now, after=each.after, limit=BATCH)
+            remaining += [replace(each, after=following)] if following else []
+    return _Written(new, remaining, refused)
 
 
 def _alert(session: Session, each: Fired | Gathered | MissedAlerts, told: Sequence[Series], now_ms: int) -> AlertRecord:
@@ -663,6 +691,8 @@ def _left(leaving: Leaving, rule: RuleRecord) -> Left | None:
         # Of another version, whose engine may be about to come.
         return None
     if before.scope != Scope("symbol", leaving.former) or not rule_store.can_follow(rule):
+        return None
+    if leaving.said_ms is not None and rule.status != "active" and rule.changed_ms > leaving.said_ms:
         return None
     try:
         after = renamed(before, leaving.symbol) if isinstance(leaving, Renaming) else None

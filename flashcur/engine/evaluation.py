@@ -10,7 +10,8 @@ Another exchange that serves for a while lists other contracts, and the set that
 what it says would outlast it, for contracts that the preferred one trades all along.
 
 Who edits a rule or a watchlist, or gets another plan, changes an account: the accounts that changed are read anew twice
-a second. `sweep` looks each minute whether all rules are here that should be.
+a second. `sweep` looks each minute whether all rules are here that should be, and whether they followed what became of
+their contracts.
 """
 
 from __future__ import annotations
@@ -35,12 +36,21 @@ from flashcur.domain.rules.rule import MOST_COOLDOWN_S, Rule
 from flashcur.domain.signals.listings import former_symbol
 from flashcur.domain.signals.signal import Signal
 from flashcur.domain.ticks import Instrument, Tick
-from flashcur.engine.alert_writer import AlertWriter, Checkpoint, Delisting, Fired, MissedAlerts, Pausing, Renaming
+from flashcur.engine.alert_writer import (
+    AlertWriter,
+    Checkpoint,
+    Delisting,
+    Fired,
+    ListRenaming,
+    MissedAlerts,
+    Pausing,
+    Renaming,
+)
 from flashcur.engine.detection import values_of
 from flashcur.engine.live_market import LiveMarket, VenueBook
 from flashcur.errors import DatabaseError
 from flashcur.services.accounts.changes import Reader
-from flashcur.services.alerts import alerts, rule_store
+from flashcur.services.alerts import alerts, departures, rule_store
 from flashcur.services.alerts.checkpoints import load_checkpoint
 from flashcur.services.alerts.rule_store import Loaded, Stamp
 from flashcur.services.kit.backoff import Backoff
@@ -199,6 +209,9 @@ class Evaluation:
             # The exchange goes on in the book it had.
             return
         self._save(self._clock())
+        if self._book is not None and self._changes_rules(self._book):
+            for signal in self._early:
+                self._follow_contract(self._book, signal)
         self._book = book
         self._evaluator = None
         self._missed.clear()
@@ -373,7 +386,8 @@ class Evaluation:
         return len(changed)
 
     async def sweep(self) -> str:
-        """End the rules whose time is over, and see that all rules are evaluated as they are stored, on what is there.
+        """End the rules whose time is over, have rules and watchlists follow contracts that are gone or renamed,
+        and see that all rules are evaluated as they are stored, on what is there.
 
         Returns what was found. Raises DatabaseError.
         """
@@ -381,6 +395,9 @@ class Evaluation:
         ended = await self._database.run(lambda session: rule_store.expire(session, now_ms))
         if self._evaluator is None or self._book is None:
             return f"{ended} rules ended; none are evaluated yet"
+        followed = await self._catch_up(self._book)
+        if followed:
+            logger.warning("rules or watchlists had not followed %d contracts that are gone or renamed", followed)
         wrong = await self._compare()
         if wrong:
             logger.warning("rules of %d accounts were not evaluated as they are stored", len(wrong))
@@ -389,7 +406,10 @@ class Evaluation:
             for tick in values_of(self._book, row, now_ms):
                 self.on_tick(self._book, tick)
         found = self.figures.firings + self.figures.missed - seen
-        return f"{len(self._rules)} rules, {len(wrong)} accounts read anew, {ended} rules ended, {found} found late"
+        return (
+            f"{len(self._rules)} rules, {len(wrong)} accounts read anew, {ended} rules ended, {found} found late, "
+            f"{followed} contracts caught up with"
+        )
 
     async def _step_all(self) -> None:
         while True:
@@ -491,14 +511,29 @@ class Evaluation:
 
     def _follow_contract(self, book: VenueBook, signal: Signal) -> None:
         if signal.kind == "DELISTED":
-            self._on_delisted(book, signal.symbol)
+            self._writer.put([_delisting(book, signal.symbol)])
         elif former := former_symbol(signal):
-            self._writer.put([Renaming(former, signal.symbol, book.venue.id)])
+            self._writer.put([Renaming(former, signal.symbol, book.venue.id), ListRenaming(former, signal.symbol)])
 
-    def _on_delisted(self, book: VenueBook, symbol: str) -> None:
-        others = under_other_names(symbol, [row.instrument.symbol for row in book.book])
-        kept = tuple(other for other in others if other != symbol)
-        self._writer.put([Delisting(symbol, book.venue.id, kept)])
+    async def _catch_up(self, book: VenueBook) -> int:
+        """Have rules and watchlists follow what the preferred exchange said of contracts, where they have not; how many
+        contracts that is. While another one serves they wait for it."""
+        traded = [row.instrument.symbol for row in book.book]
+        if not traded or not self._changes_rules(book):
+            return 0
+        found = await self._database.run(
+            lambda session: departures.overdue(session, book.venue.id, traded), readonly=True
+        )
+        if book is not self._book:
+            return 0
+        for each in found:
+            if each.in_rules and each.symbol:
+                self._writer.put([Renaming(each.former, each.symbol, book.venue.id, each.said_ms)])
+            elif each.in_rules:
+                self._writer.put([_delisting(book, each.former, each.said_ms)])
+            if each.in_lists:
+                self._writer.put([ListRenaming(each.former, each.symbol)])
+        return len(found)
 
     def _give(self, book: VenueBook, found: Sequence[Firing]) -> None:
         if not found:
@@ -549,6 +584,11 @@ class Evaluation:
         self.figures.failures += 1
         if self.figures.failures % _SAY_AGAIN == 1:
             logger.exception("the evaluation of rules failed, %d times so far", self.figures.failures)
+
+
+def _delisting(book: VenueBook, symbol: str, said_ms: int | None = None) -> Delisting:
+    others = under_other_names(symbol, [row.instrument.symbol for row in book.book])
+    return Delisting(symbol, book.venue.id, tuple(other for other in others if other != symbol), said_ms)
 
 
 def _slim(checkpoint: dict[str, Any], rules: Collection[str]) -> dict[str, Any]:

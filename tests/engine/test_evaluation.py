@@ -651,14 +651,20 @@ async def test_the_sweep_finds_what_nobody_told_of(database: Database) -> None:
         ends = rig.rule(owner, ABOVE, expires_ms=rig.now_ms + 60_000)
         rig.serve()
         await rig.begun()
-        assert await rig.evaluation.sweep() == "2 rules, 0 accounts read anew, 0 rules ended, 0 found late"
+        assert (
+            await rig.evaluation.sweep()
+            == "2 rules, 0 accounts read anew, 0 rules ended, 0 found late, 0 contracts caught up with"
+        )
         # Written behind everybody's back, as a restored backup would.
         with database.session() as session:
             rule = session.get_one(RuleRecord, rule_id)
             rule.version = 7
             session.add(rule)
         late = rig.rule(owner, ABOVE)
-        assert await rig.evaluation.sweep() == "3 rules, 1 accounts read anew, 0 rules ended, 0 found late"
+        assert (
+            await rig.evaluation.sweep()
+            == "3 rules, 1 accounts read anew, 0 rules ended, 0 found late, 0 contracts caught up with"
+        )
         assert rig.evaluation.rules[rule_id].version == 7
         assert late in rig.evaluation.rules
         rig.later(60)

@@ -10,7 +10,7 @@ raises PlanNeeded, in a sentence that names the limit, where the plan does not a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -18,13 +18,14 @@ from typing import TypeVar
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 from sqlmodel import delete as delete_rows
+from sqlmodel import update as update_rows
 
 from flashcur.domain import watchlists as rules
 from flashcur.domain.plans import Plan
 from flashcur.domain.watchlists import ImportPlan, ListView
 from flashcur.errors import Conflict, NotFound, PlanNeeded, Refusal
 from flashcur.models import Account, Watchlist, WatchlistItem
-from flashcur.services.accounts import sessions
+from flashcur.services.accounts import changes, sessions
 from flashcur.services.accounts.context import Context
 from flashcur.services.accounts.entitlement import plan_of
 from flashcur.services.accounts.sessions import Caller
@@ -153,6 +154,45 @@ def import_lists(
         for name, symbols in parsed.sections:
             work.put_section(name, symbols)
     return work.result()
+
+
+def held(session: Session, symbols: Collection[str]) -> set[str]:
+    """Which of some symbols any account's list holds."""
+    if not symbols:
+        return set()
+    query = select(WatchlistItem.symbol).where(col(WatchlistItem.symbol).in_(sorted(symbols))).distinct()
+    return set(session.exec(query))
+
+
+def follow(session: Session, former: str, symbol: str, now: datetime, *, after: str = "", limit: int) -> str:
+    """Have lists hold a contract by the name that it has now, at the place that it had; one that holds it by that name
+    already loses the former. Their owners' pages know.
+
+    It does so for up to `limit` accounts after the one named, read-only lists too, and returns where the next page
+    begins; empty after the last.
+    """
+    holding = select(Watchlist.id).join(WatchlistItem, col(WatchlistItem.watchlist_id) == col(Watchlist.id))
+    owners = (
+        select(Watchlist.account_id)
+        .where(col(Watchlist.id).in_(holding.where(WatchlistItem.symbol == former)), col(Watchlist.account_id) > after)
+        .distinct()
+        .order_by(col(Watchlist.account_id))
+        .limit(limit)
+    )
+    wanted = list(session.exec(owners))
+    locked = select(Account.id).where(col(Account.id).in_(wanted)).order_by(col(Account.id))
+    found = list(session.exec(locked.with_for_update(key_share=True)))
+    mine = list(session.exec(select(Watchlist.id).where(col(Watchlist.account_id).in_(found))))
+    there = col(WatchlistItem.watchlist_id).in_(mine), col(WatchlistItem.symbol) == former
+    both = select(WatchlistItem.watchlist_id).where(
+        col(WatchlistItem.watchlist_id).in_(mine), WatchlistItem.symbol == symbol
+    )
+    doubles = list(session.exec(both))
+    session.exec(delete_rows(WatchlistItem).where(*there, col(WatchlistItem.watchlist_id).in_(doubles)))
+    session.exec(update_rows(WatchlistItem).where(*there).values(symbol=symbol))
+    for account_id in found:
+        changes.tell(session, account_id, now)
+    return wanted[-1] if len(wanted) == limit else ""
 
 
 class _Import:

@@ -20,6 +20,7 @@ from flashcur.services.accounts import changes
 from flashcur.services.accounts.entitlement import plan_of
 from flashcur.services.alerts import rule_limits
 from flashcur.services.kit.clock import from_ms
+from flashcur.services.storage.columns import columns_of, rows_of
 
 logger = logging.getLogger(__name__)
 
@@ -84,12 +85,39 @@ def stamps(session: Session, after: str = "", limit: int = 10 * PAGE) -> list[St
     return [Stamp(*row) for row in cast("Any", session).exec(query.order_by(RuleRecord.id).limit(limit))]
 
 
-def naming(session: Session, symbol: str, *, after: str = "", limit: int = PAGE) -> list[str]:
-    """Ids of rules on this one contract that may go on with it under another name (`can_follow`): those after the one
-    named, in their order."""
-    named = cast("Any", col(RuleRecord.definition))[("scope", "symbol")].as_string()
-    query = select(RuleRecord.id).where(named == symbol, col(RuleRecord.id) > after, _may_follow())
-    return list(session.exec(query.order_by(col(RuleRecord.id)).limit(limit)))
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """Rules on one contract that may go on with it under another name (`can_follow`): a page of whole accounts."""
+
+    rule_ids: Sequence[str]
+    next: str
+    """The account that the next page begins after; empty after the last."""
+
+
+def naming(session: Session, symbol: str, *, after: str = "", limit: int = PAGE) -> Naming:
+    """Those of the accounts after the one named, some `limit` of them: what an account has is never torn apart."""
+    account_id, rule_id = col(RuleRecord.account_id), col(RuleRecord.id)
+    query = columns_of(account_id, rule_id).where(_named() == symbol, _may_follow()).order_by(account_id, rule_id)
+    page = [(owner, each) for owner, each in rows_of(session, query.where(account_id > after).limit(limit))]
+    if len(page) < limit:
+        return Naming([each for _, each in page], "")
+    owner, last = page[-1]
+    rest = rows_of(session, query.where(account_id == owner, rule_id > last))
+    return Naming([each for _, each in (*page, *rest)], owner)
+
+
+def waiting_on(session: Session, gone: Mapping[str, int]) -> set[str]:
+    """Which of some contracts that are gone (by name, with the Unix ms at which that was said) a rule still names that
+    may go on with it; one that is paused and was changed since waits for nothing but its owner."""
+    if not gone:
+        return set()
+    named = _named()
+    query = columns_of(named, RuleRecord.status, RuleRecord.changed_ms).where(named.in_(sorted(gone)), _may_follow())
+    return {
+        symbol
+        for symbol, status, changed_ms in rows_of(session, query)
+        if status == "active" or changed_ms <= gone[symbol]
+    }
 
 
 def can_follow(rule: RuleRecord) -> bool:
@@ -195,6 +223,11 @@ def _fill_room(session: Session, ended: RuleRecord, now_ms: int) -> None:
     """The oldest rule that waits for room in its owner's plan takes the place of one that is no longer active."""
     session.flush()
     enforce_plan(session, session.get_one(Account, ended.account_id), now_ms)
+
+
+def _named() -> Any:
+    """The one contract that a rule is on."""
+    return cast("Any", col(RuleRecord.definition))[("scope", "symbol")].as_string()
 
 
 def _may_follow() -> Any:
