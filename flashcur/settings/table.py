@@ -124,7 +124,8 @@ EXCHANGE_IDS = _setting(
     "FLASHCUR_EXCHANGES",
     "binanceusdm,bybit",
     "exchanges in order of preference (ccxt ids: " + ", ".join(f"`{name}`" for name in EXCHANGES) + "); the next one "
-    "serves while the first is blocked or silent",
+    "serves while the first is blocked or silent; only what the first one delists or renames changes rules and "
+    "watchlists",
     casts.words(EXCHANGES),
     group="Market data",
 )
