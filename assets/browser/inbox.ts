@@ -14,7 +14,7 @@ const MOST_NOTES = 4;
 const NEWS_MS = 120_000;
 const NOTE_MS = 15_000;
 const RING_EVERY_MS = 3000;
-// Alerts count as read once they have stood open for so long.
+// The list counts as read once it has stood open for so long; an alert that is opened, at once.
 const READ_MS = 1000;
 const PAGE = "/alerts?tab=messages";
 
@@ -187,16 +187,20 @@ export function useInbox(
   return known ? recent.filter(({ id }) => Number(id) > readTo).length : 0;
 }
 
+// This alert is read, and so is what is older: here at once, and in all tabs of the account by the server.
+export function readUpTo(id: string, tell: Tell) {
+  // NaN is not larger, either.
+  if (!(Number(id) > read.get())) return;
+  read.set(Number(id));
+  tell(id);
+}
+
 // The list behind the bell was opened or closed: read once it has stood open for a moment.
 let opened: ReturnType<typeof setTimeout> | undefined;
 export function bellToggled({ newState }: { newState: string }, newest: string | undefined, tell: Tell) {
   clearTimeout(opened);
   if (newState !== "open" || !newest) return;
-  opened = setTimeout(() => {
-    if (Number(newest) <= read.get()) return;
-    read.set(Number(newest));
-    tell(newest);
-  }, READ_MS);
+  opened = setTimeout(() => readUpTo(newest, tell), READ_MS);
 }
 
 // Whether this browser shows notifications, and what was wrong when they were asked for.

@@ -104,6 +104,34 @@ def test_an_alert_is_noted_in_each_tab_notified_by_one_and_read_over_all(browser
     leave(context)
 
 
+def test_an_alert_that_is_opened_is_read_with_what_is_older_in_all_tabs(browser: Browser, app: App) -> None:
+    context, address = person(browser, app)
+    other, page = context.new_page(), context.new_page()
+    visit(other, "/signals")
+    visit(page, "/")
+
+    def unread(label: str) -> None:
+        for each in (page, other):
+            expect(bell(each)).to_have_attribute("aria-label", label, timeout=WITHIN_MS)
+
+    # From the toast.
+    put(app, address, "The first")
+    unread("Alerts, 1 unread")
+    notes(page).get_by_role("link").click()
+    expect(page.locator("[data-message] details")).to_have_attribute("open", "")
+    unread("Alerts")
+    # From the messages: what is newer stays unread.
+    ids = [put(app, address, f"Number {number}") for number in range(3)]
+    unread("Alerts, 3 unread")
+    visit(page, "/alerts?tab=messages")
+    page.locator(f'[data-message="a{ids[1]}"] summary').click()
+    unread("Alerts, 1 unread")
+    # From the list, before it has stood open for long.
+    page.evaluate("setTimeout(() => document.querySelector(`#alerts-bell li a`).click())")
+    unread("Alerts")
+    leave(context)
+
+
 def test_a_browser_notification_is_shown_at_a_press(browser: Browser, app: App) -> None:
     context, _ = person(browser, app)
     page = context.new_page()

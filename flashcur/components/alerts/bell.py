@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import reflex as rx
 
 from flashcur.components.kit import browser
@@ -76,7 +78,7 @@ def _bell(unread: rx.Var[int]) -> rx.Component:
             ),
             rx.cond(
                 AlertsState.recent.length() > 0,
-                rx.el.ol(rx.foreach(AlertsState.recent, _line)),
+                rx.el.ol(rx.foreach(AlertsState.recent, lambda item: _line(item, tell))),
                 rx.el.p(
                     rx.cond(
                         AlertsState.known,
@@ -99,12 +101,17 @@ def _bell(unread: rx.Var[int]) -> rx.Component:
                 "onClick": browser.handler('(e) => e.target.closest("a") && e.currentTarget.hidePopover()'),
             },
         ),
-        _notes(),
+        _notes(tell),
         class_name="bell",
     )
 
 
-def _line(item: Item) -> rx.Component:
+def opens_read(item: rx.Var[Any], tell: rx.Var[Any], when: str = "") -> rx.Var[Any]:
+    """A client-side handler: the alert is opened, and so read. `tell` tells the server."""
+    return browser.handler(f"(e) => {when}readUpTo({item['id']!s}, {tell!s})", item, tell, inbox="readUpTo")
+
+
+def _line(item: Item, tell: rx.Var[Any]) -> rx.Component:
     return rx.el.li(
         rx.el.a(
             rx.el.b(item["title"]),
@@ -118,6 +125,7 @@ def _line(item: Item) -> rx.Component:
             ),
             href=_MESSAGES + "&alert=" + item["id"],
             title=item["when"],
+            custom_attrs={"onClick": opens_read(item, tell)},
         ),
         key=item["id"],
         custom_attrs={
@@ -127,7 +135,7 @@ def _line(item: Item) -> rx.Component:
     )
 
 
-def _notes() -> rx.Component:
+def _notes(tell: rx.Var[Any]) -> rx.Component:
     """What has just come, in a corner of the page, until it is dismissed or read."""
     notes = browser.hook("alertNotes", "inbox", "useNotes").to(list[dict[str, str]])
 
@@ -137,6 +145,7 @@ def _notes() -> rx.Component:
                 rx.el.b(item["title"]),
                 rx.cond(item["text"] != "", rx.el.span(item["text"])),
                 href=_MESSAGES + "&alert=" + item["id"],
+                custom_attrs={"onClick": opens_read(item, tell)},
             ),
             rx.el.button(
                 "×",

@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import reflex as rx
 
+from flashcur.components.alerts.bell import opens_read
 from flashcur.components.kit import browser
 from flashcur.components.kit.forms import button_plain
 from flashcur.components.kit.shell import alive
@@ -238,7 +239,11 @@ def _entry(item: Item) -> rx.Component:
                 ),
                 class_name="told",
             ),
-            custom_attrs={"open": (asked != "") & (asked == item["id"].to(str))},
+            custom_attrs={
+                "open": (asked != "") & (asked == item["id"].to(str)),
+                # Also of one that is open from the start, as a link to it has it.
+                "onToggle": opens_read(item, browser.event(AlertsState.mark_read), "e.currentTarget.open && "),
+            },
         ),
         key=item["key"].to(str),
         custom_attrs={"data-message": item["key"]},
