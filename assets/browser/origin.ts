@@ -1,20 +1,48 @@
-// The form of a rule that another page of the app opened leads back there once it is closed, however it is closed.
+// The form of a rule that another page of the app opened leads back there once it is closed, however it is closed, and
+// whatever page was between: this tab remembers it where the history no longer does.
 import { useEffect } from "react";
 import { useNavigate } from "react-router";
 import { isPlain } from "./clicks.ts";
 
 const ELSEWHERE = { elsewhere: true };
+const KEPT = "flashcur_origin";
+
+// Where a form was opened from: the query that it was opened with, the page, and how far its table was scrolled.
+interface Origin {
+  form: string;
+  page: string;
+  top: number;
+}
 
 // How far the table was scrolled where it was left, and which entry of the history that was.
 let left = { entry: "", top: 0 };
-const entry = () => `${window.history.state?.idx} ${window.location.pathname}`;
+const entry = (pathname = window.location.pathname) => `${window.history.state?.idx} ${pathname}`;
 const scroller = () => document.querySelector(".scroller");
+
+function keep(origin: Origin | null) {
+  try {
+    if (origin) sessionStorage.setItem(KEPT, JSON.stringify(origin));
+    else sessionStorage.removeItem(KEPT);
+  } catch {
+    // No storage: the history alone knows.
+  }
+}
+function kept(): Origin | null {
+  try {
+    return JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+  } catch {
+    return null;
+  }
+}
 
 // Goes to the form at `path`, and remembers with it that it was opened from this page.
 export function useForm(): (path: string) => void {
   const go = useNavigate();
   return (path) => {
-    left = { entry: entry(), top: scroller()?.scrollTop ?? 0 };
+    const { pathname, search } = window.location;
+    const top = scroller()?.scrollTop ?? 0;
+    left = { entry: entry(), top };
+    keep({ form: path.slice(path.indexOf("?")), page: pathname + search, top });
     go(path, { state: ELSEWHERE });
   };
 }
@@ -39,5 +67,29 @@ export function useFormLink(): (event: MouseEvent) => void {
   };
 }
 
-// Whether what is shown was opened from another page: the history's entry says so, also after a reload.
-export const cameFromElsewhere = () => window.history.state?.usr?.elsewhere === true;
+// Whether the history's entry says that what is shown was opened from another page, as it does also after a reload.
+const cameFromElsewhere = () => window.history.state?.usr?.elsewhere === true;
+
+// The page that a form leads back to, where another one came between; `isForm` says whether a query opens it.
+const originOf = (isForm: (query: string) => boolean) => {
+  const origin = kept();
+  return origin && isForm(origin.form) ? origin : null;
+};
+
+export const leadsBack = (isForm: (query: string) => boolean) => cameFromElsewhere() || originOf(isForm) !== null;
+
+// Leads back from the form that `isForm` knows by its query; the answer is whether there was another page to lead to.
+export function useWayBack(): (isForm: (query: string) => boolean) => boolean {
+  const go = useNavigate();
+  return (isForm) => {
+    const origin = originOf(isForm);
+    if (!cameFromElsewhere() && !origin) return false;
+    keep(null);
+    if (cameFromElsewhere() || !origin) window.history.back();
+    else {
+      left = { entry: entry(origin.page.split("?")[0]), top: origin.top };
+      go(origin.page, { replace: true });
+    }
+    return true;
+  };
+}

@@ -8,7 +8,7 @@ import { useAgain } from "./again.ts";
 import { isPlain } from "./clicks.ts";
 import { forget, keep, keptOf, leave, leftDraft } from "./drafts.ts";
 import { carry } from "./notice.ts";
-import { cameFromElsewhere } from "./origin.ts";
+import { leadsBack, useWayBack } from "./origin.ts";
 import { store } from "./store.ts";
 
 type Condition = Record<string, string>;
@@ -155,10 +155,13 @@ export function followRule(event: MouseEvent) {
   openRule(wantedOf(new URL(link.href).search));
 }
 
+const isShown = (query: string) => wantedOf(query) === wantedNow();
+let wayBack: ReturnType<typeof useWayBack> = () => false;
+
 // The sheet has been closed, by whatever means: the address says so, too.
 export function closedRule() {
-  if (!wantedNow()) return;
-  if (window.history.state?.sheet || cameFromElsewhere()) {
+  if (!wantedNow() || wayBack(isShown)) return;
+  if (window.history.state?.sheet) {
     window.history.back();
     return;
   }
@@ -403,6 +406,7 @@ export function useRuleSheet(
   keeper = save;
   looker = preview;
   stopper = cancel;
+  wayBack = useWayBack();
   const wanted = useWantedRule();
   useEffect(() => {
     const question = `${wanted} ${plan}`;
@@ -456,7 +460,7 @@ export function useRuleSheet(
     if (saved.rule) {
       forget(now.asked);
       // What is said of it is said where it leads back to.
-      if (cameFromElsewhere()) carry();
+      if (leadsBack(isShown)) carry();
       ref.current?.close();
     } else focusFirst();
   }, [saved]);
