@@ -448,7 +448,8 @@ export function useRuleSheet(
   useEffect(() => {
     if (!draft.get().form || !checked.number) return;
     draft.set({ ...draft.get(), checked });
-    if (checked.sentence) lookSoon();
+    // It is said back with a gap while something is wrong; then there is no past of it.
+    if (checked.link) lookSoon();
   }, [checked]);
   useEffect(() => {
     if (told.state && (!told.number || told.number === lookNumber)) past.set(told);
@@ -486,22 +487,21 @@ export function useDraft() {
   const { form, kept, rule, saving, touched, tried, checked, saved } = draft.use();
   const { problem = "", field = "" } = saved;
   const refused: Record<string, string> = field && field !== "room" ? { [field]: problem } : NOTHING;
+  const all = { ...checked.faults, ...refused };
+  const faults = faultsOf(all, touched, tried || checked.contradicts === true || refused !== NOTHING);
   return {
     form: form ?? BLANK,
     there: form !== null,
     kept,
     rule,
     saving,
-    faults: faultsOf(
-      { ...checked.faults, ...refused },
-      touched,
-      tried || checked.contradicts === true || refused !== NOTHING,
-    ),
+    faults,
+    marked: Object.keys(faults).length > 0,
+    whole: Object.keys(checked.faults ?? NOTHING).length === 0,
     problem,
     link: saved.link ?? "",
     link_text: saved.link_text ?? "",
     room: field === "room",
-    contradicts: checked.contradicts === true,
     sentence: checked.sentence ?? "",
     shared: checked.link ?? "",
     present: checked.present ?? [],

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from flashcur.domain.plans import CHANNELS, Channel
-from flashcur.domain.rules.condition import Fault, VolumeRatio, condition_from_json
+from flashcur.domain.rules.condition import Condition, Fault, VolumeRatio, condition_from_json
 from flashcur.domain.rules.contradictions import contradictions
+from flashcur.domain.rules.outline import outline, outlined
 from flashcur.domain.rules.rule import MOST_CONDITIONS, Definition, Scope
 from flashcur.domain.texts import checked_text
 from flashcur.errors import Refusal
@@ -41,6 +42,10 @@ class Draft:
     """The `revision` of the rule with which the form began."""
     definition: Definition | None
     """None where something cannot be."""
+    conditions: tuple[Condition | None, ...]
+    """As far as something can be said of each, for texts alone (`domain.rules.outline`)."""
+    outline: Definition | None
+    """The same of the whole."""
     faults: dict[str, str]
     """What is wrong, by the name of its field."""
     contradicts: bool
@@ -72,7 +77,9 @@ def read_draft(sent: object, known: frozenset[str]) -> Draft:
     form = _form(sent)
     raw = form.get("definition")
     fields: dict[str, Any] = dict(cast("Mapping[str, Any]", raw)) if isinstance(raw, dict) else {}
-    definition, faults = _definition(fields, known)
+    written = _conditions(fields)
+    rest, faults, contradicts = _definition(fields, known)
+    conditions = outlined(written, faults)
     channels = form.get("channels")
     wanted = set(map(str, cast("list[object]", channels))) if isinstance(channels, list) else set[str]()
     ends = str(form.get("ends", ""))[:12]
@@ -84,9 +91,11 @@ def read_draft(sent: object, known: frozenset[str]) -> Draft:
         number=_whole(form.get("number")),
         rule_id=checked_text(form.get("rule", ""), 64),
         version=_whole(form.get("version")),
-        definition=None if faults else definition,
+        definition=None if faults else rest,
+        conditions=conditions,
+        outline=outline(rest, conditions, faults),
         faults=faults,
-        contradicts=definition is not None and bool(faults),
+        contradicts=contradicts,
         channels=tuple(channel for channel in CHANNELS if channel in wanted and channel != "in-app"),
         ends=ends,
         ends_ms=_whole(form.get("ends_ms")),
@@ -146,11 +155,16 @@ def _no_number(name: str) -> float:
     raise ValueError(f"expected a number, was {name}")
 
 
-def _definition(fields: dict[str, Any], known: frozenset[str]) -> tuple[Definition | None, dict[str, str]]:
-    faults: dict[str, str] = {}
+def _conditions(fields: Mapping[str, Any]) -> list[object]:
     raw = fields.get("conditions")
-    conditions = cast("list[object]", raw)[:MOST_CONDITIONS] if isinstance(raw, list) else []
-    for number, condition in enumerate(conditions):
+    return cast("list[object]", raw)[:MOST_CONDITIONS] if isinstance(raw, list) else []
+
+
+def _definition(fields: dict[str, Any], known: frozenset[str]) -> tuple[Definition, dict[str, str], bool]:
+    """(the rule, with something sound in the place of what is wrong, what that is, and whether only all of the fields
+    together cannot be)."""
+    faults: dict[str, str] = {}
+    for number, condition in enumerate(_conditions(fields)):
         try:
             condition_from_json(condition, f"conditions.{number}")
         except Fault as fault:
@@ -176,10 +190,10 @@ def _definition(fields: dict[str, Any], known: frozenset[str]) -> tuple[Definiti
             part = fault.field.partition(".")[0]
             fields[part] = _SOUND[part]
     if faults:
-        return None, faults
+        return definition, faults, False
     for fault in contradictions(definition):
         faults.setdefault(fault.field, str(fault))
-    return definition, faults
+    return definition, faults, bool(faults)
 
 
 def _whole(value: object) -> int:

@@ -102,12 +102,15 @@ def channel_texts(known: Mapping[Channel, Way]) -> list[Texts]:
     ]
 
 
-def draft_texts(definition: Definition | None, lists: Mapping[str, str], ends: str = "") -> dict[str, Any]:
-    """What the form says of itself: `sentence` and `link`, empty where something is missing. `ends` as `ends_text`
-    says it."""
-    if definition is None:
-        return {"sentence": "", "link": ""}
-    return {"sentence": said(definition, lists, ends), "link": shared_link(definition)}
+def draft_texts(draft: Draft, lists: Mapping[str, str], ends: str = "") -> dict[str, Any]:
+    """What the form says of itself: `sentence`, with a gap where something is wrong, and `link`, empty there.
+
+    `ends` as `ends_text` says it.
+    """
+    return {
+        "sentence": "" if draft.outline is None else said(draft.outline, lists, ends),
+        "link": "" if draft.definition is None else shared_link(draft.definition),
+    }
 
 
 def ends_text(draft: Draft, zone: tzinfo) -> str:

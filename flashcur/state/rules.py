@@ -244,20 +244,20 @@ class RulesState(rx.State):
         told: dict[str, Any] = {
             "faults": draft.faults,
             "contradicts": draft.contradicts,
-            **draft_texts(draft.definition, {x.id: x.name for x in lists}, ends_text(draft, zone_of(visitor))),
+            **draft_texts(draft, {x.id: x.name for x in lists}, ends_text(draft, zone_of(visitor))),
         }
         runtime = visit.runtime()
-        if runtime is None or draft.definition is None:
+        if runtime is None or draft.outline is None:
             return told
         audience = runtime.visitors.audience(visitor)
         frame = runtime.hub.table(audience)
-        scope = draft.definition.scope
+        scope = draft.outline.scope
         members = next((each.symbols for each in lists if each.id == scope.watchlist_id), ())
         snapshot = runtime.distances.shown(PLANS[audience], runtime.clock())
         live = runtime.hub.live
         same = snapshot is not None and live is not None and snapshot.is_of(live.exchange, demo=live.demo)
         ask = snapshot.measured if snapshot is not None and same else lambda symbol: UNMEASURED
-        found = present(draft.definition.conditions, scope, frame, members, ask)
+        found = present(draft.conditions, scope, frame, members, ask)
         return told | present_texts(found, frame, zone_of(visitor), cadence_s=PLANS[audience].cadence_s)
 
     async def _do(self, work: Callable[[Accounts, Caller], Awaitable[None]], said: str) -> None:

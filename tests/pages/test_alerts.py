@@ -287,6 +287,64 @@ def test_a_channel_is_set_up_while_a_rule_is_written(page: Page, app: App) -> No
     expect(page.locator(".notice-bar")).to_contain_text("The rule is watching now")
 
 
+def test_a_form_that_the_table_opened_leads_back_to_it_from_wherever_it_was_left_for(page: Page, app: App) -> None:
+    sign_up(page, app, plan="elite")
+    table = "/?sort=symbol&dir=asc"
+    for close in (lambda: page.keyboard.press("Escape"), lambda: save(page)):
+        visit(page, table)
+        press_bell(page, "BTC")
+        sheet(page).get_by_label("Price", exact=True).fill("900000")
+        sheet(page).locator('[data-channel="webhook"]').get_by_role("link", name="Set it up").click()
+        page.get_by_role("link", name="Back to your rule").click()
+        expect(sheet(page).get_by_label("Price", exact=True)).to_have_value(re.compile("^900,?000$"))
+        close()
+        expect(page.locator("tbody.rows tr").first).to_be_visible()
+        assert path_of(page) == table
+    expect(page.locator(".notice-bar")).to_contain_text("the rule watches from now on")
+    # It is over with that: the same form by its address stays where it is.
+    visit(page, "/alerts?rule=new&symbol=BTCUSDT")
+    expect(sheet(page)).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(sheet(page)).to_be_hidden()
+    assert path_of(page) == "/alerts"
+
+
+def test_a_guest_who_signs_in_for_a_row_s_form_is_led_back_to_the_table(page: Page, app: App, browser: Browser) -> None:
+    elsewhere = browser.new_context(viewport=DESKTOP, base_url=app.url)
+    address = enter(elsewhere, app, "free")
+    leave(elsewhere)
+    visit(page, "/")
+    press_bell(page, "BTC")
+    sheet(page).get_by_role("link", name="Sign in").click()
+    page.get_by_label("Email address").fill(address)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(sheet(page).get_by_label("Price", exact=True)).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("tbody.rows tr").first).to_be_visible()
+    assert path_of(page) == "/"
+
+
+def test_one_wrong_field_leaves_the_rest_of_the_form_telling(page: Page, app: App) -> None:
+    sign_up(page, app, plan="elite")
+    visit(page, "/alerts?rule=new&symbol=BTCUSDT")
+    form = sheet(page)
+    # What is still to be filled in is a gap, and the price is told.
+    expect(read_back(page)).to_contain_text("Tell me when BTCUSDT trades at or above … USDT")
+    expect(form.locator(".present")).to_contain_text("USDT")
+    form.get_by_label("Price", exact=True).fill("900000")
+    preview = form.get_by_test_id("preview")
+    expect(preview).to_have_attribute("data-state", "done")
+    form.get_by_role("button", name="Add a condition").click()
+    form.get_by_label("Percent").fill("much")
+    expect(read_back(page)).to_contain_text("trades at or above 900,000 USDT and rises or falls by … % or more")
+    expect(form.locator('[data-condition="0"] .present')).to_contain_text("USDT")
+    expect(preview).to_contain_text("Fix the marked field to see the past.")
+    expect(preview.locator(".headline")).to_have_count(0)
+    form.get_by_role("button", name="Remove this condition").last.click()
+    expect(preview.locator(".headline")).to_be_visible()
+
+
 def test_over_the_plan_s_number_a_rule_is_kept_paused(page: Page, app: App) -> None:
     sign_up(page, app)
     visit(page, "/alerts")

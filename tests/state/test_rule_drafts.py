@@ -10,6 +10,7 @@ import pytest
 
 from flashcur.domain.rules.condition import FundingLevel, OnSignal, PriceCross, PriceMove, VolumeRatio
 from flashcur.domain.rules.rule import Definition, Scope
+from flashcur.domain.rules.sentence import sentence
 from flashcur.errors import Refusal, Unavailable
 from flashcur.models import RuleRecord
 from flashcur.services.alerts.rules import Written
@@ -59,6 +60,36 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         "ends",
     }
     assert "There is no contract “nothing” here" in found.faults["scope.symbol"]
+
+
+@pytest.mark.parametrize(
+    ("more", "conditions", "said"),
+    [
+        ({}, [{"percent": "much"}], "BTCUSDT rises or falls by … % or more within 15 minutes, at most once an hour."),
+        ({"scope": {"kind": "symbol", "symbol": "no"}}, [{}], "… rises or falls by 5 % or more within 15 minutes,"),
+        ({"hold_s": "-1"}, [{}], "BTCUSDT rises or falls by 5 % or more within 15 minutes, at most once an hour."),
+        ({}, [{"way": "sideways"}, {"percent": "7"}], "BTCUSDT rises or falls by 7 % or more within 15 minutes,"),
+    ],
+    ids=["a number", "the contract", "the hold", "a condition"],
+)
+def test_what_is_wrong_is_a_gap_in_what_is_said_of_the_rest(
+    more: dict[str, Any], conditions: list[dict[str, Any]], said: str
+) -> None:
+    move = {"kind": "move", "way": "either", "percent": "5", "window_s": "900"}
+    found = draft(*({**move, **each} for each in conditions), **more)
+    assert found.definition is None
+    assert found.outline is not None
+    assert sentence(found.outline).startswith(f"Tell me when {said}")
+
+
+def test_of_two_that_contradict_each_other_the_later_has_the_gap() -> None:
+    found = draft(
+        {"kind": "price", "side": "above", "price": "65000"}, {"kind": "price", "side": "below", "price": "60000"}
+    )
+    assert found.outline is not None
+    assert "trades at or above 65,000 USDT and trades at or below … USDT" in sentence(found.outline)
+    # Where nothing can be said there is no sentence.
+    assert draft({"kind": "nothing"}).outline is None
 
 
 @pytest.mark.parametrize("price", ["0", "-1", "1e300", "inf", "", "abc", "1e-30", "٣"])

@@ -16,15 +16,17 @@ Item = rx.Var[dict[str, str]]
 def preview_panel() -> rx.Component:
     """A part of the form; it fills itself once the rule can be read (`assets/browser/rule_form.ts`)."""
     state = browser.maybe(_told(), "state")
-    contradicts = browser.member(browser.hook("draft", "rule_form", "useDraft"), "contradicts").to(bool)
+    draft = browser.hook("draft", "rule_form", "useDraft")
+    marked, whole = (browser.member(draft, name).to(bool) for name in ("marked", "whole"))
     busy = (state == "working") | (state == "asking")
     return rx.el.section(
         rx.el.h3("Would have fired"),
         rx.cond(
-            contradicts,
-            rx.el.p("These conditions contradict each other. Fix them first.", class_name="soft"),
+            marked,
+            rx.el.p("Fix the marked field to see the past.", class_name="soft"),
             rx.match(
-                state,
+                # What was told of another state of the form says nothing of one that is not complete.
+                rx.cond(whole, state, ""),
                 ("", rx.el.p("Fill in the rule to see how often it would have fired.", class_name="soft")),
                 ("done", _done()),
                 ("cannot", _reasons()),

@@ -153,7 +153,6 @@ def _problem(opened: rx.Var[dict[str, Any]]) -> rx.Component:
 def _form() -> rx.Component:
     draft = _draft()
     rule, sentence = browser.member(draft, "rule"), browser.member(draft, "sentence")
-    contradicts = browser.member(draft, "contradicts").to(bool)
     return PostedForm.create(
         rx.el.h2(rx.cond(rule != "", "Edit rule", "New rule")),
         rx.cond(
@@ -167,12 +166,8 @@ def _form() -> rx.Component:
         rx.el.p(
             rx.cond(
                 sentence != "",
-                rx.el.span(sentence),
-                rx.cond(
-                    contradicts,
-                    rx.el.span("Fix the marked conditions first.", class_name="soft"),
-                    rx.el.span("Your rule will appear here as a sentence.", class_name="soft"),
-                ),
+                rx.el.span(sentence, class_name=rx.cond(browser.member(draft, "whole").to(bool), "", "soft")),
+                rx.el.span("Your rule will appear here as a sentence.", class_name="soft"),
             ),
             class_name="read-back",
             role="status",

@@ -25,6 +25,7 @@ from flashcur.domain.rules.condition import (
     Way,
 )
 from flashcur.domain.rules.measured import SELDOM, Measured
+from flashcur.domain.rules.outline import has_gap
 from flashcur.domain.rules.rule import Scope
 
 Ask = Callable[[str], Measured]
@@ -34,6 +35,9 @@ _INTEREST = "oi_change_1h_pct"
 """Which plan has this column is shown open interest."""
 _COLUMNS = {PRICE: ("price", 1.0), RATIO: ("ratio", 1.0), FUNDING: ("funding_rate", 100.0)}
 """By source, the column of a frame that shows it, and what makes it the source's unit."""
+_STAND_INS = {move_source(86_400): "change_pct", interest_source(3_600): _INTEREST}
+"""The columns that stand in for these sources while the engine has told a plan nothing, as in the first minutes of a
+server before the plan's next mark: the form says no less than the table."""
 _NEWER = (PRICE, FUNDING)
 """Of these a frame has the very number that rules are judged by, and a newer one than is told."""
 
@@ -66,9 +70,11 @@ _NOTHING = Present("", None)
 
 
 def present(
-    conditions: Sequence[Condition], scope: Scope, frame: Frame | None, members: Collection[str], ask: Ask
+    conditions: Sequence[Condition | None], scope: Scope, frame: Frame | None, members: Collection[str], ask: Ask
 ) -> list[Present]:
-    """One for each condition. `members`: the contracts of the watchlist, where the scope is one."""
+    """One for each condition, also while it is written: None is one of which nothing is known, and one with a gap
+    (`domain.rules.outline`) tells what it measures, not whether that meets it. `members`: the contracts of the
+    watchlist, where the scope is one."""
     if frame is None:
         return [_NOTHING] * len(conditions)
     symbols = frame.values("symbol")
@@ -82,11 +88,14 @@ def present(
     return [_of(each, frame, seen, alone=scope.kind == "symbol") for each in conditions]
 
 
-def _of(condition: Condition, frame: Frame, seen: Sequence[tuple[int, Measured]], *, alone: bool) -> Present:
+def _of(condition: Condition | None, frame: Frame, seen: Sequence[tuple[int, Measured]], *, alone: bool) -> Present:
+    if condition is None:
+        return _NOTHING
+    gap = has_gap(condition)
     # A signal is a moment; thresholds of a price mean one contract; what a plan is not shown has no value to name.
     if (
         isinstance(condition, OnSignal)
-        or (isinstance(condition, PriceCross) and not alone)
+        or ((isinstance(condition, PriceCross) or gap) and not alone)
         or (isinstance(condition, InterestMove) and _INTEREST not in frame.exact)
     ):
         return _NOTHING
@@ -94,10 +103,13 @@ def _of(condition: Condition, frame: Frame, seen: Sequence[tuple[int, Measured]]
     known = [(i, values) for i, values in found if not isinstance(values, Unknown)]
     if not known:
         return Present("", None, _soonest([each for _, each in found if isinstance(each, Unknown)]))
+    whole = [(at, values) for at, values in known if len(values) == len(_sources(condition))]
     if alone:
         ((at, values),) = known
-        return Present(_text(condition, frame, at, values), _met(condition, values))
-    there = sum(_met(condition, values) for _, values in known)
+        return Present(_text(condition, frame, at, values), _met(condition, values) if whole and not gap else None)
+    if not whole:
+        return Present("", None, Unknown("untold", condition))
+    known, there = whole, sum(_met(condition, values) for _, values in whole)
     contracts = "contract" if len(known) == 1 else "contracts"
     return Present(f"{there:,} of {len(known):,} {contracts} {'meets' if there == 1 else 'meet'} this", None)
 
@@ -109,11 +121,14 @@ def _soonest(unknown: Sequence[Unknown]) -> Unknown | None:
 
 
 def _look(condition: Condition, frame: Frame, at: int, measured: Measured) -> tuple[float, ...] | Unknown:
-    """What a condition compares, in the units of its thresholds."""
+    """What a condition compares, in the units of its thresholds; without the hour's volume, which no table shows, while
+    the engine has told nothing."""
     values: list[float] = []
     for source in _sources(condition):
         value = _shown(frame, source, at)
         if not measured.values:
+            if source == VOLUME:
+                continue
             if value is None:
                 return Unknown("old" if source in _COLUMNS else "untold", condition)
         elif measured.values[source] is None:
@@ -130,7 +145,7 @@ def _look(condition: Condition, frame: Frame, at: int, measured: Measured) -> tu
 
 
 def _shown(frame: Frame, source: int, at: int) -> float | None:
-    column, scale = _COLUMNS.get(source, ("", 1.0))
+    column, scale = _COLUMNS.get(source, (_STAND_INS.get(source, ""), 1.0))
     values = frame.exact.get(column, [])
     value = values[at] if at < len(values) else None
     return None if value is None or not isfinite(value) else value * scale
@@ -150,8 +165,8 @@ def _text(condition: Condition, frame: Frame, at: int, values: tuple[float, ...]
     if isinstance(condition, PriceCross):
         return f"{_grouped(frame.values('price')[at])} USDT"
     if isinstance(condition, VolumeRatio):
-        volume = f", {formats.compact(values[1])} USDT" if condition.floor > 0 else ""
-        return f"{formats.multiple(values[0])} times{volume}"
+        ratio, *volumes = values
+        return ", ".join((f"{formats.multiple(ratio)} times", *(f"{formats.compact(each)} USDT" for each in volumes)))
     return f"{formats.signed(values[0], 4 if isinstance(condition, FundingLevel) else 2)} %"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from math import isnan
 
 from flashcur.domain import formats
 from flashcur.domain.rules.condition import (
@@ -81,7 +82,9 @@ class Nearest:
 
 
 def plain(value: float, decimals: int | None = None) -> str:
-    """A number as people write it: `65,000`, `0.00001234`; with `decimals` where they are known."""
+    """A number as people write it: `65,000`, `0.00001234`; with `decimals` where they are known; `…` for NaN."""
+    if isnan(value):
+        return "…"
     if decimals is not None:
         return f"{value:,.{decimals}f}"
     if 1e-4 <= abs(value) < 1e12:

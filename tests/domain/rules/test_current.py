@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from math import nan
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -39,6 +40,8 @@ WINDOWS: list[Condition] = [
     *(InterestMove("either", 1.0, window_s) for window_s in INTEREST_WINDOWS_S),
 ]
 MINUTE_MS = 60_000
+TABLED = (atoms.move_source(86_400), atoms.interest_source(3_600))
+"""The windows that the table shows, too."""
 
 
 def untold(symbol: str) -> Measured:
@@ -112,7 +115,8 @@ def test_what_is_not_known_says_why_and_until_when(condition: Condition, scope: 
     def not_yet(symbol: str) -> Measured:
         return told({source: FRAME.as_of_ms + (1 if symbol == SYMBOL else 2)}, others=None)
 
-    assert of(untold) == Present("", None, Unknown("untold", condition))
+    if source not in TABLED:
+        assert of(untold) == Present("", None, Unknown("untold", condition))
     assert of(not_yet) == Present("", None, Unknown("window", condition, FRAME.as_of_ms + 1))
     assert of(lambda symbol: told({source: SELDOM}, others=None)) == Present("", None, Unknown("seldom", condition))
     assert of(lambda symbol: told(others=None)) == Present("", None, Unknown("old", condition))
@@ -137,7 +141,26 @@ def test_a_ratio_is_judged_with_its_floor() -> None:
     assert of(VolumeRatio(4.0, 2e6)).met is False
     # Before the engine has told anything the table's ratio is known, and the volume is not.
     assert of(VolumeRatio(1.0, 0), untold).text == f"{FRAME.values('ratio')[1]} times"
-    assert of(VolumeRatio(1.0, 5e6), untold) == Present("", None, Unknown("untold", VolumeRatio(1.0, 5e6)))
+    assert of(VolumeRatio(1.0, 5e6), untold) == Present(f"{FRAME.values('ratio')[1]} times", None)
+    (many,) = present([VolumeRatio(1.0, 5e6)], Scope("all"), FRAME, (), untold)
+    assert many == Present("", None, Unknown("untold", VolumeRatio(1.0, 5e6)))
+
+
+def test_before_a_plan_is_told_anything_the_form_says_what_its_table_does() -> None:
+    day, hour = PriceMove("either", 1.0, 86_400), InterestMove("up", 1.0, 3_600)
+    frame = replace(OPEN, exact={**OPEN.exact, "change_pct": [-3.0] * FRAME.count})
+    assert present([day, hour], ONE, frame, (), untold) == [Present("-3.00 %", True), Present("+2.00 %", True)]
+    # Where it is told, that counts: rules are judged by it.
+    assert present([day], ONE, frame, (), lambda symbol: told(others=0.5)) == [Present("+0.50 %", False)]
+
+
+def test_a_number_that_is_still_missing_keeps_nothing_else_from_being_told() -> None:
+    price = PriceCross("above", nan)
+    assert of_one(price) == Present(of_one(PriceCross("above", 1.0)).text, None)
+    found = present([None, FundingLevel("below", nan), PriceCross("above", 1.0)], ONE, FRAME, (), untold)
+    assert [(bool(each.text), each.met) for each in found] == [(False, None), (True, None), (True, True)]
+    # How many contracts meet it cannot be said.
+    assert present([FundingLevel("below", nan)], Scope("all"), FRAME, (), untold) == [NOTHING]
 
 
 @pytest.mark.parametrize(
