@@ -18,10 +18,12 @@ from typing import Any
 
 from flashcur.domain.rules.condition import Condition, InterestMove, OnSignal
 from flashcur.domain.rules.newness import too_new_text
-from flashcur.domain.rules.past import MOST_A_WEEK, WEEK_DAYS
+from flashcur.domain.rules.often import threshold_text
+from flashcur.domain.rules.past import DAY_MS, MINUTE_MS, WEEK_DAYS
 from flashcur.domain.rules.rule import Definition
 from flashcur.domain.signals.outcomes import Summary
 from flashcur.domain.signals.words import lift_text, move_text
+from flashcur.domain.spikes import HOUR_MS
 from flashcur.errors import DatabaseError
 from flashcur.services.alerts import past_requests, preview
 from flashcur.services.alerts.past_requests import Kind
@@ -55,6 +57,7 @@ _ELSEWHERE = "It was asked for again in another tab."
 _LATE = "The exchange has not told the past in three minutes: try again later."
 
 _EXACT = 1e-6
+_SPANS = ((DAY_MS, "day"), (HOUR_MS, "hour"), (MINUTE_MS, "minute"))
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -294,28 +297,32 @@ def _headline(found: Preview) -> str:
 
 
 def _often(found: Preview) -> str:
-    if found.stored == 0:
+    if found.stored_ms == 0:
         return "No signals are stored yet: how often it would have fired is not known."
     over = "" if found.contracts == 1 else f", over {found.contracts:,} contracts"
     if not found.count:
         return f"Would not have fired in {_span(found)}{over}."
     times = _at_most if found.needs.at_most else _times
-    if _known_days(found) <= WEEK_DAYS:
+    if found.stored_ms is not None and found.stored_ms <= WEEK_DAYS * DAY_MS:
         return f"Would have fired {times(found.count)} in {_span(found)}{over}."
     if not found.week:
         return f"Would have fired {times(found.count)} in {_span(found)}, not in the last {WEEK_DAYS}{over}."
-    in_all = f"{found.needs.days}" if found.stored is None else f"the {found.stored} that are stored"
+    in_all = f"{found.needs.days}" if found.stored_ms is None else _span(found)
     return f"Would have fired {times(found.week)} in {WEEK_DAYS} days and {times(found.count)} in {in_all}{over}."
 
 
 def _known_days(found: Preview) -> int:
-    return found.needs.days if found.stored is None else found.stored
+    """Of how many of the last days something is stored."""
+    return found.needs.days if found.stored_ms is None else -(-found.stored_ms // DAY_MS)
 
 
 def _span(found: Preview) -> str:
-    if found.stored is None:
+    """`the last 30 days`, or where less is known `the 40 minutes stored so far`."""
+    if found.stored_ms is None:
         return f"the last {found.needs.days} days"
-    return "the 1 day that is stored" if found.stored == 1 else f"the {found.stored} days that are stored"
+    size_ms, unit = next((each for each in _SPANS if found.stored_ms >= each[0]), _SPANS[-1])
+    count = max(1, found.stored_ms // size_ms)
+    return f"the {unit} stored so far" if count == 1 else f"the {count} {unit}s stored so far"
 
 
 def _at_most(count: int) -> str:
@@ -384,10 +391,15 @@ def _cases(rate: float, count: int, went: str, *, mixed: bool) -> str:
 
 
 def _suggestion(found: Preview) -> dict[str, Any]:
-    """Stricter conditions, as the form has them, and what they would do; empty without any."""
+    """Stricter conditions, as the form has them, and what they would do; empty without any. `text` says why, and `use`
+    what is set, and how often the rule fires then."""
     if found.suggestion is None:
         return {}
+    weeks = found.needs.days / WEEK_DAYS
+    before, after = round(found.count / weeks), round(found.would / weeks)
+    often = f"about {after:,} a week" if after else "less than once a week" if found.would else "not once"
     return {
-        "text": f"This fires often. With stricter thresholds it fires at most {MOST_A_WEEK} times a week.",
+        "text": f"This fires often: about {before:,} times a week.",
+        "use": f"Use {threshold_text(found.suggestion)}: {often} instead of {before:,}",
         "conditions": form_of(found.suggestion)["conditions"],
     }

@@ -12,7 +12,7 @@ from flashcur.domain.plans import CHANNEL_NAMES, Channel, shown_from_ms
 from flashcur.domain.rules.condition import Fault, InterestMove, PriceCross, PriceMove
 from flashcur.domain.rules.current import Present, Unknown
 from flashcur.domain.rules.firing import WINDOW_WORDS
-from flashcur.domain.rules.often import Calmer, threshold_of
+from flashcur.domain.rules.often import Calmer, threshold_of, threshold_text
 from flashcur.domain.rules.past import WEEK_DAYS
 from flashcur.domain.rules.prices import COARSE_S
 from flashcur.domain.rules.rule import Definition
@@ -73,7 +73,8 @@ def list_vars(
 
     Each rule: `id`, `name` (empty without one), `sentence`, `why`, `fires`, `precision`, `watched`, `reach`, `warning`
     (`1` where it is one), `snoozed` (until when), `ends`, `urgent`, `note`, `link` (which another person opens as their
-    draft), `often` (that it fires too often, and what is offered) and `calmer` (where the form has that threshold).
+    draft), `often` (that it fires too often, and what is offered), `use` (that threshold) and `calmer` (where the
+    form has it).
     `too_new` says how many contracts of a definition are too new to be judged.
     """
     lists = () if reader.visitor.account is None else reader.visitor.account.lists
@@ -273,7 +274,7 @@ def _fires(rule: RuleRecord, zone: tzinfo) -> str:
 
 def _often(rule: RuleRecord, offered: Calmer | None) -> Texts:
     if offered is None:
-        return {"often": "", "calmer": ""}
+        return {"often": "", "use": "", "calmer": ""}
     threshold = threshold_of(offered.definition)
     stricter = with_units_kept(condition_text(offered.definition.conditions[offered.at]))
     would = {0: "not have fired", 1: "have fired once at most"}.get(
@@ -282,6 +283,7 @@ def _often(rule: RuleRecord, offered: Calmer | None) -> Texts:
     return {
         "often": f"Fired {offered.fires:,} times in {WEEK_DAYS} days, which is often. With a stricter threshold "
         f"(“{stricter}”) it would {would}.",
+        "use": with_units_kept(f"Use {threshold_text(offered.definition)}"),
         "calmer": f"/alerts?rule={rule.id}&stricter={0.0 if threshold is None else threshold:.12g}",
     }
 

@@ -688,7 +688,7 @@ def test_a_rule_that_fires_too_often_is_offered_a_threshold(page: Page, app: App
     expect(offered).to_contain_text("Fired 24 times in 7 days, which is often.")
     expect(offered).to_contain_text("rises by 5.5 % or more within 15 minutes")
     expect(offered).to_contain_text("it would have fired 6 times at most.")
-    offered.get_by_role("link", name="Use this threshold").click()
+    offered.get_by_role("link", name="Use 5.5 %").click()
     expect(sheet(page).get_by_role("heading", name="Edit rule")).to_be_visible()
     expect(sheet(page).get_by_label("Percent")).to_have_value("5.5")
     expect(read_back(page)).to_contain_text("rises by 5.5 % or more within 15 minutes")
@@ -696,7 +696,7 @@ def test_a_rule_that_fires_too_often_is_offered_a_threshold(page: Page, app: App
     page.keyboard.press("Escape")
     expect(sheet(page)).to_be_hidden()
     expect(rules(page).first).to_contain_text("rises by 5 % or more")
-    offered.get_by_role("link", name="Use this threshold").click()
+    offered.get_by_role("link", name="Use 5.5 %").click()
     save(page)
     # What the rule fired before it was changed is no reason to change it again.
     expect(rules(page).first).to_contain_text("rises by 5.5 % or more")

@@ -38,7 +38,9 @@ FOUND = Preview(
     firings=(PastFiring("BTCUSDT", NOW_MS, 65_000.0, True),),
     followed=((4, Summary(40, 0.012, -0.01, 0.03, Lift(0.6, 0.5, 1.2, 1.05, 1.4), True)),),
     suggestion=replace(RULE, conditions=(PriceMove("up", 7.5, 3_600),)),
+    would=13,
 )
+DAY_MS = 86_400_000
 
 
 def test_how_often_when_and_what_followed() -> None:
@@ -54,6 +56,11 @@ def test_how_often_when_and_what_followed() -> None:
     assert "1.20 times as often as at other hours" in after["verdict"]
     assert "signal" not in after["verdict"]
     assert told["suggestion"]["conditions"] == [{"kind": "move", "way": "up", "percent": "7.5", "window_s": "3600"}]
+    # What is set, and what it does, is said before it is pressed.
+    assert told["suggestion"]["use"] == "Use 7.5 %: about 3 a week instead of 9"
+    seldom = texts(replace(FOUND, would=1), WANTED)["suggestion"]["use"]
+    assert seldom == "Use 7.5 %: less than once a week instead of 9"
+    assert texts(replace(FOUND, would=0), WANTED)["suggestion"]["use"] == "Use 7.5 %: not once instead of 9"
     assert told["notes"] == ["Judged at the end of each hour."]
 
 
@@ -91,20 +98,22 @@ def test_what_is_known_at_most_is_told_as_that() -> None:
 
 def test_days_of_which_nothing_is_stored_are_told_as_unknown() -> None:
     """The trader's complaint A4: a server that has watched for a day spoke of 30 days."""
-    young = replace(FOUND, contracts=1, week=1, count=1, by_day=(0,) * 29 + (1,), stored=1)
+    young = replace(FOUND, contracts=1, week=1, count=1, by_day=(0,) * 29 + (1,), stored_ms=DAY_MS)
     told = texts(young, WANTED)
-    assert told["headline"] == "Would have fired once in the 1 day that is stored."
+    assert told["headline"] == "Would have fired once in the day stored so far."
     assert told["days"][0] == {"height": "0", "says": "Not known 29 days before", "known": ""}
     assert told["days"][-1] == {"height": "100", "says": "Once in the last 24 hours", "known": "1"}
-    nine = replace(FOUND, contracts=1, week=1, count=2, by_day=(0,) * 21 + (1,) + (0,) * 7 + (1,), stored=9)
+    nine = replace(
+        FOUND, contracts=1, week=1, count=2, by_day=(0,) * 21 + (1,) + (0,) * 7 + (1,), stored_ms=200 * 3_600_000
+    )
     told = texts(nine, WANTED)
-    assert told["headline"] == "Would have fired once in 7 days and twice in the 9 that are stored."
+    assert told["headline"] == "Would have fired once in 7 days and twice in the 8 days stored so far."
     assert [each["known"] for each in told["days"]] == [""] * 21 + ["1"] * 9
     quiet = replace(FOUND, week=0, count=0, by_day=(0,) * 30, firings=(), followed=(), suggestion=None)
-    assert texts(replace(quiet, stored=2), WANTED)["headline"] == (
-        "Would not have fired in the 2 days that are stored, over 300 contracts."
-    )
-    assert texts(replace(quiet, stored=0), WANTED)["headline"] == (
+    for minutes, span in ((0.1, "minute"), (40, "40 minutes"), (60, "hour"), (300, "5 hours"), (3_000, "2 days")):
+        said = texts(replace(quiet, stored_ms=int(minutes * 60_000)), WANTED)["headline"]
+        assert said == f"Would not have fired in the {span} stored so far, over 300 contracts."
+    assert texts(replace(quiet, stored_ms=0), WANTED)["headline"] == (
         "No signals are stored yet: how often it would have fired is not known."
     )
 

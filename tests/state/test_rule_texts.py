@@ -96,6 +96,7 @@ def test_a_rule_that_fires_too_often_is_offered_a_threshold(would: int, expected
         "Fired 41 times in 7 days, which is often. With a stricter threshold (“rises or falls by 7.5 % or more within "
         f"15 minutes”) it {expected}"
     )
+    assert row["use"] == "Use 7.5\u00a0%"
     assert row["calmer"] == f"/alerts?rule={kept.id}&stricter=7.5"
     assert (told(kept)["often"], told(kept)["calmer"]) == ("", "")
 

@@ -69,7 +69,7 @@ def _texts(name: str) -> rx.Var[list[str]]:
     return browser.part(f"({_told()!s}?.{name} ?? [])", _told()).to(list[str])
 
 
-def _press(title: str, name: str) -> rx.Component:
+def _press(title: str | rx.Var[str], name: str) -> rx.Component:
     return button_plain(title, custom_attrs={"onClick": browser.handler(f"() => {name}()", rule_form=name)})
 
 
@@ -133,7 +133,11 @@ def _done() -> rx.Component:
         ),
         rx.cond(
             suggestion != "",
-            rx.el.div(rx.el.p(suggestion), _press("Use them", "takeSuggestion"), class_name="notice info suggestion"),
+            rx.el.div(
+                rx.el.p(suggestion),
+                _press(browser.part(f'({_told()!s}?.suggestion?.use ?? "")', _told()), "takeSuggestion"),
+                class_name="notice info suggestion",
+            ),
         ),
         rx.foreach(_texts("notes"), lambda each: rx.el.p(each, class_name="soft fine")),
         rx.el.p("The past does not predict the future. Nothing was sent.", class_name="soft fine"),

@@ -175,9 +175,7 @@ def _said(each: Item, which: str) -> list[rx.Component]:
                 each["often"] != "",
                 rx.el.div(
                     rx.el.p(each["often"]),
-                    rx.el.a(
-                        "Use this threshold", href=each["calmer"], class_name="button", custom_attrs={"onClick": follow}
-                    ),
+                    rx.el.a(each["use"], href=each["calmer"], class_name="button", custom_attrs={"onClick": follow}),
                     class_name="notice info suggestion",
                 ),
             )

@@ -22,6 +22,7 @@ from flashcur.domain.rules.condition import (
     condition_from_json,
     condition_to_json,
 )
+from flashcur.domain.rules.firing import plain
 from flashcur.domain.rules.past import MOST_A_WEEK, stricter, turned_at
 from flashcur.domain.rules.rule import Definition
 
@@ -104,6 +105,15 @@ def threshold_of(definition: Definition) -> float | None:
     if isinstance(condition, VolumeRatio):
         return condition.multiple
     return condition.percent if isinstance(condition, PriceMove | InterestMove | FundingLevel) else None
+
+
+def threshold_text(definition: Definition) -> str:
+    """The same as people write it: `7.5 %`, `10 times`; empty where there is none."""
+    threshold, at = threshold_of(definition), turned_at(definition)
+    if threshold is None or at is None:
+        return ""
+    unit = "times" if isinstance(definition.conditions[at], VolumeRatio) else "%"
+    return f"{plain(threshold).replace('-', '−')} {unit}"
 
 
 def _furthest(condition: Condition, fired: Fired, told: bool) -> float | None:

@@ -88,8 +88,10 @@ class Preview:
     """How many contracts of its scope are too new to be judged."""
     scope: int = 0
     """How many there are in all."""
-    stored: int | None = None
-    """Of how many of the last days something is stored; None: of all that were judged."""
+    stored_ms: int | None = None
+    """For how long until now something is stored, ms; None: for all days that were judged."""
+    would: int = 0
+    """Firings of the `suggestion` in all days."""
 
 
 @dataclass(slots=True)
@@ -150,15 +152,16 @@ async def run(
         since_ms, kept = await database.run(
             lambda session: _signals(session, definition, set(chosen), exchange, demo, first_ms), readonly=True
         )
-        stored = None
+        stored_ms = None
         if since_ms is None or since_ms > first_ms:
-            stored = 0 if since_ms is None else (now_ms - since_ms) // DAY_MS + 1
+            # One that was just found is stored as well.
+            stored_ms = 0 if since_ms is None else max(1, now_ms - since_ms)
         found = signal_firings(definition, kept, first_ms)
         # What followed all signals is not what followed those that the rule would have told of.
         after = () if needs.at_most else await asyncio.to_thread(followed, found, hours)
         progress(1.0)
         known = _preview(needs, len(chosen), first_ms, found, after)
-        return replace(known, too_new=new, scope=len(chosen), stored=stored)
+        return replace(known, too_new=new, scope=len(chosen), stored_ms=stored_ms)
     past: Mapping[str, Series | list[tuple[int, float]]]
     until_ms = now_ms
     if grain == "hours":
@@ -185,7 +188,8 @@ async def run(
     if len(found) <= most or definition.mode == "once":
         return known
     early(known)
-    return replace(known, suggestion=await _suggestion(definition, past, first_ms, most, cancelled))
+    suggestion, would = await _suggestion(definition, past, first_ms, most, cancelled)
+    return replace(known, suggestion=suggestion, would=would)
 
 
 def _nothing(needs: Needs, asks: Kind | None = None) -> Preview:
@@ -245,21 +249,21 @@ async def _suggestion(
     first_ms: int,
     most: float,
     cancelled: Callable[[], bool],
-) -> Definition | None:
+) -> tuple[Definition | None, int]:
     """The least strict of the stricter rules that fires `most` times at most, found by halving: stricter fires less
-    often. None where none does, or it was cancelled."""
+    often; and how often it does. None where none does, or it was cancelled."""
     tried = stricter(definition)
-    low, high = 1, len(tried)
+    low, high, would = 1, len(tried), 0
     while low < high:
         middle = (low + high) // 2
         found = await _judge(tried[middle], past, first_ms, lambda share: None, cancelled)
         if found is None:
-            return None
+            return None, 0
         if len(found) <= most:
-            high = middle
+            high, would = middle, len(found)
         else:
             low = middle + 1
-    return tried[low] if low < len(tried) else None
+    return (tried[low], would) if low < len(tried) else (None, 0)
 
 
 async def _too_new(

@@ -78,7 +78,7 @@ def test_a_rule_that_fires_too_often_is_offered_the_least_stricter_threshold(dat
     assert found.count > 500
     assert found.suggestion is not None
     assert found.suggestion.conditions == (VolumeRatio(10.0, 0.0),)
-    assert judged(database, found.suggestion, "A", "B", "C").count == 0
+    assert judged(database, found.suggestion, "A", "B", "C").count == found.would == 0
     assert judged(database, definition(VolumeRatio(9.0, 0.0)), "A", "B", "C").suggestion is None
     # What is known is told before the suggestion is looked for.
     early: list[Preview] = []
@@ -252,7 +252,7 @@ def test_stored_signals_are_counted_as_a_rule_on_them_is_told(database: Database
     # The second within the cooldown is left out.
     assert [(each.symbol, each.up) for each in told.firings] == [("AUSDT", True), ("BUSDT", True), ("AUSDT", False)]
     assert (told.week, told.count, told.contracts) == (2, 3, 2)
-    assert told.stored == 9
+    assert told.stored_ms == 200 * HOUR_MS
     bearish = definition(OnSignal("volume_spike", 2, "bearish"))
     assert judged(database, bearish, "AUSDT", "BUSDT").count == 1
     # Beside another condition, which is not known of that moment, it is the most that the rule can have fired.
