@@ -17,7 +17,7 @@ from flashcur.domain.ticks import Candle, OpenInterest
 from flashcur.engine.live_market import LiveMarket, VenueBook
 from flashcur.errors import DatabaseError, VenueError
 from flashcur.services.alerts import past_requests
-from flashcur.services.alerts.past_requests import Kind, Wanted
+from flashcur.services.alerts.past_requests import SPAN_MS, Wanted
 from flashcur.services.kit.backoff import Backoff
 from flashcur.services.kit.clock import length_ms
 from flashcur.services.records.past_series import KEPT, Row, load_series, prune_series, save_series
@@ -28,11 +28,9 @@ logger = logging.getLogger(__name__)
 LOOK_S = 0.5
 """How often requests are looked for."""
 PRUNE_S = 3_600.0
-SPAN_MS: dict[Kind, int] = {"minutes": 99 * 60_000, "interest": 200 * 300_000}
-"""How much one request of the exchange brings at most."""
 LEARNED_MS = 25 * 3_600_000
 """The longest window of a rule, and an hour."""
-TOLD_EVERY = 5
+TOLD_EVERY = 2
 """After so many of these it is told how far it is, and looked whether anybody still waits."""
 
 

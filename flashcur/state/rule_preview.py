@@ -45,6 +45,9 @@ LOOK_EVERY_S = 0.5
 """How often it is looked whether the exchange has told the past that was asked for."""
 PATIENCE_S = 180.0
 """How long the exchange is waited for."""
+UNASKED = 12
+"""So many requests of the exchange, half a second or so where it is near, are made without a press: eight days of one
+contract's minutes."""
 SHOWN = 5
 """So many of the newest firings are listed."""
 _STEP = 0.05
@@ -181,7 +184,7 @@ class Previews:
         try:
             async with self._turns.turn(wanted.network):
                 found = await _worked_out(database, wanted, tell)
-            if found is not None and found.asks is not None and wanted.asks:
+            if found is not None and found.asks is not None and (wanted.asks or found.requests <= UNASKED):
                 problem = await _asked(database, wanted, found.asks, say)
                 if problem:
                     say("cannot", reasons=[problem])

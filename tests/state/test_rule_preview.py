@@ -22,6 +22,7 @@ from flashcur.state.rule_preview import (
     Wanted,
     texts,
 )
+from tests.support.rules import add_owner
 from tests.support.waiting import eventually
 
 NOW_MS = 1_764_000_000_000
@@ -246,3 +247,20 @@ async def test_the_next_preview_of_a_tab_ends_the_one_before(sqlite_database: Da
     await asyncio.sleep(0)
     await ended(previews, sqlite_database, replace(WANTED, number=4))
     assert all(each["state"] == "working" for each in cancelled)
+
+
+async def test_minutes_of_a_contract_are_asked_for_without_a_press_and_what_takes_long_with_one(
+    sqlite_database: Database,
+) -> None:
+    previews = Previews()
+    with sqlite_database.session() as session:
+        owner = add_owner(session, NOW_MS)
+    short = replace(WANTED, account_id=owner, definition=replace(RULE, conditions=(PriceMove("up", 5.0, 900),)))
+    told: list[dict[str, Any]] = []
+    previews.begin("tab", sqlite_database, short, told.append)
+    await eventually(lambda: any(each["state"] == "asking" for each in told), "the exchange to be asked")
+    assert not any(each["state"] == "asks" for each in told)
+    previews.cancel("tab")
+    # A month of open interest takes many requests.
+    long = replace(short, definition=replace(RULE, conditions=(InterestMove("up", 5.0, 300),)))
+    assert (await ended(previews, sqlite_database, long))[-1]["state"] == "asks"

@@ -13,6 +13,8 @@ from sqlmodel import Session, col, delete, select, update
 from flashcur.models import PastRequest
 
 Kind = Literal["minutes", "interest"]
+SPAN_MS: dict[Kind, int] = {"minutes": 960 * 60_000, "interest": 200 * 300_000}
+"""How much one request of the exchange brings at most: fewer of more minutes take less time, and less of its weight."""
 KEPT_MS = 3_600_000
 """How long a request that is over is kept."""
 STALLED_MS = 10 * 60_000

@@ -42,10 +42,10 @@ from flashcur.domain.signals.outcomes import Summary
 from flashcur.domain.signals.signal import FOLLOW_UPS, Origin
 from flashcur.domain.spikes import HOUR_MS
 from flashcur.models import FundingPayment, HourCandle, SignalRecord
-from flashcur.services.alerts.past_requests import Kind
+from flashcur.services.alerts.past_requests import SPAN_MS, Kind
 from flashcur.services.kit.clock import length_ms
 from flashcur.services.records.instrument_sets import load_young
-from flashcur.services.records.past_series import KEPT, load_series
+from flashcur.services.records.past_series import KEPT, Stored, load_series
 from flashcur.services.storage.columns import columns_of, rows_of
 from flashcur.services.storage.database import Database
 
@@ -90,6 +90,8 @@ class Preview:
     """How many there are in all."""
     stored_ms: int | None = None
     """For how long until now something is stored, ms; None: for all days that were judged."""
+    requests: int = 0
+    """How many requests of the exchange it takes to be told what `asks` needs."""
     would: int = 0
     """Firings of the `suggestion` in all days."""
 
@@ -174,7 +176,7 @@ async def run(
             lambda session: load_series(session, exchange, chosen[0], grain, demo=demo), readonly=True
         )
         if stored is None or stored.stored_ms < now_ms - length_ms(KEPT):
-            return _nothing(needs, asks=grain)
+            return replace(_nothing(needs, asks=grain), requests=_requests(grain, stored, now_ms))
         until_ms = stored.until_ms
         past = {chosen[0]: Series(STEP_MS[grain], stored.rows)}
     first_ms = until_ms - needs.days * DAY_MS
@@ -190,6 +192,14 @@ async def run(
     early(known)
     suggestion, would = await _suggestion(definition, past, first_ms, most, cancelled)
     return replace(known, suggestion=suggestion, would=would)
+
+
+def _requests(kind: Kind, kept: Stored | None, now_ms: int) -> int:
+    """How many requests bring what is not kept (`engine.past_reader`)."""
+    first_ms, until_ms = span_of(kind, now_ms)
+    if kept is not None and kept.rows and kept.first_ms <= first_ms <= kept.until_ms:
+        first_ms = max(first_ms, kept.rows[-1][0])
+    return -(-(until_ms - first_ms) // SPAN_MS[kind])
 
 
 def _nothing(needs: Needs, asks: Kind | None = None) -> Preview:

@@ -154,7 +154,7 @@ class VenueFeed(ABC):
     async def minutes(self, symbol: str, first_ms: int, end_ms: int) -> list[Candle]:
         """The closed candles of one minute from `first_ms` to `end_ms` (Unix ms, full minutes), oldest first.
 
-        At most 99 of them; fewer where the exchange does not have them. Other requests go first. Raises VenueError.
+        At most 1,000 of them; fewer where the exchange does not have them. Other requests go first. Raises VenueError.
         """
         past = self._usable(await self._fetch_minutes(symbol, (end_ms - first_ms) // 60_000, first_ms))
         return [candle for candle in past if candle.closed and first_ms <= candle.open_ms < end_ms]

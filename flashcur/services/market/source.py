@@ -254,7 +254,7 @@ class MarketSource:
         return prices
 
     async def minutes(self, symbol: str, first_ms: int, end_ms: int) -> list[Candle]:
-        """The closed candles of one minute from `first_ms` to `end_ms` (Unix ms), at most 99; other requests go first.
+        """The closed candles of one minute from `first_ms` to `end_ms` (Unix ms), 1,000 at most; others go first.
 
         Raises VenueError.
         """

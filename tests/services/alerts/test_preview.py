@@ -125,7 +125,8 @@ def test_what_cannot_be_judged_says_so(database: Database) -> None:
 
 def test_minutes_are_asked_for_and_then_known(database: Database) -> None:
     rule = definition(PriceMove("up", 5.0, 300))
-    assert judged(database, rule, "AUSDT").asks == "minutes"
+    unknown = judged(database, rule, "AUSDT")
+    assert (unknown.asks, unknown.requests) == ("minutes", 12)
     first_ms, until_ms = preview.span_of("minutes", NOW)
     assert until_ms - first_ms == 8 * DAY_MS
     count = (until_ms - first_ms) // 60_000
@@ -139,7 +140,9 @@ def test_minutes_are_asked_for_and_then_known(database: Database) -> None:
     found = judged(database, rule, "AUSDT")
     assert found.asks is None
     assert found.count == found.week == 7 * 12
-    assert judged(database, rule, "AUSDT", now_ms=NOW + 25 * HOUR_MS).asks == "minutes"
+    # What is kept still is not asked for again.
+    old = judged(database, rule, "AUSDT", now_ms=NOW + 25 * HOUR_MS)
+    assert (old.asks, old.requests) == ("minutes", 2)
     with database.session() as session:
         kept = load_series(session, VENUE, "AUSDT", "minutes", demo=False)
         assert kept is not None
