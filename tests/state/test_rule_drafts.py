@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
@@ -221,7 +222,7 @@ def test_an_end_is_so_many_seconds_away_or_as_it_was(ends: str, expected: int | 
 def test_the_sentence_of_a_form_says_when_the_rule_ends(ends: str, ends_ms: object, said: str) -> None:
     found = draft({"kind": "price", "side": "above", "price": "1"}, ends=ends, ends_ms=ends_ms)
     definition = Definition((PriceCross("above", 1.0),), Scope("symbol", symbol="BTCUSDT"), cooldown_s=0)
-    assert draft_texts(definition, {}, ends_text(found, UTC))["sentence"].endswith(said)
+    assert draft_texts(replace(found, outline=definition), {}, ends_text(found, UTC))["sentence"].endswith(said)
 
 
 @pytest.mark.parametrize("ends", ["0", "-5", "1.5", "99999999999", "never", "٣"])
