@@ -300,7 +300,7 @@ def test_a_form_that_the_table_opened_leads_back_to_it_from_wherever_it_was_left
         close()
         expect(page.locator("tbody.rows tr").first).to_be_visible()
         assert path_of(page) == table
-    expect(page.locator(".notice-bar")).to_contain_text("the rule watches from now on")
+    expect(page.locator(".notice-bar")).to_contain_text("The rule is watching now")
     # It is over with that: the same form by its address stays where it is.
     visit(page, "/alerts?rule=new&symbol=BTCUSDT")
     expect(sheet(page)).to_be_visible()
@@ -394,9 +394,9 @@ def test_a_rule_says_what_its_plan_and_its_channels_lack(page: Page, app: App) -
     visit(page, "/alerts?rule=new&symbol=BTCUSDT")
     form = sheet(page)
     email = form.locator('[data-channel="email"]')
-    expect(email).to_contain_text("vailable on Pro")
+    expect(email).to_contain_text("It comes with Pro")
     expect(email.get_by_role("checkbox")).to_be_disabled()
-    expect(form.locator('[data-channel="telegram"]')).to_contain_text("vailable on Elite")
+    expect(form.locator('[data-channel="telegram"]')).to_contain_text("It comes with Elite")
     form.get_by_label("Condition", exact=True).select_option("interest")
     form.get_by_role("button", name="Save", exact=True).click()
     expect(form.locator(".condition-faults")).to_contain_text("Open interest comes with Pro")
