@@ -249,6 +249,8 @@ class AlertWriter:
                 found.append(each.firing)
             elif isinstance(each, Gathered) and each.origin == origin:
                 found += [replace(series.firing, event_ms=series.last_ms) for series in each.series.values()]
+            elif isinstance(each, MissedAlerts) and each.origin == origin:
+                found += each.firings
         return found
 
     def put(self, found: Iterable[Writable]) -> None:

@@ -51,6 +51,7 @@ from flashcur.engine.live_market import LiveMarket, VenueBook
 from flashcur.errors import DatabaseError
 from flashcur.services.accounts.changes import Reader
 from flashcur.services.alerts import alerts, departures, rule_store
+from flashcur.services.alerts.alerts import FiredBefore
 from flashcur.services.alerts.checkpoints import load_checkpoint
 from flashcur.services.alerts.rule_store import Loaded, Stamp
 from flashcur.services.kit.backoff import Backoff
@@ -310,13 +311,13 @@ class Evaluation:
         """Make the book's evaluator, as it was before a restart, and judge what is there now. Raises DatabaseError."""
         origin, evaluator = book.origin, Evaluator()
 
-        def first(session: Session) -> tuple[Mapping[str, Any], int] | None:
+        def first(session: Session) -> tuple[tuple[Mapping[str, Any], int] | None, Mapping[str, list[FiredBefore]]]:
             # What changes from here on is read again.
             self._reader.news(session, time.monotonic())
-            return load_checkpoint(session, origin)
+            return load_checkpoint(session, origin), self._gathered(session, demo=origin.demo)
 
         async with self._reading:
-            saved = await self._database.run(first, readonly=True)
+            saved, gathered = await self._database.run(first, readonly=True)
             now_ms = self._clock()
             self.blind_since_ms = 0
             if saved is not None and now_ms - saved[1] <= OLDEST_MS:
@@ -330,7 +331,7 @@ class Evaluation:
             after = ""
             while True:
                 loaded, fired = await self._database.run(
-                    lambda session, after=after: self._page(session, after, demo=origin.demo), readonly=True
+                    lambda session, after=after: self._page(session, after, gathered, demo=origin.demo), readonly=True
                 )
                 if book is not self._book:
                     return
@@ -441,17 +442,28 @@ class Evaluation:
         self._backoff.reset()
         return LOOK_S
 
-    def _page(self, session: Session, after: str, *, demo: bool) -> tuple[Loaded, dict[tuple[str, str], int]]:
+    def _gathered(self, session: Session, *, demo: bool) -> Mapping[str, list[FiredBefore]]:
+        """What alerts of many firings told of each rule, as far as a cooldown may go on from it."""
+        since_ms = self._clock() - MOST_COOLDOWN_S * 1000
+        found: dict[str, list[FiredBefore]] = defaultdict(list)
+        for before in alerts.gathered_since(session, None, since_ms, demo=demo):
+            found[before.rule_id].append(before)
+        return found
+
+    def _page(
+        self, session: Session, after: str, gathered: Mapping[str, list[FiredBefore]], *, demo: bool
+    ) -> tuple[Loaded, dict[tuple[str, str], int]]:
         """Rules of all accounts after the one named, and what they fired last since they were set going."""
         now_ms = self._clock()
         loaded = rule_store.load_page(session, now_ms, after, PAGE)
         rules = {rule.id: rule for rule in loaded.rules}
-        since_ms = now_ms - MOST_COOLDOWN_S * 1000
-        fired = {
-            (before.rule_id, before.symbol): before.event_ms
-            for before in alerts.fired_since(session, rules.keys(), since_ms, demo=demo)
-            if before.version == rules[before.rule_id].version and before.event_ms >= rules[before.rule_id].since_ms
-        }
+        told = alerts.fired_since(session, rules.keys(), now_ms - MOST_COOLDOWN_S * 1000, demo=demo)
+        told += [before for rule_id in rules for before in gathered.get(rule_id, ())]
+        fired: dict[tuple[str, str], int] = {}
+        for before in told:
+            rule, key = rules[before.rule_id], (before.rule_id, before.symbol)
+            if before.version == rule.version and before.event_ms >= rule.since_ms:
+                fired[key] = max(before.event_ms, fired.get(key, 0))
         return loaded, fired
 
     async def _compare(self) -> set[str]:

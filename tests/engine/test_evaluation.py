@@ -713,6 +713,35 @@ async def test_a_cooldown_outlives_a_kill(database: Database) -> None:
         assert len(rig.rows()) == 2
 
 
+async def test_a_cooldown_that_was_told_among_many_outlives_a_kill(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fired again at the restart and refused when it was to be written, it was silent for a second cooldown."""
+    monkeypatch.setattr(alert_writer, "MANY", 0)
+    async with evaluating(database) as rig:
+        owner = rig.owner()
+        rules = {rig.rule(owner, PriceCross("above", 11.0 + number / 10), cooldown_s=600) for number in range(5)}
+        rig.serve()
+        await rig.begun()
+        rig.pass_quietly(1, 11.5)
+        await rig.written()
+        (row,) = rig.rows()
+        assert row.kind == "missed"
+        now_ms = rig.now_ms
+    monkeypatch.undo()
+    async with evaluating(database, now_ms=now_ms + 2_000) as rig:
+        rig.serve()
+        await rig.begun()
+        rig.pass_quietly(2, 10.0)
+        rig.pass_quietly(2, 11.5)
+        # Nothing fires in the cooldown, so nothing begins another one.
+        assert (rig.evaluation.figures.firings, len(rig.rows())) == (0, 1)
+        rig.pass_quietly(600, 10.0)
+        rig.pass_quietly(1, 11.5)
+        await rig.written()
+        assert {row.rule_id for row in rig.rows("rule")} == rules
+
+
 @pytest.mark.parametrize("read_first", [True, False])
 async def test_the_past_of_open_interest_is_known_whenever_it_was_read(
     sqlite_database: Database, read_first: bool
