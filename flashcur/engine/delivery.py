@@ -20,7 +20,7 @@ from flashcur.services.alerts import endings
 from flashcur.services.alerts.alerts import Deliver
 from flashcur.services.kit.backoff import Backoff
 from flashcur.services.kit.clock import steady_ms
-from flashcur.services.notify import account_mail, outbox
+from flashcur.services.notify import account_mail, outbox, pauses
 from flashcur.services.notify.channel import Channel, Handed, Outgoing, Payload
 from flashcur.services.notify.outbox import LEASE_MS, ChannelFigures, Claimed
 from flashcur.services.notify.pace import Pace, Paces
@@ -90,11 +90,12 @@ class _Lane:
     pace: Pace
     report: ChannelReport = field(default_factory=ChannelReport)
     sending: int = 0
-    held_until_s: float = 0.0
+    held: bool = False
+    """Whether the channel waits as a whole, as it was looked last."""
     failing: bool = False
 
     def room(self, now_s: float) -> int:
-        if self.channel.problem or now_s < self.held_until_s:
+        if self.channel.problem:
             return 0
         return max(0, min(self.at_once - self.sending, self.pace.room(now_s)))
 
@@ -150,7 +151,6 @@ class DeliveryWorker:
         self._lanes = {name: _Lane(channel, Pace(channel.rate)) for name, channel in channels.items()}
         self._recipients = Paces()
         self._accounts = Paces()
-        self._held: dict[tuple[str, str], float] = {}
         self._sending: set[tuple[str, str]] = set()
         self._sending_of: Counter[tuple[str, str]] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -164,11 +164,10 @@ class DeliveryWorker:
     @property
     def reports(self) -> dict[str, ChannelReport]:
         """How each channel is, by its name."""
-        now_s = _steady_s()
         for lane in self._lanes.values():
             if lane.channel.problem:
                 lane.report.state = "not configured"
-            elif now_s < lane.held_until_s:
+            elif lane.held:
                 lane.report.state = "held"
             else:
                 lane.report.state = "failing" if lane.failing else "ok"
@@ -209,7 +208,11 @@ class DeliveryWorker:
         """
         now_ms = self._clock()
 
-        ended = await self._database.run(lambda session: outbox.expire(session, now_ms))
+        def end(session: Session) -> list[Delivery]:
+            pauses.prune(session, now_ms)
+            return outbox.expire(session, now_ms)
+
+        ended = await self._database.run(end)
         for each in ended:
             await self._settle(each, None, now_ms)
         figures = await self._database.run(lambda session: outbox.figures(session, now_ms), readonly=True)
@@ -259,7 +262,11 @@ class DeliveryWorker:
         pause_s = self._until_room(now_s)
         if not room:
             return pause_s
-        due = await self._database.run(lambda session: outbox.due_channels(session, now_ms), readonly=True)
+        due, held = await self._database.run(
+            lambda session: (outbox.due_channels(session, now_ms), pauses.channels(session, now_ms)), readonly=True
+        )
+        for name, lane in self._lanes.items():
+            lane.held = name in held
         room = {name: number for name, number in room.items() if name in due}
         if not room:
             return pause_s
@@ -303,8 +310,7 @@ class DeliveryWorker:
 
     def _resting(self, now_s: float) -> set[tuple[str, str]]:
         """Recipients that nothing is claimed for now."""
-        self._held = {who: until_s for who, until_s in self._held.items() if until_s > now_s}
-        return {*self._sending, *self._held, *self._recipients.resting(now_s)}
+        return {*self._sending, *self._recipients.resting(now_s)}
 
     def _resting_accounts(self, now_s: float) -> set[tuple[str, str]]:
         full = {who for who, number in self._sending_of.items() if number >= ACCOUNT_AT_ONCE}
@@ -455,12 +461,6 @@ class DeliveryWorker:
                 logger.info("%s messages are sent again", lane.channel.name)
             lane.failing = False
             return
-        if isinstance(result, TryAgainLater):
-            until_s = _steady_s() + max(1.0, result.wait_s)
-            if result.whole_channel:
-                lane.held_until_s = until_s
-            else:
-                self._held[_recipient(outcome.claimed)] = until_s
         if status == "dead":
             report.dead += 1
             # What a provider says may name an address.
@@ -530,10 +530,10 @@ def _note_one(session: Session, outcome: _Outcome, row: Delivery, claim: str, no
         noted = outbox.mark_unsent(session, row, claim, result.status, str(result), now_ms)
     else:
         noted = outbox.mark_failed(session, row, claim, result, now_ms)
-        if noted is not None and isinstance(result, TryAgainLater) and noted.status == "retrying":
+        if noted is not None and isinstance(result, TryAgainLater):
             # For as long as was told: what this one waits beyond that is its own.
             until_ms = told_to_wait_ms(result.wait_s, now_ms)
-            outbox.hold(session, noted.channel, None if result.whole_channel else noted.recipient, until_ms)
+            pauses.note(session, noted.channel, None if result.whole_channel else noted.recipient, until_ms, now_ms)
     return "" if noted is None else noted.status
 
 

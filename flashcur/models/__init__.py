@@ -6,7 +6,7 @@ from flashcur.models.alert import AlertRecord
 from flashcur.models.api_key import ApiKey
 from flashcur.models.audit_event import AuditEvent
 from flashcur.models.base import UtcDateTime, metadata
-from flashcur.models.delivery import Delivery, DeliveryStep, Destination, ProviderEvent, Suppression
+from flashcur.models.delivery import Delivery, DeliveryStep, Destination, PlacePause, ProviderEvent, Suppression
 from flashcur.models.hour_candle import HourCandle
 from flashcur.models.instrument_event import InstrumentEvent
 from flashcur.models.job_run import JobRun
@@ -42,6 +42,7 @@ __all__ = [
     "MarkFrame",
     "PastRequest",
     "PastSeries",
+    "PlacePause",
     "ProviderEvent",
     "RateLimit",
     "RuleDay",

@@ -121,6 +121,16 @@ class DeliveryStep(Table, table=True):
     detail: str = Field(default="", max_length=300)
 
 
+class PlacePause(Table, table=True):
+    """A place, or a whole channel, that asked us to wait. Kept until that is over."""
+
+    channel: str = Field(primary_key=True, max_length=12)
+    recipient: str = Field(primary_key=True, max_length=2000)
+    """As `Delivery.recipient`; empty where the whole channel waits."""
+    said_ms: int = Field(sa_type=BigInteger)
+    until_ms: int = Field(sa_type=BigInteger)
+
+
 class ProviderEvent(Table, table=True):
     """A call-back of a provider that was taken in: the same one changes nothing when it comes again."""
 

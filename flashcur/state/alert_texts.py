@@ -13,6 +13,7 @@ from flashcur.services.accounts.channels import EMAIL_PLACE
 from flashcur.services.alerts.inbox import Entry, Way
 from flashcur.services.kit.clock import from_ms
 from flashcur.services.market.venues import venue_title
+from flashcur.services.notify.pauses import asked
 from flashcur.state.signal_texts import moment
 
 Texts = dict[str, str]
@@ -89,7 +90,7 @@ def way_texts(way: Way, alert: AlertRecord | None, zone: tzinfo, day: object = N
         "side": "bad" if status in _BAD else "waits" if status in _WAITS else "",
         "meaning": _meaning(status),
         "problem": problem,
-        "advice": _advice(way, zone),
+        "advice": _advice(way, zone, day),
         "speed": _speed(way, alert),
         "steps": _steps(way, problem, zone, day),
     }
@@ -200,10 +201,12 @@ def _speed(way: Way, alert: AlertRecord | None) -> str:
     return f"{said[0].upper()}{said[1:]} after {'the exchange’s time' if from_event else 'it was written'}"
 
 
-def _advice(way: Way, zone: tzinfo) -> str:
+def _advice(way: Way, zone: tzinfo, day: object) -> str:
     """What its owner can do, or is to wait for."""
     delivery, place = way.delivery, way.destination
     status: Status = delivery.status  # pyright: ignore[reportAssignmentType]
+    if way.paused_until_ms is not None:
+        return f"Waiting: {asked(delivery.channel)} until {_clock(way.paused_until_ms, zone, day, exact=False)}."
     match status:
         case "held":
             return f"It leaves at {moment(delivery.due_ms, zone)}."

@@ -367,6 +367,26 @@ async def test_a_whole_channel_waits_where_its_provider_says_so(
     assert there.recipients() == ["a", "c"]
 
 
+@pytest.mark.parametrize("whole", [False, True])
+async def test_a_start_forgets_no_wait(
+    database: Database, settings: Settings, clock: Clock, there: Provider, whole: bool
+) -> None:
+    """Complaint 12: neither the next worker nor another one asks before the time that the provider said."""
+    put(database, delivery("a"))
+    there.say("a", Reply(429, {"Retry-After": "30"} | ({"X-Whole-Channel": "1"} if whole else {})))
+    async with running(database, settings, clock, ProviderChannel(there.url)):
+        await eventually(lambda: statuses(database) == ["retrying"], "the wait")
+    put(database, delivery("a"), delivery("b"))
+    async with running(database, settings, clock, ProviderChannel(there.url)) as worker:
+        await looked(database)
+        if not whole:
+            await eventually(lambda: worker.reports["telegram"].sent == 1, "the other chat")
+        assert worker.reports["telegram"].state == ("held" if whole else "ok")
+        assert there.recipients() == (["a"] if whole else ["a", "b"])
+        clock.ms += 30_000
+        await eventually(lambda: worker.reports["telegram"].sent == 3, "all of them")
+
+
 async def test_a_wait_of_hours_is_told_by_another_way(
     database: Database, settings: Settings, clock: Clock, there: Provider
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -99,6 +100,12 @@ def test_every_status_has_a_word_and_a_meaning(status: Status) -> None:
 )
 def test_what_failed_says_what_to_do(way: Way, advice: str) -> None:
     assert way_texts(way, None, LONDON)["advice"] == advice
+
+
+def test_what_waits_as_its_place_asked_says_until_when() -> None:
+    way = replace(made("telegram", "queued"), paused_until_ms=STORED_MS + 9_000)
+    said = "Waiting: Telegram asked us to pause until 12:00:10."
+    assert way_texts(way, None, LONDON)["advice"] == said
 
 
 def test_the_provider_s_words_stand_once() -> None:

@@ -10,6 +10,8 @@ SHORTEST_S = 5.0
 """No pause is shorter, in seconds."""
 LONGEST_WAIT_S = 24 * 3600.0
 """No provider puts a message off for longer, in seconds, whatever it says."""
+SKEW_MS = 60_000
+"""What is dated further in the future than this, by our clock, was written before the clock was set back."""
 TOLD_AT_ONCE = 3
 """How often in a row a message is put off for as short as its provider says; from then on for a pause at least."""
 

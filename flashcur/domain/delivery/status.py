@@ -24,6 +24,8 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 
 DUE: tuple[Status, ...] = ("queued", "sending", "retrying", "uncertain")
 """What a worker takes when its time has come: new ones, those to be tried again, and those whose sender died."""
+WAITING: tuple[Status, ...] = ("queued", "retrying", "uncertain")
+"""Of these, those that nobody is sending."""
 FINAL: tuple[Status, ...] = ("delivered", "bounced", "expired", "dead", "merged", "capped")
 """Nothing follows these but what a provider still says (`bounced` after `delivered`), or an operator does."""
 

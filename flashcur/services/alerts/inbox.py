@@ -21,7 +21,7 @@ from flashcur.services.accounts import sessions
 from flashcur.services.accounts.context import Context
 from flashcur.services.accounts.sessions import Caller
 from flashcur.services.kit.clock import to_ms
-from flashcur.services.notify import outbox
+from flashcur.services.notify import outbox, pauses
 
 T = TypeVar("T")
 
@@ -53,6 +53,8 @@ class Way:
     """Of a summary or digest: how many messages it tells."""
     told: tuple[AlertRecord, ...] = ()
     """The alerts of these, the newest first, `MOST_TOLD` at most."""
+    paused_until_ms: int | None = None
+    """While it waits because its place asked for it: until when, Unix ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,12 +310,15 @@ def _ways(session: Session, deliveries: Sequence[Delivery]) -> dict[int | None, 
     places = {each.destination_id for each in deliveries if each.destination_id is not None}
     query = select(Destination).where(col(Destination.id).in_(places))
     destinations = {each.id: each for each in session.exec(query)} if places else {}
+    paused = pauses.until_ms(session, deliveries)
     gathering = [_id(each) for each in deliveries if each.kind in ("summary", "digest")]
     gathered = _gathered(session, deliveries[0].account_id or "", gathering) if gathering else {}
     found: dict[int | None, list[Way]] = {}
     for each in deliveries:
         place = destinations.get(each.destination_id or "")
-        way = Way(each, tuple(steps.get(_id(each), ())), place, *gathered.get(_id(each), (0, ())))
+        taken = tuple(steps.get(_id(each), ()))
+        told = gathered.get(_id(each), (0, ()))
+        way = Way(each, taken, place, *told, paused_until_ms=paused.get(_id(each)))
         found.setdefault(each.alert_id, []).append(way)
     return found
 

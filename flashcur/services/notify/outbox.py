@@ -15,23 +15,22 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, event, func, not_, or_, tuple_, update
+from sqlalchemy import ColumnElement, and_, event, func, not_, or_, tuple_
 from sqlalchemy import select as columns_of
 from sqlmodel import Session, col, select
 
-from flashcur.domain.delivery.schedule import JITTER, PAUSES_S, TOLD_AT_ONCE, next_attempt_ms, told_again_ms
-from flashcur.domain.delivery.status import DUE, FINAL, Status
+from flashcur.domain.delivery.schedule import JITTER, PAUSES_S, SKEW_MS, TOLD_AT_ONCE, next_attempt_ms, told_again_ms
+from flashcur.domain.delivery.status import DUE, FINAL, WAITING, Status
 from flashcur.domain.texts import lowered
 from flashcur.errors import DeliveryError, Refused, TryAgainLater, Unanswered
 from flashcur.models import AlertRecord, Delivery, DeliveryStep, Destination, Suppression, new_id
+from flashcur.services.notify import pauses
 from flashcur.services.notify.channel import Handed, Payload
 from flashcur.services.notify.destinations import address_key
 from flashcur.services.storage.pruning import delete_unlocked
 
 LEASE_MS = 60_000
 """How long a claim lasts: several times as long as any attempt may take (`engine.delivery.SEND_TIMEOUT_S`)."""
-SKEW_MS = 60_000
-"""A message from further in the future than this, by our clock, was written before the clock was set back."""
 MAX_PROBLEM_CHARS = 300
 """Characters kept of why an attempt failed."""
 
@@ -43,7 +42,6 @@ SIMULATED = "Simulated data is shown in the app only."
 _LONGEST_PAUSE_MS = round(1000 * PAUSES_S[-1] * (1 + JITTER))
 _NEVER_MS = 253_402_300_799_000
 """Due date of what is not to be tried again: out of the index range that is asked all the time."""
-_WAITING: tuple[Status, ...] = ("queued", "retrying", "uncertain")
 _listeners: set[Callable[[], None]] = set()
 
 
@@ -100,9 +98,11 @@ def write(session: Session, deliveries: Iterable[Delivery], now_ms: int) -> list
     """Put messages in, in the caller's transaction, each with its first step; the deliveries with their ids.
 
     Each says all but `created_ms`, and `key` where nothing names it better than chance. Those that are `queued` are
-    sent as soon as the transaction is committed and `due_ms` has come. Raises IntegrityError where a key is taken.
+    sent as soon as the transaction is committed and `due_ms` has come; where their place has asked us to wait, that is
+    when it may be asked again. Raises IntegrityError where a key is taken.
     """
     written = list(deliveries)
+    pauses.put_off(session, [each for each in written if each.status == "queued"], now_ms)
     for delivery in written:
         delivery.created_ms = now_ms
         delivery.key = delivery.key or new_id()
@@ -124,7 +124,7 @@ def record(session: Session, delivery: Delivery, status: Status, now_ms: int, de
     """
     delivery.status = status
     delivery.claim = ""
-    if status not in _WAITING and status != "held":
+    if status not in WAITING and status != "held":
         delivery.due_ms = _NEVER_MS
     delivery.done_ms = now_ms if status in FINAL else None
     session.add(delivery)
@@ -307,16 +307,6 @@ def release(session: Session, which: Delivery | str, claim: str, due_ms: int) ->
     session.add(delivery)
 
 
-def hold(session: Session, channel: str, recipient: str | None, until_ms: int) -> int:
-    """Have what waits for a recipient, or for the whole channel (None), be due at `until_ms` (Unix ms) at the earliest;
-    returns how many that put off."""
-    which = [col(Delivery.channel) == channel, col(Delivery.status).in_(_WAITING), col(Delivery.due_ms) < until_ms]
-    if recipient is not None:
-        which.append(col(Delivery.recipient) == recipient)
-    free = select(Delivery.id).where(*which).with_for_update(skip_locked=True)
-    return session.exec(update(Delivery).where(col(Delivery.id).in_(free)).values(due_ms=until_ms)).rowcount
-
-
 def give_up(session: Session, delivery: Delivery, why: str, now_ms: int) -> None:
     """Send it no more: `dead`, and `why` is for its owner."""
     delivery.problem = why[:MAX_PROBLEM_CHARS]
@@ -330,7 +320,7 @@ def expire(session: Session, now_ms: int, limit: int = 500) -> list[Delivery]:
     """
     late = (
         select(Delivery)
-        .where(col(Delivery.status).in_(_WAITING), col(Delivery.expires_ms) <= now_ms)
+        .where(col(Delivery.status).in_(WAITING), col(Delivery.expires_ms) <= now_ms)
         .order_by(col(Delivery.id))
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -467,6 +457,8 @@ def _due(now_ms: int) -> ColumnElement[bool]:
     """What has come to be due; also what seems to be due only because the clock was set back meanwhile."""
     return and_(
         col(Delivery.status).in_(DUE),
+        # What was put off came before another worker said so, or while it did.
+        not_(pauses.paused(now_ms)),
         or_(
             col(Delivery.due_ms) <= now_ms,
             and_(col(Delivery.status) == "queued", col(Delivery.created_ms) > now_ms + SKEW_MS),

@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy.exc import IntegrityError
+from sqlmodel import select
 
 from flashcur.errors import DeliveryError, Gone, Refused, TryAgainLater, Unanswered
-from flashcur.models import AlertRecord, Delivery, Destination
+from flashcur.models import AlertRecord, Delivery, Destination, PlacePause
 from flashcur.services.kit.clock import from_ms
-from flashcur.services.notify import destinations, outbox
+from flashcur.services.notify import destinations, outbox, pauses
 from flashcur.services.notify.channel import Handed
 from flashcur.services.notify.outbox import LEASE_MS
 from flashcur.services.storage.database import Database
@@ -257,14 +258,46 @@ def test_holding_puts_off_one_recipient_or_the_whole_channel(database: Database)
     first, other, mail = put(database, delivery("a"), delivery("b"), delivery("a", "email"))
     (sent,) = put(database, delivery("a", status="sent"))
     with database.session() as session:
-        assert outbox.hold(session, "telegram", "a", NOW + 9000) == 1
+        assert pauses.note(session, "telegram", "a", NOW + 9000, NOW) == 1
     assert sorted(ids(claim(database, channels=["telegram", "email"]))) == [other, mail]
     assert stored(database, first).due_ms == NOW + 9000
     assert stored(database, sent).due_ms == NOW
     with database.session() as session:
-        assert outbox.hold(session, "telegram", None, NOW + 20_000) == 1
-        assert outbox.hold(session, "telegram", None, NOW + 20_000) == 0
+        assert pauses.note(session, "telegram", None, NOW + 20_000, NOW) == 1
+        assert pauses.note(session, "telegram", None, NOW + 20_000, NOW) == 0
     assert ids(claim(database, NOW + 19_999)) == []
+
+
+@pytest.mark.parametrize("who", ["a", None])
+def test_what_is_written_for_a_place_that_waits_waits_with_it(database: Database, who: str | None) -> None:
+    with database.session() as session:
+        pauses.note(session, "telegram", who, NOW + 9000, NOW)
+    held, mail = put(database, delivery("a", now_ms=NOW + 1), delivery("a", "email"), now_ms=NOW + 1)
+    (other,) = put(database, delivery("b", now_ms=NOW + 1), now_ms=NOW + 1)
+    assert stored(database, held).due_ms == NOW + 9000
+    assert ledger(database, held) == [("queued", NOW + 1, "Telegram asked us to pause.")]
+    at_once = [mail] if who is None else [other, mail]
+    assert sorted(ids(claim(database, NOW + 8999, channels=["telegram", "email"]))) == sorted(at_once)
+    rest = {held, other, mail} - {*at_once}
+    assert set(ids(claim(database, NOW + 9000))) == rest
+    with database.session() as session:
+        pauses.prune(session, NOW + 9000)
+        assert session.exec(select(PlacePause)).all() == []
+
+
+def test_what_slipped_past_a_wait_is_not_claimed_and_waits_by_the_clock_as_it_is(database: Database) -> None:
+    """Another worker has noted it in a transaction that did not see the message."""
+    with database.session() as session:
+        pauses.note(session, "telegram", "a", NOW + 9000, NOW)
+    (slipped,) = put(database, delivery("a"))
+    with database.session() as session:
+        session.get_one(Delivery, slipped).due_ms = NOW
+    assert claim(database, NOW + 8999) == []
+    with database.session(readonly=True) as session:
+        assert outbox.due_channels(session, NOW + 8999) == set()
+        assert pauses.until_ms(session, [session.get_one(Delivery, slipped)]) == {slipped: NOW + 9000}
+    # The clock is set back by an hour: what was said by it as it was counts no more.
+    assert ids(claim(database, NOW - HOUR)) == [slipped]
 
 
 def test_refused_is_dead_with_the_provider_s_words(database: Database) -> None:
