@@ -8,7 +8,8 @@ ahead of the alerts that are stored.
 
 In the transaction each rule is locked and looked at again: one that was changed, paused, or has fired within its
 cooldown gives nothing, so that two engines that overlap tell nothing twice. What is refused since its rule is no longer
-what it was, or is snoozed, is said to `on_refused`. Nothing is written once the lease is lost.
+what it was, or is snoozed, is said to `on_refused`. So is what the database cannot store, which holds up nothing else;
+a database that is away, or is of another version, is waited for. Nothing is written once the lease is lost.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from flashcur.services.kit.backoff import Backoff
 from flashcur.services.kit.clock import from_ms
 from flashcur.services.kit.time_zones import zone_of
 from flashcur.services.lease import LeaseLost, Tenure
-from flashcur.services.storage.database import Database
+from flashcur.services.storage.database import Database, is_of_another_version
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,8 @@ LATE_MS = 120_000
 SLOW_MS = 10_000
 """A database that takes longer than this for one transaction was away."""
 
+_NAMED = 100
+"""So many alerts that are lost are named in the log; then one of each further thousand."""
 _GATHERED_AS_ONE = 10
 """Gathered firings are as much work as one that is told by itself."""
 
@@ -117,6 +120,11 @@ class Gathered:
 
     def __len__(self) -> int:
         return sum(1 + each.again for each in self.series.values())
+
+    @property
+    def is_few(self) -> bool:
+        """Whether these are rather told one by one."""
+        return len(self) <= FEW and len(self.series) == len(self) and not self.away
 
     def singly(self) -> list[Fired]:
         """The same one by one; but for what came again."""
@@ -222,7 +230,8 @@ class AlertWriter:
         """Largest id of an account's alerts that was not said on the bus yet."""
         self._last_id = 0
         self.on_refused: Callable[[Sequence[Firing]], None] | None = None
-        """Is told of firings that gave nothing, since their rules are snoozed, or are no longer what they were."""
+        """Is told of firings that gave nothing: their rules are snoozed or no longer what they were, or they cannot be
+        stored."""
         self.is_held_up = False
         """Whether the database did not take what was tried last."""
         self.stored = 0
@@ -243,15 +252,9 @@ class AlertWriter:
 
     def waiting_of(self, origin: Origin) -> list[Firing]:
         """The firings of `origin` that are not committed yet; of what came again the last."""
-        found: list[Firing] = []
-        for each in (*self._writing, *self._queue):
-            if isinstance(each, Fired) and each.origin == origin:
-                found.append(each.firing)
-            elif isinstance(each, Gathered) and each.origin == origin:
-                found += [replace(series.firing, event_ms=series.last_ms) for series in each.series.values()]
-            elif isinstance(each, MissedAlerts) and each.origin == origin:
-                found += each.firings
-        return found
+        waiting = (*self._writing, *self._queue)
+        told = (each for each in waiting if isinstance(each, Fired | Gathered | MissedAlerts) and each.origin == origin)
+        return [firing for each in told for firing in _marks_of(each)]
 
     def put(self, found: Iterable[Writable]) -> None:
         """Write these soon, in their order. A checkpoint takes the place of one of the same exchange that still waits.
@@ -319,16 +322,16 @@ class AlertWriter:
     async def _write_batch(self) -> None:
         """The oldest that wait, in one transaction; one by one where the database refuses something of it.
 
-        Raises DatabaseError, ProgrammingError and LeaseLost; all that was not written waits on then.
+        Raises what `_must_wait` is of; all that was not written waits on then.
         """
         began_ms = self._clock()
         self._writing = self._next_batch(began_ms)
         try:
             await self._commit(self._writing)
             self._writing = []
-        except (DatabaseError, ProgrammingError, LeaseLost):
-            raise
-        except Exception:
+        except Exception as error:
+            if _must_wait(error):
+                raise
             await self._write_singly()
         finally:
             if self.is_held_up or self._clock() - began_ms > SLOW_MS:
@@ -353,7 +356,7 @@ class AlertWriter:
                 if self._gathered.get((each.origin, each.account_id)) is each:
                     del self._gathered[each.origin, each.account_id]
                 each.away = each.away or self._was_away(each.seen_ms, now_ms)
-                if len(each) <= FEW and len(each.series) == len(each) and not each.away:
+                if each.is_few:
                     work += len(each) - 1
                     batch += each.singly()
                     continue
@@ -413,14 +416,14 @@ class AlertWriter:
         while self._writing:
             try:
                 await self._commit(self._writing[:1])
-            except (DatabaseError, ProgrammingError, LeaseLost):
-                raise
             except Exception as error:
+                if _must_wait(error):
+                    raise
                 # What cannot be stored must not hold up what follows it, nor what it was gathered with.
-                if isinstance(refused := self._writing[0], Gathered):
-                    self._writing[:1] = refused.singly()
+                if parts := _halves(self._writing[0]):
+                    self._writing[:1] = parts
                     continue
-                self._drop(refused, str(error))
+                self._drop(self._writing[0], error)
             del self._writing[0]
 
     async def _commit(self, batch: Sequence[Writable]) -> None:
@@ -455,13 +458,49 @@ class AlertWriter:
         accounts, self._last_ids = self._last_ids, {}
         await self._bus.publish(ALERTS_TOPIC, self._last_id, orjson.dumps({"accounts": accounts}))
 
-    def _drop(self, lost: Writable, why: str) -> None:
-        if not isinstance(lost, Fired | Gathered | MissedAlerts):
-            # A checkpoint comes again; so does a rule on a watchlist that is gone, or on a contract that is.
-            return
-        self.dropped += 1
-        if self.dropped == 1 or self.dropped % 1_000 == 0:
-            logger.error("%d alerts are lost: %s", self.dropped, why)
+    def _drop(self, lost: Writable, error: Exception) -> None:
+        """Give up what cannot be stored, and say which it is."""
+        # Of a statement only the first line: what follows holds its values.
+        why = str(getattr(error, "orig", None) or error).split("\n")[0]
+        if isinstance(lost, Fired | Gathered | MissedAlerts):
+            self.dropped += 1
+            firings = _marks_of(lost)
+            # A defect that has all of them refused must not fill the disk.
+            if self.dropped <= _NAMED or self.dropped % 1_000 == 0:
+                keys = [findings.firing_key(firing, demo=lost.origin.demo) for firing in firings]
+                names = [
+                    f"{key!r} of rule {each.rule.id} on {each.symbol!r}"
+                    for key, each in zip(keys, firings, strict=True)
+                ]
+                logger.error(
+                    "the database refuses %s, the alert is lost (%d so far): %s", ", ".join(names), self.dropped, why
+                )
+            if self.on_refused is not None:
+                self.on_refused(firings)
+        elif not isinstance(lost, Checkpoint):
+            # It comes again, as a checkpoint does: rules and lists on what is gone are looked for.
+            logger.error("the database refuses %s: %s", lost, why)
+
+
+def _must_wait(error: Exception) -> bool:
+    """Whether it says nothing about what was to be written: the same may be written later, or by another engine."""
+    if isinstance(error, ProgrammingError):
+        return is_of_another_version(error)
+    return isinstance(error, DatabaseError | LeaseLost)
+
+
+def _halves(each: Writable) -> Sequence[Writable]:
+    """What is told in one alert, in two, so that one firing that is refused parts few of the others from each other;
+    nothing where it is one."""
+    if isinstance(each, Gathered) and len(each.series) > 1:
+        series = list(each.series.items())
+        middle = len(series) // 2
+        halves = [replace(each, series=dict(half)) for half in (series[:middle], series[middle:])]
+        return [part for half in halves for part in (half.singly() if half.is_few else [half])]
+    if isinstance(each, MissedAlerts) and len(each.firings) > 1:
+        middle = len(each.firings) // 2
+        return [replace(each, firings=half) for half in (each.firings[:middle], each.firings[middle:])]
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -546,6 +585,13 @@ def _firings_of(each: Writable) -> Sequence[Firing]:
     if isinstance(each, Gathered):
         return [series.firing for series in each.series.values()]
     return each.firings if isinstance(each, MissedAlerts) else ()
+
+
+def _marks_of(each: Fired | Gathered | MissedAlerts) -> Sequence[Firing]:
+    """The firings that the evaluation goes by; of what came again the last."""
+    if isinstance(each, Gathered):
+        return [replace(series.firing, event_ms=series.last_ms) for series in each.series.values()]
+    return _firings_of(each)
 
 
 def _rule_ids(batch: Iterable[Writable]) -> set[str]:

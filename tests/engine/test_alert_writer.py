@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import Session
 
 from flashcur.domain.rules.condition import PriceCross
@@ -17,7 +18,7 @@ from flashcur.domain.signals.signal import Origin
 from flashcur.engine import alert_writer
 from flashcur.engine.alert_writer import Checkpoint, Delisting, Fired, MissedAlerts, Pausing
 from flashcur.errors import DatabaseError
-from flashcur.models import RuleRecord
+from flashcur.models import AlertRecord, RuleRecord
 from flashcur.services.alerts import receipts, rule_store
 from flashcur.services.alerts.checkpoints import load_checkpoint, purge_demo_checkpoints
 from flashcur.services.storage.database import Database
@@ -320,6 +321,100 @@ async def test_what_the_database_refuses_of_a_storm_holds_up_nothing_else_of_it(
         await rig.writer.flush()
         assert [row.symbol for row in rig.rows()] == ["A", "C", "D", "E"]
         assert rig.writer.dropped == 1
+
+
+WRONG: dict[str, tuple[str, object]] = {
+    "constraint": ("INSERT INTO rule (id) VALUES (:value)", "x"),
+    "value": ("SELECT CAST(:value AS BIGINT)", 2**70),
+    "statement": ("SELECT :value", object()),
+}
+"""What a database refuses: a statement, and its value."""
+
+
+def refuses(symbol: str, wrong: str) -> Callable[[Session, Sequence[AlertRecord], int], None]:
+    """A step of the transaction in which the database refuses what tells of one contract."""
+
+    def deliver(session: Session, found: Sequence[AlertRecord], now_ms: int) -> None:
+        for alert in found:
+            if symbol in {alert.symbol, *(each["symbol"] for each in alert.evidence.get("missed", ()))}:
+                statement, value = WRONG[wrong]
+                session.connection().execute(text(statement), {"value": value})
+
+    return deliver
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+async def test_a_row_that_is_refused_is_named_and_the_others_go_through(
+    database: Database, caplog: pytest.LogCaptureFixture, wrong: str
+) -> None:
+    async with evaluating(database, writes=False) as rig:
+        rule = rule_of(database, rig.rule(rig.owner(), ABOVE, scope=""))
+        refused: list[Firing] = []
+        rig.writer.on_refused = refused.extend
+        rig.writer._deliver = refuses("B", wrong)
+        rig.writer.put([fired(rule, symbol=each) for each in "ABC"])
+        rig.writer.put([Checkpoint(REAL, {"a": 1}, NOON)])
+        await asyncio.wait_for(rig.writer.flush(), 60)
+        assert not rig.writer.unwritten
+        assert [row.symbol for row in rig.rows()] == ["A", "C"]
+        assert [each.symbol for each in refused] == ["B"]
+        assert (rig.writer.dropped, rig.rules()[rule.id].fires) == (1, 2)
+        (said,) = [record for record in caplog.records if record.levelname == "ERROR"]
+        assert f"'rule:{rule.id}:1:B:{NOON}' of rule {rule.id} on 'B'" in said.message
+        with database.session(readonly=True) as session:
+            assert load_checkpoint(session, REAL) == ({"a": 1}, NOON)
+
+
+async def test_one_of_what_was_missed_that_is_refused_leaves_the_others(database: Database) -> None:
+    async with evaluating(database, writes=False) as rig:
+        rule = rule_of(database, rig.rule(rig.owner(), ABOVE, scope=""))
+        refused: list[Firing] = []
+        rig.writer.on_refused = refused.extend
+        rig.writer._deliver = refuses("C", "statement")
+        missed = tuple(firing(rule, number, each) for number, each in enumerate("ABCDEFGH"))
+        rig.writer.put([MissedAlerts(REAL, missed, NOON, NOON + 60_000)])
+        await asyncio.wait_for(rig.writer.flush(), 60)
+        told = [[each["symbol"] for each in row.evidence["missed"]] for row in rig.rows("missed")]
+        assert told == [["A", "B"], ["D"], ["E", "F", "G", "H"]]
+        assert [each.symbol for each in refused] == ["C"]
+        assert (rig.writer.dropped, rig.rules()[rule.id].fires) == (1, 7)
+
+
+async def test_of_a_storm_in_which_one_is_refused_the_rest_is_no_storm_of_messages(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alert_writer, "MANY", 0)
+    async with evaluating(database, writes=False) as rig:
+        rule = rule_of(database, rig.rule(rig.owner(), ABOVE, scope="", cooldown_s=60))
+        refused: list[Firing] = []
+        rig.writer.on_refused = refused.extend
+        rig.writer._deliver = refuses("C099", "constraint")
+        rig.writer.put([fired(rule, number, f"C{number:03}") for number in range(100)])
+        # The last one again, when its cooldown is over.
+        rig.writer.put([fired(rule, 70_000, "C099")])
+        await rig.writer.flush()
+        assert len(rig.rows()) < 12
+        assert rig.rules()[rule.id].fires == 99
+        # The evaluation goes by the last.
+        assert [(each.symbol, each.event_ms - NOON) for each in refused] == [("C099", 70_000)]
+
+
+async def test_alerts_wait_for_a_table_that_is_being_rebuilt(database: Database) -> None:
+    """PostgreSQL calls that a wrong statement."""
+
+    def rename(before: str, after: str) -> None:
+        with database.session() as session:
+            session.connection().execute(text(f"ALTER TABLE {before} RENAME TO {after}"))
+
+    async with evaluating(database) as rig:
+        rule = rule_of(database, rig.rule(rig.owner(), ABOVE))
+        rename("alert", "elsewhere")
+        rig.writer.put([fired(rule)])
+        await eventually(lambda: rig.writer.is_held_up, "that it notices")
+        assert (rig.writer.waiting, rig.writer.dropped) == (1, 0)
+        rename("elsewhere", "alert")
+        await rig.written()
+        assert [row.rule_id for row in rig.rows()] == [rule.id]
 
 
 async def test_the_newest_checkpoint_waits_behind_what_was_found_before_it(database: Database) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import Session
 
 from flashcur.domain.rules.atoms import PRICE, interest_source
@@ -154,6 +155,28 @@ async def test_what_a_snooze_refuses_leaves_no_trace(database: Database, mode: s
         rig.pass_quietly(1)
         rig.pass_quietly(1, 11.5)
         assert rig.evaluation.figures.firings == 2
+        assert rig.rules()[rule_id].status == ("done" if mode == "once" else "active")
+
+
+@pytest.mark.parametrize("mode", ["once", "repeat"])
+async def test_a_rule_whose_alert_the_database_refuses_can_fire_again(database: Database, mode: str) -> None:
+    def refuse(session: Session, found: object, now_ms: int) -> None:
+        session.connection().execute(text("SELECT :value"), {"value": object()})
+
+    async with evaluating(database) as rig:
+        rule_id = rig.rule(rig.owner(), ABOVE, mode=mode, cooldown_s=7 * 24 * 3_600)
+        rig.serve()
+        await rig.begun()
+        deliver, rig.writer._deliver = rig.writer._deliver, refuse
+        rig.pass_quietly(1)
+        rig.pass_quietly(1, 11.5)
+        await rig.written()
+        assert (rig.rows(), rig.writer.dropped) == ([], 1)
+        rig.writer._deliver = deliver
+        rig.pass_quietly(1)
+        rig.pass_quietly(1, 11.5)
+        await rig.written()
+        assert [row.event_ms for row in rig.rows("rule")] == [rig.now_ms]
         assert rig.rules()[rule_id].status == ("done" if mode == "once" else "active")
 
 

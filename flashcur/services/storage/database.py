@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
@@ -53,6 +53,10 @@ FIRST_PAUSE_S = 0.01
 _READONLY = "flashcur_readonly"
 _GAVE_WAY = frozenset({"40P01", "40001"})
 """PostgreSQL's codes (SQLSTATE) of a deadlock and of a serialisation failure: the same again may well succeed."""
+
+
+_OF_ANOTHER_VERSION = frozenset({"3F000", "42P01", "42501", "42703"})
+"""PostgreSQL's codes of a schema, a table, a right and a column that are not there."""
 
 
 class _GaveWay(DatabaseError):
@@ -256,6 +260,12 @@ class Database:
             raise DatabaseError(
                 f"{self.name} cannot be used: {reason}", retry_after=None if missing else 1.0
             ) from error
+
+
+def is_of_another_version(error: ProgrammingError) -> bool:
+    """Whether PostgreSQL lacks what the statement names, as while it is migrated, and not the statement's values are
+    wrong. SQLite says so by a DatabaseError."""
+    return getattr(error.orig, "sqlstate", None) in _OF_ANOTHER_VERSION
 
 
 def _patiently(work: Callable[[], T]) -> T:
