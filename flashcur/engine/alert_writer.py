@@ -31,6 +31,7 @@ from flashcur.domain.rules.renaming import renamed
 from flashcur.domain.rules.rule import MOST_COOLDOWN_S, Definition, Scope
 from flashcur.domain.signals.signal import Origin
 from flashcur.engine.publisher import Publisher
+from flashcur.engine.write_errors import must_wait
 from flashcur.errors import DatabaseError
 from flashcur.models import Account, AlertRecord, RuleRecord
 from flashcur.services.accounts import watchlists
@@ -44,7 +45,7 @@ from flashcur.services.kit.backoff import Backoff
 from flashcur.services.kit.clock import from_ms
 from flashcur.services.kit.time_zones import zone_of
 from flashcur.services.lease import LeaseLost, Tenure
-from flashcur.services.storage.database import Database, is_of_another_version
+from flashcur.services.storage.database import Database
 
 logger = logging.getLogger(__name__)
 
@@ -322,7 +323,7 @@ class AlertWriter:
     async def _write_batch(self) -> None:
         """The oldest that wait, in one transaction; one by one where the database refuses something of it.
 
-        Raises what `_must_wait` is of; all that was not written waits on then.
+        Raises what `must_wait` is of; all that was not written waits on then.
         """
         began_ms = self._clock()
         self._writing = self._next_batch(began_ms)
@@ -330,7 +331,7 @@ class AlertWriter:
             await self._commit(self._writing)
             self._writing = []
         except Exception as error:
-            if _must_wait(error):
+            if must_wait(error):
                 raise
             await self._write_singly()
         finally:
@@ -417,7 +418,7 @@ class AlertWriter:
             try:
                 await self._commit(self._writing[:1])
             except Exception as error:
-                if _must_wait(error):
+                if must_wait(error):
                     raise
                 # What cannot be stored must not hold up what follows it, nor what it was gathered with.
                 if parts := _halves(self._writing[0]):
@@ -480,13 +481,6 @@ class AlertWriter:
         elif not isinstance(lost, Checkpoint):
             # It comes again, as a checkpoint does: rules and lists on what is gone are looked for.
             logger.error("the database refuses %s: %s", lost, why)
-
-
-def _must_wait(error: Exception) -> bool:
-    """Whether it says nothing about what was to be written: the same may be written later, or by another engine."""
-    if isinstance(error, ProgrammingError):
-        return is_of_another_version(error)
-    return isinstance(error, DatabaseError | LeaseLost)
 
 
 def _halves(each: Writable) -> Sequence[Writable]:

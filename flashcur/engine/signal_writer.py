@@ -22,6 +22,7 @@ from sqlmodel import Session
 from flashcur.domain.signals.episode import Episode
 from flashcur.domain.signals.signal import Origin, Signal
 from flashcur.engine.publisher import Publisher
+from flashcur.engine.write_errors import must_wait
 from flashcur.errors import DatabaseError
 from flashcur.models import SignalRecord
 from flashcur.services.alerts.episodes import save_episodes
@@ -154,15 +155,15 @@ class SignalWriter:
     async def _write_batch(self) -> None:
         """The oldest that wait, in one transaction; one by one where the database refuses something of it.
 
-        Raises DatabaseError, ProgrammingError and LeaseLost; all that was not written waits on then.
+        Raises what `must_wait` is of; all that was not written waits on then.
         """
         self._writing = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
         try:
             await self._commit(self._writing)
             self._writing = []
-        except (DatabaseError, ProgrammingError, LeaseLost):
-            raise
-        except Exception:
+        except Exception as error:
+            if must_wait(error):
+                raise
             await self._write_singly()
         finally:
             self._queue.extendleft(reversed(self._writing))
@@ -172,9 +173,9 @@ class SignalWriter:
         while self._writing:
             try:
                 await self._commit(self._writing[:1])
-            except (DatabaseError, ProgrammingError, LeaseLost):
-                raise
             except Exception as error:
+                if must_wait(error):
+                    raise
                 # What cannot be stored must not hold up what follows it.
                 self._drop(self._writing[0], str(error))
             del self._writing[0]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import orjson
 import pytest
+from sqlalchemy import text
 from sqlmodel import Session
 
 from flashcur.domain.signals.episode import Episode
+from flashcur.domain.signals.signal import Signal
 from flashcur.domain.ticks import Instrument
 from flashcur.engine import signal_writer
 from flashcur.engine.signal_writer import KnownSet
+from flashcur.models import SignalRecord
 from flashcur.services.alerts.episodes import load_episodes
 from flashcur.services.bus.topics import SIGNALS_TOPIC
 from flashcur.services.records.instrument_sets import contracts_of, instruments_of, load_set, save_set
@@ -124,6 +127,25 @@ async def test_nothing_is_written_after_the_lease_is_lost(database: Database) ->
 async def test_what_the_database_refuses_holds_up_nothing(database: Database) -> None:
     async with detecting(database) as rig:
         rig.writer.put([signal(1), signal(2, event_ms=2**70), signal(3)])
+        await rig.written()
+        assert keys(rig) == [signal(1).key, signal(3).key]
+        assert rig.writer.dropped == 1
+
+
+async def test_a_value_that_no_statement_takes_holds_up_nothing(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = signal_writer.store
+
+    def refusing(session: Session, signals: Sequence[Signal], now_ms: int) -> list[SignalRecord]:
+        if signal(2).key in {each.key for each in signals}:
+            # The driver cannot adapt it: a ProgrammingError, which a table that is missing gives, too.
+            session.connection().execute(text("SELECT :value"), {"value": object()})
+        return store(session, signals, now_ms)
+
+    monkeypatch.setattr(signal_writer, "store", refusing)
+    async with detecting(database) as rig:
+        rig.writer.put([signal(1), signal(2), signal(3)])
         await rig.written()
         assert keys(rig) == [signal(1).key, signal(3).key]
         assert rig.writer.dropped == 1
