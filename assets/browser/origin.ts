@@ -35,6 +35,15 @@ function kept(): Origin | null {
   }
 }
 
+// A form that is opened where it stands leads nowhere else, whatever was opened before and left by the history.
+export const forgetOrigin = () => keep(null);
+
+// Whoever goes back to that page by the history is there already.
+globalThis.window?.addEventListener("popstate", () => {
+  const { pathname, search } = window.location;
+  if (kept()?.page === pathname + search) forgetOrigin();
+});
+
 // Goes to the form at `path`, and remembers with it that it was opened from this page.
 export function useForm(): (path: string) => void {
   const go = useNavigate();
@@ -84,7 +93,7 @@ export function useWayBack(): (isForm: (query: string) => boolean) => boolean {
   return (isForm) => {
     const origin = originOf(isForm);
     if (!cameFromElsewhere() && !origin) return false;
-    keep(null);
+    forgetOrigin();
     if (cameFromElsewhere() || !origin) window.history.back();
     else {
       left = { entry: entry(origin.page.split("?")[0]), top: origin.top };

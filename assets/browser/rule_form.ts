@@ -8,7 +8,7 @@ import { useAgain } from "./again.ts";
 import { isPlain } from "./clicks.ts";
 import { forget, keep, keptOf, leave, leftDraft } from "./drafts.ts";
 import { carry } from "./notice.ts";
-import { leadsBack, useWayBack } from "./origin.ts";
+import { forgetOrigin, leadsBack, useWayBack } from "./origin.ts";
 import { store } from "./store.ts";
 
 type Condition = Record<string, string>;
@@ -139,6 +139,11 @@ function addressOf(query: string): URL {
 }
 
 export function openRule(query: string) {
+  forgetOrigin();
+  show(query);
+}
+
+function show(query: string) {
   if (wantedNow() === wantedOf(`?${query}`)) return;
   const within = wantedNow() !== "" && window.history.state?.sheet;
   const state = { ...window.history.state, sheet: true };
@@ -148,12 +153,14 @@ export function openRule(query: string) {
 }
 
 // A link that opens the form: a plain click opens it here, any other where the browser is told to.
-export function followRule(event: MouseEvent) {
+const following = (open: (query: string) => void) => (event: MouseEvent) => {
   if (!isPlain(event)) return;
   event.preventDefault();
-  const link = event.currentTarget as HTMLAnchorElement;
-  openRule(wantedOf(new URL(link.href).search));
-}
+  open(wantedOf(new URL((event.currentTarget as HTMLAnchorElement).href).search));
+};
+export const followRule = following(openRule);
+// Back to the form that was left for another page: it still leads to where it was opened from.
+export const followLeftRule = following(show);
 
 const isShown = (query: string) => wantedOf(query) === wantedNow();
 let wayBack: ReturnType<typeof useWayBack> = () => false;

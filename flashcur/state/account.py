@@ -22,7 +22,7 @@ from flashcur.services.accounts.view import AccountView, AlertsView, ApiKeyView,
 from flashcur.services.kit.clock import from_ms, to_ms
 from flashcur.settings import CHAINS
 from flashcur.settings.idn import shown_address
-from flashcur.state.signal_texts import moment
+from flashcur.state.signal_texts import moment, wall_clock
 from flashcur.state.wire.defaults import default_vars
 from flashcur.web.visitors import Visitor
 
@@ -225,8 +225,8 @@ def _alerts(alerts: AlertsView, zone: ZoneInfo) -> dict[str, str]:
     muted = alerts.muted_until_ms
     return {
         "quiet": "1" if alerts.quiet else "",
-        "from": _wall_clock(alerts.quiet_from_min),
-        "until": _wall_clock(alerts.quiet_until_min),
+        "from": wall_clock(alerts.quiet_from_min),
+        "until": wall_clock(alerts.quiet_until_min),
         "urgent": "1" if alerts.urgent_passes else "",
         "cap": str(alerts.daily_cap),
         "muted": "" if muted is None else str(muted),
@@ -264,10 +264,6 @@ def _place(place: Place, zone: ZoneInfo) -> dict[str, str]:
         "used": "" if place.used_ms is None else _moment(from_ms(place.used_ms), zone),
         "ends": "" if place.ends_ms is None or not place.on else _day(from_ms(place.ends_ms), zone),
     }
-
-
-def _wall_clock(minutes: int) -> str:
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 
 def _lists(account: AccountView, plan: Plan) -> list[dict[str, str]]:

@@ -306,7 +306,8 @@ def _often(found: Preview) -> str:
     if not found.count:
         return f"Would not have fired in {_span(found)}{over}."
     times = _at_most if found.needs.at_most else _times
-    if found.stored_ms is not None and found.stored_ms <= WEEK_DAYS * DAY_MS:
+    week_at_most = found.needs.days <= WEEK_DAYS if found.stored_ms is None else found.stored_ms <= WEEK_DAYS * DAY_MS
+    if week_at_most:
         return f"Would have fired {times(found.count)} in {_span(found)}{over}."
     if not found.week:
         return f"Would have fired {times(found.count)} in {_span(found)}, not in the last {WEEK_DAYS}{over}."

@@ -28,7 +28,7 @@ from flashcur.services.alerts.rules import active_count
 from flashcur.services.kit.clock import from_ms
 from flashcur.state.reading import Reader
 from flashcur.state.rule_drafts import KEEP, Draft, scope_name
-from flashcur.state.signal_texts import moment
+from flashcur.state.signal_texts import moment, wall_clock
 
 Texts = dict[str, str]
 
@@ -227,7 +227,8 @@ def _row(
     snoozed = rule.status == "active" and rule.snoozed_until_ms is not None and rule.snoozed_until_ms > now_ms
     never = kept_from_firing(definition, reader.plan)
     stopped = _STOPPED.get(rule.status, never) or ("it is snoozed" if snoozed else "")
-    told = reach(rule.channels, known, stopped=stopped, muted=muted)
+    quiet = _quiet(reader, urgent=definition is not None and definition.urgent)
+    told = reach(rule.channels, known, stopped=stopped, muted=muted, quiet=quiet)
     new = too_new(definition) if definition is not None and rule.status == "active" and not never else ""
     return {
         "id": rule.id,
@@ -262,6 +263,14 @@ def _muted(reader: Reader) -> str:
     account = reader.visitor.account
     until_ms = None if account is None else account.alerts.muted_until_ms
     return moment(until_ms, reader.zone) if until_ms is not None and until_ms > reader.now_ms else ""
+
+
+def _quiet(reader: Reader, *, urgent: bool) -> str:
+    """In which hours its messages wait; empty where they never do."""
+    account = reader.visitor.account
+    if account is None or not account.alerts.quiet or (urgent and account.alerts.urgent_passes):
+        return ""
+    return f"from {wall_clock(account.alerts.quiet_from_min)} to {wall_clock(account.alerts.quiet_until_min)}"
 
 
 def _fires(rule: RuleRecord, zone: tzinfo) -> str:

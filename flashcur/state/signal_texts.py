@@ -110,6 +110,11 @@ def moment(at_ms: int, zone: tzinfo, *, seconds: bool = False) -> str:
     return f"{at.day} {at:%b %Y, %H:%M:%S %Z}" if seconds else f"{at.day} {at:%b %Y, %H:%M %Z}"
 
 
+def wall_clock(minutes: int) -> str:
+    """A time of every day, in minutes after midnight: `22:00`."""
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+
+
 def _marks(direction: str, severity: int, quadrant: str) -> Texts:
     directions: dict[str, str] = {**DIRECTION_WORDS}
     titles: dict[str, str] = {**QUADRANT_TITLES}

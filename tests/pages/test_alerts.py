@@ -307,6 +307,17 @@ def test_a_form_that_the_table_opened_leads_back_to_it_from_wherever_it_was_left
     page.keyboard.press("Escape")
     expect(sheet(page)).to_be_hidden()
     assert path_of(page) == "/alerts"
+    # So it is for a form that was left by the history.
+    visit(page, table)
+    press_bell(page, "BTC")
+    expect(sheet(page)).to_be_visible()
+    page.go_back()
+    expect(page.locator("tbody.rows tr").first).to_be_visible()
+    visit(page, "/alerts?rule=new&symbol=BTCUSDT")
+    expect(sheet(page)).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(sheet(page)).to_be_hidden()
+    assert path_of(page) == "/alerts"
 
 
 def test_a_guest_who_signs_in_for_a_row_s_form_is_led_back_to_the_table(page: Page, app: App, browser: Browser) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flashcur.domain.rules.condition import InterestMove, OnSignal, PriceMove
-from flashcur.domain.rules.past import Needs, PastFiring
+from flashcur.domain.rules.past import WEEK_DAYS, Needs, PastFiring
 from flashcur.domain.rules.rule import Definition, Scope
 from flashcur.domain.signals.outcomes import Lift, Summary
 from flashcur.services.alerts.preview import Preview
@@ -63,6 +63,12 @@ def test_how_often_when_and_what_followed() -> None:
     assert seldom == "Use 7.5 %: less than once a week instead of 9"
     assert texts(replace(FOUND, would=0), WANTED)["suggestion"]["use"] == "Use 7.5 %: not once instead of 9"
     assert told["notes"] == ["Judged at the end of each hour."]
+
+
+def test_a_past_of_a_week_is_told_once() -> None:
+    week = replace(FOUND, needs=replace(FOUND.needs, grain="minutes"), contracts=1, week=7, count=7)
+    assert week.needs.days == WEEK_DAYS
+    assert texts(week, WANTED)["headline"] == "Would have fired 7 times in the last 7 days."
 
 
 def test_a_rule_that_would_not_have_fired_has_no_days_to_show() -> None:

@@ -139,10 +139,23 @@ def test_what_was_chosen_and_does_not_arrive_is_a_warning() -> None:
     ("until_ms", "begins"), [(NOW_MS + 1, "Muted until 24 Nov"), (NOW_MS, "Reaches you by browser")]
 )
 def test_a_mute_is_told_until_it_is_over(until_ms: int, begins: str) -> None:
-    account = SimpleNamespace(lists=(), alerts=SimpleNamespace(muted_until_ms=until_ms))
+    account = SimpleNamespace(lists=(), alerts=SimpleNamespace(muted_until_ms=until_ms, quiet=False))
     reader: Any = SimpleNamespace(**{**vars(READER), "visitor": SimpleNamespace(account=account)})
     found = list_vars([rule(channels=["in-app", "browser"])], {}, {}, WAYS, reader)
     assert found["active"][0]["reach"].startswith(begins)
+
+
+@pytest.mark.parametrize(("urgent", "passes", "waits"), [(False, True, True), (True, True, False), (True, False, True)])
+def test_quiet_hours_are_told_of_what_waits_in_them(urgent: bool, passes: bool, waits: bool) -> None:
+    wishes = SimpleNamespace(
+        muted_until_ms=None, quiet=True, quiet_from_min=22 * 60, quiet_until_min=7 * 60 + 5, urgent_passes=passes
+    )
+    account = SimpleNamespace(lists=(), alerts=wishes)
+    reader: Any = SimpleNamespace(**{**vars(READER), "visitor": SimpleNamespace(account=account)})
+    kept = rule(channels=["in-app", "browser"])
+    kept.definition = {**kept.definition, "urgent": urgent}
+    (row,) = list_vars([kept], {}, {}, WAYS, reader)["active"]
+    assert row["reach"].endswith("Only in the app from 22:00 to 07:05.") is waits
 
 
 def test_a_snooze_that_is_over_is_not_told() -> None:

@@ -51,7 +51,7 @@ def channels_tab() -> rx.Component:
             left != "",
             rx.el.div(
                 rx.el.p("We kept the rule you were writing."),
-                opens("Back to your rule", "/alerts?" + left, primary=True),
+                opens("Back to your rule", "/alerts?" + left, primary=True, left=True),
                 class_name="notice info suggestion left-rule",
             ),
         ),

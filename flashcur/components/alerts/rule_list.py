@@ -94,9 +94,9 @@ def head() -> rx.Component:
     )
 
 
-def opens(text: Content, href: str | rx.Var[str], *, primary: bool = False) -> rx.Component:
-    """A link to the form, which opens over the page."""
-    follow = browser.function("rule_form", "followRule")
+def opens(text: Content, href: str | rx.Var[str], *, primary: bool = False, left: bool = False) -> rx.Component:
+    """A link to the form, which opens over the page. `left`: back to one that was left, and leads where that led."""
+    follow = browser.function("rule_form", "followLeftRule" if left else "followRule")
     return forms.link_button(text, href, primary=primary, custom_attrs={"onClick": follow})
 
 

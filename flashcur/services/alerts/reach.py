@@ -63,9 +63,11 @@ class Reach:
     """Whether something that its owner chose does not arrive."""
 
 
-def reach(wanted: Sequence[str], known: Mapping[Channel, Way], *, stopped: str = "", muted: str = "") -> Reach:
+def reach(
+    wanted: Sequence[str], known: Mapping[Channel, Way], *, stopped: str = "", muted: str = "", quiet: str = ""
+) -> Reach:
     """What becomes of a rule's alerts. `stopped`: why it gives none, such as `it is paused`; `muted`: until when its
-    owner has nothing leave, in words."""
+    owner has nothing leave, in words; `quiet`: the hours in which its messages wait, such as `from 22:00 to 07:00`."""
     app = known["in-app"]
     if stopped or app.state != "on":
         return Reach(f"Reaches nobody, because {stopped or app.why}.", True)
@@ -76,6 +78,8 @@ def reach(wanted: Sequence[str], known: Mapping[Channel, Way], *, stopped: str =
     held = bool(on and muted)
     if held:
         whom = f"Muted until {muted}: only in the app until then, then by {_joined(on)}, too."
+    if on and quiet:
+        whom += f" Only in the app {quiet}."
     return Reach(" ".join([whom, *(f"Not by {each}." for each in failing)]), held or bool(failing))
 
 

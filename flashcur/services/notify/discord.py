@@ -18,7 +18,7 @@ from flashcur.services.kit.clock import now_ms
 from flashcur.services.notify.answers import bounded_s, failed, json_object, told
 from flashcur.services.notify.channel import Handed, Outgoing, Payload
 from flashcur.services.notify.dialling import Dialler
-from flashcur.services.notify.retry_after import retry_after_s
+from flashcur.services.notify.retry_after import too_many_s
 from flashcur.settings import Settings
 
 API = "https://discord.com"
@@ -113,9 +113,9 @@ class DiscordChannel:
             raise Unanswered("Discord’s answer did not confirm the message")
         if answer.status == 429:
             if not said:
-                wait = retry_after_s(answer.headers, self._clock(), SHUT_OUT_S)
+                wait = too_many_s(answer.headers, self._clock(), SHUT_OUT_S)
                 raise TryAgainLater("Discord refuses our requests for now", wait_s=wait, whole_channel=True)
-            wait = bounded_s(said.get("retry_after"), retry_after_s(answer.headers, self._clock(), WAIT_S))
+            wait = bounded_s(said.get("retry_after"), too_many_s(answer.headers, self._clock(), WAIT_S))
             raise TryAgainLater(told("Discord", answer), wait_s=wait, whole_channel=said.get("global") is True)
         if answer.status == 403 and not said:
             raise TryAgainLater(told("Discord", answer), wait_s=SHUT_OUT_S, whole_channel=True)

@@ -14,7 +14,7 @@ from flashcur.services.kit.clock import now_ms
 from flashcur.services.notify.answers import failed
 from flashcur.services.notify.dialling import Answer, Dialler
 from flashcur.services.notify.port import KEY_ARG
-from flashcur.services.notify.retry_after import retry_after_s
+from flashcur.services.notify.retry_after import too_many_s
 from flashcur.services.notify.templates import Rendered
 from flashcur.settings import Secret
 
@@ -109,7 +109,7 @@ class SendGridSender:
             self._refused = True
             return TryAgainLater(message, wait_s=REFUSED_RETRY_S, whole_channel=True)
         if status == 429:
-            wait_s = retry_after_s(answer.headers, self._clock(), RETRY_S)
+            wait_s = too_many_s(answer.headers, self._clock(), RETRY_S)
             return TryAgainLater(message, wait_s=wait_s, whole_channel=True)
         if status < 400:
             # A redirect, or what something between us and SendGrid says: of this mail alone, and of none certainly.

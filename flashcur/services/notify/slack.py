@@ -17,7 +17,7 @@ from flashcur.services.kit.clock import now_ms
 from flashcur.services.notify.answers import failed, told
 from flashcur.services.notify.channel import Handed, Outgoing, Payload
 from flashcur.services.notify.dialling import Dialler
-from flashcur.services.notify.retry_after import retry_after_s
+from flashcur.services.notify.retry_after import too_many_s
 from flashcur.settings import Settings
 
 API = "https://hooks.slack.com"
@@ -110,7 +110,7 @@ class SlackChannel:
         if answer.status == 200:
             raise Unanswered("Slack’s answer did not confirm the message")
         if answer.status == 429:
-            raise TryAgainLater(told("Slack", answer), wait_s=retry_after_s(answer.headers, self._clock(), WAIT_S))
+            raise TryAgainLater(told("Slack", answer), wait_s=too_many_s(answer.headers, self._clock(), WAIT_S))
         if said in _GONE_WORDS or answer.status in (404, 410):
             raise Gone(f"{told('Slack', answer)}: the webhook was removed, or its channel is no longer there")
         if 400 <= answer.status < 500 and answer.status != 408:

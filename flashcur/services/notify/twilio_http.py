@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from flashcur.errors import TryAgainLater
 from flashcur.services.notify.answers import failed
 from flashcur.services.notify.dialling import Dialler
-from flashcur.services.notify.retry_after import retry_after_s
+from flashcur.services.notify.retry_after import too_many_s
 
 BUSY_S = 1.0
 """How long everything waits after a 429 that does not say: it counts what is asked at the same time."""
@@ -58,7 +58,7 @@ class TwilioHttp:
             trusted=True,
         )
         if answer.status == 429:
-            wait_s = retry_after_s(answer.headers, self._clock(), BUSY_S)
+            wait_s = too_many_s(answer.headers, self._clock(), BUSY_S)
             raise TryAgainLater("Twilio asks us to slow down (429)", wait_s=wait_s, whole_channel=True)
         if answer.status == 408 or answer.status >= 500:
             # What the library makes of it holds no headers.

@@ -18,7 +18,7 @@ from flashcur.services.kit.clock import now_ms
 from flashcur.services.notify.answers import failed
 from flashcur.services.notify.channel import Handed, Outgoing, Payload, cannot_send
 from flashcur.services.notify.dialling import Answer, Dialler
-from flashcur.services.notify.retry_after import retry_after_s
+from flashcur.services.notify.retry_after import too_many_s
 from flashcur.services.notify.vapid import Vapid, public_key
 from flashcur.settings import Settings
 
@@ -113,7 +113,7 @@ class WebPushChannel:
         if answer.status in (404, 410):
             return Gone(_GONE)
         if answer.status == 429:
-            return TryAgainLater(words, wait_s=retry_after_s(answer.headers, self._clock(), BUSY_S))
+            return TryAgainLater(words, wait_s=too_many_s(answer.headers, self._clock(), BUSY_S))
         if answer.status in (401, 403):
             logger.error("%s. Check VAPID_PRIVATE_KEY, VAPID_SUBJECT and this machine's clock", words)
             return TryAgainLater(words, wait_s=OPERATOR_WAIT_S)

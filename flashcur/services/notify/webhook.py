@@ -23,7 +23,7 @@ from flashcur.services.kit.clock import from_ms, now_ms
 from flashcur.services.notify.answers import failed, told
 from flashcur.services.notify.channel import Handed, Outgoing, Payload
 from flashcur.services.notify.dialling import Dialler
-from flashcur.services.notify.retry_after import retry_after_s
+from flashcur.services.notify.retry_after import too_many_s
 from flashcur.settings import Secret, Settings
 
 MOST_BODY = 20_000
@@ -122,7 +122,7 @@ class WebhookChannel:
         if answer.status == 410:
             raise Gone(f"{told(server, answer)}: the server wants no more messages")
         if answer.status == 429 or (answer.status == 503 and "Retry-After" in answer.headers):
-            raise TryAgainLater(told(server, answer), wait_s=retry_after_s(answer.headers, at_ms, WAIT_S))
+            raise TryAgainLater(told(server, answer), wait_s=too_many_s(answer.headers, at_ms, WAIT_S))
         if 300 <= answer.status < 400:
             raise DeliveryError(f"{server} answered {answer.status}: redirects are not followed")
         raise failed(server, answer, at_ms)

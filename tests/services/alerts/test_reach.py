@@ -138,6 +138,15 @@ def test_a_mute_is_said_where_something_would_leave(
     assert reach(wanted, known(sqlite_database, "elite"), muted="21:04") == expected
 
 
+def test_hours_in_which_messages_wait_are_said_where_something_would_leave(sqlite_database: Database) -> None:
+    told = known(sqlite_database, "elite")
+    night = "from 22:00 to 07:00"
+    assert reach(["in-app", "email"], told, quiet=night).text == (
+        "Reaches you by email, and in the app. Only in the app from 22:00 to 07:00."
+    )
+    assert reach(["in-app"], told, quiet=night).text == "Reaches you only in the app."
+
+
 def test_a_rule_that_rests_reaches_nobody(sqlite_database: Database) -> None:
     told = known(sqlite_database, "elite")
     assert reach(["in-app", "email"], told, stopped="it is paused") == Reach(
