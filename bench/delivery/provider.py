@@ -160,6 +160,7 @@ class ProviderChannel:
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         self.name, self.rate, self.recipient_rate = name, rate, recipient_rate
+        self.own_servers = False
         self.useful_s = 3600
         self._url = url
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)

@@ -53,6 +53,7 @@ class _Handing(ProviderChannel):
         # One that hangs is left when the worker leaves it.
         super().__init__(url, channel.name, rate=channel.rate, recipient_rate=channel.recipient_rate, timeout_s=3_600.0)
         self.useful_s = channel.useful_s
+        self.own_servers = channel.own_servers
         self._channel = channel
 
     def render(self, message: Message) -> Payload:

@@ -14,6 +14,7 @@ from typing import Literal
 from sqlmodel import Session, select
 
 from flashcur.domain.delivery.schedule import told_to_wait_ms
+from flashcur.engine.hanging import Hanging
 from flashcur.errors import DatabaseError, DeliveryError, TryAgainLater, Unanswered
 from flashcur.models import Delivery
 from flashcur.services.alerts import endings
@@ -88,6 +89,8 @@ class _Lane:
 
     channel: Channel
     pace: Pace
+    hanging: Hanging | None
+    """Where each place is a server of its own: where all are one provider's, one that hangs is the provider."""
     report: ChannelReport = field(default_factory=ChannelReport)
     sending: int = 0
     held: bool = False
@@ -97,11 +100,12 @@ class _Lane:
     def room(self, now_s: float) -> int:
         if self.channel.problem:
             return 0
-        return max(0, min(self.at_once - self.sending, self.pace.room(now_s)))
+        slow = self.hanging.slow(now_s) if self.hanging else 0
+        return max(0, min(self.at_once - self.sending + slow, self.pace.room(now_s)))
 
     @property
     def at_once(self) -> int:
-        """How many may be on their way."""
+        """How many may be on their way, beside those that let us wait."""
         return min(MOST_AT_ONCE, max(AT_ONCE, math.ceil(self.channel.rate * ANSWER_S)))
 
 
@@ -148,7 +152,10 @@ class DeliveryWorker:
         self._every_s = every_s
         self._lease_ms = lease_ms
         self._send_timeout_s = send_timeout_s
-        self._lanes = {name: _Lane(channel, Pace(channel.rate)) for name, channel in channels.items()}
+        self._lanes = {
+            name: _Lane(channel, Pace(channel.rate), Hanging() if channel.own_servers else None)
+            for name, channel in channels.items()
+        }
         self._recipients = Paces()
         self._accounts = Paces()
         self._sending: set[tuple[str, str]] = set()
@@ -272,6 +279,11 @@ class DeliveryWorker:
             return pause_s
         busy = self._resting(now_s)
         busy_accounts = self._resting_accounts(now_s)
+        hanging = {
+            name: (frozenset(places.places), places.room(self._lanes[name].at_once))
+            for name in room
+            if (places := self._lanes[name].hanging) and places.places
+        }
         claimed = await self._database.run(
             lambda session: outbox.claim_due(
                 session,
@@ -279,6 +291,7 @@ class DeliveryWorker:
                 room,
                 busy=busy,
                 busy_accounts=busy_accounts,
+                hanging=hanging,
                 per_account=ACCOUNT_AT_ONCE,
                 lease_ms=self._lease_ms,
                 take_over=now_s >= self._let_be_until_s,
@@ -321,6 +334,11 @@ class DeliveryWorker:
         waits = [lane.pace.wait_s(now_s) for lane in self._lanes.values()]
         waits += self._recipients.resting(now_s).values()
         waits += self._accounts.resting(now_s).values()
+        waits += [
+            lane.hanging.until_slow_s(now_s)
+            for lane in self._lanes.values()
+            if lane.hanging and lane.sending >= lane.at_once
+        ]
         return max(_SHORTEST_LOOK_S, min([self._every_s, *(wait_s for wait_s in waits if wait_s > 0)]))
 
     async def _deliver(self, claimed: Claimed, lane: _Lane, claimed_s: float) -> None:
@@ -358,11 +376,16 @@ class DeliveryWorker:
             attempt=delivery.attempts,
             expires_ms=delivery.expires_ms,
         )
+        if lane.hanging:
+            lane.hanging.ask(delivery.recipient, _steady_s())
         try:
             async with asyncio.timeout(self._send_timeout_s):
                 return await lane.channel.send(outgoing)
         except TimeoutError as error:
             raise Unanswered(f"no answer within {self._send_timeout_s:g} s") from error
+        finally:
+            if lane.hanging:
+                lane.hanging.ended(delivery.recipient, _steady_s())
 
     def _payload(self, delivery: Delivery) -> Payload:
         if delivery.kind == "mail":

@@ -16,7 +16,7 @@ from sqlmodel import Session, col, select
 from bench.delivery.kills import killed
 from bench.delivery.provider import Provider, ProviderChannel, Reply, provider
 from flashcur.engine.delivery import AT_ONCE, MOST_AT_ONCE, SEND_TIMEOUT_S, DeliveryWorker
-from flashcur.errors import DatabaseError, DeliveryError
+from flashcur.errors import DatabaseError, DeliveryError, Unanswered
 from flashcur.models import AccountChange, AlertRecord, AuditEvent, Delivery, Destination
 from flashcur.services.accounts import mail_tokens, undelivered
 from flashcur.services.alerts.dispatch import dispatch
@@ -27,6 +27,7 @@ from flashcur.services.notify.channel import Channel, Handed, Outgoing
 from flashcur.services.notify.dialling import Dialler
 from flashcur.services.notify.email import EmailChannel
 from flashcur.services.notify.outbox import LEASE_MS
+from flashcur.services.notify.webhook import WebhookChannel, new_details
 from flashcur.services.simulator import SimulatedExchange
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
@@ -36,6 +37,8 @@ from tests.support.programs import PostgresServer
 from tests.support.running import running_engine
 from tests.support.sendgrid import API_KEY, SendGridServer, sendgrid_server
 from tests.support.sendgrid import Reply as MailReply
+from tests.support.vendor import Reply as Answered
+from tests.support.vendor import Request, Vendor, serving
 from tests.support.waiting import eventually
 
 BASE = "https://flashcur.example"
@@ -219,6 +222,74 @@ async def test_a_channel_that_hangs_delays_no_other(
     hooks = [row.status for row in all_stored(database) if row.channel == "webhook"]
     # Those that were on their way when the worker stopped may have arrived, whether it was noted in time or not.
     assert hooks.count("uncertain") + hooks.count("sending") == hooks.count("queued") == AT_ONCE
+
+
+async def test_fifty_webhooks_that_hang_delay_no_other(database: Database, settings: Settings, clock: Clock) -> None:
+    """Complaint 24: servers of others that never answer take no room from one that does."""
+    async with contextlib.AsyncExitStack() as stack:
+        dialler = Dialler(allow_private=True)
+        stack.push_async_callback(dialler.close)
+        channel = WebhookChannel(settings, dialler)
+        servers = [await stack.enter_async_context(serving(Silent())) for _ in range(50)]
+        healthy = await stack.enter_async_context(serving(Vendor()))
+        assert channel.rate <= len(servers)
+        put(database, *(a_webhook_s(database, f"{number}", each.url) for number, each in enumerate(servers)))
+        async with running(database, settings, clock, channel) as worker:
+            await eventually(lambda: all(each.requests for each in servers), "the requests to those that hang")
+            put(database, a_webhook_s(database, "healthy", healthy.url))
+            await eventually(lambda: worker.reports["webhook"].sent == 1, "the message to the one that answers")
+            # Not one of the others has been given up by then.
+            assert worker.reports["webhook"].failed == 0
+        assert len(healthy.requests) == 1
+
+
+class Silent(Vendor):
+    """Takes every request, and answers none."""
+
+    def respond(self, request: Request) -> Answered:
+        return Answered(fault="silent")
+
+
+def a_webhook_s(database: Database, name: str, url: str) -> Delivery:
+    """A message for the webhook of an account of its own."""
+    with database.session() as session:
+        owner = add_account(session, f"{name}@example.com", from_ms(NOW))
+        place = destinations.keep(session, owner, "webhook", url, NOW, details=new_details(), confirmed=True)
+        payload = {"body": "{}"}
+        return delivery(url, "webhook", payload=payload, account_id=owner, destination_id=place.id)
+
+
+async def test_places_that_hung_are_asked_a_few_at_a_time_until_they_answer(
+    database: Database, settings: Settings, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flashcur.engine.hanging.HANGS_S", 0.0)
+    answers = asyncio.Event()
+    asked: list[str] = []
+
+    class Servers(ProviderChannel):
+        async def send(self, outgoing: Outgoing) -> Handed:
+            asked.append(outgoing.recipient)
+            if outgoing.attempt == 1 and outgoing.recipient != "healthy":
+                raise Unanswered("no answer")
+            await answers.wait()
+            return Handed()
+
+    channel = Servers("", "webhook")
+    channel.own_servers, channel.rate = True, 40.0
+    put(database, *(delivery(f"{number}", "webhook", due_ms=NOW - 1) for number in range(60)))
+    async with running(database, settings, clock, channel) as worker:
+        await eventually(lambda: worker.reports["webhook"].uncertain == 60, "the first attempts")
+        asked.clear()
+        clock.ms += 10_000
+        await eventually(lambda: len(asked) == 10, "a quarter of them")
+        await looked(database)
+        assert len(asked) == 10
+        put(database, delivery("healthy", "webhook", now_ms=clock.ms), now_ms=clock.ms)
+        await eventually(lambda: "healthy" in asked, "one that never hung")
+        assert len(asked) == 11
+        monkeypatch.setattr("flashcur.engine.hanging.HANGS_S", 60.0)
+        answers.set()
+        await eventually(lambda: worker.reports["webhook"].sent == 61, "all of them")
 
 
 async def test_a_channel_that_takes_much_comes_to_its_rate_though_its_provider_is_slow(

@@ -23,6 +23,7 @@ class PlainChannel:
     problem: str = ""
     rate: float = 100.0
     recipient_rate: float = 100.0
+    own_servers: bool = False
     useful_s: int = 3600
     handed: list[Outgoing] = field(default_factory=list)
 

@@ -17,6 +17,7 @@ class RecordedChannel:
     problem: str = ""
     rate: float = 10.0
     recipient_rate: float = 1.0
+    own_servers: bool = False
     useful_s: int = 3_600
     rendered: int = 0
 

@@ -59,6 +59,8 @@ class Channel(Protocol):
     """Messages a second that the provider takes of us in all."""
     recipient_rate: float
     """Messages a second that it takes for one recipient."""
+    own_servers: bool
+    """Whether recipients are on servers of whoever chose them, so that one may hang while others answer."""
     useful_s: int
     """How long after its alert a message is worth sending, in seconds; then it expires."""
 

@@ -68,6 +68,7 @@ class DiscordChannel:
     problem = ""
     rate = 40.0
     recipient_rate = 0.5
+    own_servers = False
     useful_s = 3_600
 
     def __init__(self, settings: Settings, dialler: Dialler, clock: Callable[[], int] = now_ms) -> None:

@@ -42,6 +42,7 @@ class EmailChannel:
     name = "email"
     rate = 50.0
     recipient_rate = 1.0
+    own_servers = False
     useful_s = 6 * 3600
 
     def __init__(self, settings: Settings, dialler: Dialler, sender: MailSender | None = None) -> None:

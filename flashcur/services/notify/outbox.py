@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
+from types import MappingProxyType
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, and_, event, func, not_, or_, tuple_
@@ -160,6 +161,7 @@ def claim_due(
     busy: Collection[tuple[str, str]] = (),
     busy_accounts: Collection[tuple[str, str]] = (),
     per_account: int = 1_000,
+    hanging: Mapping[str, tuple[Collection[str], int]] = MappingProxyType({}),
     lease_ms: int = LEASE_MS,
     take_over: bool = True,
     ask: Ask | None = None,
@@ -168,6 +170,7 @@ def claim_due(
 
     Urgent ones come first, then the longest due. For each (channel, recipient) it is one at a time, none while that is
     in `busy`; for each account `per_account` of a channel at most, and none of a (channel, account) in `busy_accounts`.
+    `hanging`: recipients of a channel of which it takes no more than so many, together.
     A claim counts as an attempt, so that one that brings its sender down is tried less and less often, too. What `ask`
     holds is none: it is `held`, as if it had been planned now. Without `take_over`, what others claimed is left to them
     even where their claim has ended.
@@ -176,7 +179,7 @@ def claim_due(
     if not open_channels:
         return []
     due = _due(now_ms) if take_over else and_(_due(now_ms), col(Delivery.status) != "sending")
-    chosen = _choose(session, due, open_channels, set(busy), busy_accounts, per_account)
+    chosen = _choose(session, due, open_channels, set(busy), busy_accounts, per_account, hanging)
     if not chosen:
         return []
     # On PostgreSQL claimers pass each other by; on SQLite a transaction that writes is alone anyway.
@@ -389,6 +392,7 @@ def _choose(
     busy: set[tuple[str, str]],
     busy_accounts: Collection[tuple[str, str]],
     per_account: int,
+    hanging: Mapping[str, tuple[Collection[str], int]],
 ) -> list[int]:
     """Ids of what to claim, the first in line first."""
     line = (col(Delivery.urgent).desc(), col(Delivery.due_ms), col(Delivery.id))
@@ -408,14 +412,21 @@ def _choose(
     shares = columns_of(firsts, share.label("share")).where(firsts.c.place == 1).subquery()
     rank = _number(shares.c, shares.c.channel)
     lines = columns_of(shares, rank.label("rank")).where(shares.c.share <= per_account).subquery()
-    most = max(room.values()) + len(busy)
+    # Beside those that are taken there are as many as may be passed over.
+    most = max(room.values()) + len(busy) + max((len(places) for places, _ in hanging.values()), default=0)
     query = columns_of(lines).where(lines.c.rank <= most).order_by(lines.c.channel, lines.c.rank)
     left = dict(room)
+    left_hanging = {channel: number for channel, (_, number) in hanging.items()}
     chosen: list[int] = []
     for row in session.connection().execute(query):
-        if left[row.channel] and (row.channel, row.recipient) not in busy:
-            left[row.channel] -= 1
-            chosen.append(row.id)
+        if not left[row.channel] or (row.channel, row.recipient) in busy:
+            continue
+        if row.channel in hanging and row.recipient in hanging[row.channel][0]:
+            if not left_hanging[row.channel]:
+                continue
+            left_hanging[row.channel] -= 1
+        left[row.channel] -= 1
+        chosen.append(row.id)
     return chosen
 
 

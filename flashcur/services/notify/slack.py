@@ -68,6 +68,7 @@ class SlackChannel:
     problem = ""
     rate = 50.0
     recipient_rate = 1.0
+    own_servers = False
     useful_s = 3_600
 
     def __init__(self, settings: Settings, dialler: Dialler, clock: Callable[[], int] = now_ms) -> None:

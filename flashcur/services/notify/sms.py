@@ -62,6 +62,7 @@ class SmsChannel:
     rate = 1.0
     """What carriers take of one long number a second."""
     recipient_rate = 1.0
+    own_servers = False
     useful_s = 15 * 60
 
     def __init__(

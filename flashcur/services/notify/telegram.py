@@ -110,6 +110,7 @@ class TelegramChannel:
     name = "telegram"
     rate = 30.0
     recipient_rate = 1.0
+    own_servers = False
     useful_s = 3_600
 
     def __init__(self, api: TelegramApi, monotonic: Callable[[], float] = time.monotonic) -> None:

@@ -44,6 +44,7 @@ class WebPushChannel:
     name = "web-push"
     rate = 100.0
     recipient_rate = 2.0
+    own_servers = True
     useful_s = 3600
 
     def __init__(

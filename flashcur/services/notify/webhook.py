@@ -86,6 +86,7 @@ class WebhookChannel:
     problem = ""
     rate = 50.0
     recipient_rate = 5.0
+    own_servers = True
     useful_s = 6 * 3_600
 
     def __init__(self, settings: Settings, dialler: Dialler, clock: Callable[[], int] = now_ms) -> None:

@@ -156,6 +156,14 @@ def test_accounts_that_have_used_their_share_wait(database: Database) -> None:
     assert ids(claim(database, room=1, busy_accounts={("telegram", ann), ("email", bob)})) == [of_bob]
 
 
+def test_of_places_that_hang_no_more_are_taken_than_their_share(database: Database) -> None:
+    put(database, *(delivery(f"hangs {number}", due_ms=NOW - 10) for number in range(30)))
+    put(database, delivery("answers"))
+    hanging = {"telegram": ({f"hangs {number}" for number in range(30)}, 2)}
+    claimed = claim(database, room=5, hanging=hanging)
+    assert [each.delivery.recipient for each in claimed] == ["hangs 0", "hangs 1", "answers"]
+
+
 def test_an_account_has_its_share_of_a_channel_in_one_claim(database: Database) -> None:
     with database.session() as session:
         ann, bob = (add_account(session, f"{name}@example.com", from_ms(NOW)) for name in ("ann", "bob"))
