@@ -58,6 +58,8 @@ over they could not note, and it would be sent a second time."""
 STALLED_MS = 5 * 60_000
 """What is due for so long, although its channel is configured, is stalled, and said."""
 _SHORTEST_LOOK_S = 0.02
+_PART = 3
+"""A claim is renewed when so large a part of it is over; what is not begun while that much is left is given back."""
 
 
 @dataclass(slots=True)
@@ -109,6 +111,15 @@ class _Lane:
         return min(MOST_AT_ONCE, max(AT_ONCE, math.ceil(self.channel.rate * ANSWER_S)))
 
 
+@dataclass(slots=True)
+class _Held:
+    """A claim of ours."""
+
+    claim: str
+    until_s: float
+    """When it ends, by the steady clock: for all we know, not later."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Outcome:
     """What became of an attempt, to be noted."""
@@ -143,7 +154,7 @@ class DeliveryWorker:
     ) -> None:
         """`clock` is Unix ms; `deliver` writes down where notices of this go; `ask` is asked of what is about to leave.
         The outbox is looked into each `every_s`, and at once when this process has written something. A claim lasts
-        `lease_ms`, several times as long as an attempt may take."""
+        `lease_ms` and is renewed until what became of its message is noted."""
         self._database = database
         self._secret = secret
         self._clock = clock
@@ -151,6 +162,8 @@ class DeliveryWorker:
         self._ask = ask
         self._every_s = every_s
         self._lease_ms = lease_ms
+        self._lease_s = lease_ms / 1000
+        self._held: dict[str, _Held] = {}
         self._send_timeout_s = send_timeout_s
         self._lanes = {
             name: _Lane(channel, Pace(channel.rate), Hanging() if channel.own_servers else None)
@@ -199,14 +212,16 @@ class DeliveryWorker:
 
         stop_listening = outbox.on_written(written)
         noting = asyncio.create_task(self._note_all(), name="delivery notes")
+        renewing = asyncio.create_task(self._renew_all(), name="delivery claims")
         try:
-            await self._send_all(noting)
+            await self._send_all(noting, renewing)
         finally:
             stop_listening()
             try:
                 await self._finish()
             finally:
                 noting.cancel()
+                renewing.cancel()
 
     async def tend(self) -> str:
         """End what has come too late while it waited, and look how the outbox is; one line that says so.
@@ -241,7 +256,7 @@ class DeliveryWorker:
             )
         report.stalled = stalled
 
-    async def _send_all(self, noting: asyncio.Task[None]) -> None:
+    async def _send_all(self, *beside: asyncio.Task[None]) -> None:
         backoff = Backoff(first_s=0.5, cap_s=15.0)
         while True:
             self._look.clear()
@@ -256,9 +271,10 @@ class DeliveryWorker:
                 await asyncio.sleep(pause_s)
                 continue
             backoff.reset()
-            if noting.done():
-                # A defect: the supervisor begins anew.
-                noting.result()
+            for task in beside:
+                if task.done():
+                    # A defect: the supervisor begins anew.
+                    task.result()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._look.wait(), pause_s)
 
@@ -311,13 +327,14 @@ class DeliveryWorker:
         lane = self._lanes[delivery.channel]
         recipient, account = _recipient(claimed), _account(claimed)
         lane.sending += 1
+        self._held[delivery.key] = _Held(delivery.claim, claimed_s + self._lease_s)
         lane.pace.take(claimed_s)
         self._sending.add(recipient)
         self._recipients.take(recipient, lane.channel.recipient_rate, claimed_s)
         if account is not None:
             self._sending_of[account] += 1
             self._accounts.take(account, ACCOUNT_RATE, claimed_s, ACCOUNT_BURST)
-        task = asyncio.create_task(self._deliver(claimed, lane, claimed_s), name=f"delivery {delivery.id}")
+        task = asyncio.create_task(self._deliver(claimed, lane), name=f"delivery {delivery.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -341,11 +358,32 @@ class DeliveryWorker:
         ]
         return max(_SHORTEST_LOOK_S, min([self._every_s, *(wait_s for wait_s in waits if wait_s > 0)]))
 
-    async def _deliver(self, claimed: Claimed, lane: _Lane, claimed_s: float) -> None:
+    async def _renew_all(self) -> None:
+        """Keep what is on its way from being taken up by others: a send may take longer than a claim lasts, and the
+        database may have been away when it came back."""
+        while True:
+            await asyncio.sleep(self._lease_s / _PART / 2)
+            # While the database is away the others cannot take anything up; that it is, is said elsewhere.
+            with contextlib.suppress(DatabaseError):
+                await self._renew()
+
+    async def _renew(self) -> None:
+        """Raises DatabaseError."""
+        now_s, until_ms = _steady_s(), self._clock() + self._lease_ms
+        fresh_s = self._lease_s * (1 - 1 / _PART)
+        worn = {key: held for key, held in self._held.items() if held.until_s - now_s <= fresh_s}
+        if not worn:
+            return
+        claims = {key: held.claim for key, held in worn.items()}
+        renewed = await self._database.run(lambda session: outbox.renew(session, claims, until_ms))
+        for key, held in worn.items():
+            held.until_s = now_s + self._lease_s if key in renewed else now_s
+
+    async def _deliver(self, claimed: Claimed, lane: _Lane) -> None:
         begun_ms = self._clock()
         result: Handed | DeliveryError
         try:
-            result = await self._attempt(claimed, lane, claimed_s)
+            result = await self._attempt(claimed, lane)
         except DeliveryError as error:
             result = error
         except asyncio.CancelledError:
@@ -357,7 +395,7 @@ class DeliveryWorker:
         self._outcomes.append(_Outcome(claimed, lane, result, begun_ms))
         self._to_note.set()
 
-    async def _attempt(self, claimed: Claimed, lane: _Lane, claimed_s: float) -> Handed:
+    async def _attempt(self, claimed: Claimed, lane: _Lane) -> Handed:
         """Raises DeliveryError."""
         delivery = claimed.delivery
         if claimed.stop:
@@ -365,7 +403,7 @@ class DeliveryWorker:
         if self._clock() >= delivery.expires_ms:
             raise _NotToBeSent("expired", f"{outbox.TOO_LATE} {delivery.problem}".rstrip())
         # Paused or starved since: another one may be sending it, or is about to.
-        if 1000 * (_steady_s() - claimed_s + self._send_timeout_s) >= self._lease_ms:
+        if _steady_s() + self._lease_s / _PART >= self._held[delivery.key].until_s:
             raise _ClaimOver("its claim was about to end before it was begun")
         outgoing = Outgoing(
             delivery_id=delivery.id or 0,
@@ -467,6 +505,7 @@ class DeliveryWorker:
             self._outcomes.remove(outcome)
             lane, claimed = outcome.lane, outcome.claimed
             lane.sending -= 1
+            self._held.pop(claimed.delivery.key, None)
             self._sending.discard(_recipient(claimed))
             account = _account(claimed)
             if account is not None:

@@ -16,7 +16,7 @@ from sqlmodel import Session, col, select
 from bench.delivery.kills import killed
 from bench.delivery.provider import Provider, ProviderChannel, Reply, provider
 from flashcur.engine.delivery import AT_ONCE, MOST_AT_ONCE, SEND_TIMEOUT_S, DeliveryWorker
-from flashcur.errors import DatabaseError, DeliveryError, Unanswered
+from flashcur.errors import DatabaseError, DeliveryError, Refused, Unanswered
 from flashcur.models import AccountChange, AlertRecord, AuditEvent, Delivery, Destination
 from flashcur.services.accounts import mail_tokens, undelivered
 from flashcur.services.alerts.dispatch import dispatch
@@ -617,6 +617,68 @@ async def test_a_worker_that_slept_past_its_lease_sends_nothing(
             await eventually(lambda: not slow.sending, "the one that was paused")
     assert dict(there.taken) == {"k": 1}
     assert statuses(database) == ["accepted"]
+
+
+async def test_a_send_that_takes_longer_than_a_claim_is_not_taken_up_by_another(
+    database: Database, settings: Settings, clock: Clock
+) -> None:
+    """Complaint 3: who lives renews its claims, however long its provider takes."""
+    lease_ms, asked, answers = 1_500, list[str](), asyncio.Event()
+
+    class Slow(ProviderChannel):
+        async def send(self, outgoing: Outgoing) -> Handed:
+            asked.append(outgoing.key)
+            await answers.wait()
+            return Handed("m1", "accepted")
+
+    (only,) = put(database, delivery(key="k"))
+    async with running(database, settings, clock, Slow(""), lease_ms=lease_ms) as holder:
+        await eventually(lambda: asked == ["k"], "the request")
+        async with running(database, settings, clock, Slow(""), lease_ms=lease_ms) as other:
+            while clock.ms <= NOW + 2 * lease_ms:
+                clock.ms += 1_000
+                # The clock stands until then: a second more, and the claim would be over.
+                await eventually(lambda: stored(database, only).due_ms == clock.ms + lease_ms, "its renewal")
+                await looked(database)
+            answers.set()
+            await eventually(lambda: holder.reports["telegram"].sent == 1, "the answer")
+            assert other.reports["telegram"].sent == 0
+    assert (asked, way(database, only)) == (["k"], ["queued", "accepted"])
+
+
+async def test_what_a_worker_that_slept_was_sending_keeps_its_key(
+    database: Database, settings: Settings, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Complaint 3: nobody knows whether it arrived, so it comes again, under its key; and a failure that the one that
+    slept learns of is nothing any more."""
+    asked, answers = list[str](), asyncio.Event()
+
+    class Failing(ProviderChannel):
+        async def send(self, outgoing: Outgoing) -> Handed:
+            asked.append(outgoing.key)
+            await answers.wait()
+            raise Refused("no such chat")
+
+    class Quick(ProviderChannel):
+        async def send(self, outgoing: Outgoing) -> Handed:
+            asked.append(outgoing.key)
+            return Handed("m1", "accepted")
+
+    (only,) = put(database, delivery(key="k"))
+    async with running(database, settings, clock, Failing("")) as slept:
+
+        async def asleep() -> None:
+            pass
+
+        monkeypatch.setattr(slept, "_renew", asleep)
+        await eventually(lambda: asked == ["k"], "the request")
+        clock.ms += LEASE_MS
+        async with running(database, settings, clock, Quick("")) as quick:
+            await eventually(lambda: quick.reports["telegram"].sent == 1, "the message")
+        answers.set()
+        await eventually(lambda: not slept.sending, "the one that slept")
+        assert slept.reports["telegram"].dead == 0
+    assert (asked, way(database, only)) == (["k", "k"], ["queued", "uncertain", "accepted"])
 
 
 def _later() -> float:

@@ -30,8 +30,8 @@ from flashcur.services.notify.channel import Handed, Payload
 from flashcur.services.notify.destinations import address_key
 from flashcur.services.storage.pruning import delete_unlocked
 
-LEASE_MS = 60_000
-"""How long a claim lasts: several times as long as any attempt may take (`engine.delivery.SEND_TIMEOUT_S`)."""
+LEASE_MS = 15_000
+"""How long a claim lasts unless whoever holds it renews it: so long what was claimed by one that died waits."""
 MAX_PROBLEM_CHARS = 300
 """Characters kept of why an attempt failed."""
 
@@ -207,6 +207,20 @@ def claim_due(
         session.add(delivery)
     reasons = {each: answer for each, answer in answers.items() if isinstance(answer, str)}
     return _with_reasons(session, sorted(taken, key=lambda row: chosen.index(row.id or 0)), reasons)
+
+
+def renew(session: Session, claims: Mapping[str, str], until_ms: int) -> set[str]:
+    """Have claims (by the keys of their deliveries) last until a moment (Unix ms); keys of those that are still held.
+
+    Also of one that has ended, as long as nobody else has taken its delivery up.
+    """
+    held = {
+        key: row for key, row in lock(session, claims).items() if row.status == "sending" and row.claim == claims[key]
+    }
+    for row in held.values():
+        row.due_ms = until_ms
+        session.add(row)
+    return set(held)
 
 
 def lock(session: Session, keys: Collection[str]) -> dict[str, Delivery]:

@@ -131,6 +131,30 @@ def test_the_urgent_go_first_then_the_longest_due(database: Database) -> None:
     assert ids(claim(database, room=2)) == [late]
 
 
+def test_a_claim_that_is_renewed_goes_on_and_one_that_was_taken_over_does_not(database: Database) -> None:
+    (only,) = put(database, delivery(key="k"))
+    (first,) = claim(database)
+    half = NOW + LEASE_MS // 2
+
+    def renewed(claimed: outbox.Claimed, until_ms: int) -> set[str]:
+        with database.session() as session:
+            return outbox.renew(session, {"k": claimed.delivery.claim}, until_ms)
+
+    assert renewed(first, half + LEASE_MS) == {"k"}
+    assert claim(database, NOW + LEASE_MS) == []
+    (second,) = claim(database, half + LEASE_MS)
+    assert renewed(first, NOW + 9 * LEASE_MS) == set()
+    assert renewed(second, half + 3 * LEASE_MS) == {"k"}
+    assert stored(database, only).due_ms == half + 3 * LEASE_MS
+    with database.session() as session:
+        outbox.mark_handed(session, "k", second.delivery.claim, Handed(), half, half)
+    assert renewed(second, NOW + 9 * LEASE_MS) == set()
+
+
+def test_what_one_that_died_had_claimed_waits_for_some_seconds() -> None:
+    assert LEASE_MS <= 15_000
+
+
 def test_of_each_recipient_one_at_a_time_in_their_order(database: Database) -> None:
     first, second, other = put(database, delivery("a"), delivery("a"), delivery("b"))
     assert ids(claim(database)) == [first, other]
