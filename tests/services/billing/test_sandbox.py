@@ -809,6 +809,7 @@ async def test_the_same_seed_gives_the_same_ids() -> None:
     assert await journey(5) == first
     other = await journey(6)
     assert len(other) == len(first)
+    assert not [each for each in first if each.endswith("0000")]
     assert not set(other) & {each for each in first if "sandbox" not in each}
 
 

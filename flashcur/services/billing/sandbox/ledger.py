@@ -41,7 +41,7 @@ class Ledger:
     def new_id(self, prefix: str, length: int = 24) -> str:
         """An id that the same calls with the same seed give again."""
         number = self.made[prefix] = self.made.get(prefix, 0) + 1
-        digest = int.from_bytes(hashlib.sha256(f"{self.seed}:{prefix}:{number}".encode()).digest(), "big")
+        digest = int.from_bytes(hashlib.sha512(f"{self.seed}:{prefix}:{number}".encode()).digest(), "big")
         digits = ""
         while len(digits) < length:
             digest, digit = divmod(digest, 62)

@@ -37,6 +37,7 @@ h1 { margin: 0; font-size: 22px; letter-spacing: -.01em; }
 h2 { margin: 0 0 8px; font-size: 16px; }
 p { margin: 0; }
 .soft { color: var(--soft); }
+.whole { white-space: nowrap; }
 .brand { font-weight: 650; }
 .brand b { color: var(--accent); font-weight: inherit; }
 section { padding: 16px; background: var(--raised); border: 1px solid var(--line); border-radius: 8px;
@@ -59,6 +60,7 @@ table { width: 100%; border-collapse: collapse; }
 th, td { padding: 6px 8px 6px 0; text-align: left; vertical-align: top; }
 th { color: var(--soft); font-weight: 400; }
 td { border-top: 1px solid var(--line); }
+th, td:not(:first-child) { white-space: nowrap; }
 td:last-child, th:last-child { padding-right: 0; text-align: right; }
 """
 

@@ -19,10 +19,17 @@ from flashcur.services.billing.sandbox.shop import Shop
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
+_HINTS: Final = (
+    ("4242 4242 4242 4242", "pays"),
+    ("4000 0000 0000 0002", "is declined"),
+    ("4000 0000 0000 0341", "fails at the renewal"),
+    ("4000 0000 0000 3220", "asks for confirmation"),
+)
 _CARD: Final = (
     '<label>Card number<input name="card" inputmode="numeric" autocomplete="off" required maxlength="40" '
-    'value="{card}"></label><p class="soft">4242 4242 4242 4242 pays, 4000 0000 0000 0002 is declined, '
-    "4000 0000 0000 0341 fails at the renewal, 4000 0000 0000 3220 asks for confirmation.</p>"
+    'value="{card}"></label><p class="soft">'
+    + ", ".join(f'<span class="whole">{number}</span> {what}' for number, what in _HINTS)
+    + ".</p>"
 )
 _TEST_CARD: Final = "4242 4242 4242 4242"
 
