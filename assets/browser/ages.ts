@@ -1,6 +1,7 @@
 // How old the values are.
 import { useEffect, useSyncExternalStore } from "react";
 import { AGE_ALLOWANCES } from "./facts.ts";
+import { shared } from "./store.ts";
 
 export function duration(seconds: number): string {
   if (seconds < 60) return `${seconds}s`;
@@ -44,15 +45,18 @@ const UNITS: [number, string, string][] = [
   [1000, "s", "s"],
 ];
 
+const NOW_MS = 5000;
+
 // "3 min ago": a time (Unix ms) as seen at `now`; "" while either is not known.
 export function ago(now: number, ms: number): string {
   if (!now || !ms) return "";
+  if (now - ms < NOW_MS) return "just now";
   const [size, one, many] = UNITS.find(([least]) => now - ms >= least) ?? UNITS[UNITS.length - 1];
-  const count = Math.max(0, Math.floor((now - ms) / size));
+  const count = Math.floor((now - ms) / size);
   return `${count} ${count === 1 ? one : many} ago`;
 }
 
-// The server's time, in steps of ten seconds: what shows how long ago things were follows it.
+// The server's time, in steps of ten seconds: what is marked for some minutes follows it.
 let now = 0;
 const waiting = new Set<() => void>();
 const coarse = () => Math.floor(now / 10_000) * 10_000;
@@ -70,4 +74,42 @@ export function usePast(asOf: number): number {
     coarse,
     () => 0,
   );
+}
+
+// How far the server's clock is ahead of the page's, as the frame that was shortest on its way says; null before the first.
+let ahead: number | null = null;
+const exactly = () => (ahead === null ? 0 : performance.now() + ahead);
+
+// The age of `at` (Unix ms) right now; `rewrite` keeps it right from then on.
+export const agoNow = (at: number | string) => ago(exactly(), Number(at));
+
+// Whatever says how long ago something was carries the time itself. Its text is written past React, which would draw
+// the table, the panel and the list anew for it: React writes a text only where it has made another one, and then that
+// is right, too. What a translator made of it is written over.
+export function rewrite(root: ParentNode) {
+  for (const each of root.querySelectorAll<HTMLElement>(".ago[data-at]")) {
+    const text = agoNow(each.dataset.at ?? "");
+    if (each.textContent !== text) each.textContent = text;
+  }
+}
+
+const tick = shared(() => {
+  const seen = () => document.hidden || rewrite(document);
+  const timer = setInterval(seen, 1000);
+  document.addEventListener("visibilitychange", seen);
+  return () => {
+    clearInterval(timer);
+    document.removeEventListener("visibilitychange", seen);
+  };
+});
+
+// Keeps the ages on the page right, to the second below a minute. One component of the page calls it.
+export function useAges(asOf: number) {
+  useEffect(tick, []);
+  useEffect(() => {
+    if (!asOf) return;
+    const first = ahead === null;
+    ahead = Math.max(ahead ?? Number.NEGATIVE_INFINITY, asOf - performance.now());
+    if (first) rewrite(document);
+  }, [asOf]);
 }

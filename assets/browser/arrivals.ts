@@ -1,7 +1,6 @@
 // The newest signals as the panel shows them: what comes while somebody reads the list waits above it, so that nothing
 // moves under their eyes or their pointer.
 import { useEffect, useSyncExternalStore } from "react";
-import { ago } from "./ages.ts";
 import { shared, store } from "./store.ts";
 
 const LIST = '[data-testid="signals"]';
@@ -83,13 +82,13 @@ function formatOf(zone: string): Intl.DateTimeFormat {
 // What the entries show, as plain strings, of those that are shown. Made anew only where something of it has changed: the
 // page asks every second.
 let made = { of: "", rows: [] as Row[] };
-export function signalRows(columns: Columns, shownIds: string, now: number, zone: string): Row[] {
-  const of = [columns.id, columns.text, columns.at, shownIds, now, zone].join("\n");
-  if (made.of !== of) made = { of, rows: rowsOf(columns, shownIds, now, zone || "UTC") };
+export function signalRows(columns: Columns, shownIds: string, zone: string): Row[] {
+  const of = [columns.id, columns.text, columns.at, shownIds, zone].join("\n");
+  if (made.of !== of) made = { of, rows: rowsOf(columns, shownIds, zone || "UTC") };
   return made.rows;
 }
 
-function rowsOf(columns: Columns, shownIds: string, now: number, zone: string): Row[] {
+function rowsOf(columns: Columns, shownIds: string, zone: string): Row[] {
   const values = Object.entries(columns).map(([name, packed]) => [name, split(packed)] as const);
   const wanted = new Set(split(shownIds));
   const rows = split(columns.id).map((_, i) => Object.fromEntries(values.map(([name, each]) => [name, each[i] ?? ""])));
@@ -97,6 +96,6 @@ function rowsOf(columns: Columns, shownIds: string, now: number, zone: string): 
     .filter(({ id }) => wanted.has(id))
     .map((row): Row => {
       const at = Number(row.at);
-      return { ...row, ago: ago(now, at), exact: formatOf(zone).format(at), iso: new Date(at).toISOString() };
+      return { ...row, exact: formatOf(zone).format(at), iso: new Date(at).toISOString() };
     });
 }

@@ -70,8 +70,11 @@ test("a signal is in the address while its sheet is open", () => {
 test("how long ago", () => {
   const now = 1_795_435_200_000;
   for (const [past, text] of [
-    [-900, "0 s ago"],
+    [-900, "just now"],
+    [4_999, "just now"],
     [5_000, "5 s ago"],
+    [12_300, "12 s ago"],
+    [59_999, "59 s ago"],
     [61_000, "1 min ago"],
     [7_300_000, "2 h ago"],
     [86_400_000, "1 day ago"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from sqlmodel import select
@@ -130,6 +131,61 @@ def test_an_alert_that_is_opened_is_read_with_what_is_older_in_all_tabs(browser:
     page.evaluate("setTimeout(() => document.querySelector(`#alerts-bell li a`).click())")
     unread("Alerts")
     leave(context)
+
+
+def test_an_age_is_told_to_the_second(browser: Browser, app: App) -> None:
+    context, address = person(browser, app)
+    page = context.new_page()
+    put(app, address, "BTCUSDT crossed above 65,000")
+    visit(page, "/alerts?tab=messages")
+    age = page.locator("[data-message] .ago")
+    expect(age).to_have_text(re.compile(r"^(just now|\d+ s ago)$"))
+    age.evaluate(
+        """age => {
+            window.told = [];
+            new MutationObserver(() => window.told.push(age.textContent)).observe(
+                age, { childList: true, characterData: true, subtree: true });
+        }"""
+    )
+    wait_until(lambda: page.evaluate("window.told.length") > 5, "ages that change", 30)
+    told = [int(text.split()[0]) for text in page.evaluate("window.told") if text.endswith(" s ago")]
+    # None of them older than the one after it; a machine that is busy may leave one out.
+    assert told == sorted(told)
+    assert {number % 10 for number in told} - {0}
+    assert 1 in [later - earlier for earlier, later in pairwise(sorted(set(told)))]
+    leave(context)
+
+
+def test_notes_lie_over_no_control_of_an_open_form_and_not_over_the_list(browser: Browser, app: App) -> None:
+    for size in (DESKTOP, PHONE):
+        context, address = person(browser, app)
+        page = context.new_page()
+        page.set_viewport_size(size)
+        visit(page, "/alerts")
+        page.locator(".rules-head a.button").click()
+        form = page.locator(".rule-form")
+        save = form.locator("button.primary")
+        expect(save).to_be_visible()
+        for number in range(3):
+            put(app, address, f"Number {number}")
+        expect(notes(page)).to_have_count(3, timeout=WITHIN_MS)
+        controls = form.locator(
+            "button:visible:enabled, input:visible:enabled, select:visible:enabled, summary:visible"
+        )
+        assert controls.count() > 5
+        for control in controls.all():
+            control.scroll_into_view_if_needed()
+            # Nothing lies over it: the click would be refused.
+            control.click(trial=True)
+        page.keyboard.press("Escape")
+        expect(page.get_by_test_id("rule-sheet")).to_be_hidden()
+        bell(page).click()
+        entries = page.get_by_test_id("bell-list").locator("li a")
+        expect(entries).to_have_count(3)
+        for entry in entries.all():
+            entry.click(trial=True)
+        expect(notes(page).first).to_be_hidden()
+        leave(context)
 
 
 def test_a_browser_notification_is_shown_at_a_press(browser: Browser, app: App) -> None:

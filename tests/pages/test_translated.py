@@ -7,14 +7,17 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from sqlmodel import select
 
 from flashcur.domain.plans import Audience
+from flashcur.models import Account
 from flashcur.services.alerts import signals
 from flashcur.services.kit.clock import now_ms
 from flashcur.web.page.build import CLIENT
 from tests.pages.conftest import DESKTOP, WITHIN_MS
 from tests.support.accounts import PASSWORD
 from tests.support.app import App
+from tests.support.ledger import add_alert
 from tests.support.people import enter, leave, new_address, visit
 from tests.support.seeded_signals import UNLISTED, fill_signals
 
@@ -402,4 +405,23 @@ def test_the_form_of_a_rule(tab: Page, app: App, early: bool) -> None:
     expect(rules).to_have_count(0)
     tab.locator(".tabs a").nth(1).click()
     expect(rules).to_have_count(1)
+    assert not stopped(tab)
+
+
+@usually
+def test_ages_go_on(tab: Page, app: App, early: bool) -> None:
+    address = enter(tab.context, app, "elite")
+    with app.database() as database, database.session() as session:
+        account_id = session.exec(select(Account.id).where(Account.email == address)).one()
+        add_alert(session, account_id, now_ms(), title="BTCUSDT crossed above 65,000")
+    open_(tab, "/alerts?tab=messages", early)
+    age = tab.locator("[data-message] .ago")
+    expect(age).to_contain_text(" s ago")
+    for _ in range(2):
+        expect_changes(tab, "[data-message] .ago")
+    # The list that has it is drawn anew beside it, and goes.
+    tab.locator(".tabs a").first.click()
+    expect(age).to_have_count(0)
+    tab.go_back()
+    expect(age).to_contain_text(re.compile(r"^«?\d+ (s|min) ago»?$"))
     assert not stopped(tab)

@@ -205,7 +205,12 @@ def feed_status() -> rx.Component:
             ),
         ),
         class_name="feed",
-        custom_attrs={"data-testid": "feed-status", "data-state": state},
+        custom_attrs={
+            "data-testid": "feed-status",
+            "data-state": state,
+            # Every page has this, and each frame draws it anew: here the page's clock is set.
+            "data-ages": browser.hook("ages", "ages", "useAges", FeedState.as_of),
+        },
     )
 
 

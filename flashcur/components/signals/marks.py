@@ -6,7 +6,6 @@ import reflex as rx
 
 from flashcur.components.kit import browser
 from flashcur.components.kit.texts import untranslated
-from flashcur.state.market import FeedState
 
 Text = rx.Var[str]
 
@@ -21,10 +20,10 @@ def severity(number: Text, word: Text) -> rx.Component:
     return rx.el.span(word, class_name="severity", custom_attrs={"data-severity": number})
 
 
-def ago(event_ms: rx.Var[int]) -> rx.Component:
-    """How long ago it was, by the server's clock."""
-    past = browser.hook("past", "ages", "usePast", FeedState.as_of)
-    return untranslated(browser.function("ages", "ago").call(past, event_ms).to(str), class_name="ago")
+def ago(event_ms: rx.Var[int] | Text) -> rx.Component:
+    """How long ago it was, by the server's clock; `feed_status` keeps it right."""
+    text = browser.function("ages", "agoNow").call(event_ms).to(str)
+    return untranslated(text, class_name="ago", custom_attrs={"data-at": event_ms})
 
 
 def demo_tag(demo: rx.Var[bool]) -> rx.Component | rx.Var[object]:

@@ -126,11 +126,8 @@ def _waiting() -> rx.Component:
 def _list() -> rx.Component:
     columns = rx.Var.create({name: getattr(SignalsState, name) for name in _COLUMNS})
     shown = _shown()
-    past = browser.hook("past", "ages", "usePast", FeedState.as_of)
     rows = (
-        browser.function("arrivals", "signalRows")
-        .call(columns, shown, past, AccountState.time_zone)
-        .to(list[dict[str, str]])
+        browser.function("arrivals", "signalRows").call(columns, shown, AccountState.time_zone).to(list[dict[str, str]])
     )
     settle = browser.function("arrivals", "settle")
     return rx.el.div(
@@ -168,14 +165,14 @@ def signal_entry(
     direction: rx.Var[str],
     severity: rx.Var[str],
     text: rx.Var[str],
-    ago: rx.Var[str],
+    at: rx.Var[str],
     exact: rx.Var[str],
     iso: rx.Var[str],
     page: rx.Var[str],
     chart: rx.Var[str],
     rest: rx.RestProp,
 ) -> rx.Component:
-    """One signal. Every prop is a plain string, so React leaves it alone but for its age."""
+    """One signal. Every prop is a plain string, so React leaves it alone."""
     side = rx.match(direction, *((key, word) for key, word in DIRECTION_WORDS.items()), "").to(str)
     strength = rx.match(severity, *((str(key), word) for key, word in SEVERITY_WORDS.items()), "").to(str)
     return rx.el.li(
@@ -188,7 +185,7 @@ def signal_entry(
                 custom_attrs={"onClick": browser.handler(f"(e) => followSignal(e, {id!s})", id, sheet="followSignal")},
             ),
             rx.el.time(
-                rx.el.span(ago, class_name="ago"),
+                marks.ago(at),
                 rx.el.span(exact, class_name="exact"),
                 custom_attrs={"dateTime": iso, **as_written()},
             ),
@@ -207,7 +204,7 @@ def signal_entry(
 
 
 def _entry(row: rx.Var[dict[str, str]]) -> rx.Component:
-    names = ("id", "title", "base", "direction", "severity", "text", "ago", "exact", "iso", "page", "chart")
+    names = ("id", "title", "base", "direction", "severity", "text", "at", "exact", "iso", "page", "chart")
     return signal_entry(**{name: row[name] for name in names}, key=row["id"])
 
 
