@@ -42,9 +42,24 @@ export function useTaken(number: number) {
   }, [number]);
 }
 
-// A value that is told once: it stays in the page when the state, which does not keep it, is sent anew.
+// A value that is told once: it stays in the page when the state, which does not keep it, is sent anew, until somebody
+// is done with it.
+const away = store("", (own) => own.set(""));
+export function putAway(value: string, end: (why: string) => void) {
+  away.set(value);
+  end("done");
+}
 export function useKept(value: string): string {
   const [kept, keep] = useState(value);
+  const gone = away.use();
   if (value && value !== kept) keep(value);
-  return value || kept;
+  const told = value || kept;
+  return told === gone ? "" : told;
+}
+
+// What the server said (`said`) is over once the part of the page that shows it was left: then it is told, by `end`.
+export function useLeaving(said: boolean, end: (why: string) => void) {
+  const latest = useRef({ said, end });
+  latest.current = { said, end };
+  useEffect(() => () => void (latest.current.said && latest.current.end("left")), []);
 }

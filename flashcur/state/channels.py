@@ -185,6 +185,13 @@ class ChannelsState(rx.State):
 
         await self._submit("sms-code", work)
 
+    @rx.event
+    async def put_away(self) -> None:
+        """Forget what was said of a form, and a secret with it: it was read, or its part of the page was left."""
+        self.form, self.place, self.field, self.problem, self.done = "", "", "", "", ""
+        self.link, self.link_text = "", ""
+        tell(self, {ChannelsState: {"secret": "", "secret_of": ""}})
+
     def _tell_secret(self, place_id: str, secret: str) -> None:
         # Past this state, which may be written to Redis: nobody but the page ever holds it.
         tell(self, {ChannelsState: {"secret": secret, "secret_of": place_id}})

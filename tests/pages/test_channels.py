@@ -71,6 +71,43 @@ def test_a_webhook_is_connected_tested_and_looked_up(page: Page, app: App) -> No
     expect(card(page, "webhook").locator("code")).to_have_count(0)
 
 
+def connect_webhook(page: Page, name: str) -> None:
+    hook = card(page, "webhook")
+    hook.get_by_text("Connect a webhook").click()
+    hook.get_by_label("Address").fill(URL + name)
+    hook.get_by_label(re.compile("^Name")).fill(name)
+    hook.get_by_role("button", name="Connect").click()
+    expect(hook.locator("code")).to_be_visible(timeout=WITHIN_MS)
+    expect(hook.get_by_text("Connected. Send a test")).to_be_visible()
+
+
+def test_what_was_said_of_a_channel_goes_when_it_is_done_with_or_its_tab_left(page: Page, app: App) -> None:
+    sign_up(page, app, plan="elite")
+    visit(page, "/alerts?tab=channels")
+    hook = card(page, "webhook")
+    connect_webhook(page, "Desk")
+    # One button is for both, the secret and what became of the form.
+    hook.get_by_role("button", name="Done").click()
+    expect(hook.locator("code")).to_have_count(0)
+    expect(hook.locator(".notice")).to_have_count(0)
+    # The next one is shown all the same, and goes with the tab.
+    connect_webhook(page, "Phone")
+    page.get_by_role("link", name="Messages", exact=True).click()
+    expect(page.get_by_test_id("channels")).to_have_count(0)
+    page.get_by_role("link", name="Channels", exact=True).click()
+    expect(hook.locator(".state")).to_contain_text("Phone")
+    expect(hook.locator("code")).to_have_count(0)
+    expect(hook.locator(".notice")).to_have_count(0)
+    # A place without a secret has the button beside what is said.
+    slack = card(page, "slack")
+    slack.get_by_text("Connect a webhook").click()
+    slack.get_by_label("Address").fill("https://hooks.slack.com/services/T0000/B0000/abcdefghijkl")
+    slack.get_by_role("button", name="Connect").click()
+    expect(slack.get_by_text("Connected. Send a test")).to_be_visible(timeout=WITHIN_MS)
+    slack.get_by_role("button", name="Done").click()
+    expect(slack.locator(".notice")).to_have_count(0)
+
+
 def test_a_message_that_moves_is_updated_where_it_is_shown(page: Page, app: App) -> None:
     account_id = account_of(app, sign_up(page, app, plan="elite"))
     with app.database() as database, database.session() as session:

@@ -103,6 +103,7 @@ CALLS: dict[str, Call] = {
         form(channel="webhook", url="https://hooks.example.com/new", name="New"), frozenset({"elite", "other"})
     ),
     "channels_state.begin_telegram": Call(plain(), NOBODY),
+    "channels_state.put_away": Call(plain(), NOBODY),
     "channels_state.begin_sms": Call(form(number="+447700900123"), NOBODY),
     "channels_state.confirm_sms": Call(form(id="{place}", code="123456"), NOBODY),
     "channels_state.save_hours": Call(

@@ -46,6 +46,10 @@ def channels_tab() -> rx.Component:
     """When the account wants to be left alone, and all its channels."""
     there = browser.hook("anchor", "address", "useAnchor", AccountState.channels.length() > 0)
     left = browser.hook("leftRule", "rule_form", "useLeftRule").to(str)
+    said = (ChannelsState.form != "") | (ChannelsState.secret_of != "")
+    leaving = browser.hook(
+        "leaving", "submitted", "useLeaving", said, browser.event(lambda _: ChannelsState.put_away())
+    )
     return rx.el.div(
         rx.cond(
             left != "",
@@ -58,7 +62,7 @@ def channels_tab() -> rx.Component:
         alert_settings(),
         rx.foreach(AccountState.channels, _card),
         class_name="channels",
-        custom_attrs={"data-testid": "channels", "data-anchor": there},
+        custom_attrs={"data-testid": "channels", "data-anchor": there, "data-leaving": leaving},
     )
 
 
@@ -150,7 +154,12 @@ def _place(place: Item, usable: rx.Var[bool]) -> rx.Component:
         rx.el.div(
             rx.cond(
                 (ChannelsState.place == place["id"]) & (ChannelsState.done != ""),
-                rx.el.p(ChannelsState.done, class_name="notice done"),
+                rx.el.div(
+                    rx.el.p(ChannelsState.done),
+                    # Below a new place's secret stands one for both.
+                    rx.cond(ChannelsState.secret_of != place["id"], _done()),
+                    class_name="notice done",
+                ),
             ),
             role="status",
             class_name="said",
@@ -210,9 +219,16 @@ def _secret() -> rx.Component:
             "done",
             rx.el.p("The signing secret. It is shown this once: copy it now."),
             rx.el.p(untranslated(secret, element=rx.el.code), class_name="secret"),
-            button_plain("Copy", custom_attrs={"onClick": copy_text(secret)}),
+            forms.actions(button_plain("Copy", custom_attrs={"onClick": copy_text(secret)}), _done(secret)),
         ),
     )
+
+
+def _done(secret: rx.Var[str] | str = "") -> rx.Component:
+    """Takes away what was said, and the `secret` with it: here at once, and from the state."""
+    told, end = rx.Var.create(secret), browser.event(lambda _: ChannelsState.put_away())
+    put = browser.handler(f"() => putAway({told!s}, {end!s})", told, end, submitted="putAway")
+    return button_plain("Done", custom_attrs={"onClick": put})
 
 
 def _connect(item: Item) -> rx.Component:

@@ -55,6 +55,7 @@ ACCESS: Mapping[str, Caller] = {
     "ledger_state.show": "account",
     "channels_state.connect_url": "account",
     "channels_state.begin_telegram": "account",
+    "channels_state.put_away": "anyone",
     "channels_state.begin_sms": "account",
     "channels_state.confirm_sms": "account",
     "channels_state.save_hours": "account",
