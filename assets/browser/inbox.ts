@@ -19,7 +19,7 @@ const READ_MS = 1000;
 const PAGE = "/alerts?tab=messages";
 
 export type Line = Record<
-  "id" | "title" | "text" | "event_ms" | "stored_ms" | "when" | "urgent" | "demo" | "where" | "browser",
+  "id" | "title" | "text" | "note" | "event_ms" | "stored_ms" | "when" | "urgent" | "demo" | "where" | "browser",
   string
 >;
 type Tell = (id: string) => void;
@@ -72,6 +72,7 @@ let acknowledge: Tell = () => {};
 const openAlert = (id: string) => window.location.assign(`${PAGE}&alert=${id}`);
 
 // One tab shows what waits: each by itself, or how many where they come together.
+const bodyOf = ({ text, note }: Line) => [text, note].filter(Boolean).join("\n");
 function ringWaiting() {
   settle();
   if (permission() !== "granted" || !notifyClaim?.owned) return;
@@ -83,7 +84,7 @@ function ringWaiting() {
       ? show(`${waiting.length} alerts`, waiting.map(({ title }) => title).join("\n"), `flashcur alerts`, () =>
           window.location.assign(PAGE),
         )
-      : waiting.map((each) => show(each.title, each.text, `flashcur alert ${each.id}`, () => openAlert(each.id)))[0];
+      : waiting.map((each) => show(each.title, bodyOf(each), `flashcur alert ${each.id}`, () => openAlert(each.id)))[0];
   if (!shown || !first) return;
   keepRung(waiting.map(({ id }) => id));
   for (const { id } of waiting) acknowledge(id);

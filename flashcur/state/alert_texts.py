@@ -39,6 +39,7 @@ def line_texts(entry: Entry, zone: tzinfo) -> Texts:
         "id": str(alert.id),
         "title": alert.title,
         "text": alert.text,
+        "note": _note(alert),
         "event_ms": str(alert.event_ms or alert.stored_ms),
         "stored_ms": str(alert.stored_ms),
         "when": moment(alert.event_ms or alert.stored_ms, zone, seconds=True),
@@ -61,6 +62,7 @@ def entry_texts(entry: Entry, zone: tzinfo) -> dict[str, Any]:
         "seq": str(max((step.id or 0 for way in entry.ways for step in way.steps), default=0)),
         "title": alone_title(entry.ways[0].delivery) if alert is None else alert.title,
         "text": _alone_text(entry.ways[0]) if alert is None else alert.text,
+        "note": "" if alert is None else _note(alert),
         "rule": "" if alert is None else alert.rule_id or "",
         "urgent": "1" if alert is not None and alert.urgent else "",
         "demo": "1" if alert is not None and alert.demo else "",
@@ -72,6 +74,10 @@ def entry_texts(entry: Entry, zone: tzinfo) -> dict[str, Any]:
         "receipt": [] if alert is None else _receipt(alert, zone),
         "ways": [way_texts(way, alert, zone, day) for way in entry.ways],
     }
+
+
+def _note(alert: AlertRecord) -> str:
+    return str(alert.evidence.get("note") or "")
 
 
 def way_texts(way: Way, alert: AlertRecord | None, zone: tzinfo, day: object = None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ const line = (id: number, changes: Partial<Line> = {}): Line => ({
   urgent: "",
   demo: "",
   where: "",
+  note: "",
   browser: "",
   ...changes,
 });

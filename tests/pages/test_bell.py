@@ -31,12 +31,13 @@ NOTIFICATIONS = """
 """
 
 
-def put(app: App, address: str, title: str, *, to_browser: bool = False, minutes: float = 0.0) -> int:
+def put(app: App, address: str, title: str, *, to_browser: bool = False, minutes: float = 0.0, note: str = "") -> int:
     """Store an alert of the account with this address; the id of it."""
     at_ms = now_ms() - int(minutes * 60_000)
     with app.database() as database, database.session() as session:
         account_id = session.exec(select(Account.id).where(Account.email == address)).one()
-        alert = add_alert(session, account_id, at_ms, title=title, text="Price 65,010 (at or above 65,000)")
+        text, evidence = "Price 65,010 (at or above 65,000)", {"note": note}
+        alert = add_alert(session, account_id, at_ms, title=title, text=text, evidence=evidence)
         if to_browser:
             add_delivery(session, alert, "browser", at_ms)
         return alert.id or 0
@@ -251,3 +252,19 @@ def test_a_guest_has_no_bell(page: Page) -> None:
     visit(page, "/")
     expect(page.get_by_role("link", name="Sign in").first).to_be_visible()
     expect(bell(page)).to_have_count(0)
+
+
+def test_the_rule_s_own_note_stands_wherever_its_alert_does(browser: Browser, app: App) -> None:
+    context, address = person(browser, app)
+    page = context.new_page()
+    visit(page, "/alerts?tab=messages")
+    expect(page.get_by_test_id("no-messages")).to_be_visible()
+    noted = put(app, address, "BTCUSDT crossed above 65,000", to_browser=True, note="Sell <b>half</b>.")
+    expect(notes(page)).to_contain_text("“Sell <b>half</b>.”", timeout=WITHIN_MS)
+    wait_until(lambda: bool(shown(page)), "the notification", 20)
+    assert shown(page) == ["BTCUSDT crossed above 65,000: Price 65,010 (at or above 65,000)\nSell <b>half</b>."]
+    bell(page).click()
+    expect(page.get_by_test_id("bell-list").locator("li")).to_contain_text("“Sell <b>half</b>.”")
+    visit(page, f"/alerts?tab=messages&alert={noted}")
+    expect(page.locator(".ledger .told")).to_contain_text("“Sell <b>half</b>.”")
+    context.close()

@@ -140,6 +140,12 @@ def test_a_line_says_where_it_went_and_whether_it_waits_for_a_tab() -> None:
     assert all(isinstance(value, str) for value in texts.values())
 
 
+def test_the_rule_s_own_note_is_told() -> None:
+    entry = Entry(STORED_MS, alert("a", id=3, evidence={"note": "Sell half."}), (made(),))
+    assert (entry_texts(entry, LONDON)["note"], line_texts(entry, LONDON)["note"]) == ("Sell half.", "Sell half.")
+    assert entry_texts(Entry(STORED_MS, None, (made(),)), LONDON)["note"] == ""
+
+
 def test_what_belongs_to_no_alert_says_what_it_is() -> None:
     summary = made("sms", "delivered")
     summary.delivery.kind = "summary"

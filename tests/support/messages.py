@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from flashcur.domain.delivery.message import Message
+from flashcur.domain.delivery.message import FiredRule, Message
 from flashcur.services.notify.channel import Outgoing
 
 ALERT = Message(
@@ -23,6 +23,7 @@ ALERT = Message(
     seen_ms=1_795_000_000_203,
     stored_ms=1_795_000_000_298,
     note="take profit",
+    rule=FiredRule("0" * 32, "Up", "Tell me when BTCUSDT rises by 5 % or more within 15 minutes, once."),
 )
 
 NASTY = (
@@ -73,4 +74,5 @@ any_message = st.builds(
     event_ms=st.integers(0, 2_000_000_000_000),
     more=st.integers(0, 5_000),
     note=_texts,
+    rule=st.none() | st.builds(FiredRule, st.just("0" * 32), _texts, _texts),
 )

@@ -111,11 +111,17 @@ def opens_read(item: rx.Var[Any], tell: rx.Var[Any], when: str = "") -> rx.Var[A
     return browser.handler(f"(e) => {when}readUpTo({item['id']!s}, {tell!s})", item, tell, inbox="readUpTo")
 
 
+def own_note(item: rx.Var[Any]) -> rx.Component:
+    """What the owner wrote into the rule to read here, in their own words."""
+    return rx.cond(item["note"] != "", untranslated("“" + item["note"].to(str) + "”", class_name="text"))
+
+
 def _line(item: Item, tell: rx.Var[Any]) -> rx.Component:
     return rx.el.li(
         rx.el.a(
             rx.el.b(item["title"]),
             rx.cond(item["text"] != "", rx.el.span(item["text"], class_name="text")),
+            own_note(item),
             rx.el.span(
                 marks.ago(item["event_ms"].to(int)),
                 rx.cond(item["urgent"] != "", rx.el.span("Urgent", class_name="urgent")),
@@ -144,6 +150,7 @@ def _notes(tell: rx.Var[Any]) -> rx.Component:
             rx.el.a(
                 rx.el.b(item["title"]),
                 rx.cond(item["text"] != "", rx.el.span(item["text"])),
+                own_note(item),
                 href=_MESSAGES + "&alert=" + item["id"],
                 custom_attrs={"onClick": opens_read(item, tell)},
             ),

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import reflex as rx
 
-from flashcur.components.alerts.bell import opens_read
+from flashcur.components.alerts.bell import opens_read, own_note
 from flashcur.components.kit import browser
 from flashcur.components.kit.forms import button_plain
 from flashcur.components.kit.shell import alive
@@ -203,6 +203,7 @@ def _entry(item: Item) -> rx.Component:
             ),
             rx.el.div(
                 rx.cond(item["text"] != "", rx.el.p(item["text"])),
+                rx.cond(item["note"] != "", rx.el.p(own_note(item))),
                 rx.cond(
                     item["tells"].to(list[dict[str, str]]).length() > 0,
                     rx.el.ol(

@@ -9,6 +9,17 @@ MessageKind = Literal["alert", "summary", "digest", "notice", "test"]
 
 
 @dataclass(frozen=True, slots=True)
+class FiredRule:
+    """A rule as it was when it fired."""
+
+    id: str
+    name: str
+    """Empty: its sentence stands for it."""
+    sentence: str
+    """What it does; empty for one that fired before sentences were kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """A message in plain text: no markup of any channel, each of which escapes and cuts it by its own rules."""
 
@@ -31,3 +42,5 @@ class Message:
     """Of a summary or digest: how many it leaves out."""
     note: str = ""
     """The owner's own words, not ours: never to be taken for markup."""
+    rule: FiredRule | None = None
+    """The rule that fired; None where there is none, or more than one."""

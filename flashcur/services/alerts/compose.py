@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from flashcur.domain.delivery.batching import WINDOW_MS
-from flashcur.domain.delivery.message import Message
+from flashcur.domain.delivery.message import FiredRule, Message
 from flashcur.models import AlertRecord
 from flashcur.services.kit.clock import from_ms
 
@@ -63,6 +63,7 @@ def message_of(alert: AlertRecord, *, zone: tzinfo, base: str) -> Message:
         seen_ms=alert.seen_ms,
         stored_ms=alert.stored_ms,
         note=str(alert.evidence.get("note") or ""),
+        rule=_rule_of(alert),
     )
 
 
@@ -165,6 +166,13 @@ def message_of_test(channel: str, now_ms: int, *, zone: tzinfo, base: str) -> Me
 def moment(unix_ms: int, zone: tzinfo) -> str:
     """Date and time on somebody's clock, to the minute: `27 Nov 22:14 GMT`."""
     return f"{_date(unix_ms, zone)} {from_ms(unix_ms).astimezone(zone):%H:%M} {_zone_name(unix_ms, zone)}"
+
+
+def _rule_of(alert: AlertRecord) -> FiredRule | None:
+    if alert.kind != "rule" or alert.rule_id is None:
+        return None
+    name, said = (str(alert.evidence.get(each) or "") for each in ("name", "sentence"))
+    return FiredRule(alert.rule_id, name, said)
 
 
 def _listed(head: str, found: Sequence[Missed], number: int, zone: tzinfo) -> str:

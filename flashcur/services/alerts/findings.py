@@ -10,7 +10,8 @@ from datetime import tzinfo
 from typing import Any
 
 from flashcur.domain.rules.condition import PriceCross, PriceMove, condition_to_json
-from flashcur.domain.rules.firing import Firing
+from flashcur.domain.rules.firing import Firing, plain
+from flashcur.domain.rules.sentence import sentence
 from flashcur.domain.signals.signal import Origin
 from flashcur.models import AlertRecord, RuleRecord
 from flashcur.services.alerts.compose import MOST_TEXT, MOST_TITLE, Missed, gathered_text, missed_text
@@ -51,6 +52,11 @@ def alert_of(firing: Firing, origin: Origin) -> AlertRecord:
     """The alert that a rule gives; neither chained nor stored."""
     definition = firing.rule.definition
     lines = [reading.text for reading in firing.readings]
+    # What the title says need not be said again.
+    lines = lines if definition.name else lines[1:]
+    says_price = any(isinstance(reading.condition, PriceCross) for reading in firing.readings)
+    if firing.price is not None and not says_price:
+        lines.append(f"Last price {plain(firing.price)} USDT")
     return AlertRecord(
         key=firing_key(firing, demo=origin.demo),
         account_id=firing.rule.account_id,
@@ -62,13 +68,13 @@ def alert_of(firing: Firing, origin: Origin) -> AlertRecord:
         demo=origin.demo,
         urgent=definition.urgent,
         title=title_of(firing),
-        # What the title says need not be said again.
-        text="\n".join(lines if definition.name else lines[1:])[:MOST_TEXT],
+        text="\n".join(lines)[:MOST_TEXT],
         price=firing.price,
         evidence={
             "readings": _readings(firing),
             "up": points_up(firing),
             "name": definition.name,
+            "sentence": sentence(definition),
             "note": definition.note,
             "hold_s": definition.hold_s,
         },

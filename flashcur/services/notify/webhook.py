@@ -139,7 +139,8 @@ class WebhookChannel:
 
 
 def _body(message: Message, lines: list[str]) -> str:
-    price = message.price
+    price, rule = message.price, message.rule
+    named = None if rule is None else {"id": rule.id, "name": one_line(rule.name), "sentence": one_line(rule.sentence)}
     return orjson.dumps(
         {
             "type": TYPES[message.kind],
@@ -149,6 +150,7 @@ def _body(message: Message, lines: list[str]) -> str:
                 "lines": lines,
                 "more": max(0, message.more) + len(message.lines) - len(lines),
                 "note": one_line(message.note)[:300],
+                "rule": named,
                 "urgent": message.urgent,
                 "symbol": one_line(message.symbol)[:64],
                 "price": price if price is not None and isfinite(price) else None,

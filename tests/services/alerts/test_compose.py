@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flashcur.domain.delivery.message import Message
+from flashcur.domain.delivery.message import FiredRule, Message
 from flashcur.services.alerts.compose import (
     MOST_NAMED,
     MOST_TEXT,
@@ -181,3 +181,13 @@ def test_a_test_says_that_it_is_one() -> None:
     told = message_of_test("Telegram", NOON_MS, zone=LONDON, base=BASE)
     assert (told.kind, told.title) == ("test", "Test message from FlashCur")
     assert told.lines == ("You asked for it at 12:00:01 GMT (Telegram).", "Your alerts will arrive the same way.")
+
+
+def test_the_message_of_a_rule_that_fired_names_it() -> None:
+    said = {"name": "Top", "sentence": "Tell me when BTCUSDT trades at or above 65000 USDT, once."}
+    fired = alert("a", id=7, rule_id="0" * 32, evidence=said)
+    assert message_of(fired, zone=LONDON, base=BASE).rule == FiredRule("0" * 32, **said)
+    # One of before has no sentence; of what was missed the rules may be many.
+    before = alert("a", id=7, rule_id="0" * 32, evidence={"name": "Top"})
+    assert message_of(before, zone=LONDON, base=BASE).rule == FiredRule("0" * 32, "Top", "")
+    assert message_of(alert("a", id=7, kind="missed"), zone=LONDON, base=BASE).rule is None
