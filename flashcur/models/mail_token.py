@@ -29,7 +29,7 @@ class MailToken(Table, table=True):
     browser_hash: str = Field(default="", max_length=64)
     """SHA-256, hex, of the cookie of the browser that registered; empty for other purposes."""
     next_path: str | None = Field(default=None, sa_type=Text)
-    """The path of this site that a registration was begun from, and leads on to; None without one."""
+    """The path of this site that a registration or reset was begun from, and leads on to; None without one."""
     pair: str | None = Field(default=None, index=True, max_length=32)
     """The same for the two links of one change of address; None for other purposes."""
     created_at: datetime = Field(sa_type=UtcDateTime)

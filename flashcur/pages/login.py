@@ -30,7 +30,7 @@ def login() -> rx.Component:
                     busy="Signing in",
                 ),
                 rx.el.p(
-                    link("Forgot password?", "/forgot"),
+                    link("Forgot password?", auth_forms.onward("/forgot")),
                     link("Create an account", auth_forms.onward("/register")),
                     class_name="aside",
                 ),

@@ -44,8 +44,8 @@ class Registration:
     async def register(
         self, email: str, password: str, client: Client, browser_hash: str = "", next_path: str = ""
     ) -> str:
-        """Send a link that makes the account once it is opened, and leads on to `next_path`, a path of this site.
-        Returns the address in its one form.
+        """Send a link that makes the account once it is opened, and leads on to `next_path`, a path of this site; so
+        does the link to sign in that goes to an address with an account. Returns the address in its one form.
 
         The password waits with the link. It counts if the link is opened in the browser that registered
         (`browser_hash`), or by somebody who knows it: nobody can prepare an account for somebody else's address.
@@ -66,7 +66,8 @@ class Registration:
         def work(session: Session) -> None:
             known = _find(session, address)
             if known is not None:
-                enqueue(session, address, "already-registered", {"base": base}, now)
+                values = {"base": base, **({"next": next_path} if next_path else {})}
+                enqueue(session, address, "already-registered", values, now)
                 return
             token = mail_tokens.make(
                 session,
@@ -155,8 +156,9 @@ class Registration:
         await self._context.forgive((limits.SIGN_IN_HERE, here), (limits.SIGN_IN_ANYWHERE, address))
         return token
 
-    async def forgot(self, email: str, client: Client) -> str:
-        """Send a link to reset the password, if there is an account. Returns the address in its one form.
+    async def forgot(self, email: str, client: Client, next_path: str = "") -> str:
+        """Send a link to reset the password, if there is an account; it leads on to `next_path`, a path of this site.
+        Returns the address in its one form.
 
         Takes as long whether there is one or not.
         """
@@ -169,7 +171,7 @@ class Registration:
             account = _find(session, address)
             if account is None:
                 return
-            token = mail_tokens.make(session, "reset", address, now, account_id=account.id)
+            token = mail_tokens.make(session, "reset", address, now, account_id=account.id, next_path=next_path or None)
             enqueue(session, address, "reset", {"base": base, "token_id": token.id}, now)
             audit.record(session, "reset-asked", account.id, now, client, actor="nobody")
 
@@ -178,8 +180,9 @@ class Registration:
         await asyncio.sleep(max(0.0, started + _SAME_TIME_S - asyncio.get_running_loop().time()))
         return address
 
-    async def reset(self, token: str, password: str, client: Client) -> str:
-        """Set a new password by a reset's link (`token`) and end every session. Returns a new session's token."""
+    async def reset(self, token: str, password: str, client: Client) -> tuple[str, str]:
+        """Set a new password by a reset's link (`token`) and end every session. Returns a new session's token, and the
+        `next_path` with which the link was asked for."""
         purpose, token_id = mail_tokens.read(self._context.settings.secret_key, token, "reset")
         password = check_length(password)
         await self._context.charge((limits.LINK_NETWORK, client.network), (limits.HASHING_NETWORK, client.network))
@@ -187,7 +190,7 @@ class Registration:
         hashed = await self._context.hasher.hash(password, whose=token_id)
         now, base = self._context.clock(), self._context.base
 
-        def work(session: Session) -> tuple[str, str]:
+        def work(session: Session) -> tuple[str, str, str]:
             mail_tokens.lock_owner(session, token_id)
             link = mail_tokens.use(session, purpose, token_id, now)
             account = session.get(Account, link.account_id)
@@ -200,13 +203,13 @@ class Registration:
             enqueue(session, link.email, "password-changed", {"base": base}, now)
             session_token, _ = sessions.start(session, account, plan_of(account, now).sessions, "link", client, now)
             changes.tell(session, account.id, now)
-            return session_token, link.email
+            return session_token, link.email, link.next_path or ""
 
-        session_token, address = await self._context.run(work)
+        session_token, address, next_path = await self._context.run(work)
         self._context.told()
         here = f"{address} {client.network}"
         await self._context.forgive((limits.SIGN_IN_HERE, here), (limits.SIGN_IN_ANYWHERE, address))
-        return session_token
+        return session_token, next_path
 
     def _address(self, email: str, *, mailable: bool = True) -> str:
         return clean_address(email, reachable=self._context.settings.is_prod, mailable=mailable)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from html import escape
+from urllib.parse import urlencode
 
 KEPT_TRYING = timedelta(hours=24)
 """News that comes later than this does not help any more."""
@@ -48,7 +49,7 @@ TEMPLATES: Mapping[str, Template] = {
         "/confirm",
         (
             "It works once, and for {valid}.",
-            "If you did not register, you need not do anything: without the link there is no account.",
+            "If this wasn’t you, ignore this email: without the link there is no account.",
         ),
         hours=24,
     ),
@@ -60,7 +61,7 @@ TEMPLATES: Mapping[str, Template] = {
             "You can sign in here, or choose a new password if you have forgotten yours:",
         ),
         "/login",
-        ("If it was not you, you need not do anything.",),
+        ("If this wasn’t you, ignore this email.",),
     ),
     "reset": Template(
         "Choose a new password for FlashCur",
@@ -71,7 +72,7 @@ TEMPLATES: Mapping[str, Template] = {
         "/reset",
         (
             "It works once, and for {valid}.",
-            "If it was not you, you need not do anything: your password stays as it is.",
+            "If this wasn’t you, ignore this email: your password stays as it is.",
         ),
         hours=1,
     ),
@@ -82,7 +83,7 @@ TEMPLATES: Mapping[str, Template] = {
         (
             "It works once, and for {valid}. The address changes as soon as the link that was sent to the present "
             "address has been opened too.",
-            "If it was not you who asked for this, you need not do anything: nothing changes.",
+            "If you didn’t ask for this, ignore this email: nothing changes.",
         ),
         hours=24,
     ),
@@ -106,7 +107,7 @@ TEMPLATES: Mapping[str, Template] = {
             "If you want to use that one, sign in here:",
         ),
         "/login",
-        ("If it was not you, you need not do anything.",),
+        ("If this wasn’t you, ignore this email.",),
     ),
     "changed": Template(
         "The address of your FlashCur account was changed",
@@ -126,7 +127,7 @@ TEMPLATES: Mapping[str, Template] = {
             "If it was not you, please choose a new one at once, as if you had forgotten it:",
         ),
         "/login",
-        ("If it was you, you need not do anything.",),
+        ("If this was you, ignore this email.",),
     ),
     "way-in-added": Template(
         "A wallet or an API key was added to your FlashCur account",
@@ -135,7 +136,7 @@ TEMPLATES: Mapping[str, Template] = {
             "If it was not you, please remove it, change your password and sign out all other devices here:",
         ),
         "/account",
-        ("If it was you, you need not do anything.",),
+        ("If this was you, ignore this email.",),
     ),
     "account-deleted": Template(
         "Your FlashCur account was deleted",
@@ -149,14 +150,15 @@ TEMPLATES: Mapping[str, Template] = {
 }
 """By the name that is stored. The purpose of a link with a token is the template's name."""
 
-OPTIONAL = frozenset({"new_email", "hours"})
+OPTIONAL = frozenset({"new_email", "hours", "next"})
 
 
 def check(template: str, values: Mapping[str, object]) -> Template:
     """The template of that name. Raises ValueError unless it exists and `values` are what it needs.
 
     `base`: origin of the pages, always. `token_id`: 32 hex digits, where the link carries a token. May be left out:
-    `new_email`, and `hours` for which the link is valid.
+    `new_email`, `hours` for which the link is valid, and `next`: the path of this site that a link without a token
+    leads on to.
     """
     found = TEMPLATES.get(template)
     if found is None:
@@ -188,6 +190,8 @@ def render(template: str, values: Mapping[str, object]) -> Rendered:
     hours = _hours(found, values)
     base = str(values["base"])
     link = base + found.path
+    if next_path := str(values.get("next") or ""):
+        link += f"?{urlencode({'next': next_path})}"
     if hours is not None:
         # Behind the `#` no browser sends it anywhere: no log of a proxy holds it, and no referrer.
         link += f"#token={values['token_id']}{BLANK}"

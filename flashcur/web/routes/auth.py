@@ -119,20 +119,26 @@ class AuthRoutes(RouteGroup):
         return await self._post(request, work, "/account")
 
     async def forgot(self, request: Request) -> Response:
-        """Ask for a link to reset the password (`email`). The same answer whether or not there is an account."""
+        """Ask for a link to reset the password (`email`; `next`, to which it leads on). The same answer whether or not
+        there is an account."""
 
         async def work(fields: Fields, client: Client) -> Response:
-            address = await self._accounts.registration.forgot(text(fields, "email"), client)
-            return self._done(request, "/forgot?sent=1", {"sent": shown_address(address)})
+            target = _target(fields)
+            address = await self._accounts.registration.forgot(text(fields, "email"), client, _unless_home(target))
+            return self._done(request, _page_with("/forgot", target, sent="1"), {"sent": shown_address(address)})
 
         return await self._post(request, work, "/forgot")
 
     async def reset(self, request: Request) -> Response:
-        """Set a new password by a link (`token`, `password`): ends all other sessions and signs in."""
+        """Set a new password by a link (`token`, `password`): ends all other sessions, signs in, and leads to where the
+        link was asked for from."""
 
         async def work(fields: Fields, client: Client) -> Response:
-            token = await self._accounts.registration.reset(text(fields, "token"), text(fields, "password"), client)
-            return await self._signed_in(request, token, "/account?done=reset")
+            token, next_path = await self._accounts.registration.reset(
+                text(fields, "token"), text(fields, "password"), client
+            )
+            # Looked at again, as in `confirm`.
+            return await self._signed_in(request, token, _unless_home(safe_path(next_path)) or "/account?done=reset")
 
         return await self._post(request, work, "/reset")
 

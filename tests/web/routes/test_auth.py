@@ -16,7 +16,7 @@ from sqlmodel import select
 
 from flashcur.domain.rules.share import MOST_LINK
 from flashcur.errors import DatabaseError
-from flashcur.models import Account, LoginSession, MailToken, Wallet
+from flashcur.models import Account, Delivery, LoginSession, MailToken, Wallet
 from flashcur.services.accounts.sessions import hash_token
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
@@ -410,6 +410,33 @@ async def test_a_reset_over_http_signs_this_browser_in_and_all_others_out(site: 
     answer = await owner.post("/auth/reset", {"token": site.link("reset"), "password": OTHER_PASSWORD})
     assert (answer.status_code, answer.json()["next"]) == (200, "/account?done=reset")
     assert (await owner.who(), await thief.who()) == (account, None)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "target"), [("/alerts?draft=1abc", "/alerts?draft=1abc"), ("//evil.example", "/account?done=reset")]
+)
+async def test_a_reset_leads_on_to_where_it_was_asked_for_from(site: Site, wanted: str, target: str) -> None:
+    site.account()
+    browser = site.browser()
+    answer = await browser.form("/auth/forgot", {"email": ADDRESS, "next": "/alerts?draft=1abc"})
+    assert answer.headers["Location"] == f"{PAGE}/forgot?sent=1&next=%2Falerts%3Fdraft%3D1abc"
+    with site.database.session() as session:
+        for link in session.exec(select(MailToken)):
+            assert link.next_path == "/alerts?draft=1abc"
+            # What is stored is looked at again.
+            link.next_path = wanted
+            session.add(link)
+    answer = await browser.post("/auth/reset", {"token": site.link("reset"), "password": OTHER_PASSWORD})
+    assert answer.json()["next"] == target
+
+
+async def test_who_has_an_account_already_is_led_on_by_the_mail_that_says_so(site: Site) -> None:
+    site.account()
+    fields = {"email": ADDRESS, "password": OTHER_PASSWORD, "next": "/alerts?draft=1abc"}
+    await site.browser().post("/auth/register", fields)
+    with site.database.session(readonly=True) as session:
+        texts = [str(mail.payload["text"]) for mail in session.exec(select(Delivery).where(Delivery.kind == "mail"))]
+    assert any("/login?next=%2Falerts%3Fdraft%3D1abc\n" in each for each in texts)
 
 
 async def test_a_change_of_address_over_http(site: Site) -> None:
