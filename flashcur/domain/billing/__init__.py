@@ -1,0 +1,1 @@
+"""Payment: which plan the records of Stripe and of the operator give. Pure."""
