@@ -29,7 +29,9 @@ class Account(Table, table=True):
     plan_source: str = Field(default="none", max_length=16)
     """Who granted the plan: `none`, `operator` or `stripe`."""
     plan_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    """From this moment on the plan is Free again; None: no end."""
+    """From this moment on the plan is `plan_after`; None: no end."""
+    plan_after: str = Field(default="free", max_length=16, sa_column_kwargs={"server_default": "free"})
+    """Name in `domain.plans`; Free where no time was set."""
     theme: str = Field(default="system", max_length=8)
     """`system`, `dark` or `light`."""
     time_zone: str = Field(default="UTC", max_length=64)

@@ -28,3 +28,5 @@ class LoginSession(Table, table=True):
     user_agent: str = Field(max_length=200)
     notifies: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     """Whether the browser has allowed notifications, as its pages last said; it ends with the session."""
+    verified_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """When the second factor was last given in it; None: never."""
