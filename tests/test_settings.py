@@ -70,7 +70,7 @@ def test_values_are_cast(environ: dict[str, str]) -> None:
             "FLASHCUR_ADMIN_EMAILS": "Ann@Example.com, bob@example.com",
             "FLASHCUR_PUBLIC_URL": "https://flashcur.example/",
             "DATABASE_URL": "postgres://trader:hunter2@db/flashcur",
-            "STRIPE_PRICE_PRO_YEARLY": "price_123",
+            "STRIPE_PRICE_PRO_YEARLY": "price_123, price_12",
             "FLASHCUR_DEMO": " ON ",
             "FLASHCUR_SPIKE_FLOOR": "",
         }
@@ -80,7 +80,7 @@ def test_values_are_cast(environ: dict[str, str]) -> None:
     assert settings.admin_emails == ("ann@example.com", "bob@example.com")
     assert settings.public_url == "https://flashcur.example"
     assert settings.database_url == "postgresql+psycopg://trader:hunter2@db/flashcur"
-    assert settings.stripe.prices == {("pro", "yearly"): "price_123"}
+    assert settings.stripe.prices == {("pro", "yearly"): ("price_123", "price_12")}
     assert settings.demo == "on"
     assert settings.spike_floor == 3_000_000
 
@@ -97,6 +97,8 @@ def test_values_are_cast(environ: dict[str, str]) -> None:
         ("FLASHCUR_SPIKE_MULTIPLE", "nan", "a number of at least 1"),
         ("FLASHCUR_SPIKE_FLOOR", "inf", "a number of at least 0"),
         ("FLASHCUR_DEMO", "yes", "one of on, auto, off"),
+        ("STRIPE_PRICE_PRO_YEARLY", "price_1,price_1", "each at most once"),
+        ("STRIPE_PRICE_PRO_YEARLY", "price_1,", "price ids"),
         ("FLASHCUR_DEV_AUDIENCE", "gold", "one of guest, free, pro, elite"),
         ("FLASHCUR_ENGINE", "none", "one of embedded, external"),
         ("FLASHCUR_PUBLIC_URL", "flashcur.example", "scheme://host"),
@@ -255,7 +257,7 @@ def test_secrets_do_not_print(environ: dict[str, str]) -> None:
     settings = Settings.load(
         environ
         | {
-            "STRIPE_SECRET_KEY": "sk_live_hunter2",
+            "STRIPE_SECRET_KEY": "sk_test_hunter2",
             "DATABASE_URL": "postgresql://u:hunter2@h/d",
             "REDIS_URL": "redis://:hunter2@h",
         }
@@ -263,7 +265,34 @@ def test_secrets_do_not_print(environ: dict[str, str]) -> None:
     shown = f"{settings} {settings!r} {settings.stripe.secret_key} {settings.secret_key:>5}"
     assert "hunter2" not in shown
     assert environ["FLASHCUR_SECRET_KEY"] not in shown
-    assert settings.stripe.secret_key == Secret("sk_live_hunter2")
+    assert settings.stripe.secret_key == Secret("sk_test_hunter2")
+
+
+@pytest.mark.parametrize(
+    ("key", "live"), [("sk_test_1", False), ("rk_test_1", False), ("sk_live_1", True), ("rk_live_1", True), ("", None)]
+)
+def test_a_key_of_stripe_s_says_whether_payments_are_live(prod: dict[str, str], key: str, live: bool | None) -> None:
+    assert Settings.load(prod | {"STRIPE_SECRET_KEY": key}).stripe.live is live
+
+
+@pytest.mark.parametrize("key", ["sk_live_hunter2", "rk_live_hunter2"])
+def test_a_live_key_is_refused_outside_production(environ: dict[str, str], key: str) -> None:
+    with pytest.raises(ConfigError, match="STRIPE_SECRET_KEY: expected a test key outside prod") as caught:
+        Settings.load(environ | {"STRIPE_SECRET_KEY": key})
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["pk_test_hunter2", "whsec_hunter2", "sk_test_", "sk_test_hunter2 x", "sk_hunter2"])
+def test_what_is_no_secret_key_of_stripe_s_is_refused(environ: dict[str, str], key: str) -> None:
+    with pytest.raises(ConfigError, match="STRIPE_SECRET_KEY: expected a key starting with sk_test_") as caught:
+        Settings.load(environ | {"STRIPE_SECRET_KEY": key})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_price_sells_one_thing(environ: dict[str, str]) -> None:
+    prices = {"STRIPE_PRICE_PRO_YEARLY": "price_1,price_2", "STRIPE_PRICE_ELITE_MONTHLY": "price_3,price_1"}
+    with pytest.raises(ConfigError, match="'price_1', which STRIPE_PRICE_PRO_YEARLY has too"):
+        Settings.load(environ | prices)
 
 
 def test_settings_are_frozen(settings: Settings) -> None:

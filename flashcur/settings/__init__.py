@@ -55,9 +55,14 @@ class StripeSettings:
 
     secret_key: Secret | None
     webhook_secret: Secret | None
-    prices: Mapping[tuple[str, str], str]
-    """(plan, `monthly` or `yearly`) to price id; only those that are set."""
+    prices: Mapping[tuple[str, str], tuple[str, ...]]
+    """(plan, `monthly` or `yearly`) to price ids, of which the first is sold; only those that are set."""
     api_base: str | None
+
+    @property
+    def live(self) -> bool | None:
+        """Whether payments are live ones; None without a key."""
+        return None if self.secret_key is None else self.secret_key.reveal()[2:].startswith("_live_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,12 +214,7 @@ class Settings:
             database_url=table.DATABASE_URL.require(environ, f"sqlite:///{data_dir / 'flashcur.db'}"),
             redis_url=redis_url,
             from_email=table.FROM_EMAIL.read(environ),
-            stripe=StripeSettings(
-                secret_key=table.STRIPE_SECRET_KEY.read(environ),
-                webhook_secret=table.STRIPE_WEBHOOK_SECRET.read(environ),
-                prices={key: price for key, setting in table.STRIPE_PRICES.items() if (price := setting.read(environ))},
-                api_base=table.STRIPE_API_BASE.read(environ),
-            ),
+            stripe=_stripe(environ, prod=prod),
             sendgrid=SendGridSettings(
                 api_key=table.SENDGRID_API_KEY.read(environ),
                 api_base=table.SENDGRID_API_BASE.read(environ),
@@ -273,6 +273,24 @@ def _secret_key(environ: Mapping[str, str], data_dir: Path, *, prod: bool) -> Se
     if reason := weakness(secret.reveal()):
         raise ConfigError(f"{expected}, but {reason}")
     return secret
+
+
+def _stripe(environ: Mapping[str, str], *, prod: bool) -> StripeSettings:
+    stripe = StripeSettings(
+        secret_key=table.STRIPE_SECRET_KEY.read(environ),
+        webhook_secret=table.STRIPE_WEBHOOK_SECRET.read(environ),
+        prices={key: ids for key, setting in table.STRIPE_PRICES.items() if (ids := setting.read(environ))},
+        api_base=table.STRIPE_API_BASE.read(environ),
+    )
+    if stripe.live and not prod:
+        raise ConfigError("STRIPE_SECRET_KEY: expected a test key outside prod, was a live one: it moves money")
+    homes: dict[str, str] = {}
+    for key, ids in stripe.prices.items():
+        name = table.STRIPE_PRICES[key].name
+        for price_id in ids:
+            if (other := homes.setdefault(price_id, name)) != name:
+                raise ConfigError(f"{name}: expected prices of its own, was {price_id!r}, which {other} has too")
+    return stripe
 
 
 def _web_push(environ: Mapping[str, str], secret_key: Secret, *, prod: bool) -> WebPushSettings:

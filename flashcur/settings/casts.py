@@ -154,6 +154,21 @@ def random_secret(raw: str) -> Secret:
     return Secret(raw)
 
 
+def stripe_key(raw: str) -> Secret:
+    """A secret or restricted key of Stripe's; it says itself whether its payments are live."""
+    if not re.fullmatch(r"(sk|rk)_(test|live)_\w+", raw, re.ASCII):
+        raise ValueError("a key starting with sk_test_, sk_live_, rk_test_ or rk_live_")
+    return Secret(raw)
+
+
+def price_ids(raw: str) -> tuple[str, ...]:
+    """One or more of Stripe's price ids, separated by commas, each once."""
+    found = tuple(part.strip() for part in raw.split(","))
+    if not all(re.fullmatch(r"\w+", each, re.ASCII) for each in found) or len(set(found)) < len(found):
+        raise ValueError("price ids such as price_1AbC, separated by commas, each at most once")
+    return found
+
+
 def public_key(raw: str) -> str:
     """A public key as its provider shows it: the Base64 of its DER form, without the lines around it."""
     if not re.fullmatch(r"[A-Za-z0-9+/]{80,400}={0,2}", raw):

@@ -233,17 +233,23 @@ RPC_URLS: dict[int, Setting[str]] = {
 
 _BILLING = "Billing"
 STRIPE_SECRET_KEY = _setting(
-    "STRIPE_SECRET_KEY", None, "unset: billing is not configured", Secret, secret=True, group=_BILLING
+    "STRIPE_SECRET_KEY",
+    None,
+    "`sk_…` or `rk_…`; it says whether payments are live, which is refused in dev. Unset: billing is not configured",
+    casts.stripe_key,
+    secret=True,
+    group=_BILLING,
 )
 STRIPE_WEBHOOK_SECRET = _setting(
     "STRIPE_WEBHOOK_SECRET", None, "unset: the webhook endpoint answers 404", Secret, secret=True, group=_BILLING
 )
-STRIPE_PRICES: dict[tuple[str, str], Setting[str]] = {
+STRIPE_PRICES: dict[tuple[str, str], Setting[tuple[str, ...]]] = {
     (plan, period): _setting(
         f"STRIPE_PRICE_{plan.upper()}_{period.upper()}",
         None,
-        f"Stripe's price id of {plan.capitalize()}, {period}",
-        casts.text,
+        f"Stripe's price id of {plan.capitalize()}, {period}; of several, separated by commas, the first is sold, and "
+        "who pays another keeps the plan",
+        casts.price_ids,
         group=_BILLING,
     )
     for plan in ("pro", "elite")
