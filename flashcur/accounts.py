@@ -17,13 +17,14 @@ from datetime import timedelta
 
 from sqlmodel import Session
 
-from flashcur.domain.plans import PLAN_NAMES, plan_name
+from flashcur.domain.billing.entitlement import Entitlement
+from flashcur.domain.plans import PLAN_NAMES, PLANS, PlanName, plan_name
 from flashcur.errors import FlashCurError
 from flashcur.models import Account
 from flashcur.services.accounts import audit, changes, sessions
-from flashcur.services.accounts.entitlement import set_plan
 from flashcur.services.accounts.find import find
 from flashcur.services.accounts.view import read_account
+from flashcur.services.billing import grants, plans
 from flashcur.services.kit.clock import utc_now
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
@@ -71,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     add("show", _show, "what is known about an account")
     plan = add("plan", _plan, "give an account a plan")
     plan.add_argument("plan", choices=PLAN_NAMES)
-    plan.add_argument("--days", type=_days, help="after so many days it is Free again")
+    plan.add_argument("--days", type=_days, help="after so many days it is what it would be without")
     add("sign-out", _sign_out, "end all sessions of an account, or of all", everybody=True)
     return parser
 
@@ -108,8 +109,19 @@ def _plan(session: Session, options: argparse.Namespace, settings: Settings) -> 
     account, now = find(session, options.who), utc_now()
     until = None if options.days is None else now + timedelta(days=options.days)
     plan = plan_name(options.plan)
-    set_plan(session, account, plan, now, source="operator", until=until, actor="operator")
-    return _lines(session, account, settings)
+    grants.take_back(session, account.id, now)
+    if plan != "free":
+        grants.grant(session, account.id, plan, until, now, reason="by the command line")
+    found = plans.entitled(session, account.id, plans.price_table(settings.stripe), now)
+    plans.give(session, account, found, now, actor="operator")
+    return [*_lines(session, account, settings), *_paid(found, plan)]
+
+
+def _paid(found: Entitlement, asked: PlanName) -> list[str]:
+    """Why an account has another plan than it was to be given."""
+    if found.plan == asked:
+        return []
+    return [f"paid       {PLANS[found.plan].title} is paid for at Stripe and stays until its subscription ends there"]
 
 
 def _sign_out(session: Session, options: argparse.Namespace, settings: Settings) -> list[str]:

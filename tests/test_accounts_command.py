@@ -11,10 +11,19 @@ from pathlib import Path
 import pytest
 
 from flashcur.accounts import main
-from flashcur.models import AccountChange, AuditEvent, LoginSession, WalletChallenge, Watchlist, WatchlistItem
+from flashcur.models import (
+    AccountChange,
+    AuditEvent,
+    LoginSession,
+    PlanGrant,
+    WalletChallenge,
+    Watchlist,
+    WatchlistItem,
+)
 from flashcur.services.storage.database import Database
 from flashcur.settings import Settings
 from tests.support.accounts import ADDRESS, Person, Services, key_wallet, wallet_person
+from tests.support.billing import add_subscription
 
 ROOT = Path(__file__).parents[1]
 
@@ -126,6 +135,32 @@ def test_plan_for_some_days(operator: Operator, services: Services, ann: Person)
     # Without days it has no end.
     operator.does("plan", ADDRESS, "pro")
     assert services.account(ann.account_id).plan_until is None
+
+
+def test_a_plan_that_was_given_is_on_record_and_taken_back(operator: Operator, services: Services, ann: Person) -> None:
+    operator.does("plan", ADDRESS, "pro")
+    operator.does("plan", ADDRESS, "elite", "--days", "30")
+    first, second = sorted(services.rows(PlanGrant), key=lambda grant: grant.created_ms)
+    assert (first.plan, first.until_ms, second.plan, second.ended_ms) == ("pro", None, "elite", None)
+    assert first.ended_ms == second.from_ms
+    assert "paid" not in operator.does("plan", ADDRESS, "free")
+    assert None not in [grant.ended_ms for grant in services.rows(PlanGrant)]
+
+
+def test_what_is_paid_for_stays_and_is_said(
+    operator: Operator, services: Services, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STRIPE_PRICE_PRO_MONTHLY", "price_pro")
+    with services.database.session() as session:
+        add_subscription(session, ann.account_id, services.clock.ms)
+    said = operator.does("plan", ADDRESS, "free")
+    assert "plan       Pro (by stripe)\n" in said
+    assert "paid       Pro is paid for at Stripe and stays until its subscription ends there\n" in said
+    said = operator.does("plan", ADDRESS, "elite", "--days", "3")
+    assert "plan       Elite (by operator, until " in said
+    assert "paid" not in said
+    account = services.account(ann.account_id)
+    assert (account.plan, account.plan_after) == ("elite", "pro")
 
 
 async def test_a_smaller_plan_deletes_nothing_and_ends_the_oldest_sessions(

@@ -56,6 +56,7 @@ from flashcur.errors import DatabaseError
 from flashcur.models import AlertRecord, InstrumentEvent
 from flashcur.services.alerts import leaving
 from flashcur.services.alerts.dispatch import dispatch
+from flashcur.services.billing.plans import price_table
 from flashcur.services.bus import Bus
 from flashcur.services.kit.clock import from_ms, now_ms
 from flashcur.services.kit.metrics import (
@@ -349,6 +350,7 @@ class Office:
             windows=RuleWindows(self.evaluation, self.source, clock),
             database=database,
             deliver=self._deliver,
+            prices=price_table(settings.stripe),
             clock=clock,
         )
 

@@ -9,6 +9,7 @@ from typing import Protocol
 from sqlmodel import Session
 
 from flashcur.domain.ages import allowance
+from flashcur.domain.billing.prices import PriceTable
 from flashcur.domain.plans import PLANS, Audience, last_mark_ms
 from flashcur.engine.candles import Candles
 from flashcur.engine.delivery import DeliveryWorker
@@ -67,6 +68,7 @@ class Schedule:
         windows: RuleWindows,
         database: Database,
         deliver: Deliver,
+        prices: PriceTable,
         clock: Callable[[], int],
     ) -> None:
         """`deliver` writes down where notices go; `clock` is Unix ms."""
@@ -83,6 +85,7 @@ class Schedule:
         self._windows = windows
         self._database = database
         self._deliver = deliver
+        self._prices = prices
         self._clock = clock
 
     def add(self, jobs: Jobs) -> None:
@@ -171,9 +174,9 @@ class Schedule:
         return "{} listings, {} signals, {} hours, {} alerts deleted".format(*await self._database.run(work))
 
     async def end_plans(self) -> str:
-        """Plans that were given for some time become Free when it is over."""
+        """A plan whose time is over gives way to what follows it."""
         now = from_ms(self._clock())
-        return await self._database.run(lambda session: end_plans(session, now))
+        return await self._database.run(lambda session: end_plans(session, self._prices, now))
 
     async def prune_accounts(self) -> str:
         """Delete sessions, links, messages and events whose time is over."""

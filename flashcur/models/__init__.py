@@ -6,7 +6,6 @@ from flashcur.models.alert import AlertRecord
 from flashcur.models.api_key import ApiKey
 from flashcur.models.audit_event import AuditEvent
 from flashcur.models.base import UtcDateTime, metadata
-from flashcur.models.delivery import Delivery, DeliveryStep, Destination, PlacePause, ProviderEvent, Suppression
 from flashcur.models.billing import (
     BillingChange,
     BillingCustomer,
@@ -17,7 +16,7 @@ from flashcur.models.billing import (
     BillingSubscription,
     PlanGrant,
 )
-from flashcur.models.delivery import Delivery, DeliveryStep, Destination, ProviderEvent, Suppression
+from flashcur.models.delivery import Delivery, DeliveryStep, Destination, PlacePause, ProviderEvent, Suppression
 from flashcur.models.hour_candle import HourCandle
 from flashcur.models.instrument_event import InstrumentEvent
 from flashcur.models.job_run import JobRun

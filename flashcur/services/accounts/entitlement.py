@@ -15,11 +15,10 @@ from flashcur.services.kit.clock import to_ms
 
 
 def plan_of(account: Account, now: datetime) -> Plan:
-    """The plan an account has at `now`; Free once its time is over, or where the stored plan does not exist."""
-    if account.plan_until is not None and account.plan_until <= now:
-        return PLANS["free"]
+    """The plan an account has at `now`: the one that follows once its time is over; Free where it does not exist."""
+    over = account.plan_until is not None and account.plan_until <= now
     try:
-        return PLANS[plan_name(account.plan)]
+        return PLANS[plan_name(account.plan_after if over else account.plan)]
     except ValueError:
         return PLANS["free"]
 
@@ -32,18 +31,21 @@ def set_plan(
     *,
     source: str,
     until: datetime | None = None,
+    then: PlanName = "free",
     actor: Actor = "system",
 ) -> None:
-    """Give an account a plan until a moment, or for good. `source` is kept in `Account.plan_source`.
+    """Give an account a plan until a moment, `then` another; or for good. `source` is kept in `Account.plan_source`.
 
     Nothing of the account is deleted; sessions over the new limit end, the oldest first, and rules over it are paused,
     the newest first, until a plan has room for them again.
     """
     before = account.plan
-    account.plan, account.plan_source, account.plan_until = plan, source, until
+    account.plan, account.plan_source, account.plan_until, account.plan_after = plan, source, until, then
     session.add(account)
     sessions.enforce(session, account.id, PLANS[plan].sessions)
     rule_limits.enforce(session, account.id, PLANS[plan], to_ms(now))
     end = "" if until is None else f" until {until:%Y-%m-%d %H:%M} UTC"
+    if end and then != "free":
+        end += f", then {then}"
     audit.record(session, "plan-changed", account.id, now, actor=actor, detail=f"{before} to {plan}{end}")
     changes.tell(session, account.id, now)

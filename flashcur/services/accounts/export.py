@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 from flashcur.models import Account, AlertRecord, AlertSettings, Delivery, DeliveryStep, LoginSession
 from flashcur.services.accounts import api_keys, audit, wallets, watchlists
 from flashcur.services.alerts import rules
+from flashcur.services.billing import grants
 from flashcur.services.notify import destinations
 from flashcur.services.storage.columns import columns_of, rows_of
 
@@ -23,6 +24,7 @@ _OWN = {
     "plan",
     "plan_source",
     "plan_until",
+    "plan_after",
     "theme",
     "time_zone",
     "table_view",
@@ -61,6 +63,10 @@ def document(session: Session, account: Account) -> dict[str, Any]:
             **account.model_dump(include=_OWN),
             "has_password": account.password_hash is not None,
         },
+        "plan_grants": [
+            grant.model_dump(include={"plan", "from_ms", "until_ms", "created_ms", "ended_ms"})
+            for grant in grants.of_account(session, account.id)
+        ],
         "wallets": [
             wallet.model_dump(include={"address", "chain_id", "linked_at", "used_at"})
             for wallet in wallets.of_account(session, account.id)

@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
+from flashcur.domain.billing.prices import PriceTable
 from flashcur.models import Account
 from flashcur.services.accounts import audit, changes, limits, mail_tokens, sessions
-from flashcur.services.accounts.entitlement import set_plan
 from flashcur.services.auth import challenges
+from flashcur.services.billing import plans
 from flashcur.services.kit.clock import to_ms
 from flashcur.services.notify import outbox, provider_events, telegram_links
 
@@ -25,16 +26,14 @@ TOKENS_KEPT = timedelta(days=7)
 """How long a link can still say that it was used, or came too late."""
 
 
-def end_plans(session: Session, now: datetime) -> str:
-    """Make plans Free whose time is over at `now`; one line that says how many.
+def end_plans(session: Session, prices: PriceTable, now: datetime) -> str:
+    """Where a plan's time is over at `now`, give the account what its records say; one line that says how many.
 
-    What they allowed ended at that moment anyway; this ends sessions over the limit, and writes it down.
+    What the plan allowed ended at that moment anyway; this ends sessions over the limit, and writes it down.
     """
-    over = session.exec(
-        select(Account).where(col(Account.plan_until) <= now, Account.plan != "free").with_for_update(skip_locked=True)
-    ).all()
+    over = session.exec(select(Account).where(col(Account.plan_until) <= now).with_for_update(skip_locked=True)).all()
     for account in over:
-        set_plan(session, account, "free", now, source="none")
+        plans.reconsider(session, account, prices, now)
     return f"{len(over)} plans ended"
 
 

@@ -1,1 +1,1 @@
-"""Payments: what a customer has bought, and the local stand-in for the provider that sells it."""
+"""Payment: what is on record of it, the plan that follows from that, and the local stand-in for Stripe."""

@@ -61,6 +61,7 @@ from tests.support.accounts import (
     key_wallet,
 )
 from tests.support.alerts import alert
+from tests.support.billing import NO_PRICES
 from tests.support.deliveries import delivery
 from tests.support.recorded_channel import all_channels
 
@@ -337,7 +338,7 @@ ACTS: dict[str, Act] = {
     "push subscriptions": _push_ends,
     "Telegram": _telegram,
     "unsubscribe": _unsubscribe,
-    "end plans": _job(end_plans),
+    "end plans": _job(lambda session, now: end_plans(session, NO_PRICES, now)),
     "prune accounts": _job(prune_accounts),
     "operator": _operator,
     "operator, for all": _operator_for_all,

@@ -15,6 +15,7 @@ from flashcur.services.accounts.upkeep import end_plans
 from flashcur.services.alerts import rule_store
 from flashcur.services.kit.clock import from_ms
 from flashcur.services.storage.database import Database
+from tests.support.billing import NO_PRICES
 from tests.support.rules import ABOVE, add_owner, add_rule, definition
 
 NOW = 1_795_435_200_000
@@ -189,8 +190,8 @@ def test_a_plan_that_ends_leaves_what_free_has(database: Database) -> None:
         ids = [add_rule(session, owner, definition(), NOW).id for _ in range(4)]
         session.get_one(Account, owner).plan_until = from_ms(NOW + HOUR)
     with database.session() as session:
-        assert end_plans(session, from_ms(NOW + HOUR - 1)) == "0 plans ended"
-        assert end_plans(session, from_ms(NOW + HOUR)) == "1 plans ended"
+        assert end_plans(session, NO_PRICES, from_ms(NOW + HOUR - 1)) == "0 plans ended"
+        assert end_plans(session, NO_PRICES, from_ms(NOW + HOUR)) == "1 plans ended"
     assert [rows(database)[rule_id][1] for rule_id in ids] == ["", "", "", "plan"]
 
 
