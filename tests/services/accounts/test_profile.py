@@ -14,6 +14,8 @@ from flashcur.models import Account, AuditEvent, Delivery, LoginSession, MailTok
 from flashcur.services.accounts import sessions
 from flashcur.services.accounts.sessions import Caller
 from flashcur.services.alerts import signals
+from flashcur.services.billing import grants
+from flashcur.services.kit.clock import to_ms
 from tests.support.accounts import (
     ADDRESS,
     BASE,
@@ -411,6 +413,17 @@ async def test_exports_are_limited(services: Services) -> None:
     for _ in range(30):
         await services.profile.charge_files(person.account_id)
     await refused(services.profile.charge_files(person.account_id), Throttled)
+
+
+async def test_the_export_tells_what_was_granted_and_not_why(services: Services) -> None:
+    person, now = services.person(), services.clock()
+    with services.database.session() as session:
+        grants.grant(session, person.account_id, "pro", None, now, reason="between us")
+    document = await services.profile.export(person.caller)
+    moment = to_ms(now)
+    granted = {"plan": "pro", "from_ms": moment, "until_ms": None, "created_ms": moment, "ended_ms": None}
+    assert document["plan_grants"] == [granted]
+    assert document["account"]["plan_after"] == "free"
 
 
 async def test_a_deletion_leaves_nothing_behind(services: Services) -> None:
