@@ -61,7 +61,7 @@ def entry_texts(entry: Entry, zone: tzinfo) -> dict[str, Any]:
         # Grows with each step: of two tellings of a message this says which is the newer one.
         "seq": str(max((step.id or 0 for way in entry.ways for step in way.steps), default=0)),
         "title": alone_title(entry.ways[0].delivery) if alert is None else alert.title,
-        "text": _alone_text(entry.ways[0]) if alert is None else alert.text,
+        "text": _alone_text(entry) if alert is None else alert.text,
         "note": "" if alert is None else _note(alert),
         "rule": "" if alert is None else alert.rule_id or "",
         "urgent": "1" if alert is not None and alert.urgent else "",
@@ -69,8 +69,8 @@ def entry_texts(entry: Entry, zone: tzinfo) -> dict[str, Any]:
         "when": moment(entry.at_ms, zone, seconds=True),
         "event_ms": str(entry.at_ms),
         "where": where_text(entry.ways),
-        "tells": [] if alert is not None else [_told(each, zone, day) for each in entry.ways[0].told],
-        "unlisted": "" if alert is not None else _unlisted(entry.ways[0]),
+        "tells": [_told(each, zone, day) for each in entry.told],
+        "unlisted": _unlisted(entry),
         "receipt": [] if alert is None else _receipt(alert, zone),
         "ways": [way_texts(way, alert, zone, day) for way in entry.ways],
     }
@@ -150,10 +150,10 @@ def alone_title(delivery: Delivery) -> str:
     return _ALONE.get(delivery.kind, "Message")
 
 
-def _alone_text(way: Way) -> str:
-    delivery = way.delivery
-    if delivery.kind in ("summary", "digest") and way.gathers:
-        count = "1 message" if way.gathers == 1 else f"{way.gathers:,} messages"
+def _alone_text(entry: Entry) -> str:
+    delivery = entry.ways[0].delivery
+    if entry.gathers:
+        count = "1 message" if entry.gathers == 1 else f"{entry.gathers:,} messages"
         return f"Brings you {count} at once."
     if delivery.kind == "test":
         return "You asked for this test."
@@ -166,10 +166,10 @@ def _told(alert: AlertRecord, zone: tzinfo, day: object) -> Texts:
     return {"id": str(alert.id), "title": alert.title, "when": when}
 
 
-def _unlisted(way: Way) -> str:
+def _unlisted(entry: Entry) -> str:
     """What is said of the alerts that a summary tells beside those that are listed."""
-    more = way.gathers - len(way.told)
-    return f"And {more:,} older {'one' if more == 1 else 'ones'}." if way.told and more > 0 else ""
+    more = entry.gathers - len(entry.told)
+    return f"And {more:,} older {'one' if more == 1 else 'ones'}." if entry.told and more > 0 else ""
 
 
 def _waits_for_a_tab(delivery: Delivery) -> bool:

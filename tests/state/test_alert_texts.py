@@ -150,8 +150,7 @@ def test_what_belongs_to_no_alert_says_what_it_is() -> None:
     summary = made("sms", "delivered")
     summary.delivery.kind = "summary"
     told = (alert("a", id=4), alert("a", id=3, event_ms=NOON_MS - 86_400_000))
-    gathered = Way(summary.delivery, (), None, 4, told)
-    texts = entry_texts(Entry(STORED_MS, None, (gathered,)), LONDON)
+    texts = entry_texts(Entry(STORED_MS, None, (summary,), 4, told), LONDON)
     assert texts["tells"] == [
         {"id": "4", "title": told[0].title, "when": "12:00:01"},
         {"id": "3", "title": told[1].title, "when": "26 Nov, 12:00:01"},

@@ -6,12 +6,13 @@ Nothing here asks who may: functions take the id of the account whose rows they 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar, cast
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_
 from sqlalchemy import select as columns_of
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from flashcur.domain.delivery.status import STATUSES
@@ -20,6 +21,7 @@ from flashcur.models import AlertRecord, AlertSettings, Delivery, DeliveryStep, 
 from flashcur.services.accounts import sessions
 from flashcur.services.accounts.context import Context
 from flashcur.services.accounts.sessions import Caller
+from flashcur.services.alerts.dispatch import GATHERED_KINDS
 from flashcur.services.kit.clock import to_ms
 from flashcur.services.notify import outbox, pauses
 
@@ -49,22 +51,26 @@ class Way:
     steps: tuple[DeliveryStep, ...]
     destination: Destination | None
     """None where it needs none, or where that was removed."""
-    gathers: int = 0
-    """Of a summary or digest: how many messages it tells."""
-    told: tuple[AlertRecord, ...] = ()
-    """The alerts of these, the newest first, `MOST_TOLD` at most."""
     paused_until_ms: int | None = None
     """While it waits because its place asked for it: until when, Unix ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A message of the ledger: an alert with where it went, or what belongs to no one alert (a test, a summary)."""
+    """A message of the ledger: an alert with where it went, or what belongs to no one alert (a test, a summary).
+
+    A summary or digest is one for all places that what was held is told to at one moment.
+    """
 
     at_ms: int
     """When it was stored, Unix ms."""
     alert: AlertRecord | None
     ways: tuple[Way, ...]
+    """In the order in which they were written."""
+    gathers: int = 0
+    """Of a summary or digest: how many alerts it tells, each once, to however many places."""
+    told: tuple[AlertRecord, ...] = ()
+    """These, the newest first, `MOST_TOLD` at most."""
 
     @property
     def key(self) -> str:
@@ -144,7 +150,7 @@ def page(
     alone: Sequence[Delivery] = ()
     if not (wanted.rule_id or wanted.alert_id):
         alone = _alone(session, account_id, wanted, after, limit + 1)
-    found = [*_of_alerts(session, alerts), *_of_deliveries(session, alone)]
+    found = [*_of_alerts(session, alerts), *_of_deliveries(session, account_id, alone)]
     found.sort(key=lambda entry: entry.place, reverse=True)
     shown = found[:limit]
     return LedgerPage(tuple(shown), LedgerCursor(*shown[-1].place) if len(found) > limit else None)
@@ -164,7 +170,7 @@ def entries_of(session: Session, account_id: str, alert_ids: Iterable[int], deli
         .order_by(col(AlertRecord.id).desc())
     ).all()
     alone = sorted((each for each in changed if each.alert_id is None), key=_id, reverse=True)[:MOST_AT_ONCE]
-    return [*_of_alerts(session, alerts), *_of_deliveries(session, alone)]
+    return [*_of_alerts(session, alerts), *_of_deliveries(session, account_id, alone)]
 
 
 def tests(session: Session, account_id: str, now_ms: int) -> list[Way]:
@@ -264,12 +270,20 @@ def _alerts(
 def _alone(
     session: Session, account_id: str, wanted: LedgerFilter, after: LedgerCursor | None, limit: int
 ) -> Sequence[Delivery]:
-    query = select(Delivery).where(
-        Delivery.account_id == account_id, col(Delivery.alert_id).is_(None), Delivery.kind != "mail", *_fitting(wanted)
-    )
+    """The first delivery of each message that belongs to no one alert, and has one that fits."""
+    first = func.min(col(Delivery.id))
+    mine = and_(col(Delivery.account_id) == account_id, col(Delivery.alert_id).is_(None), col(Delivery.kind) != "mail")
+    # What is gathered for an account is written in one transaction, with one moment for all places.
+    together = case((col(Delivery.kind).in_(GATHERED_KINDS), 0), else_=col(Delivery.id))
+    heads = columns_of(first.label("id")).where(mine).group_by(col(Delivery.created_ms), col(Delivery.kind), together)
+    if fitting := _fitting(wanted):
+        heads = heads.having(func.max(case((and_(*fitting), 1), else_=0)) == 1)
     if after is not None:
-        query = query.where(_before(col(Delivery.created_ms), col(Delivery.id), after, alert=False))
-    return session.exec(query.order_by(col(Delivery.created_ms).desc(), col(Delivery.id).desc()).limit(limit)).all()
+        heads = heads.where(col(Delivery.created_ms) <= after.at_ms)
+        heads = heads.having(_before(col(Delivery.created_ms), first, after, alert=False))
+    newest = heads.order_by(col(Delivery.created_ms).desc(), first.desc()).limit(limit).subquery()
+    query = select(Delivery).where(col(Delivery.id).in_(select(newest.c.id)))
+    return session.exec(query.order_by(col(Delivery.created_ms).desc(), col(Delivery.id).desc())).all()
 
 
 def _fitting(wanted: LedgerFilter) -> list[ColumnElement[bool]]:
@@ -291,9 +305,38 @@ def _of_alerts(session: Session, alerts: Sequence[AlertRecord]) -> list[Entry]:
     return [Entry(each.stored_ms, each, tuple(ways.get(each.id, ()))) for each in alerts]
 
 
-def _of_deliveries(session: Session, deliveries: Sequence[Delivery]) -> list[Entry]:
-    ways = {_id(way.delivery): way for found in _ways(session, deliveries).values() for way in found}
-    return [Entry(each.created_ms, None, (ways[_id(each)],)) for each in deliveries]
+def _of_deliveries(session: Session, account_id: str, deliveries: Sequence[Delivery]) -> list[Entry]:
+    """The messages of no one alert that these are of, each with all its deliveries."""
+    found = {_id(each): each for each in deliveries}
+    moments = {each.created_ms for each in deliveries if each.kind in GATHERED_KINDS}
+    if moments:
+        query = select(Delivery).where(
+            Delivery.account_id == account_id,
+            col(Delivery.created_ms).in_(moments),
+            col(Delivery.kind).in_(GATHERED_KINDS),
+            col(Delivery.alert_id).is_(None),
+        )
+        # A digest and a summary may be of one moment, and only one of them asked for.
+        asked = {_together(each) for each in deliveries}
+        found |= {_id(each): each for each in session.exec(query) if _together(each) in asked}
+    groups: dict[_Together, list[Way]] = {}
+    in_order = [found[id_] for id_ in sorted(found)]
+    for way in (way for ways in _ways(session, in_order).values() for way in ways):
+        groups.setdefault(_together(way.delivery), []).append(way)
+    gathered = _gathered(session, account_id, groups)
+    entries = [
+        Entry(ways[0].delivery.created_ms, None, tuple(ways), *gathered.get(group, (0, ())))
+        for group, ways in groups.items()
+    ]
+    return sorted(entries, key=lambda entry: entry.place, reverse=True)
+
+
+_Together = tuple[int, str, int]
+"""What deliveries of one message of no alert have in common."""
+
+
+def _together(delivery: Delivery) -> _Together:
+    return delivery.created_ms, delivery.kind, 0 if delivery.kind in GATHERED_KINDS else _id(delivery)
 
 
 def _ways(session: Session, deliveries: Sequence[Delivery]) -> dict[int | None, list[Way]]:
@@ -311,43 +354,73 @@ def _ways(session: Session, deliveries: Sequence[Delivery]) -> dict[int | None, 
     query = select(Destination).where(col(Destination.id).in_(places))
     destinations = {each.id: each for each in session.exec(query)} if places else {}
     paused = pauses.until_ms(session, deliveries)
-    gathering = [_id(each) for each in deliveries if each.kind in ("summary", "digest")]
-    gathered = _gathered(session, deliveries[0].account_id or "", gathering) if gathering else {}
     found: dict[int | None, list[Way]] = {}
     for each in deliveries:
         place = destinations.get(each.destination_id or "")
         taken = tuple(steps.get(_id(each), ()))
-        told = gathered.get(_id(each), (0, ()))
-        way = Way(each, taken, place, *told, paused_until_ms=paused.get(_id(each)))
+        way = Way(each, taken, place, paused_until_ms=paused.get(_id(each)))
         found.setdefault(each.alert_id, []).append(way)
     return found
 
 
-def _gathered(session: Session, account_id: str, ids: Sequence[int]) -> dict[int, tuple[int, tuple[AlertRecord, ...]]]:
-    """Of these summaries and digests, how many messages each tells, and the newest alerts of them."""
-    into, alert_id = col(Delivery.merged_into), col(Delivery.alert_id)
-    count = func.count().over(partition_by=into)
-    back = func.row_number().over(partition_by=into, order_by=alert_id.desc())
-    named: dict[str, Any] = {"into": into, "alert_id": alert_id, "count": count, "back": back}
+def _gathered(
+    session: Session, account_id: str, groups: Mapping[_Together, Sequence[Way]]
+) -> dict[_Together, tuple[int, tuple[AlertRecord, ...]]]:
+    """Of these summaries and digests, how many alerts each tells, and the newest of them."""
+    kept = {group: ways for group, ways in groups.items() if group[1] in GATHERED_KINDS}
+    ids = {_id(way.delivery) for ways in kept.values() for way in ways}
+    if not ids:
+        return {}
+    told_by = aliased(Delivery)
     merged = (
-        columns_of(*(each.label(name) for name, each in named.items()))
+        columns_of(col(told_by.created_ms), col(told_by.kind), col(Delivery.alert_id), func.count().label("deliveries"))
+        .join(told_by, col(told_by.id) == col(Delivery.merged_into))
         # What is gathered was written before it.
-        .where(col(Delivery.account_id) == account_id, col(Delivery.id) < max(ids), into.in_(ids))
+        .where(col(Delivery.account_id) == account_id, col(Delivery.id) < max(ids), col(told_by.id).in_(ids))
+    )
+    # An alert that went to several places counts once.
+    each_once = (
+        merged.where(col(Delivery.alert_id).is_not(None))
+        .group_by(col(told_by.created_ms), col(told_by.kind), col(Delivery.alert_id))
         .subquery()
     )
+    group = (each_once.c.created_ms, each_once.c.kind)
+    count = func.count().over(partition_by=group)
+    back = func.row_number().over(partition_by=group, order_by=each_once.c.alert_id.desc())
+    ranked = columns_of(*group, each_once.c.alert_id, count.label("count"), back.label("back")).subquery()
     query = (
-        select(merged.c.into, merged.c["count"], AlertRecord)
-        .select_from(merged)
-        # What was deleted meanwhile was told all the same.
-        .join(AlertRecord, col(AlertRecord.id) == merged.c.alert_id, isouter=True)
-        .where(merged.c.back <= MOST_TOLD)
+        columns_of(ranked.c.created_ms, ranked.c.kind, ranked.c["count"], AlertRecord)
+        .join(AlertRecord, col(AlertRecord.id) == ranked.c.alert_id)
+        .where(ranked.c.back <= MOST_TOLD)
         .order_by(col(AlertRecord.id).desc())
     )
-    found: dict[int, tuple[int, tuple[AlertRecord, ...]]] = {}
-    for id_, number, alert in cast("Any", session).exec(query):
-        _, told = found.get(id_, (0, ()))
-        found[id_] = number, told if alert is None else (*told, alert)
+    numbers: dict[_Together, int] = {}
+    told: dict[_Together, list[AlertRecord]] = {}
+    for created_ms, kind, number, alert in cast("Any", session).exec(query):
+        numbers[created_ms, kind, 0] = number
+        told.setdefault((created_ms, kind, 0), []).append(alert)
+    gone = _told_and_gone(session, account_id, ids)
+    found: dict[_Together, tuple[int, tuple[AlertRecord, ...]]] = {}
+    for each, ways in kept.items():
+        # Which of them went to several places is known no longer: at least as many as one place was told of.
+        places: dict[tuple[str, str | None], int] = {}
+        for way in ways:
+            place = way.delivery.channel, way.delivery.destination_id
+            places[place] = places.get(place, 0) + gone.get(_id(way.delivery), 0)
+        found[each] = numbers.get(each, 0) + max(places.values()), tuple(told.get(each, ()))
     return found
+
+
+def _told_and_gone(session: Session, account_id: str, ids: Collection[int]) -> dict[int, int]:
+    """By summary or digest, how many of what it told were deleted meanwhile."""
+    into = col(Delivery.merged_into)
+    query = columns_of(into, func.count()).where(
+        col(Delivery.account_id) == account_id,
+        col(Delivery.id) < max(ids),
+        into.in_(ids),
+        col(Delivery.alert_id).is_(None),
+    )
+    return dict(cast("Any", session).exec(query.group_by(into)).all())
 
 
 def _id(row: AlertRecord | Delivery) -> int:

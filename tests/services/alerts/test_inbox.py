@@ -149,8 +149,8 @@ def test_a_summary_says_how_many_it_tells(services: Services) -> None:
     with services.database.session(readonly=True) as session:
         newest = inbox.page(session, person.account_id, LedgerFilter()).entries[0]
     assert newest.key == f"d{summary.id}"
-    assert newest.ways[0].gathers == 4
-    assert [alert.id for alert in newest.ways[0].told] == sorted((each.alert_id or 0 for each in held), reverse=True)
+    assert newest.gathers == 4
+    assert [alert.id for alert in newest.told] == sorted((each.alert_id or 0 for each in held), reverse=True)
 
 
 def test_a_summary_tells_what_it_told_though_its_alerts_were_deleted(services: Services) -> None:
@@ -166,8 +166,8 @@ def test_a_summary_tells_what_it_told_though_its_alerts_were_deleted(services: S
             session.exec(delete(AlertRecord).where(col(AlertRecord.id).in_([alert.id for alert in gone])))
         with services.database.session(readonly=True) as session:
             entries = inbox.page(session, person.account_id, LedgerFilter()).entries
-        (way,) = [entry.ways[0] for entry in entries if entry.ways[0].delivery.kind == "summary"]
-        assert (way.gathers, [alert.id for alert in way.told]) == (3, [alert.id for alert in left])
+        (summed,) = [entry for entry in entries if entry.ways[0].delivery.kind == "summary"]
+        assert (summed.gathers, [alert.id for alert in summed.told]) == (3, [alert.id for alert in left])
 
 
 def test_of_each_summary_the_newest_alerts_are_listed(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,18 +175,54 @@ def test_of_each_summary_the_newest_alerts_are_listed(services: Services, monkey
     person, other = services.person("one@example.com"), services.person("other@example.com")
     expected: list[list[int]] = []
     with services.database.session() as session:
-        for owner in (person, person, other):
+        for night, owner in enumerate((person, person, other)):
             alerts = [add_alert(session, owner.account_id, NOON_MS + n) for n in range(3)]
             held = [add_delivery(session, alert, "sms", NOON_MS) for alert in alerts]
-            digest = add_delivery(session, None, "sms", NOON_MS + 60_000, owner.account_id, kind="digest")
+            digest = add_delivery(session, None, "sms", NOON_MS + 60_000 + night, owner.account_id, kind="digest")
             for each in held:
                 each.merged_into = digest.id
             expected.append([alert.id or 0 for alert in alerts[:0:-1]])
     with services.database.session(readonly=True) as session:
         entries = inbox.page(session, person.account_id, LedgerFilter()).entries
-    told = [[alert.id for alert in entry.ways[0].told] for entry in entries if entry.alert is None]
+    told = [[alert.id for alert in entry.told] for entry in entries if entry.alert is None]
     assert told == [expected[1], expected[0]]
-    assert [entry.ways[0].gathers for entry in entries if entry.alert is None] == [3, 3]
+    assert [entry.gathers for entry in entries if entry.alert is None] == [3, 3]
+
+
+def test_a_digest_is_one_message_with_all_its_places(services: Services) -> None:
+    person, other = services.person("one@example.com"), services.person("other@example.com")
+    night_ms = NOON_MS + 3_600_000
+    with services.database.session() as session:
+        alerts = [add_alert(session, person.account_id, NOON_MS + n) for n in range(3)]
+        test = add_delivery(session, None, "sms", night_ms, person.account_id, kind="test")
+        # What is urgent is told apart: one channel may have two.
+        parts = (("telegram", alerts[:2]), ("telegram", alerts[2:]), ("email", alerts[1:]))
+        digests: list[Delivery] = []
+        for channel, told in parts:
+            held = [add_delivery(session, alert, channel, NOON_MS) for alert in told]
+            digest = add_delivery(session, None, channel, night_ms, person.account_id, kind="digest")
+            digests.append(digest)
+            for each in held:
+                each.merged_into = digest.id
+        add_delivery(session, None, "email", night_ms, other.account_id, kind="digest")
+        summary = add_delivery(session, None, "email", night_ms, person.account_id, kind="summary")
+        later = add_delivery(session, None, "email", night_ms + 1, person.account_id, kind="digest")
+        outbox.give_up(session, digests[2], "unknown mailbox", night_ms)
+    first = f"d{digests[0].id}"
+    alone = [f"d{later.id}", f"d{summary.id}", first, f"d{test.id}"]
+    for limit in (1, 2, 3, 25):
+        assert keys(services.database, person.account_id, limit=limit)[:4] == alone
+    for wanted in (LedgerFilter(status="dead"), LedgerFilter(channel="telegram", status="queued")):
+        assert first in keys(services.database, person.account_id, wanted)
+    assert first not in keys(services.database, person.account_id, LedgerFilter(channel="telegram", status="dead"))
+    with services.database.session(readonly=True) as session:
+        page = inbox.page(session, person.account_id, LedgerFilter(status="dead"))
+        # Whichever of its deliveries moves, the whole is told anew.
+        (moved,) = inbox.entries_of(session, person.account_id, [], [digests[1].id or 0])
+    for entry in (page.entries[0], moved):
+        assert (entry.key, entry.gathers) == (first, 3)
+        assert [way.delivery.channel for way in entry.ways] == ["telegram", "telegram", "email"]
+        assert [alert.id for alert in entry.told] == [alert.id for alert in alerts[::-1]]
 
 
 def test_what_changed_is_read_anew_for_its_owner_only(services: Services) -> None:
