@@ -101,7 +101,7 @@ def test_what_was_said_of_a_channel_goes_when_it_is_done_with_or_its_tab_left(pa
     # A place without a secret has the button beside what is said.
     slack = card(page, "slack")
     slack.get_by_text("Connect a webhook").click()
-    slack.get_by_label("Address").fill("https://hooks.slack.com/services/T0000/B0000/abcdefghijkl")
+    slack.get_by_label("Address").fill("https://hooks.slack.com/services/T0AB1234/B0ACB0X1/secretsecretsecretsecret")
     slack.get_by_role("button", name="Connect").click()
     expect(slack.get_by_text("Connected. Send a test")).to_be_visible(timeout=WITHIN_MS)
     slack.get_by_role("button", name="Done").click()

@@ -12,7 +12,7 @@ from flashcur.services.kit.clock import to_ms
 from flashcur.services.storage import migrations
 from flashcur.services.storage.database import Database
 
-BEFORE = "2026_12_02_browsers_that_notify"
+BEFORE = "2026_12_03_places_that_pause"
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 UNTIL = NOON + timedelta(days=30)
 ACCOUNT = table(
