@@ -35,8 +35,8 @@ from tests.support.ledger import add_alert, add_delivery
 ACCOUNT_TABLES = frozenset(metadata.tables) - {
     *("mark_frame", "instrument_event", "job_run"),
     # What the engine writes of the market, at any time.
-    *("signal_record", "signal_outcome", "signal_statistics", "hour_candle", "funding_payment"),
-    *("instrument_set", "silence_day", "input_checkpoint", "rule_day"),
+    *("signal_record", "signal_episode", "signal_outcome", "signal_statistics", "hour_candle", "funding_payment"),
+    *("instrument_set", "silence_day", "input_checkpoint", "rule_day", "past_series"),
 }
 UNCOUNTED = frozenset({"rate_limit", "account_change"})
 """What any caller uses up or leaves behind."""
