@@ -505,7 +505,8 @@ export function useDraft() {
     faults,
     marked: Object.keys(faults).length > 0,
     whole: Object.keys(checked.faults ?? NOTHING).length === 0,
-    problem,
+    // A condition says what is wrong in it where it stands.
+    problem: field.startsWith("conditions.") ? "Fix the marked fields first." : problem,
     link: saved.link ?? "",
     link_text: saved.link_text ?? "",
     room: field === "room",

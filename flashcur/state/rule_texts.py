@@ -8,7 +8,7 @@ from typing import Any
 
 from flashcur.domain.ages import allowance
 from flashcur.domain.frames import Frame
-from flashcur.domain.plans import CHANNEL_NAMES, Channel, shown_from_ms
+from flashcur.domain.plans import CHANNEL_NAMES, Channel, least_plan, shown_from_ms
 from flashcur.domain.rules.condition import Fault, InterestMove, PriceCross, PriceMove
 from flashcur.domain.rules.current import Present, Unknown
 from flashcur.domain.rules.firing import WINDOW_WORDS
@@ -155,6 +155,8 @@ def unknown_text(unknown: Unknown, now_ms: int, zone: tzinfo, cadence_s: int) ->
     """Why it is not known at `now_ms` (Unix ms) what a condition measures, and by when it is shown."""
     condition = unknown.condition
     noun = _NOUNS[condition.kind]
+    if unknown.why == "plan":
+        return f"Open interest comes with {least_plan('open_interest').title}."
     if unknown.why == "old":
         return f"Not known now: the exchange has sent no new {noun} lately, and rules ignore old ones."
     if unknown.why == "untold":

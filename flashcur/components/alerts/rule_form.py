@@ -300,7 +300,7 @@ def _condition(each: Item, index: rx.Var[int], count: rx.Var[int]) -> rx.Compone
             class_name="fields",
         ),
         _condition_faults(path),
-        _present(index),
+        _present(index, path),
         custom_attrs={"data-condition": number, "data-kind": each["kind"]},
     )
 
@@ -320,7 +320,7 @@ def _condition_faults(path: rx.Var[str]) -> rx.Component:
     )
 
 
-def _present(index: rx.Var[int]) -> rx.Component:
+def _present(index: rx.Var[int], path: rx.Var[str]) -> rx.Component:
     """What the condition measures now, or at the time that the visitor's plan shows; or why that is not known."""
     draft = _draft()
     at = browser.member(draft, "at")
@@ -343,7 +343,8 @@ def _present(index: rx.Var[int]) -> rx.Component:
             class_name="present soft",
             custom_attrs={"data-met": met},
         ),
-        rx.cond(why != "", rx.el.p(why, class_name="present soft")),
+        # What its kind lacks is said once: a refused one says it as what is wrong.
+        rx.cond((why != "") & (_fault(path + "kind") == ""), rx.el.p(why, class_name="present soft")),
     )
 
 

@@ -23,6 +23,7 @@ from flashcur.domain.rules.condition import (
     PriceMove,
     VolumeRatio,
     Way,
+    needs_open_interest,
 )
 from flashcur.domain.rules.measured import SELDOM, Measured
 from flashcur.domain.rules.outline import has_gap
@@ -46,9 +47,9 @@ _NEWER = (PRICE, FUNDING)
 class Unknown:
     """Why it is not known what a condition measures."""
 
-    why: Literal["window", "seldom", "old", "untold"]
+    why: Literal["window", "seldom", "old", "untold", "plan"]
     """All of its window was not seen yet; values come too seldom for it; the newest is too old, or there is none; the
-    engine has told nothing yet."""
+    engine has told nothing yet; the plan lacks what it measures."""
     condition: Condition
     known_ms: int = 0
     """Of a window that was not seen yet: by when it is, Unix ms."""
@@ -91,13 +92,11 @@ def present(
 def _of(condition: Condition | None, frame: Frame, seen: Sequence[tuple[int, Measured]], *, alone: bool) -> Present:
     if condition is None:
         return _NOTHING
+    if needs_open_interest((condition,)) and _INTEREST not in frame.exact:
+        return Present("", None, Unknown("plan", condition))
     gap = has_gap(condition)
-    # A signal is a moment; thresholds of a price mean one contract; what a plan is not shown has no value to name.
-    if (
-        isinstance(condition, OnSignal)
-        or ((isinstance(condition, PriceCross) or gap) and not alone)
-        or (isinstance(condition, InterestMove) and _INTEREST not in frame.exact)
-    ):
+    # A signal is a moment; thresholds of a price mean one contract.
+    if isinstance(condition, OnSignal) or ((isinstance(condition, PriceCross) or gap) and not alone):
         return _NOTHING
     found = [(i, _look(condition, frame, i, measured)) for i, measured in seen]
     known = [(i, values) for i, values in found if not isinstance(values, Unknown)]

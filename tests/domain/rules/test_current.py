@@ -200,7 +200,7 @@ def test_what_is_not_live_says_as_of_when() -> None:
 
 
 @pytest.mark.parametrize("window_s", INTEREST_WINDOWS_S)
-def test_a_plan_without_open_interest_is_told_none_of_it(window_s: int) -> None:
+def test_a_plan_without_open_interest_is_told_that_it_has_none(window_s: int) -> None:
     condition = InterestMove("either", 0.01, window_s)
 
     def ask(symbol: str) -> Measured:
@@ -209,7 +209,16 @@ def test_a_plan_without_open_interest_is_told_none_of_it(window_s: int) -> None:
     (shown,) = present([condition], ONE, OPEN.only(PLANS["pro"]), (), ask)
     (hidden,) = present([condition], ONE, OPEN.only(PLANS["free"]), (), ask)
     assert shown == Present("+2.00 %", True)
-    assert hidden == NOTHING
+    assert hidden == Present("", None, Unknown("plan", condition))
+
+
+def test_that_a_plan_has_no_open_interest_stands_before_the_rest_is_filled_in() -> None:
+    conditions: list[Condition] = [InterestMove("up", nan, 3_600), OnSignal("open_interest"), OnSignal("funding")]
+    nowhere = Scope("symbol", symbol="…")
+    found = present(conditions, nowhere, OPEN.only(PLANS["free"]), (), untold)
+    told = present_texts(found, FRAME)["present"]
+    assert [each["why"] for each in told] == ["Open interest comes with Pro."] * 2 + [""]
+    assert present(conditions[1:], nowhere, OPEN.only(PLANS["pro"]), (), untold) == [NOTHING, NOTHING]
 
 
 def test_a_plan_is_told_nothing_of_contracts_that_its_table_does_not_show() -> None:
