@@ -333,9 +333,9 @@ export function saveRule(how = "") {
   keeper(text);
 }
 
-export function submitRule(event: { preventDefault(): void }) {
+export function submitRule(event: { preventDefault(): void }, how: string) {
   event.preventDefault();
-  saveRule();
+  saveRule(how);
 }
 
 const UNITS: [number, string][] = [

@@ -153,6 +153,7 @@ def _problem(opened: rx.Var[dict[str, Any]]) -> rx.Component:
 def _form() -> rx.Component:
     draft = _draft()
     rule, sentence = browser.member(draft, "rule"), browser.member(draft, "sentence")
+    how = rx.cond(_no_room(), "paused", "").to(str)
     return PostedForm.create(
         rx.el.h2(rx.cond(rule != "", "Edit rule", "New rule")),
         rx.cond(
@@ -182,7 +183,7 @@ def _form() -> rx.Component:
         _save(),
         class_name="rule-form",
         custom_attrs={
-            "onSubmit": browser.function("rule_form", "submitRule"),
+            "onSubmit": browser.handler(f"(e) => submitRule(e, {how!s})", how, rule_form="submitRule"),
             "noValidate": True,
             "autoComplete": "off",
         },
@@ -533,11 +534,19 @@ def _words() -> rx.Component:
     )
 
 
+def _no_room() -> rx.Var[bool]:
+    """Whether the rule can only be kept paused: one that is new, or would be set going again, has no room in the plan,
+    or the server has just said so of any."""
+    draft, opened = _draft(), RulesState.form
+    starts = (browser.member(draft, "rule") == "") | (browser.maybe(opened, "status") == "done")
+    return browser.member(draft, "room").to(bool) | (RulesState.full & starts)
+
+
 def _save() -> rx.Component:
     draft = _draft()
     problem, target = browser.member(draft, "problem"), browser.member(draft, "link")
-    room, saving = browser.member(draft, "room").to(bool), browser.member(draft, "saving")
-    busy = rx.cond(saving != "", "true", "false")
+    saving = browser.member(draft, "saving")
+    room, busy = _no_room(), rx.cond(saving != "", "true", "false")
 
     def how(word: str) -> rx.Var[Any]:
         return browser.handler(f'() => saveRule("{word}")', rule_form="saveRule")
@@ -551,14 +560,22 @@ def _save() -> rx.Component:
                 class_name="notice error",
                 role="alert",
             ),
-        ),
-        forms.actions(
             rx.cond(
                 room,
-                forms.button_primary(
-                    "Save as paused", type_="button", custom_attrs={"onClick": how("paused"), "aria-disabled": busy}
+                rx.el.p(
+                    untranslated(RulesState.room),
+                    " active rules on ",
+                    untranslated(AccountState.plan_title),
+                    ". This one will be saved as paused. ",
+                    link("Compare plans", "/pricing"),
+                    class_name="soft room",
                 ),
-                forms.button_primary(rx.cond(saving == "save", "Saving", "Save"), custom_attrs={"aria-disabled": busy}),
+            ),
+        ),
+        forms.actions(
+            forms.button_primary(
+                rx.cond(room, "Save as paused", rx.cond(saving == "save", "Saving", "Save")),
+                custom_attrs={"aria-disabled": busy},
             ),
             forms.button_plain(
                 "Save and send a test",
