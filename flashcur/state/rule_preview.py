@@ -31,6 +31,7 @@ from flashcur.services.alerts.preview import Preview
 from flashcur.services.kit.budgets import Budgets
 from flashcur.services.storage.database import Database
 from flashcur.state.rule_drafts import form_of
+from flashcur.state.rule_texts import with_units_kept
 from flashcur.state.signal_texts import moment
 
 logger = logging.getLogger(__name__)
@@ -361,9 +362,9 @@ def _ago(days: int) -> str:
 def _followed(hours: int, summary: Summary, found: Preview) -> dict[str, str]:
     return {
         "after": f"{hours} h later",
-        "median": move_text(summary.median),
-        "half": f"{move_text(summary.lower_quartile)} to {move_text(summary.upper_quartile)}",
-        "verdict": _verdict(summary, found),
+        "median": with_units_kept(move_text(summary.median)),
+        "half": with_units_kept(f"{move_text(summary.lower_quartile)} to {move_text(summary.upper_quartile)}"),
+        "verdict": with_units_kept(_verdict(summary, found)),
     }
 
 

@@ -52,7 +52,9 @@ def test_how_often_when_and_what_followed() -> None:
     assert told["days"][-1]["says"] == "8 times in the last 24 hours"
     assert told["newest"] == [{"symbol": "BTCUSDT", "when": "24 Nov 2025, 16:00 UTC"}]
     (after,) = told["followed"]
-    assert (after["after"], after["median"], after["half"]) == ("4 h later", "+1.20 %", "-1.00 % to +3.00 %")
+    # No number is parted from its unit at a line's end.
+    kept = ("4 h later", "+1.20\u00a0%", "-1.00\u00a0% to +3.00\u00a0%")
+    assert (after["after"], after["median"], after["half"]) == kept
     # A rule is no signal, and is compared with all other hours.
     assert "1.20 times as often as at other hours" in after["verdict"]
     assert "signal" not in after["verdict"]
@@ -135,7 +137,9 @@ def test_few_cases_are_counted_beside_how_often_it_is_so_anyway() -> None:
         lift = Lift(hit_rate, 0.48, hit_rate / 0.48, None, None)
         summary = Summary(count, 0.0, 0.0, 0.0, lift, points)
         firings = (replace(FOUND.firings[0], **firing),)
-        return texts(replace(FOUND, followed=((1, summary),), firings=firings), WANTED)["followed"][0]["verdict"]
+        told = texts(replace(FOUND, followed=((1, summary),), firings=firings), WANTED)["followed"][0]["verdict"]
+        assert " %" not in told
+        return told.replace("\u00a0", " ")
 
     end = "; usually it does in 48 % of hours. Too few to tell from chance."
     assert verdict(0.0, 3) == f"In none of 3 cases did the price go on that way{end}"
