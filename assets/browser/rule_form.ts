@@ -47,7 +47,14 @@ type Checked = {
   at?: string;
 };
 type Saved = { number?: number; rule?: string; problem?: string; field?: string; link?: string; link_text?: string };
-type Past = { number?: number; state?: string; percent?: number; suggestion?: { conditions?: Condition[] } };
+// `shown` is the state of the last answer, whose other members stay while the next one is worked out.
+type Past = {
+  number?: number;
+  state?: string;
+  shown?: string;
+  percent?: number;
+  suggestion?: { conditions?: Condition[] };
+};
 type Ask = (text: string) => void;
 
 const PARAMETERS = ["rule", "symbol", "like", "stricter", "draft"];
@@ -188,7 +195,12 @@ let lookedAt = "";
 let lookNumber = 0;
 let saveNumber = 0;
 const past = store<Past>({});
+const WORKING = ["working", "asking"];
 
+function told(next: Past) {
+  const goesOn = WORKING.includes(next.state ?? "");
+  past.set(goesOn ? { ...past.get(), ...next } : { ...next, shown: next.state });
+}
 function look(asks: boolean) {
   clearTimeout(looking);
   const { form } = draft.get();
@@ -196,19 +208,22 @@ function look(asks: boolean) {
   lookedAt = pastOf(form);
   const text = packed({ asks });
   lookNumber = number;
-  past.set({ state: "working", percent: 0 });
+  told({ state: "working", percent: 0 });
   looker(text);
 }
 function lookSoon() {
+  clearTimeout(looking);
   const { form } = draft.get();
   if (!form || pastOf(form) === lookedAt) return;
-  clearTimeout(looking);
   looking = setTimeout(() => look(false), LOOK_AFTER_MS);
 }
 export const seePast = () => look(false);
 export const askPast = () => look(true);
 export function stopPast() {
-  past.set({ state: "cancelled" });
+  clearTimeout(looking);
+  const { form } = draft.get();
+  if (form) lookedAt = pastOf(form);
+  told({ state: "cancelled" });
   lookNumber = 0;
   stopper();
 }
@@ -216,7 +231,16 @@ export function takeSuggestion() {
   const conditions = past.get().suggestion?.conditions;
   if (conditions) change({ conditions });
 }
-export const usePreview = () => past.use();
+// What is known of another form than this one is no answer to it.
+export function statedOf(known: Past, isOfThis: boolean, hasPast: boolean): Past & { busy: boolean } {
+  const state = isOfThis || !(known.state || hasPast) ? known.state : "working";
+  const busy = WORKING.includes(state ?? "");
+  return { ...known, state, percent: isOfThis ? known.percent : 0, busy };
+}
+export function usePreview() {
+  const { form, checked } = draft.use();
+  return statedOf(past.use(), form !== null && pastOf(form) === lookedAt, Boolean(checked.link));
+}
 
 let checker: Ask = () => {};
 let keeper: Ask = () => {};
@@ -398,7 +422,7 @@ export function useRuleSheet(
   opened: Opened,
   checked: Checked,
   saved: Saved,
-  told: Past,
+  found: Past,
   open: Ask,
   check: Ask,
   save: Ask,
@@ -459,8 +483,8 @@ export function useRuleSheet(
     if (checked.link) lookSoon();
   }, [checked]);
   useEffect(() => {
-    if (told.state && (!told.number || told.number === lookNumber)) past.set(told);
-  }, [told]);
+    if (found.state && (!found.number || found.number === lookNumber)) told(found);
+  }, [found]);
   useEffect(() => {
     const now = draft.get();
     if (!now.saving || saved.number !== saveNumber) return;

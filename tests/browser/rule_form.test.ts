@@ -18,7 +18,7 @@ const history = {
   },
 };
 Object.assign(globalThis, { window: { location, history, addEventListener() {} } });
-const { closedRule, faultsOf, grouped, openRule, spanOf, spansOf, wantedOf } = await import(
+const { closedRule, faultsOf, grouped, openRule, spanOf, spansOf, statedOf, wantedOf } = await import(
   "../../assets/browser/rule_form.ts"
 );
 
@@ -71,4 +71,15 @@ test("what is wrong shows where somebody has been, and everywhere once they save
 test("a number in plain digits is grouped, and nothing else is touched", () => {
   assert.deepEqual(["5000000", "999", "65000.5", " 1234 "].map(grouped), ["5,000,000", "999", "65,000.5", "1,234"]);
   for (const typed of ["", "65,000", "1e6", "5m", "0.00001234", "-5000"]) assert.equal(grouped(typed), typed);
+});
+
+test("what is known of another rule is no answer to this one", () => {
+  const known = { state: "done", shown: "done", percent: 100 };
+  assert.deepEqual(statedOf(known, true, true), { ...known, busy: false });
+  assert.deepEqual(statedOf(known, false, true), { ...known, state: "working", percent: 0, busy: true });
+  assert.equal(statedOf({ state: "cannot" }, false, false).busy, true);
+  assert.equal(statedOf({ state: "asking", percent: 40 }, true, true).busy, true);
+  // Nothing is looked for before the rule can be read.
+  assert.equal(statedOf({}, false, false).busy, false);
+  assert.equal(statedOf({}, false, true).busy, true);
 });

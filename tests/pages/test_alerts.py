@@ -33,6 +33,13 @@ from tests.support.wallet import inject_wallet
 
 SHARED = Definition((PriceMove("up", 7.0, 3_600),), Scope("all"), name="Runners")
 
+_TYPE = """const type = async (input, text) => {
+    Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(input, text);
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+    await Promise.resolve();
+};"""
+"""Writes into a field, and returns in the same turn of the page, once it is drawn."""
+
 
 def sheet(page: Page) -> Locator:
     return page.get_by_test_id("rule-sheet")
@@ -347,7 +354,7 @@ def test_one_wrong_field_leaves_the_rest_of_the_form_telling(page: Page, app: Ap
     preview = form.get_by_test_id("preview")
     # In its first minutes the exchange's past is still being read.
     expect(preview).to_have_attribute("data-state", re.compile("done|cannot"))
-    past = preview.locator("> :not(h3)").first.inner_text()
+    past = preview.locator(".last-told > *").first.inner_text()
     form.get_by_role("button", name="Add a condition").click()
     form.get_by_label("Percent").fill("much")
     expect(read_back(page)).to_contain_text("trades at or above 900,000 USDT and rises or falls by … % or more")
@@ -357,6 +364,48 @@ def test_one_wrong_field_leaves_the_rest_of_the_form_telling(page: Page, app: Ap
     form.get_by_role("button", name="Remove this condition").last.click()
     expect(preview).not_to_contain_text("Fix the marked field")
     expect(preview).to_have_attribute("data-state", re.compile("done|cannot"))
+
+
+def test_a_form_that_is_changed_shows_no_past_of_the_rule_before(page: Page, app: App) -> None:
+    sign_up(page, app, plan="elite")
+    visit(page, "/alerts?rule=new&symbol=BTCUSDT")
+    price, preview = sheet(page).get_by_label("Price", exact=True), sheet(page).get_by_test_id("preview")
+    answered = re.compile("done|cannot")
+    price.fill("900000")
+    expect(preview).to_have_attribute("data-state", answered)
+    expect(preview).to_have_attribute("aria-busy", "false")
+    # Read in the turn of the change: nothing can have been asked by then, and nothing below has moved.
+    before, after = price.evaluate(f"""async (input) => {{
+        const preview = document.querySelector('[data-testid="preview"]');
+        const look = () => ({{
+            state: preview.dataset.state,
+            busy: preview.ariaBusy,
+            told: getComputedStyle(preview.querySelector(".last-told")).visibility,
+            height: preview.getBoundingClientRect().height,
+            text: preview.innerText,
+        }});
+        const before = look();
+        {_TYPE}
+        await type(input, "910000");
+        return [before, look()];
+    }}""")
+    assert (after["state"], after["busy"], after["told"]) == ("working", "true", "hidden")
+    assert "Looking at its past" in after["text"]
+    assert after["height"] == before["height"]
+    expect(preview).to_have_attribute("data-state", answered)
+    expect(preview.locator(".last-told")).to_be_visible()
+    # It may be cancelled before it is asked.
+    price.evaluate(f"""async (input) => {{
+        {_TYPE}
+        await type(input, "920000");
+        document.querySelector('[data-testid="preview"] .working button').click();
+    }}""")
+    expect(preview).to_contain_text("Cancelled.")
+    # The sentence is said back after that, and asks for no past either.
+    expect(read_back(page)).to_contain_text("920,000")
+    expect(preview).to_contain_text("Cancelled.")
+    preview.get_by_role("button", name="Try again").click()
+    expect(preview).to_have_attribute("data-state", answered)
 
 
 def test_over_the_plan_s_number_a_rule_is_kept_paused(page: Page, app: App) -> None:

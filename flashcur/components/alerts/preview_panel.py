@@ -15,45 +15,65 @@ Item = rx.Var[dict[str, str]]
 
 def preview_panel() -> rx.Component:
     """A part of the form; it fills itself once the rule can be read (`assets/browser/rule_form.ts`)."""
-    state = browser.maybe(_told(), "state")
     draft = browser.hook("draft", "rule_form", "useDraft")
     marked, whole = (browser.member(draft, name).to(bool) for name in ("marked", "whole"))
-    busy = (state == "working") | (state == "asking")
+    busy = whole & ~marked & browser.part(f"({_told()!s}?.busy ?? false)", _told()).to(bool)
+    blank = rx.el.p("Fill in the rule to see how often it would have fired.", class_name="soft")
     return rx.el.section(
         rx.el.h3("Would have fired"),
-        rx.cond(
-            marked,
-            rx.el.p("Fix the marked field to see the past.", class_name="soft"),
-            rx.match(
+        rx.el.div(
+            rx.cond(
+                marked,
+                rx.el.p("Fix the marked field to see the past.", class_name="soft"),
                 # What was told of another state of the form says nothing of one that is not complete.
-                rx.cond(whole, state, ""),
-                ("", rx.el.p("Fill in the rule to see how often it would have fired.", class_name="soft")),
-                ("done", _done()),
-                ("cannot", _reasons()),
-                (
-                    "asks",
-                    rx.el.div(
-                        rx.el.p("Its past is not stored here. The exchange can tell it, which takes a moment."),
-                        _press("Ask the exchange", "askPast"),
-                        class_name="stack tight",
+                rx.cond(
+                    whole,
+                    # The last answer keeps its place unseen, so that nothing below it moves.
+                    rx.fragment(
+                        rx.cond(busy, _working()),
+                        rx.el.div(_answer(blank), class_name="last-told"),
                     ),
-                ),
-                ("cancelled", rx.el.div(rx.el.p("Cancelled.", class_name="soft"), _press("Try again", "seePast"))),
-                rx.el.div(
-                    rx.el.p(rx.cond(state == "asking", "The exchange tells its past …", "Looking at its past …")),
-                    rx.el.progress(
-                        value=browser.part(f"({_told()!s}?.percent ?? 0)", _told()),
-                        max="100",
-                        aria_label="Looking at its past",
-                    ),
-                    _press("Cancel", "stopPast"),
-                    class_name="working",
+                    blank,
                 ),
             ),
+            class_name="answer",
         ),
         class_name="preview",
         aria_busy=rx.cond(busy, "true", "false"),
-        custom_attrs={"data-testid": "preview", "data-state": state},
+        custom_attrs={"data-testid": "preview", "data-state": browser.maybe(_told(), "state")},
+    )
+
+
+def _answer(blank: rx.Component) -> rx.Var[Any] | rx.Component:
+    """What was told last."""
+    return rx.match(
+        browser.maybe(_told(), "shown"),
+        ("done", _done()),
+        ("cannot", _reasons()),
+        (
+            "asks",
+            rx.el.div(
+                rx.el.p("Its past is not stored here. The exchange can tell it, which takes a moment."),
+                _press("Ask the exchange", "askPast"),
+                class_name="stack tight",
+            ),
+        ),
+        ("cancelled", rx.el.div(rx.el.p("Cancelled.", class_name="soft"), _press("Try again", "seePast"))),
+        blank,
+    )
+
+
+def _working() -> rx.Component:
+    asking = browser.maybe(_told(), "state") == "asking"
+    return rx.el.div(
+        rx.el.p(rx.cond(asking, "The exchange tells its past …", "Looking at its past …"), class_name="soft"),
+        rx.el.progress(
+            value=browser.part(f"({_told()!s}?.percent ?? 0)", _told()),
+            max="100",
+            aria_label="Looking at its past",
+        ),
+        _press("Cancel", "stopPast"),
+        class_name="working",
     )
 
 
