@@ -128,7 +128,7 @@ async def test_a_hard_bounce_stops_alert_mail_and_says_so(site: Site, ann: str) 
     place = mail_place(site, ann)
     assert place is not None
     assert (place.channel, place.state) == ("email", "off")
-    assert place.why.startswith("Mail to your address bounced")
+    assert place.why.startswith("Email to your address bounced")
 
 
 @pytest.mark.parametrize(
@@ -137,9 +137,9 @@ async def test_a_hard_bounce_stops_alert_mail_and_says_so(site: Site, ann: str) 
         ({"event": "spamreport"}, "complaint", "reported as spam"),
         ({"event": "dropped", "reason": "Bounced Address"}, "bounce", "bounced"),
         ({"event": "dropped", "reason": "Spam Reporting Address"}, "complaint", "reported as spam"),
-        ({"event": "dropped", "reason": "Unsubscribed Address"}, None, "You stopped"),
-        ({"event": "unsubscribe"}, None, "You stopped"),
-        ({"event": "group_unsubscribe"}, None, "You stopped"),
+        ({"event": "dropped", "reason": "Unsubscribed Address"}, None, "You unsubscribed"),
+        ({"event": "unsubscribe"}, None, "You unsubscribed"),
+        ({"event": "group_unsubscribe"}, None, "You unsubscribed"),
         ({"event": "bounce", "type": "blocked", "reason": "421 mailbox full"}, None, None),
         ({"event": "dropped", "reason": "Recipient List over Package Quota"}, None, None),
         ({"event": "deferred", "response": "451 later"}, None, None),
@@ -395,7 +395,7 @@ async def test_a_status_may_come_before_its_message_is_noted(site: Site, ann: st
     ("code", "word", "off"),
     [
         ("30003", "out of reach", False),
-        ("30005", "no such number", True),
+        ("30005", "no longer exists", True),
         ("30006", "landline", True),
         ("30007", "spam filter", False),
         ("21610", "STOP", True),
