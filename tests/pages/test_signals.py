@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import time
 from dataclasses import replace
 
 import pytest
@@ -157,7 +158,17 @@ def test_one_tab_rings_and_never_for_what_is_old(browser: Browser, app: App) -> 
     wait_until(lambda: first.evaluate("window.rings") > begun[0][0], "the first tab's sound")
     # Another one may have rung before.
     shown = "window.shown.slice(1).some(each => /BTC|new signals/.test(each))"
-    wait_until(lambda: first.evaluate(shown), "the first tab's notification")
+    # The right to notify may come a moment after the one to sound: then the next signal is the first that is shown.
+    asked = time.monotonic()
+
+    def notified() -> bool:
+        nonlocal asked
+        if time.monotonic() > asked + 6:
+            put(app, "BTC")
+            asked = time.monotonic()
+        return first.evaluate(shown)
+
+    wait_until(notified, "the first tab's notification")
     assert second.evaluate("[window.rings, window.shown.length]") == begun[1] == [0, 0]
     # The tab that owned them is gone: the other one has them, and begins with what is new.
     first.close()
@@ -200,7 +211,8 @@ def test_on_a_phone_the_mark_of_what_fired_stands_in_its_line(page: Page, app: A
 
 @pytest.mark.parametrize("page", [PHONE], indirect=True)
 def test_a_phone_opens_a_sheet_and_a_guest_is_told_what_the_plan_leaves_out(page: Page, app: App) -> None:
-    minutes = now_ms() % QUARTER_MS / 60_000 + 0.5
+    # A second before the mark: Free sees its newest ten, and this market has signals of its own.
+    minutes = (now_ms() % QUARTER_MS + 1_000) / 60_000
     (shown,) = put(app, "BTC", minutes=minutes)
     (hidden,) = put(app, "BTC", minutes=minutes, detector="open_interest", kind="OI_SURGE")
     (later,) = put(app, "BTC")
