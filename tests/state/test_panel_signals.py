@@ -35,7 +35,7 @@ def told_since(page: Tab, start: int) -> set[str]:
 
 
 def forget_all(app: App) -> None:
-    """The hub shows the newest 50: those of this market would push out what a test puts into the past."""
+    """A guest is shown the newest ten: those of this market would push out what a test puts into the past."""
     with app.database() as database, database.session() as session:
         signals.prune(session, now_ms() + 60_000)
 
