@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import errno
 import json
-import os
-import signal
 import sys
 
+from flashcur.services.kit.standalone import cannot_listen, told_to_end
 from flashcur.services.simulator.exchange import SimulatedExchange
 
 
@@ -36,19 +34,13 @@ def main(argv: list[str] | None = None) -> int:
         # Whoever started it is gone already.
         return 0
     except OSError as error:
-        why = "the port is taken" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
-        print(f"simulator: cannot listen on {options.host}:{options.port}: {why}", file=sys.stderr)
+        print(f"simulator: {cannot_listen(options.host, options.port, error)}", file=sys.stderr)
     return 2
 
 
 async def _serve(exchange: SimulatedExchange, host: str, port: int, symbols: int, exit_with_stdin: bool) -> int:
     await exchange.start(host, port)
-    finished = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, finished.set)
-    if exit_with_stdin:
-        loop.add_reader(sys.stdin.fileno(), _read_stdin, finished)
+    finished = told_to_end(with_stdin=exit_with_stdin)
     line = {"rest_url": exchange.rest_url, "ws_url": exchange.ws_url, "port": exchange.port, "symbols": symbols}
     print(json.dumps(line), flush=True)
     try:
@@ -56,11 +48,6 @@ async def _serve(exchange: SimulatedExchange, host: str, port: int, symbols: int
     finally:
         await exchange.stop()
     return 0
-
-
-def _read_stdin(finished: asyncio.Event) -> None:
-    if not os.read(sys.stdin.fileno(), 4096):
-        finished.set()
 
 
 if __name__ == "__main__":

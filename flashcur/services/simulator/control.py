@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 from aiohttp import web
 
+from flashcur.services.kit.control_routes import bad_order, loopback_only
 from flashcur.services.simulator.faults import Faults
 from flashcur.services.simulator.market import Market
 from flashcur.services.simulator.recorder import KINDS, Kind, Sent
@@ -21,9 +22,6 @@ ACTIONS: Final = (
     "list_new", "clear",
 )  # fmt: skip
 """`POST /_control/<action>` with a JSON object of arguments calls the method of that name of `Faults`."""
-_LOOPBACK: Final = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
-
-Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class Controlled(Protocol):
@@ -67,9 +65,9 @@ class Control:
     def routes(self) -> list[web.RouteDef]:
         """`GET /_control/state`, `GET /_control/last`, `POST /_control/{action}`."""
         return [
-            web.get("/_control/state", _local(self._state)),
-            web.get("/_control/last", _local(self._last)),
-            web.post("/_control/{action}", _local(self._act)),
+            web.get("/_control/state", loopback_only(self._state)),
+            web.get("/_control/last", loopback_only(self._last)),
+            web.post("/_control/{action}", loopback_only(self._act)),
         ]
 
     async def _state(self, request: web.Request) -> web.Response:
@@ -90,7 +88,9 @@ class Control:
         wanted = request.query.get("kind")
         kind: Kind | None = next((k for k in KINDS if k == wanted), None)
         if not symbol or not limit.isdigit() or (wanted is not None and kind is None):
-            return _bad(f"expected symbol, limit ≥ 0 and kind among {', '.join(KINDS)}, was {request.query_string!r}")
+            return bad_order(
+                f"expected symbol, limit ≥ 0 and kind among {', '.join(KINDS)}, was {request.query_string!r}"
+            )
         sent = self._exchange.sent(symbol, int(limit), kind)
         return web.json_response([dataclasses.asdict(entry) for entry in sent])
 
@@ -101,29 +101,16 @@ class Control:
         try:
             body: object = await request.json() if request.can_read_body else {}
         except ValueError:
-            return _bad("expected a JSON object, was no valid JSON")
+            return bad_order("expected a JSON object, was no valid JSON")
         if not isinstance(body, dict):
-            return _bad(f"expected a JSON object, was {type(body).__name__}")
+            return bad_order(f"expected a JSON object, was {type(body).__name__}")
         method = cast("Callable[..., object]", getattr(self._exchange.faults, action))
         arguments = cast("dict[str, object]", body)
         try:
             inspect.signature(method).bind(**arguments)
             result = method(**arguments)
         except (TypeError, ValueError) as error:
-            return _bad(str(error))
+            return bad_order(str(error))
         if dataclasses.is_dataclass(result) and not isinstance(result, type):
             result = dataclasses.asdict(result)
         return web.json_response({"ok": True, "result": result})
-
-
-def _bad(text: str) -> web.Response:
-    return web.json_response({"error": text}, status=400)
-
-
-def _local(handler: Handler) -> Handler:
-    async def checked(request: web.Request) -> web.Response:
-        if request.remote not in _LOOPBACK:
-            return web.json_response({"error": "expected a caller on this machine"}, status=403)
-        return await handler(request)
-
-    return checked

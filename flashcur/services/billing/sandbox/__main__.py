@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import errno
 import json
-import os
-import signal
 import sys
 from pathlib import Path
 
@@ -19,6 +16,7 @@ from flashcur.domain.plans import PLANS
 from flashcur.services.billing.sandbox import stock
 from flashcur.services.billing.sandbox.records import add_endpoint
 from flashcur.services.billing.sandbox.server import StripeSandbox
+from flashcur.services.kit.standalone import cannot_listen, told_to_end
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -42,8 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         # Whoever started it is gone already.
         return 0
     except OSError as error:
-        why = "the port is taken" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
-        print(f"sandbox: cannot listen on {options.host}:{options.port}: {why}", file=sys.stderr)
+        print(f"sandbox: {cannot_listen(options.host, options.port, error)}", file=sys.stderr)
     return 2
 
 
@@ -56,12 +53,7 @@ async def _serve(options: argparse.Namespace) -> int:
             del sandbox.ledger.objects[endpoint["id"]]
         add_endpoint(sandbox.shop, options.webhook, ["*"], None, options.secret)
     url = await sandbox.start(options.host, options.port)
-    finished = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, finished.set)
-    if options.exit_with_stdin:
-        loop.add_reader(sys.stdin.fileno(), _read_stdin, finished)
+    finished = told_to_end(with_stdin=options.exit_with_stdin)
     prices = {
         f"{plan.audience}.{period}": stock.price_id(plan.audience, period)
         for plan in PLANS.values() if plan.monthly
@@ -73,11 +65,6 @@ async def _serve(options: argparse.Namespace) -> int:
     finally:
         await sandbox.stop()
     return 0
-
-
-def _read_stdin(finished: asyncio.Event) -> None:
-    if not os.read(sys.stdin.fileno(), 4096):
-        finished.set()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
 
 from aiohttp import web
@@ -18,10 +18,7 @@ from flashcur.services.billing.sandbox.ledger import Ledger
 from flashcur.services.billing.sandbox.records import add_endpoint
 from flashcur.services.billing.sandbox.refusals import ApiRefusal
 from flashcur.services.billing.sandbox.shop import Ending, Shop
-
-_LOOPBACK: Final = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
-
-Handler = Callable[[web.Request], Awaitable[web.Response]]
+from flashcur.services.kit.control_routes import bad_order, loopback_only
 
 
 class Controlled(Protocol):
@@ -136,32 +133,19 @@ def routes(sandbox: Controlled) -> list[web.RouteDef]:
         try:
             arguments: object = await request.json() if request.can_read_body else {}
             if not isinstance(arguments, dict):
-                return _bad("expected a JSON object")
+                return bad_order("expected a JSON object")
             named = cast("dict[str, Any]", arguments)
             inspect.signature(method).bind(**named)
             result = method(**named)
         except ApiRefusal as refusal:
             return web.json_response(refusal.body(), status=refusal.status)
         except (TypeError, ValueError) as error:
-            return _bad(str(error))
+            return bad_order(str(error))
         sandbox.save()
         return web.json_response({"ok": True, "result": result})
 
     return [
-        web.get("/_control/state", _local(state)),
-        web.get("/_control/deliveries", _local(sent)),
-        web.post("/_control/{order}", _local(act)),
+        web.get("/_control/state", loopback_only(state)),
+        web.get("/_control/deliveries", loopback_only(sent)),
+        web.post("/_control/{order}", loopback_only(act)),
     ]
-
-
-def _bad(text: str) -> web.Response:
-    return web.json_response({"error": text}, status=400)
-
-
-def _local(handler: Handler) -> Handler:
-    async def checked(request: web.Request) -> web.Response:
-        if request.remote not in _LOOPBACK:
-            return web.json_response({"error": "expected a caller on this machine"}, status=403)
-        return await handler(request)
-
-    return checked
